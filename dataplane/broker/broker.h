@@ -1,0 +1,95 @@
+/* What mediation needs of a broker, as an operations table: Kafka by librdkafka (kafka.c), an in-memory one for unit
+ * tests (memory.c), others later.
+ *
+ * Calls never block. Results come back on the broker's own thread by the callbacks given; the callee must not do more
+ * than post to a mailbox.
+ */
+#ifndef SLC_DATAPLANE_BROKER_BROKER_H
+#define SLC_DATAPLANE_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "dataplane/broker/record.h"
+#include "dataplane/config/snapshot.h"
+
+typedef struct slc_broker slc_broker;
+
+enum slc_publish_outcome {
+    SLC_PUBLISHED,          /* acknowledged by all in-sync replicas */
+    SLC_NOT_PERSISTED,      /* certainly not stored: safe to retry (503) */
+    SLC_OUTCOME_UNKNOWN,    /* may be stored (504) */
+    SLC_RECORD_TOO_LARGE,   /* 413 */
+    SLC_TOPIC_MISSING,      /* 502 */
+    SLC_QUEUE_FULL,         /* 429 */
+    SLC_NOT_AUTHORISED,     /* the gateway's own credentials are refused: 502 */
+};
+
+typedef struct slc_broker_header {
+    const char *name;
+    const void *value; /* NULL: null value */
+    size_t value_len;
+} slc_broker_header;
+
+typedef struct slc_outgoing {
+    const char *topic;
+    const void *key; /* NULL: none */
+    size_t key_len;
+    const void *value; /* NULL: tombstone */
+    size_t value_len;
+    const slc_broker_header *headers;
+    size_t header_count;
+} slc_outgoing;
+
+typedef void (*slc_published_fn)(void *ctx, enum slc_publish_outcome outcome, int32_t partition, int64_t offset);
+
+/* A consumer of one topic with assigned partitions; no group is ever joined. */
+typedef struct slc_consumer slc_consumer;
+typedef struct slc_consumer_callbacks {
+    /* Records in partition order; the callee owns one reference of each. */
+    void (*on_records)(void *ctx, slc_record **records, size_t count);
+    /* The end of a partition was reached: next offset to be written (last stable offset). */
+    void (*on_end)(void *ctx, int32_t partition, int64_t offset);
+    /* The offset asked for is outside of what the broker holds: earliest and latest it has. The partition is paused
+     * until slc_consumer ops->seek. */
+    void (*on_out_of_range)(void *ctx, int32_t partition, int64_t requested, int64_t earliest, int64_t latest);
+    /* SLC_UNAVAILABLE: will be retried by the broker library; SLC_NOT_FOUND: the topic is missing; SLC_DENIED. NULL error: it works again. */
+    void (*on_error)(void *ctx, const slc_error *err);
+} slc_consumer_callbacks;
+
+typedef struct slc_topic_info {
+    int32_t partitions;
+    uint8_t topic_id[16]; /* zero: unknown */
+    int64_t max_message_bytes; /* 0: unknown */
+} slc_topic_info;
+
+enum { SLC_OFFSET_EARLIEST = -2, SLC_OFFSET_LATEST = -1 };
+
+typedef struct slc_broker_ops {
+    const char *name;
+    slc_broker *(*open)(const slc_backend *backend, slc_error *err);
+    void (*close)(slc_broker *broker);
+    /* Copies what it needs. False with SLC_LIMIT when the queue is full, SLC_TOO_LARGE, ...: `fn` is not called then. */
+    bool (*publish)(slc_broker *broker, const slc_outgoing *record, int64_t deadline_ms, slc_published_fn fn, void *ctx, slc_error *err);
+    void (*topic_info)(slc_broker *broker, const char *topic, int64_t deadline_ms,
+                       void (*fn)(void *ctx, const slc_topic_info *info, const slc_error *err), void *ctx);
+    /* For each partition the first offset whose timestamp ≥ wall_ms, or its end; special values earliest/latest as
+     * SLC_OFFSET_*: resolved to real offsets. */
+    void (*offsets)(slc_broker *broker, const char *topic, int32_t partitions, int64_t wall_ms_or_special, int64_t deadline_ms,
+                    void (*fn)(void *ctx, const int64_t *offsets, int32_t count, const slc_error *err), void *ctx);
+    slc_consumer *(*consume)(slc_broker *broker, const char *topic, const int64_t *offsets, int32_t partitions,
+                             const slc_consumer_callbacks *callbacks, void *ctx, slc_error *err);
+    void (*seek)(slc_consumer *consumer, int32_t partition, int64_t offset);
+    void (*pause)(slc_consumer *consumer, bool paused); /* all partitions: back-pressure */
+    /* Asynchronous: no callback comes after `done`. */
+    void (*stop)(slc_consumer *consumer, void (*done)(void *ctx), void *ctx);
+    /* Any thread: true when connected; else the last error's text is copied. */
+    bool (*health)(slc_broker *broker, char *last_error, size_t size, int64_t *since_wall_ms);
+} slc_broker_ops;
+
+extern const slc_broker_ops slc_broker_kafka;
+extern const slc_broker_ops slc_broker_memory;
+
+#endif

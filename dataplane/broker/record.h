@@ -1,0 +1,34 @@
+/* A record as it was consumed: immutable, atomically refcounted, one allocation. */
+#ifndef SLC_DATAPLANE_BROKER_RECORD_H
+#define SLC_DATAPLANE_BROKER_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct slc_record_header {
+    const char *name;
+    uint32_t name_len;
+    uint32_t value_len;
+    const uint8_t *value; /* NULL: null */
+} slc_record_header;
+
+typedef struct slc_record {
+    unsigned refs;
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms; /* -1: none */
+    int32_t leader_epoch; /* -1: unknown */
+    const uint8_t *key;   /* NULL: none */
+    uint32_t key_len;
+    const uint8_t *value; /* NULL: tombstone */
+    uint32_t value_len;
+    uint32_t header_count;
+    const slc_record_header *headers; /* in order, duplicates kept */
+    uint32_t size_bytes; /* of the allocation: what it costs a ring */
+} slc_record;
+
+slc_record *slc_record_ref(slc_record *record);
+void slc_record_unref(slc_record *record);
+
+#endif

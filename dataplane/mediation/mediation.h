@@ -1,0 +1,35 @@
+/* Kafka as HTTP: publish, pages and streams of one event API. The HTTP front routes, runs the policy chain and then
+ * hands the exchange over; everything below answers it.
+ */
+#ifndef SLC_DATAPLANE_MEDIATION_MEDIATION_H
+#define SLC_DATAPLANE_MEDIATION_MEDIATION_H
+
+#include "common/error.h"
+#include "dataplane/http/exchange.h"
+#include "dataplane/worker.h"
+
+typedef struct slc_mediation slc_mediation; /* shared by the workers: producers, feeds, catch-up consumers and their threads */
+
+slc_mediation *slc_mediation_new(struct slc_gateway *gateway, slc_error *err) SLC_CHECKED;
+/* After every worker detached. */
+void slc_mediation_free(slc_mediation *mediation);
+
+/* On the worker's thread, once at start and end. */
+struct slc_mediation_worker *slc_mediation_attach(slc_mediation *mediation, slc_worker *worker);
+void slc_mediation_detach(struct slc_mediation_worker *mediation);
+
+/* A new snapshot was swapped in (worker->snapshot): closes or rebinds what changed, re-checks open streams. */
+void slc_mediation_apply(struct slc_mediation_worker *mediation);
+/* SIGTERM: end streams with a resumable id, finish publishes. */
+void slc_mediation_drain(struct slc_mediation_worker *mediation);
+/* Streams and publishes still open on this worker. */
+unsigned slc_mediation_pending(const struct slc_mediation_worker *mediation);
+
+/* Each takes the exchange over. The chain has allowed it. */
+void slc_publish_handle(slc_exchange *exchange);
+void slc_read_handle(slc_exchange *exchange); /* a page or a stream, by Accept */
+
+/* {backend name: {up, last_error, since}} for /health/backends; new reference; any thread. */
+json_t *slc_mediation_backend_health(slc_mediation *mediation);
+
+#endif

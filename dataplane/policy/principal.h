@@ -1,0 +1,19 @@
+/* Who is asking, on any protocol. */
+#ifndef SLC_DATAPLANE_POLICY_PRINCIPAL_H
+#define SLC_DATAPLANE_POLICY_PRINCIPAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct slc_principal {
+    bool authenticated;
+    char application_id[24];
+    char application_name[64];
+    char credential_id[24];
+    char credential_lookup[128]; /* to look it up again after a configuration change */
+    char plan_id[24];            /* the plan whose subscription granted the operation */
+    char subscription_id[24];
+    int64_t expires_at_ms;       /* of the credential; 0: never */
+} slc_principal;
+
+#endif
