@@ -13,7 +13,7 @@ _Noreturn void slc_bug(const char *file, int line, const char *func, const char 
     } while (0)
 
 /* A struct that travels through a `void *` starts with `unsigned magic`, set at creation, cleared when freed and
- * checked on every arrival: SLC_CAST(var, struct slc_feed, SLC_FEED_MAGIC, ptr). */
+ * checked on every arrival: `struct slc_feed *feed = arg; SLC_CHECK_MAGIC(feed, SLC_FEED_MAGIC);` */
 #define SLC_CHECK_MAGIC(ptr, value) SLC_BUG_ON((ptr) == NULL || (ptr)->magic != (value))
 
 #endif

@@ -22,8 +22,8 @@ void slc_random(void *out, size_t len);
 /* True when equal; time depends on `len` only. */
 bool slc_equal_secret(const void *a, const void *b, size_t len);
 
-/* Lower-case, sorted-by-nothing random identifier: `chars` characters of Crockford base32 without vowels that spell
- * words (alphabet "0123456789bcdfghjkmnpqrstvwxyz" cut to 32 by adding "ae"), 5 bits each; `out` holds chars + 1. */
+/* A random identifier: `chars` characters of lower-case Crockford base32 (0123456789abcdefghjkmnpqrstvwxyz: no i, l, o
+ * or u), 5 random bits each. Not sortable. `out` holds chars + 1. */
 void slc_random_id(char *out, size_t chars);
 
 void slc_hex_encode(const void *data, size_t len, char *out /* 2 * len + 1 */);

@@ -42,7 +42,8 @@ typedef struct slc_error {
 /* Fills `err` (which may be NULL) and returns false, so that `return slc_fail(err, ...)` reads well. `field` may be
  * NULL. The message is truncated to fit, never split inside a UTF-8 sequence. */
 bool slc_fail(slc_error *err, enum slc_code code, const char *field, const char *fmt, ...) SLC_PRINTF(4, 5);
-bool slc_vfail(slc_error *err, enum slc_code code, const char *field, const char *fmt, va_list args);
+bool slc_vfail(slc_error *err, enum slc_code code, const char *field, const char *fmt, va_list args)
+    SLC_PRINTF(4, 0);
 
 /* Prepends "context: " to the message of an error that is passed on. Returns false. */
 bool slc_fail_context(slc_error *err, const char *fmt, ...) SLC_PRINTF(2, 3);

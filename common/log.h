@@ -30,24 +30,25 @@ struct slc_log_pair {
     struct slc_log_value value;
 };
 
-#define LS(name, v) {name, {SLC_LV_STRING, {.s = (v)}}}
-#define LI(name, v) {name, {SLC_LV_INT, {.i = (v)}}}
-#define LD(name, v) {name, {SLC_LV_DOUBLE, {.d = (v)}}}
-#define LB(name, v) {name, {SLC_LV_BOOL, {.b = (v)}}}
+#define LS(name, v) ((struct slc_log_pair){(name), {SLC_LV_STRING, {.s = (v)}}})
+#define LI(name, v) ((struct slc_log_pair){(name), {SLC_LV_INT, {.i = (v)}}})
+#define LD(name, v) ((struct slc_log_pair){(name), {SLC_LV_DOUBLE, {.d = (v)}}})
+#define LB(name, v) ((struct slc_log_pair){(name), {SLC_LV_BOOL, {.b = (v)}}})
 
-/* slc_log(SLC_LOG_INFO, "listener opened", LS("address", addr), LI("port", port));
- * The field list may be empty. Arguments are not evaluated when the level is off. */
-#define slc_log(level, text, ...)                                                                                \
-    do {                                                                                                         \
-        if (slc_log_enabled(level)) {                                                                            \
-            const struct slc_log_pair slc_log_pairs_[] = {__VA_ARGS__ __VA_OPT__(, ){NULL, {SLC_LV_INT, {.i = 0}}}}; \
-            slc_log_write(level, text, slc_log_pairs_);                                                          \
-        }                                                                                                        \
+/* slc_log(level, text, fields...): the field list may be empty and holds at most SLC_LOG_FIELDS_MAX. Arguments are not
+ * evaluated when the level is off. (The text is part of the variable arguments because ISO C wants at least one.) */
+#define SLC_LOG_FIELDS_MAX 24
+#define slc_log(level, ...)                                                                                    \
+    do {                                                                                                       \
+        if (slc_log_enabled(level))                                                                            \
+            slc_log_fields((level), __VA_ARGS__, (struct slc_log_pair){NULL, {SLC_LV_INT, {.i = 0}}});         \
     } while (0)
 
 bool slc_log_enabled(enum slc_log_level level);
 /* `pairs` ends with a NULL key. `text` is a constant: variable parts are fields. */
 void slc_log_write(enum slc_log_level level, const char *text, const struct slc_log_pair *pairs);
+/* What slc_log calls: each field is a struct slc_log_pair by value, the last one has a NULL key. */
+void slc_log_fields(enum slc_log_level level, const char *text, ...);
 /* Logs err's code, message and field under the given text. */
 void slc_log_error(enum slc_log_level level, const char *text, const slc_error *err);
 
