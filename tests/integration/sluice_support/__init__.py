@@ -1,0 +1,25 @@
+"""What the integration tests share: the programs under test as objects, clients for their surfaces, bounded waits."""
+
+from .admin import AdminClient, ApiError
+from .kafka import KafkaHelper
+from .process import Program
+from .sample import SampleApi
+from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
+from .sse import SseEvent, SseReader
+from .wait import free_port, wait_until
+
+__all__ = [
+    "AdminClient",
+    "ApiError",
+    "ControlPlane",
+    "EmbeddedBroker",
+    "Gateway",
+    "KafkaHelper",
+    "Program",
+    "SampleApi",
+    "Servers",
+    "SseEvent",
+    "SseReader",
+    "free_port",
+    "wait_until",
+]

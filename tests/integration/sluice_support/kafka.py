@@ -1,0 +1,83 @@
+"""Kafka seen directly, past the gateway."""
+
+import time
+import uuid
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient as KafkaAdmin
+from confluent_kafka.admin import NewTopic
+
+
+class KafkaHelper:
+    def __init__(self, bootstrap_servers, config=None):
+        self.bootstrap_servers = bootstrap_servers
+        self.config = {"bootstrap.servers": bootstrap_servers, **(config or {})}
+        self.admin = KafkaAdmin(self.config)
+
+    def create_topic(self, name="t", partitions=1, config=None):
+        """Makes a topic whose name starts with `name` and that no other test has; returns its full name."""
+        full_name = f"{name}-{uuid.uuid4().hex[:10]}"
+        topic = NewTopic(full_name, num_partitions=partitions, replication_factor=1, config=config or {})
+        self.admin.create_topics([topic])[full_name].result(20)
+        self._wait_leaders(full_name, partitions)
+        return full_name
+
+    def _wait_leaders(self, name, partitions):
+        """A new topic is usable once each partition has a leader; creation is answered before that."""
+        deadline = time.monotonic() + 20
+        while True:
+            topic = self.admin.list_topics(name, timeout=10).topics[name]
+            if len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
+                return
+            assert time.monotonic() < deadline, f"topic {name} got no leaders"
+            time.sleep(0.05)
+
+    def delete_topic(self, name):
+        self.admin.delete_topics([name])[name].result(20)
+
+    def produce(self, topic, records, **config):
+        """`records` are values, or dicts with value, key, headers, partition, timestamp. Returns after the acks."""
+        failures = []
+        producer = Producer({**self.config, "acks": "all", "linger.ms": 0, **config})
+        for record in records:
+            fields = record if isinstance(record, dict) else {"value": record}
+            producer.produce(topic, on_delivery=lambda error, _: error and failures.append(error), **fields)
+            producer.poll(0)
+        assert producer.flush(30) == 0, "records were not acknowledged within 30 s"
+        assert not failures, failures
+
+    def consume_all(self, topic, timeout=30.0):
+        """Every record from the beginning to the present end, in order within each partition."""
+        consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}", "enable.partition.eof": True,
+                             "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+        try:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+            return self._until_every_end(consumer, set(partitions), timeout)
+        finally:
+            consumer.close()
+
+    @staticmethod
+    def _until_every_end(consumer, open_partitions, timeout):
+        deadline, records = time.monotonic() + timeout, []
+        while open_partitions:
+            assert time.monotonic() < deadline, f"partitions {open_partitions} have no end within {timeout:g} s"
+            message = consumer.poll(0.2)
+            if message is None:
+                continue
+            if message.error() is None:
+                records.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                open_partitions.discard(message.partition())
+            else:
+                raise AssertionError(message.error())
+        return records
+
+    def end_offsets(self, topic):
+        """The high watermark of each partition, by partition."""
+        consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}"})
+        try:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+        finally:
+            consumer.close()
