@@ -73,8 +73,13 @@ void slc_json_pointer_push(char *pointer, size_t size, const char *token)
     for (; *token != '\0'; token++) {
         const char *escape = *token == '~' ? "~0" : *token == '/' ? "~1" : NULL;
         size_t need = escape != NULL ? 2 : 1;
-        if (at + need >= size)
+        if (at + need >= size) {
+            while (((unsigned char)*token & 0xC0) == 0x80) { /* not inside a UTF-8 sequence */
+                token--;
+                at--;
+            }
             break;
+        }
         memcpy(pointer + at, escape != NULL ? escape : token, need);
         at += need;
     }

@@ -24,8 +24,12 @@ char *slc_json_canonical(const json_t *value, size_t *len);
  * other than the core ones and more than one document. Plain scalars follow the YAML 1.2 core schema (true, false,
  * null, integers, floats; "yes", "no", "on" and "off" stay strings). Errors carry line and column. */
 json_t *slc_yaml_parse(const char *text, size_t len, size_t max_len, slc_error *err) SLC_CHECKED;
+/* Where, in a text that slc_yaml_parse accepted, the key (or list item) of a JSON pointer stands; both count from 1.
+ * Reads the text again: for errors. False when there is no such place. */
+bool slc_yaml_locate(const char *text, size_t len, const char *pointer, size_t *line, size_t *column);
 
-/* Appends "/token" to the pointer in `pointer` (escaping ~ and /, RFC 6901); cut when it does not fit. */
+/* Appends "/token" to the pointer in `pointer` (escaping ~ and /, RFC 6901); cut when it does not fit, so that a pop
+ * after it may remove more than was pushed: a walk of unknown depth keeps strlen(pointer) instead. */
 void slc_json_pointer_push(char *pointer, size_t size, const char *token);
 void slc_json_pointer_push_index(char *pointer, size_t size, size_t index);
 /* Removes the last token. */
