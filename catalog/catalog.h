@@ -1,12 +1,12 @@
 /* The catalog: entities, their rules, and the SQLite store that holds them. No sockets.
  *
- * Entities are described by one table (kind.h): fields, types, references, what is unique, immutable or secret. Storage,
- * validation, JSON in and out, referrers, dumps and the OpenAPI schemas follow from it; rules that a table cannot say
- * are one function per kind.
+ * Entities are described by one table (kind.h): fields, types, references, what is unique, immutable or secret.
+ * Storage, validation, JSON in and out, referrers, dumps and the OpenAPI schemas follow from it; rules that a
+ * table cannot say are one function per kind.
  *
- * Threads: a catalog owns one writer connection and a few reader connections. slc_catalog_write and slc_catalog_read
- * run a function inside a transaction on the catalog's own threads and then hand the result back on the caller's loop;
- * the functions below that take a slc_txn are for inside such a function.
+ * Threads: a catalog owns one writer connection and a few reader connections. slc_catalog_write and
+ * slc_catalog_read run a function inside a transaction on the catalog's own threads and then hand the result
+ * back on the caller's loop; the functions below that take a slc_txn are for inside such a function.
  */
 #ifndef SLC_CATALOG_CATALOG_H
 #define SLC_CATALOG_CATALOG_H
@@ -23,14 +23,15 @@ typedef struct slc_catalog slc_catalog;
 typedef struct slc_txn slc_txn;
 
 typedef struct slc_catalog_options {
-    const char *data_dir;       /* catalog.db, usage.db and the master key live here */
-    const char *migrations_dir; /* NULL: those compiled into the program */
-    const char *master_key_file;/* NULL: data_dir/master.key, made on first start (mode 0600) */
+    const char *data_dir;        /* catalog.db, usage.db and the master key live here */
+    const char *migrations_dir;  /* NULL: those compiled into the program */
+    const char *master_key_file; /* NULL: data_dir/master.key, made on first start (mode 0600) */
     int64_t busy_timeout_ms;
     unsigned readers;
 } slc_catalog_options;
 
-/* Opens or creates, checks integrity quickly, migrates. Errors say what to do (corrupt file, newer schema, lost key). */
+/* Opens or creates, checks integrity quickly, migrates. Errors say what to do (corrupt file, newer schema, lost
+ * key). */
 slc_catalog *slc_catalog_open(const slc_catalog_options *options, slc_error *err) SLC_CHECKED;
 /* Waits for queued work. */
 void slc_catalog_close(slc_catalog *catalog);
@@ -45,37 +46,41 @@ typedef struct slc_actor {
     const char *manager; /* who owns what is created; NULL: "api" */
 } slc_actor;
 
-/* Runs on a catalog thread. Writes are one BEGIN IMMEDIATE transaction that commits when it returns true and rolls back
- * when it returns false (with err filled). */
+/* Runs on a catalog thread. Writes are one BEGIN IMMEDIATE transaction that commits when it returns true and
+ * rolls back when it returns false (with err filled). */
 typedef bool (*slc_txn_fn)(slc_txn *txn, void *arg, slc_error *err);
-/* Runs on `loop` afterwards. `ok` false: `err` says why (also when the commit failed: SLC_NO_SPACE on a full disk). */
+/* Runs on `loop` afterwards. `ok` false: `err` says why (also when the commit failed: SLC_NO_SPACE on a full
+ * disk). */
 typedef void (*slc_txn_done)(void *arg, bool ok, const slc_error *err);
 
 void slc_catalog_write(slc_catalog *catalog, slc_loop *loop, const slc_actor *actor, slc_txn_fn fn,
                        slc_txn_done done, void *arg);
 void slc_catalog_read(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg);
 /* The same on the calling thread, for start-up, tools and tests. */
-bool slc_catalog_write_sync(slc_catalog *catalog, const slc_actor *actor, slc_txn_fn fn, void *arg, slc_error *err) SLC_CHECKED;
+bool slc_catalog_write_sync(slc_catalog *catalog, const slc_actor *actor, slc_txn_fn fn, void *arg,
+                            slc_error *err) SLC_CHECKED;
 bool slc_catalog_read_sync(slc_catalog *catalog, slc_txn_fn fn, void *arg, slc_error *err) SLC_CHECKED;
 
-/* Called on a catalog thread after a commit that changed the catalog (not after heartbeats): the new revision. */
+/* Called on a catalog thread after a commit that changed the catalog (not after heartbeats): the new revision.
+ */
 void slc_catalog_on_commit(slc_catalog *catalog, void (*fn)(void *arg, uint64_t revision), void *arg);
 uint64_t slc_catalog_revision(slc_txn *txn);
 
 /* ---- entities, inside a transaction ---- */
-/* All JSON objects are borrowed in, new out. `key` is an id or a natural key. Errors carry a JSON pointer to the field. */
+/* All JSON objects are borrowed in, new out. `key` is an id or a natural key. Errors carry a JSON pointer to
+ * the field. */
 json_t *slc_entity_create(slc_txn *txn, const slc_kind *kind, const json_t *body, slc_error *err) SLC_CHECKED;
 json_t *slc_entity_get(slc_txn *txn, const slc_kind *kind, const char *key, slc_error *err) SLC_CHECKED;
-/* `if_match`: the revision the caller saw, or -1 for none (then SLC_STALE unless nothing would change). `patch`: JSON
- * merge patch (RFC 7396) instead of a full replacement. An absent secret keeps its value. */
+/* `if_match`: the revision the caller saw, or -1 for none (then SLC_STALE unless nothing would change).
+ * `patch`: JSON merge patch (RFC 7396) instead of a full replacement. An absent secret keeps its value. */
 json_t *slc_entity_update(slc_txn *txn, const slc_kind *kind, const char *key, const json_t *body, bool patch,
                           int64_t if_match, slc_error *err) SLC_CHECKED;
 /* SLC_CONFLICT with `*referrers` (new array of {kind, key}) when something refers to it. */
-bool slc_entity_delete(slc_txn *txn, const slc_kind *kind, const char *key, int64_t if_match, json_t **referrers,
-                       slc_error *err) SLC_CHECKED;
+bool slc_entity_delete(slc_txn *txn, const slc_kind *kind, const char *key, int64_t if_match,
+                       json_t **referrers, slc_error *err) SLC_CHECKED;
 /* An action such as "approve" on a subscription: see slc_kind.actions. `body` may be NULL. */
-json_t *slc_entity_act(slc_txn *txn, const slc_kind *kind, const char *key, const char *action, const json_t *body,
-                       slc_error *err) SLC_CHECKED;
+json_t *slc_entity_act(slc_txn *txn, const slc_kind *kind, const char *key, const char *action,
+                       const json_t *body, slc_error *err) SLC_CHECKED;
 
 typedef struct slc_list_query {
     int limit;             /* 1..1000; 0: 100 */
@@ -83,6 +88,7 @@ typedef struct slc_list_query {
     const json_t *filters; /* {field: value}; only filterable fields */
 } slc_list_query;
 /* {items: [...], next: string or null} */
-json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query *query, slc_error *err) SLC_CHECKED;
+json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query *query,
+                        slc_error *err) SLC_CHECKED;
 
 #endif

@@ -124,8 +124,9 @@ enum slc_kind_flag {
     SLC_KIND_CREATE = 1 << 0,
     SLC_KIND_UPDATE = 1 << 1,
     SLC_KIND_DELETE = 1 << 2,
-    SLC_KIND_DECLARATIVE = 1 << 3, /* part of PUT /v1/config, of dumps and of rollbacks */
-    SLC_KIND_LOG = 1 << 4,         /* rows are only appended; no revision, manager, labels; newest first */
+    SLC_KIND_DECLARATIVE = 1 << 3, /* part of PUT /v1/config and of dumps */
+    SLC_KIND_ROLLBACK = 1 << 4,    /* configuration: goes back with a rollback (people and access never do) */
+    SLC_KIND_LOG = 1 << 5,         /* rows are only appended; no revision, manager, labels; newest first */
 };
 #define SLC_KIND_CRUD (SLC_KIND_CREATE | SLC_KIND_UPDATE | SLC_KIND_DELETE)
 
@@ -139,6 +140,8 @@ struct slc_kind {
     const char *help;     /* one sentence */
     unsigned flags;
     enum slc_key_rule key;
+    const char *const
+        *identity; /* SLC_KEY_ID in a declarative document: the fields that tell which one; NULL: none */
     const slc_field *fields;   /* without the common ones; ends with a NULL name */
     const slc_action *actions; /* ends with a NULL name; NULL: none */
     const struct slc_kind_rules *rules;

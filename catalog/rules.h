@@ -1,0 +1,49 @@
+/* What the table of kinds cannot say: one set of functions per kind. Private to catalog/.
+ *
+ * All run inside the transaction of the change, on a catalog thread. Any of them may be NULL. They return false
+ * with `err` filled (its field a JSON pointer) to refuse the change.
+ */
+#ifndef SLC_CATALOG_RULES_H
+#define SLC_CATALOG_RULES_H
+
+#include "catalog/read.h"
+
+/* A change under way. The JSON values are in stored form (kind.h) unless said otherwise. */
+typedef struct slc_change {
+    const slc_kind *kind;
+    const char *id;
+    const json_t *before; /* NULL at creation */
+    json_t *next;         /* what will be written: rules may set read-only fields; NULL at deletion */
+    json_t *once;         /* at creation: what only this answer shows, in JSON form; may be added to */
+    const json_t *body;   /* at creation: the body as given, for write-only arguments */
+} slc_change;
+
+struct slc_kind_rules {
+    /* Before the row is written, when every single field is valid. */
+    bool (*check)(slc_txn *txn, slc_change *change, slc_error *err);
+    /* After it was, so that queries see the new state. */
+    bool (*written)(slc_txn *txn, slc_change *change, slc_error *err);
+    /* Before a deletion, when nothing refers to it. */
+    bool (*removing)(slc_txn *txn, slc_change *change, slc_error *err);
+    /* An action: changes `next`. `body` (JSON form, checked against the action's fields) may be NULL. */
+    bool (*act)(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body, slc_error *err);
+    /* Adds the computed fields to the JSON form. */
+    bool (*show)(slc_txn *txn, const json_t *stored, json_t *out, slc_error *err);
+};
+
+extern const struct slc_kind_rules slc_rules_role, slc_rules_api_token, slc_rules_gateway_node,
+    slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster, slc_rules_listener,
+    slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api, slc_rules_deployment, slc_rules_product,
+    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy;
+
+/* Shorthands over a stored or JSON form: borrowed text (NULL when absent), integer (0 when absent). */
+const char *slc_get_text(const json_t *object, const char *field);
+int64_t slc_get_int(const json_t *object, const char *field);
+bool slc_has_text(const json_t *array, const char *text); /* array of strings; NULL has none */
+bool slc_has_all(const json_t *array, const json_t *wanted);
+
+/* The key of an entity by its id, "?" when it is gone; into `out`. */
+#define SLC_KEY_CHARS 160
+void slc_key_of(slc_txn *txn, const char *kind, const char *id, char out[SLC_KEY_CHARS]);
+
+#endif
