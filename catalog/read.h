@@ -16,9 +16,9 @@
 #include "catalog/catalog.h"
 
 /* A statement of the connection's cache, reset and without bindings; NULL on error. It is the caller's until
- * slc_txn_done, which every path must reach; the end of the transaction takes back what was forgotten. */
+ * slc_txn_finish, which every path must reach; the end of the transaction takes back what was forgotten. */
 sqlite3_stmt *slc_txn_prepare(slc_txn *txn, const char *sql, slc_error *err) SLC_CHECKED;
-void slc_txn_done(slc_txn *txn, sqlite3_stmt *stmt); /* NULL is fine */
+void slc_txn_finish(slc_txn *txn, sqlite3_stmt *stmt); /* NULL is fine */
 /* 1: a row; 0: no more; -1: error, in the terms of slc_error (SLC_NO_SPACE, SLC_CORRUPT, ...). */
 int slc_txn_step(slc_txn *txn, sqlite3_stmt *stmt, slc_error *err) SLC_CHECKED;
 
