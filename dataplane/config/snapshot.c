@@ -1,0 +1,308 @@
+/* Reference counts and lookups of a finished snapshot. */
+#include "dataplane/config/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/assert.h"
+#include "dataplane/config/snapshot_private.h"
+
+/* ---- reference counts ---- */
+
+static void acquire(unsigned *refs)
+{
+    __atomic_add_fetch(refs, 1, __ATOMIC_RELAXED);
+}
+
+static bool release(unsigned *refs)
+{
+    unsigned left = __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL);
+
+    SLC_BUG_ON(left == UINT32_MAX);
+    return left == 0;
+}
+
+slc_backend *slc_backend_ref(slc_backend *backend)
+{
+    acquire(&backend->refs);
+    return backend;
+}
+
+void slc_backend_unref(slc_backend *backend)
+{
+    if (backend == NULL || !release(&backend->refs))
+        return;
+    slc_tree_unref(backend->owner_private);
+    free(backend);
+}
+
+slc_vcluster *slc_vcluster_ref(slc_vcluster *vcluster)
+{
+    acquire(&vcluster->refs);
+    return vcluster;
+}
+
+void slc_vcluster_unref(slc_vcluster *vcluster)
+{
+    if (vcluster == NULL || !release(&vcluster->refs))
+        return;
+    slc_backend_unref(vcluster->backend);
+    slc_tree_unref(vcluster->owner_private);
+    free(vcluster);
+}
+
+slc_listener *slc_listener_ref(slc_listener *listener)
+{
+    acquire(&listener->refs);
+    return listener;
+}
+
+void slc_listener_unref(slc_listener *listener)
+{
+    if (listener == NULL || !release(&listener->refs))
+        return;
+    slc_vcluster_unref(listener->vcluster);
+    slc_tree_unref(listener->owner_private);
+    free(listener);
+}
+
+slc_event_api *slc_event_api_ref(slc_event_api *api)
+{
+    acquire(&api->refs);
+    return api;
+}
+
+void slc_event_api_unref(slc_event_api *api)
+{
+    slc_event_api_full *full;
+
+    if (api == NULL || !release(&api->refs))
+        return;
+    full = api->owner_private;
+    slc_vcluster_unref(api->vcluster);
+    if (api->chain != NULL)
+        slc_chain_free(api->chain);
+    free(api->backend_topic);
+    slc_tree_unref(full->leaf);
+    free(full);
+}
+
+void slc_plan_unref(slc_plan *plan)
+{
+    if (plan == NULL || !release(&plan->refs))
+        return;
+    slc_tree_unref(plan->owner_private);
+    free(plan);
+}
+
+void slc_entities_release(slc_entities *entities, void (*unref)(void *item))
+{
+    for (size_t i = 0; unref != NULL && i < entities->count; i++)
+        unref(entities->items[i]);
+    free(entities->items);
+    slc_strmap_release(&entities->by_id);
+    memset(entities, 0, sizeof(*entities));
+}
+
+slc_snapshot *slc_snapshot_ref(slc_snapshot *snapshot)
+{
+    SLC_CHECK_MAGIC(snapshot, SLC_SNAPSHOT_MAGIC);
+    acquire(&snapshot->refs);
+    return snapshot;
+}
+
+static void unref_backend(void *item)
+{
+    slc_backend_unref(item);
+}
+
+static void unref_vcluster(void *item)
+{
+    slc_vcluster_unref(item);
+}
+
+static void unref_listener(void *item)
+{
+    slc_listener_unref(item);
+}
+
+static void unref_event_api(void *item)
+{
+    slc_event_api_unref(item);
+}
+
+static void unref_plan(void *item)
+{
+    slc_plan_unref(item);
+}
+
+static void free_snapshot(slc_snapshot *snapshot)
+{
+    slc_strmap_release(&snapshot->apis_by_url);
+    for (size_t i = 0; i < snapshot->url_key_count; i++)
+        free(snapshot->url_keys[i]);
+    free(snapshot->url_keys);
+    slc_entities_release(&snapshot->event_apis, unref_event_api);
+    slc_entities_release(&snapshot->listeners, unref_listener);
+    slc_entities_release(&snapshot->vclusters, unref_vcluster);
+    slc_entities_release(&snapshot->backends, unref_backend);
+    slc_entities_release(&snapshot->plans, unref_plan);
+    slc_entities_release(&snapshot->policies, NULL);
+    for (unsigned i = 0; i < SLC_SECTIONS; i++)
+        slc_tree_unref(snapshot->sections[i]);
+    for (unsigned i = 0; i < SLC_BUCKETS; i++) {
+        slc_tree_unref(snapshot->credentials[i]);
+        slc_tree_unref(snapshot->applications[i]);
+    }
+    if (snapshot->manifest != NULL)
+        sluice__snapshot__v1__manifest__free_unpacked(snapshot->manifest, NULL);
+    snapshot->magic = 0;
+    free(snapshot);
+}
+
+void slc_snapshot_unref(slc_snapshot *snapshot)
+{
+    if (snapshot == NULL)
+        return;
+    SLC_CHECK_MAGIC(snapshot, SLC_SNAPSHOT_MAGIC);
+    if (release(&snapshot->refs))
+        free_snapshot(snapshot);
+}
+
+/* ---- lists and lookups ---- */
+
+uint64_t slc_snapshot_version(const slc_snapshot *snapshot)
+{
+    return snapshot->manifest->version;
+}
+
+const pb_group *slc_snapshot_group(const slc_snapshot *snapshot)
+{
+    return snapshot->group;
+}
+
+slc_backend *const *slc_snapshot_backends(const slc_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->backends.count;
+    return (slc_backend *const *)snapshot->backends.items;
+}
+
+slc_listener *const *slc_snapshot_listeners(const slc_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->listeners.count;
+    return (slc_listener *const *)snapshot->listeners.items;
+}
+
+slc_event_api *const *slc_snapshot_event_apis(const slc_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->event_apis.count;
+    return (slc_event_api *const *)snapshot->event_apis.items;
+}
+
+slc_vcluster *const *slc_snapshot_vclusters(const slc_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->vclusters.count;
+    return (slc_vcluster *const *)snapshot->vclusters.items;
+}
+
+size_t slc_url_key(char out[SLC_URL_KEY_MAX], const char *listener_id, const char *name, size_t name_len,
+                   uint32_t major)
+{
+    const char *listener = listener_id != NULL ? listener_id : "";
+    int len;
+
+    if (name_len > 63 || strlen(listener) > 64)
+        return 0;
+    len = snprintf(out, SLC_URL_KEY_MAX, "%s/%.*s.v%u", listener, (int)name_len, name, major);
+    return len > 0 && len < SLC_URL_KEY_MAX ? (size_t)len : 0;
+}
+
+slc_event_api *slc_snapshot_find_api(const slc_snapshot *snapshot, const char *listener_id, const char *name,
+                                     size_t name_len, uint32_t major)
+{
+    char key[SLC_URL_KEY_MAX];
+    size_t len = slc_url_key(key, listener_id, name, name_len, major);
+
+    return len > 0 ? slc_strmap_find(&snapshot->apis_by_url, key, len) : NULL;
+}
+
+static void *by_id(const slc_entities *entities, const char *id)
+{
+    return slc_strmap_find(&entities->by_id, id, strlen(id));
+}
+
+slc_event_api *slc_snapshot_event_api_by_id(const slc_snapshot *snapshot, const char *id)
+{
+    return by_id(&snapshot->event_apis, id);
+}
+
+slc_listener *slc_snapshot_listener_by_id(const slc_snapshot *snapshot, const char *id)
+{
+    return by_id(&snapshot->listeners, id);
+}
+
+const slc_plan *slc_snapshot_plan(const slc_snapshot *snapshot, const char *id)
+{
+    return by_id(&snapshot->plans, id);
+}
+
+/* ---- identity ---- */
+
+struct text {
+    const char *data;
+    size_t len;
+};
+
+static int compare_text(const struct text *key, const char *name)
+{
+    int order = strncmp(key->data, name, key->len);
+
+    return order != 0 ? order : (name[key->len] == '\0' ? 0 : -1);
+}
+
+static int compare_credential(const void *key, const void *item)
+{
+    return compare_text(key, (*(pb_credential *const *)item)->lookup);
+}
+
+static int compare_application(const void *key, const void *item)
+{
+    return compare_text(key, (*(pb_application *const *)item)->id);
+}
+
+const pb_credential *slc_snapshot_credential(const slc_snapshot *snapshot, const char *lookup, size_t lookup_len)
+{
+    const struct text key = {lookup, lookup_len};
+    uint8_t hash[SLC_SHA256_BYTES];
+    const pb_credential_bucket *bucket;
+    const slc_tree *leaf;
+    pb_credential **found;
+
+    slc_sha256(lookup, lookup_len, hash);
+    leaf = slc_tree_leaf(snapshot->credentials[hash[0]], hash, 2);
+    if (leaf == NULL)
+        return NULL;
+    bucket = (const pb_credential_bucket *)leaf->msg;
+    found = bsearch(&key, bucket->credentials, bucket->n_credentials, sizeof(*bucket->credentials),
+                    compare_credential);
+    return found != NULL ? *found : NULL;
+}
+
+const pb_application *slc_snapshot_application(const slc_snapshot *snapshot, const char *id)
+{
+    const struct text key = {id, strlen(id)};
+    uint8_t hash[SLC_SHA256_BYTES];
+    const pb_application_bucket *bucket;
+    const slc_tree *leaf;
+    pb_application **found;
+
+    slc_sha256(id, key.len, hash);
+    leaf = slc_tree_leaf(snapshot->applications[hash[0]], hash, 2);
+    if (leaf == NULL)
+        return NULL;
+    bucket = (const pb_application_bucket *)leaf->msg;
+    found = bsearch(&key, bucket->applications, bucket->n_applications, sizeof(*bucket->applications),
+                    compare_application);
+    return found != NULL ? *found : NULL;
+}

@@ -1,0 +1,84 @@
+/* The inside of a snapshot, shared by the files that build it. Private to dataplane/config. */
+#ifndef SLC_DATAPLANE_CONFIG_SNAPSHOT_PRIVATE_H
+#define SLC_DATAPLANE_CONFIG_SNAPSHOT_PRIVATE_H
+
+#include "dataplane/config/build.h"
+#include "dataplane/config/snapshot.h"
+#include "dataplane/config/strmap.h"
+#include "dataplane/config/tree.h"
+#include "dataplane/policy/policy.h"
+
+#define SLC_SNAPSHOT_MAGIC 0x736e6170u
+#define SLC_SECTIONS       8 /* 1..7 of enum Section; 0 is unused */
+#define SLC_BUCKETS        256
+
+typedef Sluice__Snapshot__V1__Manifest pb_manifest;
+typedef Sluice__Snapshot__V1__ChunkRef pb_ref;
+typedef Sluice__Snapshot__V1__Configuration pb_configuration;
+typedef Sluice__Snapshot__V1__Group pb_group;
+typedef Sluice__Snapshot__V1__Backend pb_backend;
+typedef Sluice__Snapshot__V1__VirtualCluster pb_vcluster;
+typedef Sluice__Snapshot__V1__Listener pb_listener;
+typedef Sluice__Snapshot__V1__EventApi pb_event_api;
+typedef Sluice__Snapshot__V1__Plan pb_plan;
+typedef Sluice__Snapshot__V1__Policy pb_policy;
+typedef Sluice__Snapshot__V1__Secret pb_secret;
+typedef Sluice__Snapshot__V1__Credential pb_credential;
+typedef Sluice__Snapshot__V1__CredentialBucket pb_credential_bucket;
+typedef Sluice__Snapshot__V1__Application pb_application;
+typedef Sluice__Snapshot__V1__ApplicationBucket pb_application_bucket;
+
+/* Entities of one kind. */
+typedef struct slc_entities {
+    void **items;
+    size_t count;
+    slc_strmap by_id;
+} slc_entities;
+
+struct slc_snapshot {
+    unsigned magic;
+    unsigned refs;
+    pb_manifest *manifest;
+    slc_tree *sections[SLC_SECTIONS];
+    slc_tree *credentials[SLC_BUCKETS];
+    slc_tree *applications[SLC_BUCKETS];
+
+    const pb_group *group; /* in sections */
+    slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */
+    slc_strmap apis_by_url; /* "<listener id>/<name>.v<major>", and without the listener */
+    char **url_keys;        /* memory of its keys */
+    size_t url_key_count;
+};
+
+/* An event API knows which policies its chain was compiled from, to be reused when they are the same. */
+typedef struct slc_event_api_full {
+    slc_event_api api;
+    slc_tree *leaf;
+    uint8_t policies[SLC_SHA256_BYTES];
+} slc_event_api_full;
+
+#define SLC_URL_KEY_MAX 160
+/* Length of the key, or 0 when it cannot exist. `listener_id` NULL: on any. */
+size_t slc_url_key(char out[SLC_URL_KEY_MAX], const char *listener_id, const char *name, size_t name_len,
+                   uint32_t major);
+
+/* entities.c: fills the lists of `snapshot` from its sections. */
+bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, slc_error *err) SLC_CHECKED;
+/* identity_check.c: the buckets of `snapshot` that `previous` does not share. */
+bool slc_identities_check(const slc_snapshot *snapshot, const slc_snapshot *previous, slc_error *err) SLC_CHECKED;
+
+/* validate.c: what one entity says, without what it refers to. `field` is the entity. */
+bool slc_backend_check(const pb_backend *msg, slc_error *err) SLC_CHECKED;
+bool slc_vcluster_check(const pb_vcluster *msg, slc_error *err) SLC_CHECKED;
+bool slc_listener_check(const pb_listener *msg, slc_error *err) SLC_CHECKED;
+bool slc_event_api_check(const pb_event_api *msg, slc_error *err) SLC_CHECKED;
+bool slc_policy_check(const pb_policy *msg, slc_error *err) SLC_CHECKED;
+bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err) SLC_CHECKED;
+/* Does a glob of * and ? match the whole text? */
+bool slc_glob_match(const char *glob, const char *text);
+
+/* For entities.c's own lists. */
+void slc_entities_release(slc_entities *entities, void (*unref)(void *item));
+void slc_plan_unref(slc_plan *plan);
+
+#endif
