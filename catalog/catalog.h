@@ -26,8 +26,9 @@ typedef struct slc_catalog_options {
     const char *data_dir;        /* catalog.db, usage.db and the master key live here */
     const char *migrations_dir;  /* NULL: those compiled into the program */
     const char *master_key_file; /* NULL: data_dir/master.key, made on first start (mode 0600) */
-    int64_t busy_timeout_ms;
-    unsigned readers;
+    int64_t busy_timeout_ms;     /* 0: 5 seconds */
+    unsigned readers;            /* threads; 0: 2 */
+    int64_t node_lost_after_ms;  /* a node unheard of for so long is "lost"; 0: 30 seconds */
 } slc_catalog_options;
 
 /* Opens or creates, checks integrity quickly, migrates. Errors say what to do (corrupt file, newer schema, lost
@@ -43,23 +44,28 @@ typedef struct slc_actor {
     const char *id;
     const char *name;
     const char *request_id;
-    const char *manager; /* who owns what is created; NULL: "api" */
+    const char *manager;  /* who owns what is created; NULL: "api" */
+    bool bound_by_grants; /* not a platform administrator: deployments need a grant (kind "grants") */
 } slc_actor;
 
 /* Runs on a catalog thread. Writes are one BEGIN IMMEDIATE transaction that commits when it returns true and
  * rolls back when it returns false (with err filled). */
 typedef bool (*slc_txn_fn)(slc_txn *txn, void *arg, slc_error *err);
-/* Runs on `loop` afterwards. `ok` false: `err` says why (also when the commit failed: SLC_NO_SPACE on a full
- * disk). */
+/* Runs on `loop` afterwards (on the catalog's thread when `loop` is NULL). `ok` false: `err` says why (also
+ * when the commit failed: SLC_NO_SPACE on a full disk). */
 typedef void (*slc_txn_done)(void *arg, bool ok, const slc_error *err);
 
 void slc_catalog_write(slc_catalog *catalog, slc_loop *loop, const slc_actor *actor, slc_txn_fn fn,
                        slc_txn_done done, void *arg);
 void slc_catalog_read(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg);
+/* A transaction on usage.db, for the slc_usage_... functions of nodes.h: never waits for the catalog's writer.
+ */
+void slc_catalog_usage(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg);
 /* The same on the calling thread, for start-up, tools and tests. */
 bool slc_catalog_write_sync(slc_catalog *catalog, const slc_actor *actor, slc_txn_fn fn, void *arg,
                             slc_error *err) SLC_CHECKED;
 bool slc_catalog_read_sync(slc_catalog *catalog, slc_txn_fn fn, void *arg, slc_error *err) SLC_CHECKED;
+bool slc_catalog_usage_sync(slc_catalog *catalog, slc_txn_fn fn, void *arg, slc_error *err) SLC_CHECKED;
 
 /* Called on a catalog thread after a commit that changed the catalog (not after heartbeats): the new revision.
  */

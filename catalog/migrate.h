@@ -1,0 +1,30 @@
+/* Brings a database file to the schema that this program knows. Private to catalog/.
+ *
+ * Migrations run in order, each in a transaction of its own, and are remembered with their checksum. One that
+ * was edited after it ran, or one that this program does not know, is an error: nothing is touched then. */
+#ifndef SLC_CATALOG_MIGRATE_H
+#define SLC_CATALOG_MIGRATE_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+typedef struct slc_migration {
+    int number;       /* 1, 2, ... without gaps; a list ends with 0 */
+    const char *name; /* "0001_entities" */
+    const char *sql;
+    size_t len;
+} slc_migration;
+
+extern const slc_migration slc_catalog_migrations[]; /* migrations/ */
+extern const slc_migration slc_usage_migrations[];   /* migrations/usage/ */
+
+/* `path` is for messages. */
+bool slc_migrate(sqlite3 *db, const char *path, const slc_migration *migrations, slc_error *err) SLC_CHECKED;
+
+/* Reads a folder's *.sql instead (slc_catalog_options.migrations_dir); freed with slc_migrations_free. */
+slc_migration *slc_migrations_read(const char *dir, slc_error *err) SLC_CHECKED;
+void slc_migrations_free(slc_migration *migrations);
+
+#endif
