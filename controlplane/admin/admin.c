@@ -1,0 +1,312 @@
+/* Requests of the admin API from the socket to a catalog transaction and back. */
+#include "controlplane/admin/admin.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "controlplane/admin/call.h"
+#include "controlplane/admin/idempotency.h"
+
+#define SLC_ADMIN_MAGIC 0x51ad3141u
+
+struct slc_admin {
+    unsigned magic;
+    slc_loop *loop;
+    slc_catalog *catalog;
+    slc_control_grpc *grpc;
+    slc_httpd *httpd;
+    slc_tls *tls;
+    uint16_t port;
+    int64_t max_body_bytes;
+    unsigned open_calls;
+    struct event *drain_timer;
+    void (*drained)(void *arg);
+    void *drained_arg;
+};
+
+static const slc_metric metrics[] = {
+    {"sluice_admin_requests_total", SLC_COUNTER, "Requests to the admin API.", {"method", "status"}, 0, NULL},
+    {NULL, SLC_COUNTER, NULL, {NULL}, 0, NULL},
+};
+
+static void on_request(struct evhttp_request *req, void *arg);
+static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_route *route,
+                       const slc_route_target *target);
+static bool authenticate(slc_txn *txn, void *arg, slc_error *err);
+static void on_authenticated(void *arg, bool ok, const slc_error *err);
+static bool run_write(slc_txn *txn, void *arg, slc_error *err);
+static void on_done(void *arg, bool ok, const slc_error *err);
+static void answer_error(slc_call *call, const slc_error *err);
+static void count(const slc_call *call, int status);
+static void finish(slc_call *call);
+static void on_drain_timeout(evutil_socket_t fd, short what, void *arg);
+static void check_drained(slc_admin *admin);
+
+void slc_admin_register_metrics(void)
+{
+    slc_metrics_register(metrics);
+}
+
+slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc *grpc,
+                         const slc_admin_options *options, slc_error *err)
+{
+    slc_admin *admin = slc_calloc(1, sizeof *admin);
+    admin->magic = SLC_ADMIN_MAGIC;
+    admin->loop = loop;
+    admin->catalog = catalog;
+    admin->grpc = grpc;
+    admin->max_body_bytes = options->limits.body_bytes;
+    if (options->tls_certificate_file != NULL) {
+        slc_tls_options tls = {.cert_file = options->tls_certificate_file, .key_file = options->tls_key_file};
+        admin->tls = slc_tls_server_new(&tls, err);
+        if (admin->tls == NULL)
+            goto failed;
+    }
+    int fd = slc_listen(options->address, false, err);
+    if (fd < 0)
+        goto failed;
+    admin->port = slc_listen_port(fd);
+    admin->drain_timer = evtimer_new(slc_loop_base(loop), on_drain_timeout, admin);
+    SLC_BUG_ON(admin->drain_timer == NULL);
+    admin->httpd = slc_httpd_new(slc_loop_base(loop), &options->limits, on_request, admin);
+    slc_httpd_serve(admin->httpd, fd, admin->tls, admin);
+    return admin;
+failed:
+    slc_admin_free(admin);
+    return NULL;
+}
+
+void slc_admin_free(slc_admin *admin)
+{
+    if (admin == NULL)
+        return;
+    SLC_CHECK_MAGIC(admin, SLC_ADMIN_MAGIC);
+    if (admin->httpd != NULL)
+        slc_httpd_free(admin->httpd);
+    if (admin->drain_timer != NULL)
+        event_free(admin->drain_timer);
+    slc_tls_unref(admin->tls);
+    admin->magic = 0;
+    free(admin);
+}
+
+uint16_t slc_admin_port(const slc_admin *admin)
+{
+    return admin->port;
+}
+
+slc_control_grpc *slc_admin_grpc(const slc_admin *admin)
+{
+    return admin->grpc;
+}
+
+void slc_admin_drain(slc_admin *admin, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+    struct timeval grace = {.tv_sec = grace_ms / 1000, .tv_usec = (grace_ms % 1000) * 1000};
+    admin->drained = done;
+    admin->drained_arg = arg;
+    slc_httpd_drain(admin->httpd);
+    event_add(admin->drain_timer, &grace);
+    check_drained(admin);
+}
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    slc_admin *admin = arg;
+    (void)fd, (void)what;
+    void (*done)(void *) = admin->drained;
+    admin->drained = NULL;
+    if (done != NULL)
+        done(admin->drained_arg);
+}
+
+static void check_drained(slc_admin *admin)
+{
+    if (admin->drained != NULL && admin->open_calls == 0) {
+        event_del(admin->drain_timer);
+        on_drain_timeout(-1, 0, admin);
+    }
+}
+
+static void answer_unmatched(struct evhttp_request *req, const char *allow)
+{
+    if (allow[0] == '\0') {
+        slc_http_problem(req, 404, "not-found", "No such resource",
+                         "The admin API is under /v1; /openapi.json describes it.", NULL);
+        return;
+    }
+    evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", allow);
+    slc_http_problem(req, 405, "method-not-allowed", "Method not allowed here", NULL, NULL);
+}
+
+static void on_request(struct evhttp_request *req, void *arg)
+{
+    slc_admin *admin = arg;
+    SLC_CHECK_MAGIC(admin, SLC_ADMIN_MAGIC);
+    char allow[64], request_id[65];
+    slc_route_target target = {0};
+    size_t path_len = 0;
+    const char *raw = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+    char *path = evhttp_uridecode(raw != NULL ? raw : "/", 0, &path_len);
+
+    slc_http_request_id(req, request_id);
+    const slc_route *route = path != NULL && strlen(path) == path_len
+                                 ? slc_route_match(slc_http_method(req), path, &target, allow, sizeof allow)
+                                 : NULL;
+    if (path == NULL || strlen(path) != path_len)
+        slc_http_problem(req, 400, "invalid", "Bad request", "The path cannot be decoded.", NULL);
+    else if (route == NULL)
+        answer_unmatched(req, allow);
+    else if (!start_call(admin, req, route, &target))
+        slc_log(SLC_LOG_DEBUG, "request refused before it ran", LS("path", path), LS("request_id", request_id));
+    free(path);
+}
+
+static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_route *route,
+                       const slc_route_target *target)
+{
+    slc_error err = {0};
+    slc_call *call = slc_calloc(1, sizeof *call);
+    call->magic = SLC_CALL_MAGIC;
+    call->admin = admin;
+    call->req = req;
+    call->route = route;
+    call->target = *target;
+    call->etag = -1;
+    TAILQ_INIT(&call->query);
+    slc_http_request_id(req, call->request_id);
+    slc_route_permission(route, target, call->permission, sizeof call->permission);
+    if (!slc_call_parse(call, admin->max_body_bytes, &err)) {
+        answer_error(call, &err);
+        slc_call_free(call);
+        return false;
+    }
+    admin->open_calls++;
+    slc_catalog_read(admin->catalog, admin->loop, authenticate, on_authenticated, call);
+    return true;
+}
+
+/* Checks the token and its rights; a read goes on in the same transaction. */
+static bool authenticate(slc_txn *txn, void *arg, slc_error *err)
+{
+    slc_call *call = arg;
+    SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
+    if (strcmp(call->permission, SLC_PERMISSION_OPEN) != 0) {
+        if (call->token[0] == '\0')
+            return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
+        slc_token_identity_release(&call->identity);
+        if (!slc_token_check(txn, call->token, &call->identity, err))
+            return false;
+        if (!slc_permission_granted(call->identity.scopes, call->permission))
+            return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s", call->permission);
+    }
+    if (call->route->access == SLC_ROUTE_WRITE)
+        return true;
+    return call->route->run(txn, call, err);
+}
+
+static void on_authenticated(void *arg, bool ok, const slc_error *err)
+{
+    slc_call *call = arg;
+    SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
+    if (!ok || call->route->access == SLC_ROUTE_READ) {
+        on_done(call, ok, err);
+        return;
+    }
+    slc_actor actor = {.kind = call->identity.owner_id[0] != '\0' ? "user" : "token",
+                       .id = call->identity.id,
+                       .name = call->identity.name,
+                       .request_id = call->request_id,
+                       .manager = NULL};
+    slc_catalog_write(call->admin->catalog, call->admin->loop, &actor, run_write, on_done, call);
+}
+
+/* Rights are looked at again: they may have changed since the read. */
+static bool run_write(slc_txn *txn, void *arg, slc_error *err)
+{
+    slc_call *call = arg;
+    bool replayed = false;
+    if (strcmp(call->permission, SLC_PERMISSION_OPEN) != 0 && !authenticate(txn, call, err))
+        return false;
+    if (!slc_call_replay(txn, call, &replayed, err))
+        return false;
+    if (replayed)
+        return true;
+    return call->route->run(txn, call, err) && slc_call_remember(txn, call, err);
+}
+
+static void on_done(void *arg, bool ok, const slc_error *err)
+{
+    slc_call *call = arg;
+    SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
+    slc_admin *admin = call->admin;
+    if (ok)
+        finish(call);
+    else
+        answer_error(call, err);
+    slc_call_free(call);
+    admin->open_calls--;
+    check_drained(admin);
+}
+
+static void count(const slc_call *call, int status)
+{
+    char text[8];
+    snprintf(text, sizeof text, "%d", status);
+    const char *labels[] = {call->route->method, text};
+    slc_series_add(slc_metrics_series("sluice_admin_requests_total", labels), 1);
+}
+
+static void answer_error(slc_call *call, const slc_error *err)
+{
+    int status = call->status != 0 ? call->status : slc_code_http_status(err->code);
+    if (err->code == SLC_UNAUTHENTICATED)
+        evhttp_add_header(evhttp_request_get_output_headers(call->req), "WWW-Authenticate", "Bearer realm=\"sluice\"");
+    count(call, status);
+    if (call->problem == NULL && call->status == 0)
+        slc_http_problem_error(call->req, err);
+    else
+        slc_http_problem(call->req, status, slc_code_name(err->code), slc_http_reason(status), err->message,
+                         json_incref(call->problem));
+}
+
+static void send_text(slc_call *call, int status)
+{
+    struct evbuffer *body = evbuffer_new();
+    SLC_BUG_ON(body == NULL);
+    evbuffer_add(body, call->text, call->text_len);
+    evhttp_add_header(evhttp_request_get_output_headers(call->req), "Content-Type", call->text_type);
+    evhttp_send_reply(call->req, status, slc_http_reason(status), body);
+    evbuffer_free(body);
+}
+
+static void finish(slc_call *call)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(call->req);
+    int status = call->status != 0 ? call->status : call->route->success;
+    char etag[32];
+    if (call->etag >= 0) {
+        snprintf(etag, sizeof etag, "\"%lld\"", (long long)call->etag);
+        evhttp_add_header(headers, "ETag", etag);
+    }
+    if (call->location[0] != '\0')
+        evhttp_add_header(headers, "Location", call->location);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    count(call, status);
+    if (call->text != NULL)
+        send_text(call, status);
+    else if (call->answer != NULL)
+        slc_http_json(call->req, status, json_incref(call->answer));
+    else
+        evhttp_send_reply(call->req, status, slc_http_reason(status), NULL);
+}

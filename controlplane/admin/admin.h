@@ -1,0 +1,42 @@
+/* The admin API: HTTP in, catalog transactions, HTTP out. Everything runs on the loop that it was made with, except the
+ * routes' own functions, which run on the catalog's threads.
+ */
+#ifndef SLC_CONTROLPLANE_ADMIN_ADMIN_H
+#define SLC_CONTROLPLANE_ADMIN_ADMIN_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "catalog/catalog.h"
+#include "common/error.h"
+#include "common/httpd.h"
+#include "common/loop.h"
+#include "controlplane/grpc/grpc.h"
+
+typedef struct slc_admin slc_admin;
+
+typedef struct slc_admin_options {
+    const char *address;
+    const char *tls_certificate_file; /* NULL: plain HTTP */
+    const char *tls_key_file;
+    slc_httpd_limits limits;
+} slc_admin_options;
+
+/* Registers the metrics of this module; once, before threads start. */
+void slc_admin_register_metrics(void);
+
+/* Opens the listener. `catalog` and `grpc` (which composes join strings) must outlive it. */
+slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc *grpc,
+                         const slc_admin_options *options, slc_error *err) SLC_CHECKED;
+uint16_t slc_admin_port(const slc_admin *admin);
+/* Stops accepting; calls done(arg) on the loop when the last request has been answered, or after grace_ms. */
+void slc_admin_drain(slc_admin *admin, int64_t grace_ms, void (*done)(void *arg), void *arg);
+/* On the loop's thread or after it ended, and after the catalog has no work of it left. */
+void slc_admin_free(slc_admin *admin);
+
+slc_control_grpc *slc_admin_grpc(const slc_admin *admin);
+
+/* The OpenAPI 3.1 document, from the tables of routes and kinds: new reference. */
+json_t *slc_openapi_document(void);
+
+#endif

@@ -1,0 +1,165 @@
+/* A request's parts: token, conditions, query, body. */
+#include "controlplane/admin/call.h"
+
+#include <ctype.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/json.h"
+
+static bool parse_bearer(slc_call *call, const char *header, slc_error *err);
+static bool parse_if_match(slc_call *call, const char *header, slc_error *err);
+static bool parse_idempotency_key(slc_call *call, const char *header, slc_error *err);
+static bool parse_query(slc_call *call, slc_error *err);
+static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err);
+
+bool slc_call_parse(slc_call *call, int64_t max_body_bytes, slc_error *err)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(call->req);
+    return parse_bearer(call, evhttp_find_header(headers, "Authorization"), err) &&
+           parse_if_match(call, evhttp_find_header(headers, "If-Match"), err) &&
+           parse_idempotency_key(call, evhttp_find_header(headers, "Idempotency-Key"), err) &&
+           parse_query(call, err) && parse_body(call, max_body_bytes, err);
+}
+
+void slc_call_free(slc_call *call)
+{
+    SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
+    evhttp_clear_headers(&call->query);
+    json_decref(call->body);
+    json_decref(call->answer);
+    json_decref(call->problem);
+    free(call->text);
+    slc_free_secret(call->body_text, call->body_len);
+    slc_token_identity_release(&call->identity);
+    call->magic = 0;
+    slc_free_secret(call, sizeof *call);
+}
+
+bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field, const char *fmt,
+                   ...)
+{
+    va_list args;
+    call->status = status;
+    va_start(args, fmt);
+    slc_vfail(err, code, field, fmt, args);
+    va_end(args);
+    return false;
+}
+
+static bool parse_bearer(slc_call *call, const char *header, slc_error *err)
+{
+    if (header == NULL)
+        return true;
+    if (strncasecmp(header, "Bearer ", 7) != 0)
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the admin API takes `Authorization: Bearer TOKEN` only");
+    const char *token = header + 7 + strspn(header + 7, " ");
+    if (strlen(token) >= sizeof call->token)
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the token is not one of this control plane's");
+    memcpy(call->token, token, strlen(token) + 1);
+    return true;
+}
+
+/* If-Match: "7" or * (RFC 9110 section 13.1.1). A weak tag never matches, and we never hand one out. */
+static bool parse_if_match(slc_call *call, const char *header, slc_error *err)
+{
+    char *end = NULL;
+    call->if_match = SLC_IF_MATCH_NONE;
+    if (header == NULL)
+        return true;
+    if (strcmp(header, "*") == 0) {
+        call->if_match = SLC_IF_MATCH_ANY;
+        return true;
+    }
+    if (header[0] == '"' && isdigit((unsigned char)header[1])) {
+        call->if_match = strtoll(header + 1, &end, 10);
+        if (end != NULL && strcmp(end, "\"") == 0)
+            return true;
+    }
+    return slc_call_fail(call, 412, err, SLC_STALE, NULL, "If-Match must be the ETag of an answer, such as \"7\", or *");
+}
+
+static bool parse_idempotency_key(slc_call *call, const char *header, slc_error *err)
+{
+    if (header == NULL)
+        return true;
+    size_t len = strlen(header);
+    if (len == 0 || len >= sizeof call->idempotency_key)
+        return slc_fail(err, SLC_INVALID, NULL, "Idempotency-Key must have 1 to %zu characters",
+                        sizeof call->idempotency_key - 1);
+    memcpy(call->idempotency_key, header, len + 1);
+    return true;
+}
+
+static bool parse_query(slc_call *call, slc_error *err)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(call->req));
+    TAILQ_INIT(&call->query);
+    if (query == NULL || query[0] == '\0' || evhttp_parse_query_str(query, &call->query) == 0)
+        return true;
+    return slc_fail(err, SLC_INVALID, NULL, "the query string cannot be parsed");
+}
+
+static bool is_json(const char *content_type)
+{
+    if (content_type == NULL)
+        return false;
+    size_t len = strcspn(content_type, "; \t");
+    return (len == 16 && strncasecmp(content_type, "application/json", len) == 0) ||
+           (len == 28 && strncasecmp(content_type, "application/merge-patch+json", len) == 0);
+}
+
+static bool is_yaml(const char *content_type)
+{
+    if (content_type == NULL)
+        return false;
+    size_t len = strcspn(content_type, "; \t");
+    return len == 16 && strncasecmp(content_type, "application/yaml", len) == 0;
+}
+
+static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err)
+{
+    struct evbuffer *input = evhttp_request_get_input_buffer(call->req);
+    const char *type = evhttp_find_header(evhttp_request_get_input_headers(call->req), "Content-Type");
+    call->body_len = evbuffer_get_length(input);
+    if (!call->route->has_body) {
+        if (call->body_len == 0)
+            return true;
+        return slc_fail(err, SLC_INVALID, NULL, "this request takes no body");
+    }
+    if (call->body_len == 0 && call->target.action[0] != '\0')
+        return true;
+    bool yaml = is_yaml(type);
+    if (!is_json(type) && !yaml)
+        return slc_call_fail(call, 415, err, SLC_INVALID, NULL, "the body must be application/json or application/yaml");
+    call->body_text = slc_malloc(call->body_len + 1);
+    evbuffer_remove(input, call->body_text, call->body_len);
+    call->body_text[call->body_len] = '\0';
+    call->body = yaml ? slc_yaml_parse(call->body_text, call->body_len, (size_t)max_body_bytes, err)
+                      : slc_json_parse(call->body_text, call->body_len, (size_t)max_body_bytes, err);
+    if (call->body == NULL)
+        return false;
+    if (!json_is_object(call->body))
+        return slc_fail(err, SLC_INVALID, "", "the body must be a JSON object");
+    return true;
+}
+
+const char *slc_call_query(const slc_call *call, const char *name)
+{
+    return evhttp_find_header(&call->query, name);
+}
+
+bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, slc_error *err)
+{
+    const char *text = slc_call_query(call, name);
+    *value = text != NULL && (text[0] == '\0' || strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
+    if (text == NULL || *value || strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
+        return true;
+    return slc_fail(err, SLC_INVALID, NULL, "the query parameter %s must be true or false", name);
+}

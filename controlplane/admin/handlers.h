@@ -1,0 +1,23 @@
+/* What the routes do: each runs inside a catalog transaction and fills the call's answer. */
+#ifndef SLC_CONTROLPLANE_ADMIN_HANDLERS_H
+#define SLC_CONTROLPLANE_ADMIN_HANDLERS_H
+
+#include "controlplane/admin/call.h"
+
+/* service.c */
+bool slc_route_live(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_ready(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_openapi(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_self(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
+/* entities.c: every kind alike */
+bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_get(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_replace(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_patch(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_delete(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_act(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
+#endif

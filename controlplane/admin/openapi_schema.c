@@ -1,0 +1,190 @@
+/* JSON Schemas (2020-12, as OpenAPI 3.1 uses them) of the entities, from the table of kinds. */
+#include "controlplane/admin/openapi_schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+
+static json_t *field_schema(const slc_field *field, bool nested_required);
+
+static json_t *string_schema(const slc_field *field)
+{
+    const slc_format *format = slc_format_get(field->format);
+    json_t *schema = json_pack("{s:s}", "type", "string");
+    if (format->pattern != NULL)
+        json_object_set_new(schema, "pattern", json_string(format->pattern));
+    if (format->schema_format != NULL)
+        json_object_set_new(schema, "format", json_string(format->schema_format));
+    return schema;
+}
+
+static void add_bounds(json_t *schema, const slc_field *field, const char *min_name, const char *max_name)
+{
+    int64_t min = 0, max = 0;
+    slc_field_bounds(field, &min, &max);
+    if (min != 0)
+        json_object_set_new(schema, min_name, json_integer(min));
+    if (max != 0)
+        json_object_set_new(schema, max_name, json_integer(max));
+}
+
+static json_t *enum_schema(const slc_field *field)
+{
+    json_t *values = json_array();
+    for (const char *const *value = field->values; *value != NULL; value++)
+        json_array_append_new(values, json_string(*value));
+    return json_pack("{s:s, s:o}", "type", "string", "enum", values);
+}
+
+static json_t *list_schema(const slc_field *field, json_t *items)
+{
+    json_t *schema = json_pack("{s:s, s:o}", "type", "array", "items", items);
+    add_bounds(schema, field, "minItems", "maxItems");
+    return schema;
+}
+
+static json_t *item_string_schema(const slc_field *field)
+{
+    json_t *schema = string_schema(field);
+    if (field->item_max != 0)
+        json_object_set_new(schema, "maxLength", json_integer(field->item_max));
+    return schema;
+}
+
+/* A value to set, or where the gateway finds it; reading shows only that there is one. */
+static json_t *secret_schema(void)
+{
+    return json_pack("{s:[{s:s, s:b}, {s:s, s:[s], s:{s:{s:s}}}, {s:s, s:[s], s:{s:{s:s}}}, "
+                     "{s:s, s:b, s:{s:{s:b}}}]}",
+                     "anyOf", "type", "string", "writeOnly", 1, "type", "object", "required", "file", "properties",
+                     "file", "type", "string", "type", "object", "required", "env", "properties", "env", "type",
+                     "string", "type", "object", "readOnly", 1, "properties", "set", "const", 1);
+}
+
+static json_t *ref_schema(const slc_field *field)
+{
+    json_t *schema = json_pack("{s:s}", "type", "string");
+    char text[128];
+    snprintf(text, sizeof text, "Id or key of one of %s.", field->ref != NULL ? field->ref : "the kind's");
+    json_object_set_new(schema, "$comment", json_string(text));
+    return schema;
+}
+
+static json_t *bounded_string_schema(const slc_field *field)
+{
+    json_t *schema = string_schema(field);
+    add_bounds(schema, field, "minLength", "maxLength");
+    return schema;
+}
+
+static json_t *typed_schema(const slc_field *field, bool nested_required)
+{
+    json_t *schema = NULL;
+    switch (field->type) {
+    case SLC_F_STRING:
+    case SLC_F_TEXT:
+        return bounded_string_schema(field);
+    case SLC_F_INT:
+        schema = json_pack("{s:s}", "type", "integer");
+        add_bounds(schema, field, "minimum", "maximum");
+        return schema;
+    case SLC_F_BOOL:
+        return json_pack("{s:s}", "type", "boolean");
+    case SLC_F_ENUM:
+        return enum_schema(field);
+    case SLC_F_DURATION:
+        return json_pack("{s:s, s:s}", "type", "string", "pattern", "^([0-9]+(ms|s|m|h|d))?$");
+    case SLC_F_TIMESTAMP:
+        return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
+    case SLC_F_REF:
+        return ref_schema(field);
+    case SLC_F_REF_LIST:
+        return list_schema(field, ref_schema(field));
+    case SLC_F_STRING_LIST:
+        return list_schema(field, item_string_schema(field));
+    case SLC_F_ENUM_LIST:
+        return list_schema(field, enum_schema(field));
+    case SLC_F_OBJECT:
+        return slc_openapi_object_schema(field->fields, nested_required);
+    case SLC_F_OBJECT_LIST:
+        return list_schema(field, slc_openapi_object_schema(field->fields, nested_required));
+    case SLC_F_MAP:
+        return json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type", "string");
+    case SLC_F_JSON:
+        return json_pack("{s:s}", "type", "object");
+    }
+    return json_object();
+}
+
+/* Optional fields may be null, which is the same as absent. */
+static json_t *nullable(json_t *schema)
+{
+    json_t *type = json_object_get(schema, "type"), *values = json_object_get(schema, "enum");
+    if (json_is_string(type))
+        json_object_set_new(schema, "type", json_pack("[O, s]", type, "null"));
+    if (json_is_array(values))
+        json_array_append_new(values, json_null());
+    if (json_object_get(schema, "anyOf") != NULL)
+        json_array_append_new(json_object_get(schema, "anyOf"), json_pack("{s:s}", "type", "null"));
+    return schema;
+}
+
+static json_t *field_schema(const slc_field *field, bool nested_required)
+{
+    json_t *schema = (field->flags & SLC_F_SECRET) != 0 ? secret_schema() : typed_schema(field, nested_required);
+    if ((field->flags & SLC_F_REQUIRED) == 0)
+        nullable(schema);
+    if (field->help != NULL)
+        json_object_set_new(schema, "description", json_string(field->help));
+    if ((field->flags & (SLC_F_READ_ONLY | SLC_F_ONCE | SLC_F_COMPUTED)) != 0)
+        json_object_set_new(schema, "readOnly", json_true());
+    if ((field->flags & SLC_F_WRITE_ONLY) != 0)
+        json_object_set_new(schema, "writeOnly", json_true());
+    if (field->default_json != NULL) {
+        slc_error err = {0};
+        json_t *value = slc_json_parse(field->default_json, strlen(field->default_json), 65536, &err);
+        if (value != NULL)
+            json_object_set_new(schema, "default", value);
+    }
+    return schema;
+}
+
+static void add_fields(json_t *properties, json_t *required, const slc_field *fields, bool with_required)
+{
+    for (const slc_field *field = fields; field->name != NULL; field++) {
+        if ((field->flags & SLC_F_HIDDEN) != 0)
+            continue;
+        json_object_set_new(properties, field->name, field_schema(field, with_required));
+        if (with_required && (field->flags & SLC_F_REQUIRED) != 0 && (field->flags & SLC_F_WRITE_ONLY) == 0)
+            json_array_append_new(required, json_string(field->name));
+    }
+}
+
+static json_t *finish_object(json_t *properties, json_t *required)
+{
+    json_t *schema =
+        json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", properties);
+    if (json_array_size(required) > 0)
+        json_object_set(schema, "required", required);
+    json_decref(required);
+    return schema;
+}
+
+json_t *slc_openapi_object_schema(const slc_field *fields, bool with_required)
+{
+    json_t *properties = json_object(), *required = json_array();
+    add_fields(properties, required, fields, with_required);
+    return finish_object(properties, required);
+}
+
+json_t *slc_openapi_kind_schema(const slc_kind *kind, bool with_required)
+{
+    json_t *properties = json_object(), *required = json_array();
+    add_fields(properties, required, slc_kind_common_fields(kind), false);
+    add_fields(properties, required, kind->fields, with_required);
+    json_t *schema = finish_object(properties, required);
+    if (kind->help != NULL)
+        json_object_set_new(schema, "description", json_string(kind->help));
+    return schema;
+}

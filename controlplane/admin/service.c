@@ -1,0 +1,58 @@
+/* The routes that are about the control plane itself. */
+#include <stdlib.h>
+
+#include "common/buf.h"
+#include "common/metrics.h"
+#include "controlplane/admin/admin.h"
+#include "controlplane/admin/handlers.h"
+
+#define METRICS_MAX_BYTES (16u << 20)
+
+bool slc_route_live(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    (void)txn, (void)err;
+    call->answer = json_pack("{s:s}", "status", "live");
+    return true;
+}
+
+/* That this runs at all means that a read transaction could begin. */
+bool slc_route_ready(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    (void)err;
+    call->answer = json_pack("{s:s, s:I}", "status", "ready", "revision", (json_int_t)slc_catalog_revision(txn));
+    return true;
+}
+
+bool slc_route_openapi(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    (void)txn, (void)err;
+    call->answer = slc_openapi_document();
+    return true;
+}
+
+bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    slc_buf text;
+    (void)txn;
+    slc_buf_init(&text, METRICS_MAX_BYTES);
+    slc_metrics_render(&text);
+    if (text.overflow) {
+        slc_buf_release(&text);
+        return slc_fail(err, SLC_TOO_LARGE, NULL, "the metrics take more than %u bytes", METRICS_MAX_BYTES);
+    }
+    call->text = slc_buf_steal(&text, &call->text_len);
+    call->text_type = "text/plain; version=0.0.4; charset=utf-8";
+    return true;
+}
+
+/* Any token may look at itself; the route is open so that it needs no permission, and checks the token by hand. */
+bool slc_route_self(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    if (call->token[0] == '\0')
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
+    if (!slc_token_check(txn, call->token, &call->identity, err))
+        return false;
+    call->answer = json_pack("{s:s, s:s, s:O}", "id", call->identity.id, "name", call->identity.name, "scopes",
+                             call->identity.scopes);
+    return true;
+}

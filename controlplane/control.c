@@ -1,0 +1,164 @@
+/* Start and stop of the control plane. The main thread's loop serves the admin API and the signals; the catalog and the
+ * gRPC side have threads of their own. */
+#include "controlplane/control.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/catalog.h"
+#include "catalog/token.h"
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "controlplane/admin/admin.h"
+#include "controlplane/grpc/grpc.h"
+
+#define SLC_CONTROL_MAGIC 0x51c07201u
+
+struct control {
+    unsigned magic;
+    const slc_control_settings *settings;
+    slc_loop *loop;
+    slc_catalog *catalog;
+    slc_control_grpc *grpc;
+    slc_admin *admin;
+    struct event *signals[2];
+    bool stopping;
+};
+
+static void on_signal(evutil_socket_t signal_number, short what, void *arg);
+static void on_drained(void *arg);
+
+static bool open_catalog(struct control *control, slc_error *err)
+{
+    const slc_control_settings *settings = control->settings;
+    slc_catalog_options options = {.data_dir = settings->data_dir,
+                                   .master_key_file = settings->master_key_file,
+                                   .busy_timeout_ms = settings->catalog_busy_timeout_ms,
+                                   .readers = (unsigned)settings->catalog_readers};
+    if (!slc_dir_make(settings->data_dir, 0700, err))
+        return false;
+    control->catalog = slc_catalog_open(&options, err);
+    return control->catalog != NULL;
+}
+
+static bool make_first_token(slc_txn *txn, void *arg, slc_error *err)
+{
+    return slc_catalog_bootstrap(txn, arg, err);
+}
+
+/* The first administrator token is shown once: on standard output, or in a file that only its owner reads. */
+static bool bootstrap(struct control *control, slc_error *err)
+{
+    const char *file = control->settings->bootstrap_token_file;
+    slc_actor actor = {.kind = "system", .id = "system", .name = "bootstrap"};
+    char *token = NULL;
+    bool ok = slc_catalog_write_sync(control->catalog, &actor, make_first_token, &token, err);
+    if (ok && token != NULL && file != NULL) {
+        char *line = slc_asprintf("%s\n", token);
+        ok = slc_file_write_atomic(file, line, strlen(line), 0600, err);
+        slc_free_secret(line, strlen(line));
+        slc_log(SLC_LOG_INFO, "administrator token written", LS("file", file));
+    } else if (ok && token != NULL) {
+        printf("administrator token: %s\n", token);
+        fflush(stdout);
+    }
+    if (token != NULL)
+        slc_free_secret(token, strlen(token));
+    return ok;
+}
+
+static bool start_grpc(struct control *control, slc_error *err)
+{
+    const slc_control_settings *settings = control->settings;
+    slc_control_grpc_options options = {.config_address = settings->grpc_address,
+                                        .enrolment_address = settings->enrolment_address,
+                                        .config_endpoint = settings->grpc_advertise,
+                                        .enrolment_endpoint = settings->enrolment_advertise,
+                                        .trust_domain = settings->trust_domain,
+                                        .server_names = settings->server_names,
+                                        .debounce_ms = settings->debounce_ms,
+                                        .heartbeat_ms = settings->heartbeat_ms,
+                                        .lost_after_ms = settings->node_lost_ms,
+                                        .answer_timeout_ms = settings->answer_timeout_ms,
+                                        .versions_kept = settings->versions_kept};
+    control->grpc = slc_control_grpc_new(control->catalog, &options, err);
+    return control->grpc != NULL;
+}
+
+static bool start_admin(struct control *control, slc_error *err)
+{
+    const slc_control_settings *settings = control->settings;
+    slc_admin_options options = {.address = settings->admin_address,
+                                 .tls_certificate_file = settings->admin_tls_certificate_file,
+                                 .tls_key_file = settings->admin_tls_key_file,
+                                 .limits = {.header_bytes = settings->admin_header_bytes,
+                                            .body_bytes = settings->admin_body_bytes,
+                                            .request_timeout_ms = settings->admin_request_timeout_ms,
+                                            .connections = (unsigned)settings->admin_connections}};
+    control->admin = slc_admin_new(control->loop, control->catalog, control->grpc, &options, err);
+    return control->admin != NULL;
+}
+
+static void watch_signals(struct control *control)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        control->signals[i] = evsignal_new(slc_loop_base(control->loop), numbers[i], on_signal, control);
+        SLC_BUG_ON(control->signals[i] == NULL);
+        event_add(control->signals[i], NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool slc_control_run(const slc_control_settings *settings, slc_error *err)
+{
+    struct control control = {.magic = SLC_CONTROL_MAGIC, .settings = settings};
+    slc_control_grpc_register_metrics();
+    slc_admin_register_metrics();
+    control.loop = slc_loop_new("admin", &control);
+    watch_signals(&control);
+    bool ok = open_catalog(&control, err) && bootstrap(&control, err) && start_grpc(&control, err) &&
+              start_admin(&control, err);
+    if (ok) {
+        slc_log(SLC_LOG_INFO, "control plane ready", LI("admin_port", slc_admin_port(control.admin)),
+                LI("grpc_port", slc_control_grpc_config_port(control.grpc)),
+                LI("enrolment_port", slc_control_grpc_enrolment_port(control.grpc)));
+        slc_loop_run(control.loop);
+    }
+    if (control.grpc != NULL)
+        slc_control_grpc_stop(control.grpc);
+    if (control.catalog != NULL)
+        slc_catalog_close(control.catalog);
+    slc_admin_free(control.admin);
+    for (size_t i = 0; i < 2; i++)
+        event_free(control.signals[i]);
+    slc_loop_free(control.loop);
+    return ok;
+}
+
+/* The first signal drains; the second stops waiting. */
+static void on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)what;
+    SLC_CHECK_MAGIC(control, SLC_CONTROL_MAGIC);
+    slc_log(SLC_LOG_INFO, "stopping", LI("signal", (int64_t)signal_number));
+    if (control->stopping || control->admin == NULL) {
+        slc_loop_stop(control->loop);
+        return;
+    }
+    control->stopping = true;
+    slc_admin_drain(control->admin, control->settings->shutdown_grace_ms, on_drained, control);
+}
+
+static void on_drained(void *arg)
+{
+    struct control *control = arg;
+    slc_loop_stop(control->loop);
+}

@@ -1,0 +1,35 @@
+/* sluice-control: the catalog, its admin API and the configuration of many gateways. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "controlplane/control.h"
+
+static bool start_log(const slc_control_settings *settings, slc_error *err)
+{
+    enum slc_log_level level;
+    if (!slc_log_parse_level(settings->log_level, &level))
+        return slc_fail(err, SLC_INVALID, "log-level", "log-level must be debug, info, warn or error, not %s",
+                        settings->log_level);
+    bool json = strcmp(settings->log_format, "json") == 0;
+    if (!json && strcmp(settings->log_format, "text") != 0)
+        return slc_fail(err, SLC_INVALID, "log-format", "log-format must be json or text, not %s",
+                        settings->log_format);
+    slc_log_init("control", level, json);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    slc_control_settings settings;
+    slc_error err = {0};
+    memset(&settings, 0, sizeof settings);
+    int loaded = slc_settings_load(slc_control_settings_table, "sluice-control",
+                                   "The catalog of event APIs and the configuration of the gateways that serve them.",
+                                   argc, argv, &settings, &err);
+    bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) && slc_control_run(&settings, &err));
+    if (!ok)
+        fprintf(stderr, "sluice-control: %s\n", err.message);
+    slc_settings_release(slc_control_settings_table, &settings);
+    return ok ? 0 : 1;
+}

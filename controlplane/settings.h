@@ -1,0 +1,41 @@
+/* The settings of sluice-control, declared once in settings.c: flag, environment variable and key of the file. */
+#ifndef SLC_CONTROLPLANE_SETTINGS_H
+#define SLC_CONTROLPLANE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/settings.h"
+
+typedef struct slc_control_settings {
+    char *data_dir;
+    char *master_key_file;
+    char *bootstrap_token_file;
+    char *log_level;
+    char *log_format;
+    char *admin_address;
+    char *admin_tls_certificate_file;
+    char *admin_tls_key_file;
+    int64_t admin_body_bytes;
+    int64_t admin_header_bytes;
+    int64_t admin_request_timeout_ms;
+    int64_t admin_connections;
+    char *grpc_address;
+    char *grpc_advertise;
+    char *enrolment_address;
+    char *enrolment_advertise;
+    char *trust_domain;
+    char *server_names;
+    int64_t node_lost_ms;
+    int64_t heartbeat_ms;
+    int64_t answer_timeout_ms;
+    int64_t debounce_ms;
+    int64_t versions_kept;
+    int64_t catalog_busy_timeout_ms;
+    int64_t catalog_readers;
+    int64_t shutdown_grace_ms;
+} slc_control_settings;
+
+extern const slc_setting slc_control_settings_table[];
+
+#endif
