@@ -1,5 +1,5 @@
-/* Start and stop of the control plane. The main thread's loop serves the admin API and the signals; the catalog and the
- * gRPC side have threads of their own. */
+/* Start and stop of the control plane. The main thread's loop serves the admin API and the signals; the catalog
+ * and the gRPC side have threads of their own. */
 #include "controlplane/control.h"
 
 #include <event2/event.h>

@@ -1,4 +1,5 @@
-/* The control plane as a process: opens the catalog, starts the gRPC side and the admin API, stops them in order. */
+/* The control plane as a process: opens the catalog, starts the gRPC side and the admin API, stops them in
+ * order. */
 #ifndef SLC_CONTROLPLANE_CONTROL_H
 #define SLC_CONTROLPLANE_CONTROL_H
 

@@ -24,9 +24,10 @@ int main(int argc, char **argv)
     slc_control_settings settings;
     slc_error err = {0};
     memset(&settings, 0, sizeof settings);
-    int loaded = slc_settings_load(slc_control_settings_table, "sluice-control",
-                                   "The catalog of event APIs and the configuration of the gateways that serve them.",
-                                   argc, argv, &settings, &err);
+    int loaded =
+        slc_settings_load(slc_control_settings_table, "sluice-control",
+                          "The catalog of event APIs and the configuration of the gateways that serve them.",
+                          argc, argv, &settings, &err);
     bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) && slc_control_run(&settings, &err));
     if (!ok)
         fprintf(stderr, "sluice-control: %s\n", err.message);

@@ -1,4 +1,5 @@
-/* The settings of sluice-control, declared once in settings.c: flag, environment variable and key of the file. */
+/* The settings of sluice-control, declared once in settings.c: flag, environment variable and key of the file.
+ */
 #ifndef SLC_CONTROLPLANE_SETTINGS_H
 #define SLC_CONTROLPLANE_SETTINGS_H
 

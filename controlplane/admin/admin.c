@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
@@ -271,7 +272,8 @@ static void answer_error(slc_call *call, const slc_error *err)
 {
     int status = call->status != 0 ? call->status : slc_code_http_status(err->code);
     if (err->code == SLC_UNAUTHENTICATED)
-        evhttp_add_header(evhttp_request_get_output_headers(call->req), "WWW-Authenticate", "Bearer realm=\"sluice\"");
+        evhttp_add_header(evhttp_request_get_output_headers(call->req), "WWW-Authenticate",
+                          "Bearer realm=\"sluice\"");
     count(call, status);
     if (call->problem == NULL && call->status == 0)
         slc_http_problem_error(call->req, err);

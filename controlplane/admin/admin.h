@@ -1,5 +1,5 @@
-/* The admin API: HTTP in, catalog transactions, HTTP out. Everything runs on the loop that it was made with, except the
- * routes' own functions, which run on the catalog's threads.
+/* The admin API: HTTP in, catalog transactions, HTTP out. Everything runs on the loop that it was made with,
+ * except the routes' own functions, which run on the catalog's threads.
  */
 #ifndef SLC_CONTROLPLANE_ADMIN_ADMIN_H
 #define SLC_CONTROLPLANE_ADMIN_ADMIN_H

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
@@ -42,8 +43,8 @@ void slc_call_free(slc_call *call)
     slc_free_secret(call, sizeof *call);
 }
 
-bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field, const char *fmt,
-                   ...)
+bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field,
+                   const char *fmt, ...)
 {
     va_list args;
     call->status = status;
@@ -58,7 +59,8 @@ static bool parse_bearer(slc_call *call, const char *header, slc_error *err)
     if (header == NULL)
         return true;
     if (strncasecmp(header, "Bearer ", 7) != 0)
-        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the admin API takes `Authorization: Bearer TOKEN` only");
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL,
+                        "the admin API takes `Authorization: Bearer TOKEN` only");
     const char *token = header + 7 + strspn(header + 7, " ");
     if (strlen(token) >= sizeof call->token)
         return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the token is not one of this control plane's");
@@ -82,7 +84,8 @@ static bool parse_if_match(slc_call *call, const char *header, slc_error *err)
         if (end != NULL && strcmp(end, "\"") == 0)
             return true;
     }
-    return slc_call_fail(call, 412, err, SLC_STALE, NULL, "If-Match must be the ETag of an answer, such as \"7\", or *");
+    return slc_call_fail(call, 412, err, SLC_STALE, NULL,
+                         "If-Match must be the ETag of an answer, such as \"7\", or *");
 }
 
 static bool parse_idempotency_key(slc_call *call, const char *header, slc_error *err)
@@ -137,7 +140,8 @@ static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err)
         return true;
     bool yaml = is_yaml(type);
     if (!is_json(type) && !yaml)
-        return slc_call_fail(call, 415, err, SLC_INVALID, NULL, "the body must be application/json or application/yaml");
+        return slc_call_fail(call, 415, err, SLC_INVALID, NULL,
+                             "the body must be application/json or application/yaml");
     call->body_text = slc_malloc(call->body_len + 1);
     evbuffer_remove(input, call->body_text, call->body_len);
     call->body_text[call->body_len] = '\0';

@@ -1,7 +1,8 @@
-/* One request to the admin API on its way: parsed on the loop, run inside a catalog transaction, answered on the loop.
+/* One request to the admin API on its way: parsed on the loop, run inside a catalog transaction, answered on
+ * the loop.
  *
- * A route's function runs on a catalog thread with everything it needs in the call, and fills the answer; it never
- * touches the connection.
+ * A route's function runs on a catalog thread with everything it needs in the call, and fills the answer; it
+ * never touches the connection.
  */
 #ifndef SLC_CONTROLPLANE_ADMIN_CALL_H
 #define SLC_CONTROLPLANE_ADMIN_CALL_H
@@ -16,9 +17,9 @@
 #include "catalog/token.h"
 #include "controlplane/admin/route.h"
 
-#define SLC_CALL_MAGIC 0x51c0ca11u
+#define SLC_CALL_MAGIC    0x51c0ca11u
 #define SLC_IF_MATCH_NONE (-1)
-#define SLC_IF_MATCH_ANY (-2)
+#define SLC_IF_MATCH_ANY  (-2)
 
 typedef struct slc_call {
     unsigned magic;
@@ -42,9 +43,9 @@ typedef struct slc_call {
     slc_token_identity identity;
 
     /* The answer. */
-    int status;      /* 0: the route's success */
-    json_t *answer;  /* own reference; NULL: no body */
-    char *text;      /* own memory; an answer that is not JSON */
+    int status;     /* 0: the route's success */
+    json_t *answer; /* own reference; NULL: no body */
+    char *text;     /* own memory; an answer that is not JSON */
     size_t text_len;
     const char *text_type;
     json_t *problem; /* own reference; more members for a problem document */
@@ -57,8 +58,8 @@ const char *slc_call_query(const slc_call *call, const char *name);
 /* A boolean parameter: absent is false; "", "true" and "1" are true. False with an error on anything else. */
 bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, slc_error *err) SLC_CHECKED;
 /* Fails the call with a status that the error's code alone would not give. Returns false. */
-bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field, const char *fmt,
-                   ...) SLC_PRINTF(6, 7);
+bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field,
+                   const char *fmt, ...) SLC_PRINTF(6, 7);
 
 /* Reads everything from the request. False: err says why and call->status may override the code's own. */
 bool slc_call_parse(slc_call *call, int64_t max_body_bytes, slc_error *err) SLC_CHECKED;

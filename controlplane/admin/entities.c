@@ -100,7 +100,8 @@ static bool update(slc_txn *txn, slc_call *call, bool patch, slc_error *err)
         if_match = json_integer_value(json_object_get(current, "revision"));
         json_decref(current);
     }
-    json_t *entity = slc_entity_update(txn, call->target.kind, call->target.key, call->body, patch, if_match, err);
+    json_t *entity =
+        slc_entity_update(txn, call->target.kind, call->target.key, call->body, patch, if_match, err);
     if (entity != NULL)
         return answer_entity(call, entity);
     if (err->code == SLC_STALE && call->if_match == SLC_IF_MATCH_NONE)

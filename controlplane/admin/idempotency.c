@@ -10,7 +10,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 
-#define KEEP_MS (24 * 3600 * 1000LL)
+#define KEEP_MS          (24 * 3600 * 1000LL)
 #define MAX_ANSWER_BYTES (1u << 20)
 
 static void context_of(const slc_call *call, char *out, size_t size)
@@ -39,8 +39,8 @@ static bool restore(slc_txn *txn, slc_call *call, sqlite3_stmt *stmt, slc_error 
     char context[320];
     size_t len = 0;
     context_of(call, context, sizeof context);
-    uint8_t *text = slc_txn_unseal(txn, context, sqlite3_column_blob(stmt, 2), (size_t)sqlite3_column_bytes(stmt, 2),
-                                   &len, err);
+    uint8_t *text = slc_txn_unseal(txn, context, sqlite3_column_blob(stmt, 2),
+                                   (size_t)sqlite3_column_bytes(stmt, 2), &len, err);
     if (text == NULL)
         return false;
     json_t *kept = slc_json_parse((const char *)text, len, len, err);
@@ -67,7 +67,8 @@ bool slc_call_replay(slc_txn *txn, slc_call *call, bool *replayed, slc_error *er
                       slc_txn_now_ms(txn) - KEEP_MS))
         return false;
     sqlite3_stmt *stmt = slc_txn_query(
-        txn, err, "SELECT request_sha256, status, sealed_response FROM idempotency_keys WHERE actor = ? AND key = ?",
+        txn, err,
+        "SELECT request_sha256, status, sealed_response FROM idempotency_keys WHERE actor = ? AND key = ?",
         "ss", call->identity.id, call->idempotency_key);
     if (stmt == NULL)
         return false;
@@ -80,7 +81,7 @@ bool slc_call_replay(slc_txn *txn, slc_call *call, bool *replayed, slc_error *er
         ok = *replayed = restore(txn, call, stmt, err);
     else
         ok = row == 0;
-    slc_txn_done(txn, stmt);
+    slc_txn_finish(txn, stmt);
     return ok;
 }
 
@@ -91,8 +92,8 @@ bool slc_call_remember(slc_txn *txn, slc_call *call, slc_error *err)
     size_t len = 0, sealed_len = 0;
     if (call->idempotency_key[0] == '\0')
         return true;
-    json_t *kept = json_pack("{s:O?, s:I, s:s}", "answer", call->answer, "etag", (json_int_t)call->etag, "location",
-                             call->location);
+    json_t *kept = json_pack("{s:O?, s:I, s:s}", "answer", call->answer, "etag", (json_int_t)call->etag,
+                             "location", call->location);
     if (!json_object_get(kept, "answer"))
         json_object_set_new(kept, "answer", json_null());
     char *text = slc_json_print(kept, &len);
@@ -102,11 +103,14 @@ bool slc_call_remember(slc_txn *txn, slc_call *call, slc_error *err)
     uint8_t *sealed = slc_txn_seal(txn, context, text, len, &sealed_len);
     slc_free_secret(text, len);
     int64_t status = call->status != 0 ? call->status : call->route->success;
-    bool ok = len <= MAX_ANSWER_BYTES || slc_fail(err, SLC_TOO_LARGE, NULL, "the answer is too large to be kept");
-    ok = ok && slc_txn_exec(txn, err, "INSERT INTO idempotency_keys (actor, key, request_sha256, status, sealed_response, "
-                                      "created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                            "ssbibi", call->identity.id, call->idempotency_key, (const void *)digest, sizeof digest,
-                            status, (const void *)sealed, sealed_len, slc_txn_now_ms(txn));
+    bool ok =
+        len <= MAX_ANSWER_BYTES || slc_fail(err, SLC_TOO_LARGE, NULL, "the answer is too large to be kept");
+    ok =
+        ok && slc_txn_exec(txn, err,
+                           "INSERT INTO idempotency_keys (actor, key, request_sha256, status, sealed_response, "
+                           "created_at) VALUES (?, ?, ?, ?, ?, ?)",
+                           "ssbibi", call->identity.id, call->idempotency_key, (const void *)digest,
+                           sizeof digest, status, (const void *)sealed, sealed_len, slc_txn_now_ms(txn));
     free(sealed);
     return ok;
 }

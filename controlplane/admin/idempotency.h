@@ -1,6 +1,6 @@
 /* Idempotency-Key: a creation that is sent again with the same key gets the first answer again, for a day
- * (draft-ietf-httpapi-idempotency-key-header). The key is the caller's own: bound to its token. Another request under
- * a used key is 422. */
+ * (draft-ietf-httpapi-idempotency-key-header). The key is the caller's own: bound to its token. Another request
+ * under a used key is 422. */
 #ifndef SLC_CONTROLPLANE_ADMIN_IDEMPOTENCY_H
 #define SLC_CONTROLPLANE_ADMIN_IDEMPOTENCY_H
 

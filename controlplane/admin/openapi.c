@@ -21,7 +21,8 @@ static json_t *json_content(json_t *schema)
     return json_pack("{s:{s:o}}", "application/json", "schema", schema);
 }
 
-static json_t *parameter(const char *name, const char *in, bool required, const char *description, json_t *schema)
+static json_t *parameter(const char *name, const char *in, bool required, const char *description,
+                         json_t *schema)
 {
     return json_pack("{s:s, s:s, s:b, s:s, s:o}", "name", name, "in", in, "required", required ? 1 : 0,
                      "description", description, "schema", schema);
@@ -38,20 +39,21 @@ static char *spell_path(const char *pattern, const slc_kind *kind, const slc_act
     if (kind == NULL)
         return slc_strdup(pattern);
     const char *key = strstr(pattern, "{key}") != NULL ? "/{key}" : "";
-    return slc_asprintf("/v1/%s%s%s%s", kind->name, key, action != NULL ? "/" : "", action != NULL ? action->name : "");
+    return slc_asprintf("/v1/%s%s%s%s", kind->name, key, action != NULL ? "/" : "",
+                        action != NULL ? action->name : "");
 }
 
 static void add_filters(json_t *parameters, const slc_kind *kind)
 {
+    json_array_append_new(parameters, parameter("limit", "query", false, "Entities on a page.",
+                                                json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum",
+                                                          1, "maximum", 1000, "default", 100)));
     json_array_append_new(parameters,
-                          parameter("limit", "query", false, "Entities on a page.",
-                                    json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum",
-                                              1000, "default", 100)));
-    json_array_append_new(parameters, parameter("cursor", "query", false, "`next` of the page before.", string_type()));
+                          parameter("cursor", "query", false, "`next` of the page before.", string_type()));
     for (const slc_field *field = kind->fields; field->name != NULL; field++)
         if ((field->flags & SLC_F_FILTERABLE) != 0)
-            json_array_append_new(parameters,
-                                  parameter(field->name, "query", false, "Only those with this value.", string_type()));
+            json_array_append_new(parameters, parameter(field->name, "query", false,
+                                                        "Only those with this value.", string_type()));
 }
 
 static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
@@ -63,13 +65,15 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
     if (kind != NULL && strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0)
         add_filters(parameters, kind);
     if (update || strcmp(route->method, "DELETE") == 0)
-        json_array_append_new(parameters, parameter("If-Match", "header", false,
-                                                    "The ETag that the change is based on, or *.", string_type()));
+        json_array_append_new(parameters,
+                              parameter("If-Match", "header", false,
+                                        "The ETag that the change is based on, or *.", string_type()));
     if (route->access == SLC_ROUTE_WRITE)
-        json_array_append_new(parameters, parameter("Idempotency-Key", "header", false,
-                                                    "Sent again with the same key, a request answers as it first did.",
-                                                    json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1,
-                                                              "maxLength", 128)));
+        json_array_append_new(
+            parameters,
+            parameter("Idempotency-Key", "header", false,
+                      "Sent again with the same key, a request answers as it first did.",
+                      json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 128)));
     return parameters;
 }
 
@@ -81,8 +85,8 @@ static json_t *body_of(const slc_route *route, const slc_kind *kind, const slc_a
                                                 : json_pack("{s:s}", "type", "object");
         return json_pack("{s:b, s:o}", "required", 0, "content", json_content(schema));
     }
-    json_t *schema = kind != NULL ? schema_ref(kind->schema, patch ? "Patch" : "")
-                                  : json_pack("{s:s}", "type", "object");
+    json_t *schema =
+        kind != NULL ? schema_ref(kind->schema, patch ? "Patch" : "") : json_pack("{s:s}", "type", "object");
     return json_pack("{s:b, s:o}", "required", 1, "content", json_content(schema));
 }
 
@@ -94,9 +98,9 @@ static json_t *good_answer(const slc_route *route, const slc_kind *kind)
     json_t *schema = json_object();
     if (kind != NULL && strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0) {
         json_decref(schema);
-        schema = json_pack("{s:s, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object", "required", "items",
-                           "next", "properties", "items", "type", "array", "items", schema_ref(kind->schema, ""),
-                           "next", "type", "string", "null");
+        schema = json_pack("{s:s, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object", "required",
+                           "items", "next", "properties", "items", "type", "array", "items",
+                           schema_ref(kind->schema, ""), "next", "type", "string", "null");
     } else if (kind != NULL) {
         json_decref(schema);
         schema = schema_ref(kind->schema, "");
@@ -148,10 +152,12 @@ static json_t *operation_of(const slc_route *route, const slc_kind *kind, const 
         snprintf(target.action, sizeof target.action, "%s", action->name);
     slc_route_permission(route, &target, permission, sizeof permission);
     const char *verb = action != NULL ? action->name : route->summary;
-    snprintf(id, sizeof id, "%.*s%s", (int)strcspn(verb, ", "), verb, kind != NULL ? kind->schema : route->pattern);
-    json_t *operation = json_pack("{s:s, s:s, s:s, s:o, s:o}", "operationId", id, "summary",
-                                  action != NULL ? action->help : route->summary, "x-permission", permission,
-                                  "parameters", parameters_of(route, kind), "responses", responses_of(route, kind));
+    snprintf(id, sizeof id, "%.*s%s", (int)strcspn(verb, ", "), verb,
+             kind != NULL ? kind->schema : route->pattern);
+    json_t *operation =
+        json_pack("{s:s, s:s, s:s, s:o, s:o}", "operationId", id, "summary",
+                  action != NULL ? action->help : route->summary, "x-permission", permission, "parameters",
+                  parameters_of(route, kind), "responses", responses_of(route, kind));
     if (kind != NULL)
         json_object_set_new(operation, "tags", json_pack("[s]", kind->name));
     if (route->has_body)
@@ -192,10 +198,11 @@ static json_t *problem_schema(void)
 {
     return json_pack("{s:s, s:[s,s,s], s:{s:{s:s,s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, "
                      "s:{s:s, s:{s:s, s:{s:{s:s}, s:{s:s}}}}}}",
-                     "type", "object", "required", "type", "title", "status", "properties", "type", "type", "string",
-                     "format", "uri", "title", "type", "string", "status", "type", "integer", "detail", "type",
-                     "string", "instance", "type", "string", "errors", "type", "array", "items", "type", "object",
-                     "properties", "pointer", "type", "string", "detail", "type", "string");
+                     "type", "object", "required", "type", "title", "status", "properties", "type", "type",
+                     "string", "format", "uri", "title", "type", "string", "status", "type", "integer",
+                     "detail", "type", "string", "instance", "type", "string", "errors", "type", "array",
+                     "items", "type", "object", "properties", "pointer", "type", "string", "detail", "type",
+                     "string");
 }
 
 static json_t *schemas(void)
@@ -221,10 +228,9 @@ json_t *slc_openapi_document(void)
         else
             add_operation(paths, route, NULL, NULL);
     }
-    return json_pack(
-        "{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}", "openapi", "3.1.0", "info",
-        "title", "Sluice admin API", "version", SLC_VERSION, "description",
-        "The catalog of event APIs, who may use them, and the gateways that serve them.", "security", "token",
-        "paths", paths, "components", "schemas", schemas(), "securitySchemes", "token", "type", "http", "scheme",
-        "bearer", "description", "An API token: sla_...");
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}", "openapi",
+                     "3.1.0", "info", "title", "Sluice admin API", "version", SLC_VERSION, "description",
+                     "The catalog of event APIs, who may use them, and the gateways that serve them.",
+                     "security", "token", "paths", paths, "components", "schemas", schemas(), "securitySchemes",
+                     "token", "type", "http", "scheme", "bearer", "description", "An API token: sla_...");
 }

@@ -57,9 +57,9 @@ static json_t *secret_schema(void)
 {
     return json_pack("{s:[{s:s, s:b}, {s:s, s:[s], s:{s:{s:s}}}, {s:s, s:[s], s:{s:{s:s}}}, "
                      "{s:s, s:b, s:{s:{s:b}}}]}",
-                     "anyOf", "type", "string", "writeOnly", 1, "type", "object", "required", "file", "properties",
-                     "file", "type", "string", "type", "object", "required", "env", "properties", "env", "type",
-                     "string", "type", "object", "readOnly", 1, "properties", "set", "const", 1);
+                     "anyOf", "type", "string", "writeOnly", 1, "type", "object", "required", "file",
+                     "properties", "file", "type", "string", "type", "object", "required", "env", "properties",
+                     "env", "type", "string", "type", "object", "readOnly", 1, "properties", "set", "const", 1);
 }
 
 static json_t *ref_schema(const slc_field *field)
@@ -132,7 +132,8 @@ static json_t *nullable(json_t *schema)
 
 static json_t *field_schema(const slc_field *field, bool nested_required)
 {
-    json_t *schema = (field->flags & SLC_F_SECRET) != 0 ? secret_schema() : typed_schema(field, nested_required);
+    json_t *schema =
+        (field->flags & SLC_F_SECRET) != 0 ? secret_schema() : typed_schema(field, nested_required);
     if ((field->flags & SLC_F_REQUIRED) == 0)
         nullable(schema);
     if (field->help != NULL)

@@ -53,8 +53,10 @@ bool slc_route_serves(const slc_route *route, const slc_kind *kind)
     static const struct {
         const char *method;
         unsigned flag;
-    } needs[] = {
-        {"POST", SLC_KIND_CREATE}, {"PUT", SLC_KIND_UPDATE}, {"PATCH", SLC_KIND_UPDATE}, {"DELETE", SLC_KIND_DELETE}};
+    } needs[] = {{"POST", SLC_KIND_CREATE},
+                 {"PUT", SLC_KIND_UPDATE},
+                 {"PATCH", SLC_KIND_UPDATE},
+                 {"DELETE", SLC_KIND_DELETE}};
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (strcmp(route->method, needs[i].method) == 0)
             return (kind->flags & needs[i].flag) != 0;
@@ -97,8 +99,9 @@ const slc_route *slc_route_match(const char *method, const char *path, slc_route
 
 void slc_route_permission(const slc_route *route, const slc_route_target *target, char *out, size_t size)
 {
-    const slc_action *action =
-        target->kind != NULL && target->action[0] != '\0' ? slc_kind_action(target->kind, target->action) : NULL;
+    const slc_action *action = target->kind != NULL && target->action[0] != '\0'
+                                   ? slc_kind_action(target->kind, target->action)
+                                   : NULL;
     if (action != NULL)
         snprintf(out, size, "%s", action->permission);
     else if (target->kind != NULL && route->permission[0] == '*')

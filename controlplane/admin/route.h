@@ -20,8 +20,8 @@ typedef struct slc_route {
     const char *method;
     /* "/v1/{kind}/{key}": {kind} matches a kind's path name, {key} and {action} one segment each. */
     const char *pattern;
-    /* What the caller must hold: "config:apply", or "*:read" where * is the kind's name. An action's own permission
-     * takes precedence. "open" is a route without a token, and says so. */
+    /* What the caller must hold: "config:apply", or "*:read" where * is the kind's name. An action's own
+     * permission takes precedence. "open" is a route without a token, and says so. */
     const char *permission;
     enum slc_route_access access;
     bool has_body;
@@ -32,11 +32,11 @@ typedef struct slc_route {
 } slc_route;
 
 /* A route with an empty permission does not compile. */
-#define SLC_PERMISSION(text)                                                                                     \
-    (&(text)[0 * sizeof(struct {                                                                                 \
-        _Static_assert(sizeof(text) > 1, "every admin route declares a permission");                             \
-        char unused;                                                                                             \
-    })])
+#define SLC_PERMISSION(text)                                                                                   \
+    (&(text)[0 * sizeof(struct {                                                                               \
+                 _Static_assert(sizeof(text) > 1, "every admin route declares a permission");                  \
+                 char unused;                                                                                  \
+             })])
 #define SLC_PERMISSION_OPEN "open"
 
 /* Ends with a NULL method. */
@@ -53,7 +53,8 @@ typedef struct slc_route_target {
 const slc_route *slc_route_match(const char *method, const char *path, slc_route_target *target, char *allow,
                                  size_t allow_size);
 
-/* Does the kind take part in a route without an action? An append-only kind has no PUT, a read-only one no POST. */
+/* Does the kind take part in a route without an action? An append-only kind has no PUT, a read-only one no
+ * POST. */
 bool slc_route_serves(const slc_route *route, const slc_kind *kind);
 
 /* The permission that this request needs, spelt out. */

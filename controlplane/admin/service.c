@@ -19,7 +19,8 @@ bool slc_route_live(slc_txn *txn, slc_call *call, slc_error *err)
 bool slc_route_ready(slc_txn *txn, slc_call *call, slc_error *err)
 {
     (void)err;
-    call->answer = json_pack("{s:s, s:I}", "status", "ready", "revision", (json_int_t)slc_catalog_revision(txn));
+    call->answer =
+        json_pack("{s:s, s:I}", "status", "ready", "revision", (json_int_t)slc_catalog_revision(txn));
     return true;
 }
 
@@ -45,7 +46,8 @@ bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err)
     return true;
 }
 
-/* Any token may look at itself; the route is open so that it needs no permission, and checks the token by hand. */
+/* Any token may look at itself; the route is open so that it needs no permission, and checks the token by hand.
+ */
 bool slc_route_self(slc_txn *txn, slc_call *call, slc_error *err)
 {
     if (call->token[0] == '\0')

@@ -17,20 +17,20 @@ START_TEST(a_collection_and_a_member_are_told_apart)
 {
     slc_route_target target;
     char allow[64];
-    ck_assert_ptr_eq(match("GET", "/v1/teams", &target, allow)->run, slc_route_list);
+    ck_assert(match("GET", "/v1/teams", &target, allow)->run == slc_route_list);
     ck_assert_str_eq(target.kind->name, "teams");
-    ck_assert_ptr_eq(match("GET", "/v1/event-apis/orders.v1", &target, allow)->run, slc_route_get);
+    ck_assert(match("GET", "/v1/event-apis/orders.v1", &target, allow)->run == slc_route_get);
     ck_assert_str_eq(target.key, "orders.v1");
-    ck_assert_ptr_eq(match("POST", "/v1/subscriptions/abc/approve", &target, allow)->run, slc_route_act);
+    ck_assert(match("POST", "/v1/subscriptions/abc/approve", &target, allow)->run == slc_route_act);
     ck_assert_str_eq(target.action, "approve");
 }
 END_TEST
 
 START_TEST(an_unknown_path_has_no_methods)
 {
-    static const char *const paths[] = {"/",          "/v1",           "/v1/",        "/v1/nothing",
-                                        "/v1/teams/", "/v1/teams/a/b", "/v2/teams",   "/v1//teams",
-                                        "v1/teams",   "/v1/teams/a/approve/x"};
+    static const char *const paths[] = {
+        "/",         "/v1",        "/v1/",     "/v1/nothing",          "/v1/teams/", "/v1/teams/a/b",
+        "/v2/teams", "/v1//teams", "v1/teams", "/v1/teams/a/approve/x"};
     slc_route_target target;
     char allow[64];
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -76,10 +76,8 @@ START_TEST(every_permission_of_the_document_is_known)
     json_t *item, *operation;
     size_t count = 0;
     ck_assert_ptr_nonnull(document);
-    json_object_foreach(json_object_get(document, "paths"), path, item)
-    {
-        json_object_foreach(item, method, operation)
-        {
+    json_object_foreach (json_object_get(document, "paths"), path, item) {
+        json_object_foreach (item, method, operation) {
             const char *permission = json_string_value(json_object_get(operation, "x-permission"));
             ck_assert_ptr_nonnull(permission);
             ck_assert_msg(strcmp(permission, SLC_PERMISSION_OPEN) == 0 || slc_permission_known(permission),
@@ -96,10 +94,8 @@ START_TEST(operation_ids_are_unique)
 {
     json_t *document = slc_openapi_document(), *seen = json_object(), *item, *operation;
     const char *path, *method;
-    json_object_foreach(json_object_get(document, "paths"), path, item)
-    {
-        json_object_foreach(item, method, operation)
-        {
+    json_object_foreach (json_object_get(document, "paths"), path, item) {
+        json_object_foreach (item, method, operation) {
             const char *id = json_string_value(json_object_get(operation, "operationId"));
             ck_assert_msg(json_object_get(seen, id) == NULL, "%s twice", id);
             json_object_set_new(seen, id, json_true());
