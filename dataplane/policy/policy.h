@@ -1,9 +1,10 @@
-/* Policies: one C module each, one operations table, one list (registry.c). The same chain holds for REST, SSE and,
- * later, native Kafka: a request is protocol-neutral here.
+/* Policies: one C module each, one operations table, one list (registry.c). The same chain holds for REST, SSE
+ * and, later, native Kafka: a request is protocol-neutral here.
  *
- * Order of phases: authenticate → authorise → limit → validate/transform; a chain is compiled when a snapshot is built
- * and is immutable and shared after that. Default deny: a request that no policy authenticated, or that no policy
- * granted, is refused; a policy that cannot be evaluated denies and says so in the log and a metric.
+ * Order of phases: authenticate → authorise → limit → validate/transform; a chain is compiled when a snapshot
+ * is built and is immutable and shared after that. Default deny: a request that no policy authenticated, or
+ * that no policy granted, is refused; a policy that cannot be evaluated denies and says so in the log and a
+ * metric.
  */
 #ifndef SLC_DATAPLANE_POLICY_POLICY_H
 #define SLC_DATAPLANE_POLICY_POLICY_H
@@ -33,15 +34,15 @@ typedef struct slc_policy_request {
 } slc_policy_request;
 
 enum slc_verdict {
-    SLC_PASS,     /* nothing to say: go on */
-    SLC_ALLOW,    /* authenticate: the principal is filled; authorise: granted */
-    SLC_DENY,     /* refuse, as `denial` says */
-    SLC_ANSWER,   /* request phase: the policy answered by itself (a CORS preflight): status in denial */
+    SLC_PASS,   /* nothing to say: go on */
+    SLC_ALLOW,  /* authenticate: the principal is filled; authorise: granted */
+    SLC_DENY,   /* refuse, as `denial` says */
+    SLC_ANSWER, /* request phase: the policy answered by itself (a CORS preflight): status in denial */
 };
 
 typedef struct slc_denial {
-    int status;             /* HTTP: 401, 403, 429, 204 for SLC_ANSWER */
-    const char *type;       /* problem type */
+    int status;       /* HTTP: 401, 403, 429, 204 for SLC_ANSWER */
+    const char *type; /* problem type */
     const char *title;
     const char *detail;     /* for the caller: never names the rule */
     char reason[200];       /* for the log: names the rule */
@@ -66,14 +67,15 @@ const slc_policy_type *const *slc_policy_types(void);
 const slc_policy_type *slc_policy_type_find(const char *name);
 
 typedef struct slc_chain slc_chain;
-/* Compiles those of `policies` that apply (sorted by scope, wide to narrow, then order, then name); the built-in
- * key-auth and subscription are always there unless a policy of the same type replaces them. */
-slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, slc_error *err) SLC_CHECKED;
+/* Compiles those of `policies` that apply (sorted by scope, wide to narrow, then order, then name); the
+ * built-in key-auth and subscription are always there unless a policy of the same type replaces them. */
+slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
+                             slc_error *err) SLC_CHECKED;
 void slc_chain_free(slc_chain *chain);
 /* Runs every phase. SLC_ALLOW, SLC_DENY or SLC_ANSWER. */
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
-/* Does the principal's credential still exist, unexpired, and still grant the operation? For open streams after a
- * snapshot swap and on timers. */
+/* Does the principal's credential still exist, unexpired, and still grant the operation? For open streams after
+ * a snapshot swap and on timers. */
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
                                  Sluice__Snapshot__V1__Operation operation, slc_principal *principal);
 

@@ -1,0 +1,218 @@
+/* Chains: the policies of one event API, compiled, ordered and run. Default deny. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "dataplane/policy/types.h"
+
+#define CHAIN_MAGIC      0x51c4a15eu
+#define MAX_CONFIG_BYTES (256 * 1024)
+
+struct entry {
+    const slc_policy_type *type;
+    void *compiled;
+    char *name;
+    Sluice__Snapshot__V1__ScopeKind scope;
+    char *scope_id;
+    bool dry_run;
+};
+
+struct slc_chain {
+    unsigned magic;
+    size_t count;
+    struct entry entries[];
+};
+
+static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err);
+static void release_entry(struct entry *entry);
+static int compare_policies(const void *a, const void *b);
+
+/* The policies that hold when nobody configured any. They come last in their phase, so that a configured one of
+ * another type may authenticate first. */
+static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error *err)
+{
+    struct entry *entry = &chain->entries[chain->count];
+    for (size_t i = 0; i < chain->count; i++)
+        if (chain->entries[i].type == type)
+            return true;
+    json_t *config = json_object();
+    memset(entry, 0, sizeof *entry);
+    bool ok = type->compile(config, &entry->compiled, err);
+    json_decref(config);
+    if (!ok)
+        return false;
+    entry->type = type;
+    entry->name = slc_asprintf("built-in %s", type->name);
+    entry->scope_id = slc_strdup("");
+    chain->count++;
+    return true;
+}
+
+slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, slc_error *err)
+{
+    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 2) * sizeof chain->entries[0]);
+    const Sluice__Snapshot__V1__Policy **sorted = slc_calloc(count + 1, sizeof *sorted);
+    bool ok = true;
+    chain->magic = CHAIN_MAGIC;
+    if (count > 0)
+        memcpy(sorted, policies, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_policies);
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = compile_entry(&chain->entries[i], sorted[i], err);
+        chain->count += ok ? 1 : 0;
+    }
+    ok = ok && add_builtin(chain, &slc_policy_key_auth, err) &&
+         add_builtin(chain, &slc_policy_subscription, err);
+    free(sorted);
+    if (ok)
+        return chain;
+    slc_chain_free(chain);
+    return NULL;
+}
+
+void slc_chain_free(slc_chain *chain)
+{
+    if (chain == NULL)
+        return;
+    SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
+    for (size_t i = 0; i < chain->count; i++)
+        release_entry(&chain->entries[i]);
+    chain->magic = 0;
+    free(chain);
+}
+
+static void release_entry(struct entry *entry)
+{
+    if (entry->type->release != NULL && entry->compiled != NULL)
+        entry->type->release(entry->compiled);
+    free(entry->name);
+    free(entry->scope_id);
+}
+
+static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err)
+{
+    slc_error inner = {0};
+    char field[160];
+    snprintf(field, sizeof field, "policy/%s", policy->name);
+    const slc_policy_type *type = slc_policy_type_find(policy->type);
+    if (type == NULL)
+        return slc_fail(err, SLC_UNSUPPORTED, field, "this gateway has no policy type %s", policy->type);
+    if (policy->condition[0] != '\0')
+        return slc_fail(err, SLC_UNSUPPORTED, field,
+                        "this gateway cannot evaluate conditions: leave `condition` empty");
+    const char *text = policy->config_json[0] != '\0' ? policy->config_json : "{}";
+    json_t *config = slc_json_parse(text, strlen(text), MAX_CONFIG_BYTES, &inner);
+    bool ok = config != NULL;
+    if (ok && !json_is_object(config))
+        ok = slc_fail(&inner, SLC_INVALID, "/config", "config must be an object");
+    ok = ok && type->compile(config, &entry->compiled, &inner);
+    json_decref(config);
+    if (!ok)
+        return slc_fail(err, inner.code, field, "%s%s%s", inner.field, inner.field[0] != '\0' ? ": " : "",
+                        inner.message);
+    entry->type = type;
+    entry->name = slc_strdup(policy->name);
+    entry->scope = policy->scope;
+    entry->scope_id = slc_strdup(policy->scope_id);
+    entry->dry_run = policy->dry_run;
+    return true;
+}
+
+/* Wide before narrow, then by order, then by name, so that the outcome never depends on how rows came. */
+static int compare_policies(const void *a, const void *b)
+{
+    const Sluice__Snapshot__V1__Policy *x = *(const Sluice__Snapshot__V1__Policy *const *)a;
+    const Sluice__Snapshot__V1__Policy *y = *(const Sluice__Snapshot__V1__Policy *const *)b;
+    if (x->scope != y->scope)
+        return x->scope < y->scope ? -1 : 1;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* A policy of a plan or an application concerns only requests that are made under it. */
+static bool concerns(const struct entry *entry, const slc_principal *principal)
+{
+    if (entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN)
+        return strcmp(entry->scope_id, principal->plan_id) == 0;
+    if (entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_APPLICATION)
+        return strcmp(entry->scope_id, principal->application_id) == 0;
+    return true;
+}
+
+typedef enum slc_verdict (*phase_fn)(void *compiled, slc_policy_request *request, slc_denial *denial);
+
+enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE };
+
+static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
+{
+    switch (phase) {
+    case ON_REQUEST:
+        return type->on_request;
+    case AUTHENTICATE:
+        return type->authenticate;
+    case AUTHORISE:
+        return type->authorise;
+    }
+    return NULL;
+}
+
+/* The first that has something to say decides. */
+static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_policy_request *request,
+                                  slc_denial *denial)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct entry *entry = &chain->entries[i];
+        phase_fn fn = phase_of(entry->type, phase);
+        if (fn == NULL || !concerns(entry, request->principal))
+            continue;
+        enum slc_verdict verdict = fn(entry->compiled, request, denial);
+        if (verdict == SLC_DENY && entry->dry_run) {
+            slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
+                    LS("reason", denial->reason));
+            continue;
+        }
+        if (verdict != SLC_PASS)
+            return verdict;
+    }
+    return SLC_PASS;
+}
+
+enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
+{
+    SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
+    enum slc_verdict verdict = run_phase(chain, ON_REQUEST, request, denial);
+    if (verdict != SLC_PASS)
+        return verdict;
+    verdict = run_phase(chain, AUTHENTICATE, request, denial);
+    if (verdict == SLC_DENY)
+        return verdict;
+    if (verdict != SLC_ALLOW || !request->principal->authenticated) {
+        request->add_header(request->protocol, "WWW-Authenticate", "Basic realm=\"sluice\", charset=\"UTF-8\"");
+        return slc_deny(denial, 401, "unauthenticated", "Authentication required",
+                        "Send the application's API key in X-API-Key, or its id and secret as HTTP Basic.",
+                        "no policy authenticated the request");
+    }
+    verdict = run_phase(chain, AUTHORISE, request, denial);
+    if (verdict == SLC_ALLOW || verdict == SLC_DENY)
+        return verdict;
+    return slc_deny(denial, 403, "denied", "Denied", NULL, "no policy granted the request");
+}
+
+bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
+                                 Sluice__Snapshot__V1__Operation operation, slc_principal *principal)
+{
+    const Sluice__Snapshot__V1__Credential *credential =
+        slc_snapshot_credential(snapshot, principal->credential_lookup, strlen(principal->credential_lookup));
+    if (credential == NULL || strcmp(credential->application_id, principal->application_id) != 0)
+        return false;
+    if (credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms())
+        return false;
+    principal->expires_at_ms = credential->expires_at_ms;
+    return slc_subscription_grant(snapshot, api, operation, principal);
+}

@@ -1,0 +1,79 @@
+/* Reading a policy's configuration, with errors that point to the place; and saying no. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "dataplane/policy/types.h"
+
+static bool fail_at(slc_error *err, const char *name, const char *what)
+{
+    char pointer[160] = "/config";
+    slc_json_pointer_push(pointer, sizeof pointer, name);
+    return slc_fail(err, SLC_INVALID, pointer, "%s %s", name, what);
+}
+
+bool slc_policy_config_known(const json_t *config, const char *const *known, slc_error *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)config, name, value) {
+        const char *const *match = known;
+        while (*match != NULL && strcmp(*match, name) != 0)
+            match++;
+        if (*match == NULL)
+            return fail_at(err, name, "is not a setting of this policy");
+    }
+    return true;
+}
+
+const char *slc_policy_config_string(const json_t *config, const char *name, const char *fallback, size_t max,
+                                     slc_error *err)
+{
+    const json_t *value = json_object_get(config, name);
+    if (value == NULL)
+        return fallback;
+    size_t len = json_is_string(value) ? json_string_length(value) : 0;
+    if (len >= 1 && len <= max)
+        return json_string_value(value);
+    fail_at(err, name, "must be a string that is neither empty nor too long");
+    return NULL;
+}
+
+bool slc_policy_config_bool(const json_t *config, const char *name, bool fallback, bool *value, slc_error *err)
+{
+    const json_t *member = json_object_get(config, name);
+    *value = member == NULL ? fallback : json_is_true(member);
+    return member == NULL || json_is_boolean(member) || fail_at(err, name, "must be true or false");
+}
+
+bool slc_policy_config_strings(const json_t *config, const char *name, const json_t **value, slc_error *err)
+{
+    size_t i;
+    json_t *item;
+    *value = json_object_get(config, name);
+    if (*value == NULL)
+        return true;
+    if (!json_is_array(*value))
+        return fail_at(err, name, "must be a list of strings");
+    json_array_foreach ((json_t *)*value, i, item) {
+        if (!json_is_string(item) || json_string_length(item) == 0)
+            return fail_at(err, name, "must be a list of strings that are not empty");
+    }
+    return true;
+}
+
+enum slc_verdict slc_deny(slc_denial *denial, int status, const char *type, const char *title,
+                          const char *detail, const char *reason, ...)
+{
+    va_list args;
+    memset(denial, 0, sizeof *denial);
+    denial->status = status;
+    denial->type = type;
+    denial->title = title;
+    denial->detail = detail;
+    va_start(args, reason);
+    vsnprintf(denial->reason, sizeof denial->reason, reason, args);
+    va_end(args);
+    return SLC_DENY;
+}

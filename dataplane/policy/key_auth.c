@@ -1,0 +1,162 @@
+/* key-auth: the application's generated secret, as an API key in a header or as HTTP Basic.
+ *
+ * An API key is "slk_<credential id>_<secret>"; Basic carries the same as user name and password (RFC 7617).
+ * Only the SHA-256 of the secret is known here: it has 160 random bits or more, so a slow hash would add
+ * nothing. An unknown id takes the same steps as a wrong secret and gets the same answer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "dataplane/policy/types.h"
+
+#define KEY_PREFIX       "slk_"
+#define MAX_ID_CHARS     23
+#define MAX_SECRET_CHARS 128
+#define DEFAULT_HEADER   "X-API-Key"
+
+struct key_auth {
+    char *header;
+    bool basic;
+};
+
+/* What the client sent, not yet believed. */
+struct presented {
+    char id[MAX_ID_CHARS + 1];
+    char secret[MAX_SECRET_CHARS + 1];
+};
+
+static bool compile(const json_t *config, void **compiled, slc_error *err)
+{
+    static const char *const known[] = {"header", "basic", NULL};
+    struct key_auth key_auth = {.basic = true};
+    if (!slc_policy_config_known(config, known, err))
+        return false;
+    const char *header = slc_policy_config_string(config, "header", DEFAULT_HEADER, 64, err);
+    if (header == NULL || !slc_policy_config_bool(config, "basic", true, &key_auth.basic, err))
+        return false;
+    key_auth.header = slc_strdup(header);
+    *compiled = slc_memdup(&key_auth, sizeof key_auth);
+    return true;
+}
+
+static void release(void *compiled)
+{
+    struct key_auth *key_auth = compiled;
+    free(key_auth->header);
+    free(key_auth);
+}
+
+static bool present(struct presented *out, const char *id, size_t id_len, const char *secret, size_t secret_len)
+{
+    if (id_len == 0 || id_len > MAX_ID_CHARS || secret_len == 0 || secret_len > MAX_SECRET_CHARS)
+        return false;
+    memcpy(out->id, id, id_len);
+    out->id[id_len] = '\0';
+    memcpy(out->secret, secret, secret_len);
+    out->secret[secret_len] = '\0';
+    return true;
+}
+
+static bool parse_key(const char *text, struct presented *out)
+{
+    if (strncmp(text, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
+        return false;
+    const char *id = text + strlen(KEY_PREFIX), *separator = strchr(id, '_');
+    return separator != NULL &&
+           present(out, id, (size_t)(separator - id), separator + 1, strlen(separator + 1));
+}
+
+static bool parse_basic(const char *text, struct presented *out)
+{
+    char decoded[MAX_ID_CHARS + MAX_SECRET_CHARS + 2];
+    text += strspn(text, " ");
+    long len = slc_base64_decode(text, strlen(text), (uint8_t *)decoded, sizeof decoded);
+    const char *colon = len > 0 ? memchr(decoded, ':', (size_t)len) : NULL;
+    bool ok = colon != NULL && present(out, decoded, (size_t)(colon - decoded), colon + 1,
+                                       (size_t)(decoded + len - (colon + 1)));
+    explicit_bzero(decoded, sizeof decoded);
+    return ok;
+}
+
+/* 1: something to check; 0: nothing was sent; -1: it cannot be ours. */
+static int read_credential(const struct key_auth *key_auth, const slc_policy_request *request,
+                           struct presented *out)
+{
+    const char *key = request->header(request->protocol, key_auth->header);
+    if (key != NULL)
+        return parse_key(key, out) ? 1 : -1;
+    const char *authorization = key_auth->basic ? request->header(request->protocol, "Authorization") : NULL;
+    if (authorization != NULL && strncasecmp(authorization, "Basic ", 6) == 0)
+        return parse_basic(authorization + 6, out) ? 1 : -1;
+    return 0;
+}
+
+static void fill_principal(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
+                           const Sluice__Snapshot__V1__Application *application)
+{
+    principal->authenticated = true;
+    principal->expires_at_ms = credential->expires_at_ms;
+    snprintf(principal->application_id, sizeof principal->application_id, "%s", application->id);
+    snprintf(principal->application_name, sizeof principal->application_name, "%s", application->name);
+    snprintf(principal->credential_id, sizeof principal->credential_id, "%s", credential->id);
+    snprintf(principal->credential_lookup, sizeof principal->credential_lookup, "%s", credential->lookup);
+}
+
+static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, const char *why, const char *id)
+{
+    request->add_header(request->protocol, "WWW-Authenticate", "Basic realm=\"sluice\", charset=\"UTF-8\"");
+    return slc_deny(denial, 401, "unauthenticated", "Authentication failed",
+                    "Send the application's API key in X-API-Key, or its id and secret as HTTP Basic.",
+                    "key-auth: %s%s%s", why, id[0] != '\0' ? ", credential " : "", id);
+}
+
+static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
+{
+    static const uint8_t nobody[SLC_SHA256_BYTES];
+    struct presented presented = {.id = ""};
+    uint8_t digest[SLC_SHA256_BYTES];
+    char lookup[64];
+
+    int found = read_credential(compiled, request, &presented);
+    if (found == 0)
+        return SLC_PASS;
+    if (found < 0)
+        return refuse(request, denial, "not a key of this gateway", "");
+    int len = snprintf(lookup, sizeof lookup, "secret:%s", presented.id);
+    const Sluice__Snapshot__V1__Credential *credential =
+        slc_snapshot_credential(request->snapshot, lookup, (size_t)len);
+    slc_sha256(presented.secret, strlen(presented.secret), digest);
+    explicit_bzero(presented.secret, sizeof presented.secret);
+    bool known = credential != NULL && credential->secret_sha256.len == sizeof digest;
+    bool equal = slc_equal_secret(digest, known ? credential->secret_sha256.data : nobody, sizeof digest);
+    if (!known || !equal)
+        return refuse(request, denial, known ? "wrong secret" : "unknown credential", presented.id);
+    if (credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms())
+        return refuse(request, denial, "expired", presented.id);
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(request->snapshot, credential->application_id);
+    if (application == NULL)
+        return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
+                        "The application has no subscription in this environment.",
+                        "key-auth: credential %s has an application without subscriptions here", presented.id);
+    fill_principal(request->principal, credential, application);
+    return SLC_ALLOW;
+}
+
+const slc_policy_type slc_policy_key_auth = {
+    .name = "key-auth",
+    .summary = "Authenticates by the application's generated secret: an API key header or HTTP Basic.",
+    .config_schema = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+                     "\"header\":{\"type\":\"string\",\"default\":\"X-API-Key\","
+                     "\"description\":\"Request header that carries the API key.\"},"
+                     "\"basic\":{\"type\":\"boolean\",\"default\":true,"
+                     "\"description\":\"Accept HTTP Basic with the credential's id and secret too.\"}}}",
+    .compile = compile,
+    .release = release,
+    .authenticate = authenticate,
+};

@@ -1,0 +1,24 @@
+/* The list of policy types. A new policy is one file and one line here. */
+#include <string.h>
+
+#include "dataplane/policy/types.h"
+
+static const slc_policy_type *const types[] = {
+    &slc_policy_cors,
+    &slc_policy_key_auth,
+    &slc_policy_subscription,
+    NULL,
+};
+
+const slc_policy_type *const *slc_policy_types(void)
+{
+    return types;
+}
+
+const slc_policy_type *slc_policy_type_find(const char *name)
+{
+    for (const slc_policy_type *const *type = types; *type != NULL; type++)
+        if (strcmp((*type)->name, name) == 0)
+            return *type;
+    return NULL;
+}

@@ -1,0 +1,31 @@
+/* The policy types and what their files share. Private to policy/. */
+#ifndef SLC_DATAPLANE_POLICY_TYPES_H
+#define SLC_DATAPLANE_POLICY_TYPES_H
+
+#include "dataplane/policy/policy.h"
+
+extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_subscription;
+
+/* Does a live subscription of the principal's application grant the operation? Fills plan and subscription, and
+ * shortens the principal's expiry to the subscription's. */
+bool slc_subscription_grant(const slc_snapshot *snapshot, const slc_event_api *api,
+                            Sluice__Snapshot__V1__Operation operation, slc_principal *principal);
+
+/* Fails when `config` has a member that `known` (ends with NULL) lacks, with a pointer to it. */
+bool slc_policy_config_known(const json_t *config, const char *const *known, slc_error *err) SLC_CHECKED;
+/* A string member, or `fallback` when it is absent. NULL with err when it is not a string of 1..max characters.
+ */
+const char *slc_policy_config_string(const json_t *config, const char *name, const char *fallback, size_t max,
+                                     slc_error *err) SLC_CHECKED;
+/* A boolean member, `fallback` when it is absent. */
+bool slc_policy_config_bool(const json_t *config, const char *name, bool fallback, bool *value,
+                            slc_error *err) SLC_CHECKED;
+/* A member that is an array of strings: NULL when it is absent; false when it is something else. */
+bool slc_policy_config_strings(const json_t *config, const char *name, const json_t **value,
+                               slc_error *err) SLC_CHECKED;
+
+/* Fills a denial; `reason` is for the log. Returns SLC_DENY. */
+enum slc_verdict slc_deny(slc_denial *denial, int status, const char *type, const char *title,
+                          const char *detail, const char *reason, ...) __attribute__((format(printf, 6, 7)));
+
+#endif
