@@ -1,8 +1,9 @@
-/* What mediation needs of a broker, as an operations table: Kafka by librdkafka (kafka.c), an in-memory one for unit
- * tests (memory.c), others later.
+/* What mediation needs of a broker, as an operations table: Kafka by librdkafka (kafka.c), an in-memory one for
+ * unit tests (memory.c), others later.
  *
- * Calls never block. Results come back on the broker's own thread by the callbacks given; the callee must not do more
- * than post to a mailbox.
+ * Calls never block, except `close`, and may come from any thread. Results come back on the broker's own
+ * threads by the callbacks given, never before the call returned to a caller on another thread's loop; the
+ * callee must not do more than post to a mailbox.
  */
 #ifndef SLC_DATAPLANE_BROKER_BROKER_H
 #define SLC_DATAPLANE_BROKER_BROKER_H
@@ -17,14 +18,20 @@
 
 typedef struct slc_broker slc_broker;
 
+typedef struct slc_broker_settings {
+    int64_t publish_deadline_ms;  /* a record is acknowledged or given up within it */
+    int64_t producer_queue_bytes; /* records that are not acknowledged yet; over it SLC_LIMIT */
+} slc_broker_settings;
+
 enum slc_publish_outcome {
-    SLC_PUBLISHED,          /* acknowledged by all in-sync replicas */
-    SLC_NOT_PERSISTED,      /* certainly not stored: safe to retry (503) */
-    SLC_OUTCOME_UNKNOWN,    /* may be stored (504) */
-    SLC_RECORD_TOO_LARGE,   /* 413 */
-    SLC_TOPIC_MISSING,      /* 502 */
-    SLC_QUEUE_FULL,         /* 429 */
-    SLC_NOT_AUTHORISED,     /* the gateway's own credentials are refused: 502 */
+    SLC_PUBLISHED,        /* acknowledged by all in-sync replicas */
+    SLC_NOT_PERSISTED,    /* certainly not stored: safe to retry (503) */
+    SLC_OUTCOME_UNKNOWN,  /* may be stored (504) */
+    SLC_RECORD_TOO_LARGE, /* 413 */
+    SLC_TOPIC_MISSING,    /* 502 */
+    SLC_QUEUE_FULL,       /* 429 */
+    SLC_NOT_AUTHORISED,   /* the gateway's own credentials are refused: 502 */
+    SLC_PUBLISH_OUTCOMES,
 };
 
 typedef struct slc_broker_header {
@@ -43,7 +50,8 @@ typedef struct slc_outgoing {
     size_t header_count;
 } slc_outgoing;
 
-typedef void (*slc_published_fn)(void *ctx, enum slc_publish_outcome outcome, int32_t partition, int64_t offset);
+typedef void (*slc_published_fn)(void *ctx, enum slc_publish_outcome outcome, int32_t partition,
+                                 int64_t offset);
 
 /* A consumer of one topic with assigned partitions; no group is ever joined. */
 typedef struct slc_consumer slc_consumer;
@@ -52,40 +60,51 @@ typedef struct slc_consumer_callbacks {
     void (*on_records)(void *ctx, slc_record **records, size_t count);
     /* The end of a partition was reached: next offset to be written (last stable offset). */
     void (*on_end)(void *ctx, int32_t partition, int64_t offset);
-    /* The offset asked for is outside of what the broker holds: earliest and latest it has. The partition is paused
-     * until slc_consumer ops->seek. */
+    /* The offset asked for is outside of what the broker holds: earliest and latest it has. The partition is
+     * paused until `seek`. */
     void (*on_out_of_range)(void *ctx, int32_t partition, int64_t requested, int64_t earliest, int64_t latest);
-    /* SLC_UNAVAILABLE: will be retried by the broker library; SLC_NOT_FOUND: the topic is missing; SLC_DENIED. NULL error: it works again. */
+    /* SLC_UNAVAILABLE: retried by the broker library; SLC_NOT_FOUND: the topic is missing; SLC_DENIED. NULL: it
+     * works again. */
     void (*on_error)(void *ctx, const slc_error *err);
 } slc_consumer_callbacks;
 
 typedef struct slc_topic_info {
     int32_t partitions;
-    uint8_t topic_id[16]; /* zero: unknown */
+    uint8_t topic_id[16];      /* zero: unknown */
     int64_t max_message_bytes; /* 0: unknown */
 } slc_topic_info;
 
 enum { SLC_OFFSET_EARLIEST = -2, SLC_OFFSET_LATEST = -1 };
 
+/* `info` or `offsets` is NULL when `err` is not. */
+typedef void (*slc_topic_info_fn)(void *ctx, const slc_topic_info *info, const slc_error *err);
+typedef void (*slc_offsets_fn)(void *ctx, const int64_t *offsets, int32_t count, const slc_error *err);
+
 typedef struct slc_broker_ops {
     const char *name;
-    slc_broker *(*open)(const slc_backend *backend, slc_error *err);
+    /* Copies what it needs of `backend`. Succeeds also when the brokers cannot be reached now. */
+    slc_broker *(*open)(const slc_backend *backend, const slc_broker_settings *settings, slc_error *err);
+    /* After every consumer was stopped. Blocks until records under way are decided and the threads have ended;
+     * the remaining callbacks of queries and publishes come before it returns. */
     void (*close)(slc_broker *broker);
-    /* Copies what it needs. False with SLC_LIMIT when the queue is full, SLC_TOO_LARGE, ...: `fn` is not called then. */
-    bool (*publish)(slc_broker *broker, const slc_outgoing *record, int64_t deadline_ms, slc_published_fn fn, void *ctx, slc_error *err);
-    void (*topic_info)(slc_broker *broker, const char *topic, int64_t deadline_ms,
-                       void (*fn)(void *ctx, const slc_topic_info *info, const slc_error *err), void *ctx);
-    /* For each partition the first offset whose timestamp ≥ wall_ms, or its end; special values earliest/latest as
-     * SLC_OFFSET_*: resolved to real offsets. */
-    void (*offsets)(slc_broker *broker, const char *topic, int32_t partitions, int64_t wall_ms_or_special, int64_t deadline_ms,
-                    void (*fn)(void *ctx, const int64_t *offsets, int32_t count, const slc_error *err), void *ctx);
+    /* Copies the record. False with SLC_LIMIT when the queue is full, SLC_TOO_LARGE: `fn` is not called then;
+     * it is called exactly once otherwise, within the publish deadline and a little. */
+    bool (*publish)(slc_broker *broker, const slc_outgoing *record, slc_published_fn fn, void *ctx,
+                    slc_error *err);
+    /* Errors: SLC_NOT_FOUND, SLC_DENIED, SLC_UNAVAILABLE, SLC_TIMEOUT. `timeout_ms` from now. */
+    void (*topic_info)(slc_broker *broker, const char *topic, int timeout_ms, slc_topic_info_fn fn, void *ctx);
+    /* For each partition the first offset whose timestamp >= wall_ms, or its end; SLC_OFFSET_* give the start
+     * and the end. SLC_UNSUPPORTED where the broker has no lookup by time. */
+    void (*offsets)(slc_broker *broker, const char *topic, int32_t partitions, int64_t wall_ms_or_special,
+                    int timeout_ms, slc_offsets_fn fn, void *ctx);
+    /* Real offsets, one for each partition. Problems, also those of starting, come by on_error. */
     slc_consumer *(*consume)(slc_broker *broker, const char *topic, const int64_t *offsets, int32_t partitions,
-                             const slc_consumer_callbacks *callbacks, void *ctx, slc_error *err);
+                             const slc_consumer_callbacks *callbacks, void *ctx);
     void (*seek)(slc_consumer *consumer, int32_t partition, int64_t offset);
     void (*pause)(slc_consumer *consumer, bool paused); /* all partitions: back-pressure */
-    /* Asynchronous: no callback comes after `done`. */
+    /* No callback comes after `done`, which comes once; the consumer is gone then. */
     void (*stop)(slc_consumer *consumer, void (*done)(void *ctx), void *ctx);
-    /* Any thread: true when connected; else the last error's text is copied. */
+    /* True when connected; else the last error's text is copied. `since` is when that state began. */
     bool (*health)(slc_broker *broker, char *last_error, size_t size, int64_t *since_wall_ms);
 } slc_broker_ops;
 

@@ -25,9 +25,12 @@ typedef struct slc_record {
     uint32_t value_len;
     uint32_t header_count;
     const slc_record_header *headers; /* in order, duplicates kept */
-    uint32_t size_bytes; /* of the allocation: what it costs a ring */
+    uint32_t size_bytes;              /* of the allocation: what it costs a ring */
 } slc_record;
 
+/* A copy of everything that `parts` points at, with one reference; `refs` and `size_bytes` of `parts` are
+ * ignored. Any thread. Sizes come from a broker response, which librdkafka bounds. */
+slc_record *slc_record_new(const slc_record *parts);
 slc_record *slc_record_ref(slc_record *record);
 void slc_record_unref(slc_record *record);
 

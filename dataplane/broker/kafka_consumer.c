@@ -1,0 +1,371 @@
+/* Consuming one topic from given offsets. No group is joined: partitions are assigned by hand, and where to go
+ * on is the reader's business. A paused consumer is one whose queue nobody empties: librdkafka stops fetching
+ * when its small prefetch is full, and nothing is thrown away.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/log.h"
+#include "dataplane/broker/kafka_private.h"
+
+#define CONSUMER_MAGIC 0x4b434f4eU
+#define BATCH          256 /* records handed over at once */
+#define SERVE_BATCHES  16  /* before other handles get their turn */
+
+typedef struct slc_kafka_consumer {
+    unsigned magic;
+    TAILQ_ENTRY(slc_kafka_consumer) link;
+    slc_kafka *kafka;
+    slc_kafka_handle *handle; /* NULL: could not be made, or is being destroyed */
+    char *topic;
+    int64_t *offsets; /* to start from */
+    int32_t partitions;
+    slc_consumer_callbacks callbacks;
+    void *ctx;
+    bool paused, stopping, down;
+    unsigned questions; /* bounds asked for and not answered */
+    void (*done)(void *ctx);
+    void *done_ctx;
+} slc_kafka_consumer;
+
+/* A request from another thread. */
+struct command {
+    slc_message msg;
+    slc_kafka_consumer *consumer;
+    int32_t partition;
+    int64_t offset, earliest, latest;
+    bool failed;
+    slc_error err;
+};
+
+static void post(slc_kafka_consumer *consumer, struct command *command, void (*run)(slc_message *, void *))
+{
+    SLC_CHECK_MAGIC(consumer, CONSUMER_MAGIC);
+    command->msg.run = run;
+    command->consumer = consumer;
+    slc_mailbox_post(slc_loop_mailbox(consumer->kafka->loop), &command->msg);
+}
+
+/* Records
+ * ------------------------------------------------------------------------------------------------------ */
+
+static uint32_t read_headers(const rd_kafka_message_t *message, slc_record_header **out)
+{
+    rd_kafka_headers_t *headers;
+    *out = NULL;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    size_t count = rd_kafka_header_cnt(headers);
+    slc_record_header *list = slc_calloc(count > 0 ? count : 1, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        const char *name;
+        const void *value;
+        size_t size;
+        rd_kafka_header_get_all(headers, i, &name, &value, &size);
+        list[i] = (slc_record_header){name, (uint32_t)strlen(name), (uint32_t)size, value};
+    }
+    *out = list;
+    return (uint32_t)count;
+}
+
+static slc_record *to_record(const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    slc_record_header *headers;
+    slc_record parts = {
+        .partition = message->partition,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .leader_epoch = -1, /* this librdkafka does not tell */
+        .key = message->key,
+        .key_len = (uint32_t)message->key_len,
+        .value = message->payload,
+        .value_len = (uint32_t)message->len,
+    };
+    parts.header_count = read_headers(message, &headers);
+    parts.headers = headers;
+    slc_record *record = slc_record_new(&parts);
+    free(headers);
+    return record;
+}
+
+/* Trouble
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void finish_stop(slc_kafka_consumer *consumer);
+
+static void answer_bounds(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct command *command = (struct command *)msg;
+    slc_kafka_consumer *consumer = command->consumer;
+    consumer->questions--;
+    if (consumer->stopping)
+        finish_stop(consumer);
+    else if (command->failed) /* ask by fetching again */
+        slc_kafka_seek((slc_consumer *)consumer, command->partition, command->offset);
+    else if (command->offset >= command->earliest && command->offset <= command->latest)
+        slc_kafka_seek((slc_consumer *)consumer, command->partition, command->offset); /* has become valid */
+    else
+        consumer->callbacks.on_out_of_range(consumer->ctx, command->partition, command->offset,
+                                            command->earliest, command->latest);
+    free(command);
+}
+
+static void on_bounds(void *ctx, int64_t earliest, int64_t latest, const slc_error *err)
+{
+    struct command *command = ctx;
+    command->earliest = earliest;
+    command->latest = latest;
+    command->failed = err != NULL;
+    post(command->consumer, command, answer_bounds);
+}
+
+static void on_reset(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
+{
+    struct command *command = slc_calloc(1, sizeof *command);
+    command->consumer = consumer;
+    command->partition = message->partition;
+    command->offset = message->offset;
+    consumer->questions++;
+    slc_kafka_bounds(consumer->kafka, consumer->topic, message->partition, on_bounds, command);
+}
+
+static void report(slc_kafka_consumer *consumer, const slc_error *err)
+{
+    consumer->down = err != NULL;
+    consumer->callbacks.on_error(consumer->ctx, err);
+}
+
+static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
+{
+    slc_error err;
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        consumer->callbacks.on_end(consumer->ctx, message->partition, message->offset);
+        break;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        on_reset(consumer, message);
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        slc_kafka_fail(&err, message->err, "consuming");
+        report(consumer, &err);
+        break;
+    default: /* librdkafka retries by itself; an outage is told by the backend's state */
+        slc_log(SLC_LOG_DEBUG, "consumer event", LS("backend", consumer->kafka->backend->msg->name),
+                LS("topic", consumer->topic), LS("error", rd_kafka_message_errstr(message)));
+    }
+}
+
+/* Polling
+ * ------------------------------------------------------------------------------------------------------ */
+
+static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messages, ssize_t count)
+{
+    slc_record *records[BATCH];
+    size_t ready = 0, total = 0;
+    for (ssize_t i = 0; i < count; i++) {
+        rd_kafka_message_t *message = messages[i];
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            records[ready++] = to_record(message);
+            total++;
+        } else {
+            if (ready > 0)
+                consumer->callbacks.on_records(consumer->ctx, records, ready);
+            ready = 0;
+            on_problem(consumer, message);
+        }
+        rd_kafka_message_destroy(message);
+    }
+    if (ready > 0)
+        consumer->callbacks.on_records(consumer->ctx, records, ready);
+    return total;
+}
+
+static void serve_consumer(slc_kafka_handle *handle)
+{
+    rd_kafka_message_t *messages[BATCH];
+    slc_kafka_consumer *consumer = handle->owner;
+    SLC_CHECK_MAGIC(consumer, CONSUMER_MAGIC);
+    for (int turn = 0; turn < SERVE_BATCHES; turn++) {
+        if (consumer->paused || consumer->stopping)
+            return;
+        ssize_t count = rd_kafka_consume_batch_queue(handle->queue, 0, messages, BATCH);
+        if (count <= 0)
+            return;
+        if (hand_over(consumer, messages, count) > 0 && consumer->down)
+            report(consumer, NULL);
+    }
+    event_active(handle->wake, EV_READ, 1); /* there is more */
+}
+
+void slc_kafka_consumers_state(slc_kafka *kafka, const slc_error *err)
+{
+    slc_kafka_consumer *consumer;
+    TAILQ_FOREACH (consumer, &kafka->consumers, link) {
+        if (!consumer->stopping && (err != NULL || consumer->down))
+            report(consumer, err);
+    }
+}
+
+/* Assignment
+ * --------------------------------------------------------------------------------------------------- */
+
+static void assign(slc_kafka_consumer *consumer, int32_t partition, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(consumer->partitions);
+    for (int32_t i = 0; i < consumer->partitions; i++) {
+        if (partition < 0 || partition == i)
+            rd_kafka_topic_partition_list_add(list, consumer->topic, i)->offset =
+                partition < 0 ? consumer->offsets[i] : offset;
+    }
+    if (partition >= 0)
+        rd_kafka_error_destroy(rd_kafka_incremental_unassign(consumer->handle->rk, list));
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->handle->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != NULL) {
+        slc_error err;
+        slc_kafka_fail(&err, rd_kafka_error_code(error), "assigning");
+        rd_kafka_error_destroy(error);
+        report(consumer, &err);
+    }
+}
+
+static bool open_consumer(slc_kafka_consumer *consumer, slc_error *err)
+{
+    rd_kafka_conf_t *conf = slc_kafka_conf_new(consumer->kafka, SLC_KAFKA_CONSUMER, err);
+    if (conf == NULL)
+        return false;
+    slc_kafka_handle *handle = slc_calloc(1, sizeof *handle);
+    handle->kafka = consumer->kafka;
+    handle->owner = consumer;
+    if (!slc_kafka_handle_open(handle, conf, RD_KAFKA_CONSUMER, err)) {
+        free(handle);
+        return false;
+    }
+    rd_kafka_poll_set_consumer(handle->rk);
+    handle->queue = rd_kafka_queue_get_consumer(handle->rk);
+    consumer->handle = handle;
+    return true;
+}
+
+static void start(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct command *command = (struct command *)msg;
+    slc_kafka_consumer *consumer = command->consumer;
+    slc_error err;
+    free(command);
+    TAILQ_INSERT_TAIL(&consumer->kafka->consumers, consumer, link);
+    if (!open_consumer(consumer, &err)) {
+        report(consumer, &err);
+        return;
+    }
+    slc_kafka_handle_poll(consumer->handle, serve_consumer);
+    assign(consumer, -1, 0);
+}
+
+slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const int64_t *offsets,
+                                int32_t partitions, const slc_consumer_callbacks *callbacks, void *ctx)
+{
+    slc_kafka *kafka = (slc_kafka *)broker;
+    SLC_CHECK_MAGIC(kafka, SLC_KAFKA_MAGIC);
+    slc_kafka_consumer *consumer = slc_calloc(1, sizeof *consumer);
+    consumer->magic = CONSUMER_MAGIC;
+    consumer->kafka = kafka;
+    consumer->topic = slc_strdup(topic);
+    consumer->offsets = slc_memdup(offsets, (size_t)partitions * sizeof *offsets);
+    consumer->partitions = partitions;
+    consumer->callbacks = *callbacks;
+    consumer->ctx = ctx;
+    post(consumer, slc_calloc(1, sizeof(struct command)), start);
+    return (slc_consumer *)consumer;
+}
+
+/* Control
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void run_seek(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct command *command = (struct command *)msg;
+    slc_kafka_consumer *consumer = command->consumer;
+    if (!consumer->stopping && consumer->handle != NULL)
+        assign(consumer, command->partition, command->offset);
+    free(command);
+}
+
+void slc_kafka_seek(slc_consumer *opaque, int32_t partition, int64_t offset)
+{
+    struct command *command = slc_calloc(1, sizeof *command);
+    command->partition = partition;
+    command->offset = offset;
+    post((slc_kafka_consumer *)opaque, command, run_seek);
+}
+
+static void run_pause(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct command *command = (struct command *)msg;
+    slc_kafka_consumer *consumer = command->consumer;
+    consumer->paused = command->partition != 0;
+    if (!consumer->paused && consumer->handle != NULL && !consumer->stopping)
+        event_active(consumer->handle->wake, EV_READ, 1);
+    free(command);
+}
+
+void slc_kafka_pause(slc_consumer *opaque, bool paused)
+{
+    struct command *command = slc_calloc(1, sizeof *command);
+    command->partition = paused;
+    post((slc_kafka_consumer *)opaque, command, run_pause);
+}
+
+static void gone(void *arg)
+{
+    slc_kafka_consumer *consumer = arg;
+    consumer->done(consumer->done_ctx);
+    consumer->magic = 0;
+    free(consumer->topic);
+    free(consumer->offsets);
+    free(consumer);
+}
+
+static void finish_stop(slc_kafka_consumer *consumer)
+{
+    if (consumer->questions > 0)
+        return;
+    slc_kafka_handle *handle = consumer->handle;
+    TAILQ_REMOVE(&consumer->kafka->consumers, consumer, link);
+    if (handle == NULL) {
+        gone(consumer);
+        return;
+    }
+    slc_kafka_handle_unpoll(handle);
+    consumer->handle = NULL;
+    slc_kafka_reap(consumer->kafka, handle, gone, consumer);
+}
+
+static void run_stop(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct command *command = (struct command *)msg;
+    slc_kafka_consumer *consumer = command->consumer;
+    free(command);
+    consumer->stopping = true;
+    finish_stop(consumer);
+}
+
+void slc_kafka_stop(slc_consumer *opaque, void (*done)(void *ctx), void *ctx)
+{
+    slc_kafka_consumer *consumer = (slc_kafka_consumer *)opaque;
+    consumer->done = done;
+    consumer->done_ctx = ctx;
+    post(consumer, slc_calloc(1, sizeof(struct command)), run_stop);
+}

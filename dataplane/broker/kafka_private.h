@@ -1,0 +1,114 @@
+/* Inside of the Kafka broker. Two threads for each backend: `loop` polls every librdkafka handle through
+ * eventfds, and `queries` makes the calls of librdkafka that block. A sick cluster delays nobody but itself.
+ */
+#ifndef SLC_DATAPLANE_BROKER_KAFKA_PRIVATE_H
+#define SLC_DATAPLANE_BROKER_KAFKA_PRIVATE_H
+
+#include <event2/event.h>
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "common/loop.h"
+#include "dataplane/broker/broker.h"
+
+#define SLC_KAFKA_MAGIC 0x4b41464bU
+
+struct slc_kafka;
+
+/* What a librdkafka handle's opaque points at. */
+typedef struct slc_kafka_handle {
+    struct slc_kafka *kafka;
+    void *owner; /* the consumer; NULL for producers */
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue; /* where everything of the handle arrives; NULL: not polled */
+    int wake_fd;
+    struct event *wake;
+    void (*serve)(struct slc_kafka_handle *handle); /* on `loop`: drain the queue */
+} slc_kafka_handle;
+
+enum slc_kafka_role { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CONSUMER, SLC_KAFKA_QUERY };
+
+/* A configuration for one handle of the backend: connection, security, and the role's table. NULL on error. */
+rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_role role,
+                                    slc_error *err) SLC_CHECKED;
+/* Creates the handle (conf is consumed either way). */
+bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_kafka_type_t type,
+                           slc_error *err) SLC_CHECKED;
+/* On `loop`: starts and stops polling. */
+void slc_kafka_handle_poll(slc_kafka_handle *handle, void (*serve)(slc_kafka_handle *handle));
+void slc_kafka_handle_unpoll(slc_kafka_handle *handle);
+
+/* librdkafka's codes as ours, with a message that may name brokers: for logs and health, not for clients. */
+bool slc_kafka_fail(slc_error *err, rd_kafka_resp_err_t code, const char *what);
+bool slc_kafka_is_outage(rd_kafka_resp_err_t code);
+
+typedef struct slc_kafka_producer {
+    slc_kafka_handle *main;   /* batches */
+    slc_kafka_handle *single; /* one record a request: for what failed in company; made at need */
+    TAILQ_HEAD(, slc_publish_op) staged;
+    struct event *flush;
+    bool flush_pending;
+    unsigned in_flight;
+    unsigned retiring; /* replaced handles whose records are not all decided */
+} slc_kafka_producer;
+
+typedef struct slc_kafka {
+    unsigned magic;
+    slc_backend *backend;
+    slc_broker_settings settings;
+    slc_loop *loop;
+    slc_loop *queries;
+    slc_kafka_producer producer;
+    TAILQ_HEAD(, slc_kafka_consumer) consumers; /* loop's */
+    atomic_llong queued_bytes;
+    atomic_bool embedded; /* librdkafka's mock cluster: no lookup by time, fetches wait their whole time */
+    slc_kafka_handle *query;
+    struct event *ping;
+    pthread_mutex_t health_lock;
+    bool up;
+    char last_error[384];
+    int64_t since_ms;
+    pthread_mutex_t reaper_lock;
+    pthread_cond_t reaper_done; /* also: queued_bytes became 0 */
+    unsigned reapers;
+} slc_kafka;
+
+/* The state of the backend, told to health and to every consumer on a change. Any thread. */
+void slc_kafka_set_up(slc_kafka *kafka);
+void slc_kafka_set_down(slc_kafka *kafka, const slc_error *err);
+
+/* Destroys a handle on a thread of its own, since that waits for librdkafka's threads; then calls `done` (may
+ * be NULL) there. Polling must have stopped. */
+void slc_kafka_reap(slc_kafka *kafka, slc_kafka_handle *handle, void (*done)(void *arg), void *arg);
+
+/* kafka_producer.c */
+bool slc_kafka_producer_init(slc_kafka *kafka, slc_error *err) SLC_CHECKED;
+void slc_kafka_producer_release(slc_kafka *kafka); /* loop; every record is decided */
+bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_published_fn fn, void *ctx,
+                       slc_error *err);
+
+/* kafka_query.c */
+bool slc_kafka_query_init(slc_kafka *kafka, slc_error *err) SLC_CHECKED;
+void slc_kafka_query_release(slc_kafka *kafka);
+void slc_kafka_topic_info(slc_broker *broker, const char *topic, int timeout_ms, slc_topic_info_fn fn,
+                          void *ctx);
+void slc_kafka_offsets(slc_broker *broker, const char *topic, int32_t partitions, int64_t wall_ms_or_special,
+                       int timeout_ms, slc_offsets_fn fn, void *ctx);
+/* Any thread: the backend went down, so ask sooner. */
+void slc_kafka_ping_soon(slc_kafka *kafka);
+/* The bounds of one partition. */
+typedef void (*slc_kafka_bounds_fn)(void *ctx, int64_t earliest, int64_t latest, const slc_error *err);
+void slc_kafka_bounds(slc_kafka *kafka, const char *topic, int32_t partition, slc_kafka_bounds_fn fn,
+                      void *ctx);
+
+/* kafka_consumer.c */
+slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const int64_t *offsets,
+                                int32_t partitions, const slc_consumer_callbacks *callbacks, void *ctx);
+void slc_kafka_seek(slc_consumer *consumer, int32_t partition, int64_t offset);
+void slc_kafka_pause(slc_consumer *consumer, bool paused);
+void slc_kafka_stop(slc_consumer *consumer, void (*done)(void *ctx), void *ctx);
+void slc_kafka_consumers_state(slc_kafka *kafka, const slc_error *err); /* loop */
+
+#endif
