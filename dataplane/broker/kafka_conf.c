@@ -41,7 +41,6 @@ static const struct property producer_table[] = {
     {"linger.ms", "0"},
     {"queue.buffering.max.messages", "1000000"},
     {"queue.buffering.max.kbytes", "1048576"},
-    {"topic.metadata.propagation.max.ms", "5000"},
     {NULL, NULL},
 };
 
@@ -205,7 +204,9 @@ static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_erro
     int64_t timeout_ms = kafka->settings.publish_deadline_ms - 1000;
     if (timeout_ms < 500)
         timeout_ms = 500;
-    return set_table(conf, producer_table, err) && set_int(conf, "message.timeout.ms", timeout_ms, err);
+    /* Time for a topic that was made just now to be known everywhere, before it counts as missing. */
+    return set_table(conf, producer_table, err) && set_int(conf, "message.timeout.ms", timeout_ms, err) &&
+           set_int(conf, "topic.metadata.propagation.max.ms", timeout_ms / 2, err);
 }
 
 static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_role role, slc_error *err)
@@ -231,6 +232,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
     static const enum slc_log_level levels[] = {SLC_LOG_ERROR, SLC_LOG_ERROR, SLC_LOG_ERROR, SLC_LOG_WARN,
                                                 SLC_LOG_WARN,  SLC_LOG_INFO,  SLC_LOG_DEBUG, SLC_LOG_DEBUG};
+    if (strcmp(facility, "AUTOCREATE") == 0) /* the mock cluster, with each metadata request */
+        level = 7;
     const slc_kafka_handle *handle = rk != NULL ? rd_kafka_opaque(rk) : NULL;
     const char *backend = handle != NULL ? handle->kafka->backend->msg->name : NULL;
     slc_log(levels[level < 0 || level > 7 ? 7 : level], "librdkafka", LS("backend", backend),
