@@ -20,8 +20,8 @@ bool slc_kafka_consumer_protocol_rewrite(enum slc_kafka_role role, const uint8_t
 {
     SLC_BUG_ON(role != SLC_KAFKA_ROLE_SUBSCRIPTION && role != SLC_KAFKA_ROLE_ASSIGNMENT);
     const slc_kafka_message *message = role == SLC_KAFKA_ROLE_SUBSCRIPTION
-                                           ? slc_kafka_consumer_protocol_subscription
-                                           : slc_kafka_consumer_protocol_assignment;
+                                           ? slc_kafka_consumer_protocol_subscription_message
+                                           : slc_kafka_consumer_protocol_assignment_message;
     if (len == 0)
         return true;
     int version = len >= VERSION_BYTES ? (int16_t)slc_kafka_get16(in) : -1;

@@ -47,7 +47,7 @@ enum slc_kafka_step slc_kafka_request_header_read(const uint8_t *data, size_t le
     if (header->message == NULL)
         return SLC_KAFKA_FAILED;
     int version = slc_kafka_header_version(header->message, header->version);
-    return read_header(slc_kafka_request_header, version, data, len, size, header, err);
+    return read_header(slc_kafka_request_header_message, version, data, len, size, header, err);
 }
 
 enum slc_kafka_step slc_kafka_response_header_read(const slc_kafka_message *message, int version,

@@ -163,10 +163,10 @@ typedef struct slc_kafka_api {
 extern const slc_kafka_field slc_kafka_fields[];
 extern const slc_kafka_node slc_kafka_nodes[];
 extern const slc_kafka_api slc_kafka_apis[SLC_KAFKA_KEYS];
-extern const slc_kafka_message *const slc_kafka_request_header;
-extern const slc_kafka_message *const slc_kafka_response_header;
-extern const slc_kafka_message *const slc_kafka_consumer_protocol_subscription;
-extern const slc_kafka_message *const slc_kafka_consumer_protocol_assignment;
+extern const slc_kafka_message *const slc_kafka_request_header_message;
+extern const slc_kafka_message *const slc_kafka_response_header_message;
+extern const slc_kafka_message *const slc_kafka_consumer_protocol_subscription_message;
+extern const slc_kafka_message *const slc_kafka_consumer_protocol_assignment_message;
 
 static inline bool slc_kafka_within(slc_kafka_range range, int version)
 {

@@ -3079,7 +3079,7 @@ const slc_kafka_api slc_kafka_apis[SLC_KAFKA_KEYS] = {
     {"UnregisterController", 94, SLC_KAFKA_DO_REFUSE, {127, -1}, &messages[180], &messages[181]},
 };
 
-const slc_kafka_message *const slc_kafka_request_header = &messages[182];
-const slc_kafka_message *const slc_kafka_response_header = &messages[183];
-const slc_kafka_message *const slc_kafka_consumer_protocol_subscription = &messages[185];
-const slc_kafka_message *const slc_kafka_consumer_protocol_assignment = &messages[184];
+const slc_kafka_message *const slc_kafka_request_header_message = &messages[182];
+const slc_kafka_message *const slc_kafka_response_header_message = &messages[183];
+const slc_kafka_message *const slc_kafka_consumer_protocol_subscription_message = &messages[185];
+const slc_kafka_message *const slc_kafka_consumer_protocol_assignment_message = &messages[184];

@@ -432,7 +432,7 @@ def write_table(protocol, kafka):
     for name in HEADERS + EMBEDDED:
         at = next(i for i, m in enumerate(protocol.messages) if m.name == name)
         symbol = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-        out.append(f"const slc_kafka_message *const slc_kafka_{symbol} = &messages[{at}];")
+        out.append(f"const slc_kafka_message *const slc_kafka_{symbol}_message = &messages[{at}];")
     return "\n".join(out) + "\n"
 
 
