@@ -1,0 +1,109 @@
+#include "dataplane/mediation/event_json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "dataplane/mediation/json_scan.h"
+
+void slc_event_id(int32_t partition, int64_t offset, char *out)
+{
+    snprintf(out, 40, "%d-%lld", partition, (long long)offset);
+}
+
+size_t slc_event_json_bound(const slc_record *record)
+{
+    /* A byte of text becomes at most six ("\u001f"). */
+    size_t bound = 256 + 6 * (size_t)record->key_len + 2 * (size_t)record->value_len;
+    for (uint32_t i = 0; i < record->header_count; i++)
+        bound += 64 + 6 * ((size_t)record->headers[i].name_len + record->headers[i].value_len);
+    return bound;
+}
+
+static void add_string(slc_buf *out, const void *text, size_t len)
+{
+    slc_buf_addc(out, '"');
+    slc_buf_add_json_string(out, text, len);
+    slc_buf_addc(out, '"');
+}
+
+/* "name": "text", or "name_base64": "..." */
+static void add_text(slc_buf *out, const char *name, const void *bytes, size_t len)
+{
+    slc_buf_addc(out, '"');
+    slc_buf_adds(out, name);
+    if (slc_utf8_valid(bytes, len)) {
+        slc_buf_adds(out, "\":");
+        add_string(out, bytes, len);
+        return;
+    }
+    slc_buf_adds(out, "_base64\":\"");
+    slc_buf_add_base64(out, bytes, len);
+    slc_buf_addc(out, '"');
+}
+
+static void add_headers(slc_buf *out, const slc_record *record)
+{
+    slc_buf_adds(out, ",\"headers\":[");
+    for (uint32_t i = 0; i < record->header_count; i++) {
+        const slc_record_header *header = &record->headers[i];
+        slc_buf_adds(out, i > 0 ? ",{\"name\":" : "{\"name\":");
+        add_string(out, header->name, header->name_len);
+        slc_buf_addc(out, ',');
+        if (header->value == NULL)
+            slc_buf_adds(out, "\"value\":null");
+        else
+            add_text(out, "value", header->value, header->value_len);
+        slc_buf_addc(out, '}');
+    }
+    slc_buf_addc(out, ']');
+}
+
+static void add_on_one_line(slc_buf *out, const uint8_t *text, size_t len)
+{
+    uint8_t *at = slc_buf_extend(out, len);
+    if (at == NULL)
+        return;
+    for (size_t i = 0; i < len; i++)
+        at[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
+}
+
+static void add_data(slc_buf *out, const slc_record *record)
+{
+    slc_json_info info;
+    if (record->value == NULL) {
+        slc_buf_adds(out, ",\"data\":null,\"tombstone\":true");
+    } else if (slc_json_scan((const char *)record->value, record->value_len, &info)) {
+        slc_buf_adds(out, ",\"data\":");
+        if (info.line_breaks)
+            add_on_one_line(out, record->value, record->value_len);
+        else
+            slc_buf_add(out, record->value, record->value_len);
+    } else {
+        slc_buf_adds(out, ",\"data_base64\":\"");
+        slc_buf_add_base64(out, record->value, record->value_len);
+        slc_buf_addc(out, '"');
+    }
+}
+
+void slc_event_json(slc_buf *out, const slc_record *record)
+{
+    char id[40], time[SLC_RFC3339_CHARS];
+    slc_event_id(record->partition, record->offset, id);
+    slc_buf_adds(out, "{\"id\":\"");
+    slc_buf_adds(out, id);
+    slc_buf_addc(out, '"');
+    if (record->timestamp_ms >= 0) {
+        slc_rfc3339_format(record->timestamp_ms, time);
+        slc_buf_adds(out, ",\"time\":\"");
+        slc_buf_adds(out, time);
+        slc_buf_addc(out, '"');
+    }
+    if (record->key != NULL) {
+        slc_buf_addc(out, ',');
+        add_text(out, "key", record->key, record->key_len);
+    }
+    add_headers(out, record);
+    add_data(out, record);
+    slc_buf_addc(out, '}');
+}
