@@ -6,6 +6,9 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <event2/http.h>
+/* Needs http.h before it. */
+#include <event2/http_struct.h>
 #include <sys/queue.h>
 
 #include "common/httpd.h"

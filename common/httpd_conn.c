@@ -1,0 +1,429 @@
+/* One connection of the httpd. evhttp owns it; we follow it:
+ *
+ *   accepted (slc_httpd_conn_new) -> adopted in the same turn of the loop -> requests -> closed by evhttp
+ * (on_close)
+ *
+ * evhttp tells about a new connection only by asking for its bufferevent, before the evhttp_connection exists.
+ * A little later that is the argument of the bufferevent's callbacks, which is how it is adopted, and from then
+ * on its close callback is ours. */
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/crypto.h"
+#include "common/httpd_private.h"
+
+/* What a client that is being refused may still send before it must have read the answer. */
+static const struct timeval linger_time = {.tv_sec = 5};
+
+#define READ_AHEAD_BYTES 65536
+
+static void restart_deadline(struct slc_httpd_conn *conn)
+{
+    SLC_BUG_ON(event_add(&conn->deadline, conn->httpd->deadline) != 0);
+}
+
+/* ---- the wire, as it passes ---- */
+
+static void scan_from(struct slc_httpd_conn *conn, struct evbuffer *input, size_t offset)
+{
+    struct evbuffer_ptr at;
+    if (evbuffer_ptr_set(input, &at, offset, EVBUFFER_PTR_SET) != 0)
+        return;
+    struct evbuffer_iovec pieces[16];
+    size_t left = evbuffer_get_length(input) - offset;
+    while (left > 0 && !conn->head.complete) {
+        int n = evbuffer_peek(input, -1, &at, pieces, 16);
+        for (int i = 0; i < n && i < 16; i++) {
+            slc_http_head_scan(&conn->head, pieces[i].iov_base, pieces[i].iov_len);
+            left -= pieces[i].iov_len;
+            if (left > 0)
+                evbuffer_ptr_set(input, &at, pieces[i].iov_len, EVBUFFER_PTR_ADD);
+        }
+    }
+}
+
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    if (info->n_added == 0 || conn->req != NULL || conn->head.complete)
+        return;
+    /* The time for a request runs from its first byte. */
+    if (slc_httpd_conn_idle(conn) && conn->evcon != NULL)
+        restart_deadline(conn);
+    scan_from(conn, input, info->orig_size - info->n_deleted);
+}
+
+/* Output without a request in progress is evhttp's own: "100 Continue" or an error page. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    if (info->n_added == 0 || conn->req != NULL || conn->refused)
+        return;
+    char line[32] = "";
+    struct evbuffer_ptr at;
+    int status = -1;
+    if (evbuffer_ptr_set(output, &at, info->orig_size - info->n_deleted, EVBUFFER_PTR_SET) != 0 ||
+        evbuffer_copyout_from(output, &at, line, sizeof(line) - 1) <= 0 ||
+        sscanf(line, "HTTP/%*d.%*d %d", &status) != 1 || status == 100)
+        return;
+    conn->refused = true;
+    conn->page_pending = true;
+    conn->page_status = status;
+    slc_httpd_later(conn->httpd, conn);
+}
+
+/* ---- life ---- */
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg);
+static void on_close(struct evhttp_connection *evcon, void *arg);
+
+static struct bufferevent *new_bufferevent(struct event_base *base, slc_tls *tls)
+{
+    if (tls == NULL)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *bev = bufferevent_openssl_socket_new(base, -1, slc_tls_accept(tls),
+                                                             BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    /* Many clients close without a close_notify; lengths and chunks tell us what is complete. */
+    if (bev != NULL)
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    return bev;
+}
+
+struct bufferevent *slc_httpd_conn_new(struct event_base *base, void *arg)
+{
+    struct slc_httpd_listener *listener = arg;
+    SLC_CHECK_MAGIC(listener, SLC_HTTPD_LISTENER_MAGIC);
+    slc_httpd *httpd = listener->httpd;
+    struct slc_httpd_conn *conn = slc_calloc(1, sizeof(*conn));
+    conn->magic = SLC_HTTPD_CONN_MAGIC;
+    conn->httpd = httpd;
+    conn->listener = listener;
+    conn->fd = -1;
+    conn->linger_fd = -1;
+    conn->bev = new_bufferevent(base, listener->tls);
+    SLC_BUG_ON(conn->bev == NULL);
+    bufferevent_incref(conn->bev);
+    SLC_BUG_ON(evbuffer_add_cb(bufferevent_get_input(conn->bev), on_input, conn) == NULL);
+    SLC_BUG_ON(evbuffer_add_cb(bufferevent_get_output(conn->bev), on_output, conn) == NULL);
+    bufferevent_set_timeouts(conn->bev, NULL, &httpd->write_timeout);
+    /* evhttp reads on during an answer, to see the client close: there must be an end to it. */
+    bufferevent_setwatermark(conn->bev, EV_READ, 0,
+                             (size_t)(httpd->limits.header_bytes + httpd->limits.body_bytes) +
+                                 READ_AHEAD_BYTES);
+    SLC_BUG_ON(event_assign(&conn->deadline, base, -1, 0, on_deadline, conn) != 0);
+    TAILQ_INSERT_TAIL(&httpd->conns, conn, entry);
+    httpd->connections++;
+    listener->connections++;
+    slc_httpd_update_accepting(httpd);
+    slc_httpd_later(httpd, conn);
+    return conn->bev;
+}
+
+static void remember_fd(slc_httpd *httpd, int fd, struct slc_httpd_conn *conn)
+{
+    SLC_BUG_ON(fd < 0);
+    if ((size_t)fd >= httpd->by_fd_size) {
+        size_t size = httpd->by_fd_size > 0 ? httpd->by_fd_size : 64;
+        while (size <= (size_t)fd)
+            size *= 2;
+        httpd->by_fd = slc_realloc(httpd->by_fd, size * sizeof(httpd->by_fd[0]));
+        memset(httpd->by_fd + httpd->by_fd_size, 0, (size - httpd->by_fd_size) * sizeof(httpd->by_fd[0]));
+        httpd->by_fd_size = size;
+    }
+    httpd->by_fd[fd] = conn;
+}
+
+static void forget_bufferevent(struct slc_httpd_conn *conn)
+{
+    /* libevent finalises the bufferevent later; until then its buffers could still call us. */
+    evbuffer_remove_cb(bufferevent_get_input(conn->bev), on_input, conn);
+    evbuffer_remove_cb(bufferevent_get_output(conn->bev), on_output, conn);
+    conn->bev = NULL;
+}
+
+static void adopt(struct slc_httpd_conn *conn)
+{
+    struct bufferevent *bev = conn->bev;
+    void *evcon = NULL;
+    bufferevent_getcb(bev, NULL, NULL, NULL, &evcon);
+    if (evcon == NULL) { /* evhttp gave it up at once */
+        forget_bufferevent(conn);
+        bufferevent_decref(bev);
+        slc_httpd_conn_free(conn);
+        return;
+    }
+    SLC_BUG_ON(evhttp_connection_get_bufferevent(evcon) != bev);
+    conn->evcon = evcon;
+    evhttp_connection_set_closecb(conn->evcon, on_close, conn);
+    conn->fd = bufferevent_getfd(bev);
+    remember_fd(conn->httpd, conn->fd, conn);
+    bufferevent_decref(bev);
+    restart_deadline(conn);
+}
+
+void slc_httpd_conn_free(struct slc_httpd_conn *conn)
+{
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    slc_httpd *httpd = conn->httpd;
+    event_del(&conn->deadline);
+    if (conn->linger_fd >= 0) {
+        event_del(&conn->linger);
+        close(conn->linger_fd);
+    }
+    if (conn->queued)
+        TAILQ_REMOVE(&httpd->todo, conn, todo);
+    TAILQ_REMOVE(&httpd->conns, conn, entry);
+    httpd->connections--;
+    conn->listener->connections--;
+    if (conn->listener->closed && conn->listener->connections == 0)
+        slc_httpd_later(httpd, NULL);
+    conn->magic = 0;
+    free(conn);
+    slc_httpd_update_accepting(httpd);
+}
+
+bool slc_httpd_conn_idle(const struct slc_httpd_conn *conn)
+{
+    return conn->req == NULL && !conn->refused && conn->head.lines == 0 && conn->head.line_bytes == 0 &&
+           !conn->head.after_cr;
+}
+
+void slc_httpd_conn_abort(struct slc_httpd_conn *conn)
+{
+    /* The one way that evhttp has to let go of a connection whose request is still being answered. */
+    bufferevent_trigger_event(conn->bev, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    if (conn->linger_fd >= 0)
+        slc_httpd_conn_free(conn);
+    else
+        slc_httpd_conn_abort(conn);
+}
+
+/* ---- closing ---- */
+
+static void end_request(struct slc_httpd_conn *conn, bool completed)
+{
+    struct evhttp_request *req = conn->req;
+    void (*fn)(struct evhttp_request *, bool, void *) = conn->on_end;
+    void *arg = conn->on_end_arg;
+    conn->req = NULL;
+    conn->on_end = NULL;
+    if (req == NULL)
+        return;
+    evhttp_request_set_on_complete_cb(req, NULL, NULL);
+    if (fn != NULL)
+        fn(req, completed, arg);
+}
+
+static void on_linger(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    char nowhere[16384];
+    ssize_t n = recv(fd, nowhere, sizeof(nowhere), MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        slc_httpd_conn_free(conn);
+}
+
+/* Closing a socket that holds unread bytes resets the connection, and a reset takes the answer away from the
+ * client that has not read it yet. So the socket stays open for a while on a second descriptor, of which evhttp
+ * knows nothing; evhttp itself shuts it down for writing. */
+static bool start_lingering(struct slc_httpd_conn *conn, int fd)
+{
+    conn->linger_fd = dup(fd);
+    if (conn->linger_fd < 0)
+        return false;
+    struct event_base *base = conn->httpd->base;
+    SLC_BUG_ON(event_assign(&conn->linger, base, conn->linger_fd, EV_READ | EV_PERSIST, on_linger, conn) != 0);
+    SLC_BUG_ON(event_add(&conn->linger, NULL) != 0 || event_add(&conn->deadline, &linger_time) != 0);
+    return true;
+}
+
+static void say_goodbye(struct bufferevent *bev)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(bev);
+    if (ssl != NULL && SSL_is_init_finished(ssl)) {
+        SSL_shutdown(ssl);
+        ERR_clear_error();
+    }
+}
+
+static void on_close(struct evhttp_connection *evcon, void *arg)
+{
+    (void)evcon;
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    conn->httpd->by_fd[conn->fd] = NULL;
+    event_del(&conn->deadline);
+    if (conn->listener->tls != NULL)
+        say_goodbye(conn->bev);
+    forget_bufferevent(conn);
+    conn->evcon = NULL;
+    end_request(conn, false);
+    if (!conn->refused || !start_lingering(conn, conn->fd))
+        slc_httpd_conn_free(conn);
+}
+
+/* ---- requests ---- */
+
+static void on_complete(struct evhttp_request *req, void *arg)
+{
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    SLC_BUG_ON(conn->req != req);
+    end_request(conn, true);
+    /* Either evhttp closes now, or the next request begins, perhaps with bytes that are here already. */
+    conn->head = (struct slc_http_head){0};
+    scan_from(conn, bufferevent_get_input(conn->bev), 0);
+    restart_deadline(conn);
+}
+
+/* evhttp stops reading while a handler has the request. We read on, so that a client that goes away is seen,
+ * but evhttp's read callback must not be called in this state. */
+static void watch_for_close(struct bufferevent *bev)
+{
+    bufferevent_data_cb on_write;
+    bufferevent_event_cb on_event;
+    void *arg;
+    bufferevent_getcb(bev, NULL, &on_write, &on_event, &arg);
+    bufferevent_setcb(bev, NULL, on_write, on_event, arg);
+    bufferevent_enable(bev, EV_READ);
+}
+
+static struct slc_httpd_conn *find_conn(slc_httpd *httpd, struct bufferevent *bev)
+{
+    int fd = bufferevent_getfd(bev);
+    SLC_BUG_ON(fd < 0 || (size_t)fd >= httpd->by_fd_size);
+    struct slc_httpd_conn *conn = httpd->by_fd[fd];
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    SLC_BUG_ON(conn->bev != bev);
+    return conn;
+}
+
+void slc_httpd_conn_request(struct evhttp_request *req, void *arg)
+{
+    struct slc_httpd_listener *listener = arg;
+    SLC_CHECK_MAGIC(listener, SLC_HTTPD_LISTENER_MAGIC);
+    slc_httpd *httpd = listener->httpd;
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+    struct slc_httpd_conn *conn = find_conn(httpd, bev);
+    /* Set: somebody replaced the completion callback of the last request, which httpd.h forbids. */
+    SLC_BUG_ON(conn->req != NULL);
+    conn->req = req;
+    event_del(&conn->deadline);
+    evhttp_request_set_on_complete_cb(req, on_complete, conn);
+    const char *wrong = slc_http_head_check(&conn->head, req);
+    if (wrong != NULL)
+        conn->refused = true;
+    if (wrong != NULL || httpd->draining)
+        evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
+    watch_for_close(bev);
+    if (wrong != NULL)
+        slc_http_problem(req, 400, "invalid", NULL, wrong, NULL);
+    else
+        httpd->handler(req, httpd->arg);
+}
+
+static struct slc_httpd_conn *conn_of(struct evhttp_request *req)
+{
+    return req->on_complete_cb == on_complete ? req->on_complete_cb_arg : NULL;
+}
+
+void *slc_httpd_tag(struct evhttp_request *req)
+{
+    struct slc_httpd_conn *conn = conn_of(req);
+    return conn != NULL ? conn->listener->tag : NULL;
+}
+
+void slc_httpd_on_end(struct evhttp_request *req,
+                      void (*fn)(struct evhttp_request *req, bool completed, void *arg), void *arg)
+{
+    struct slc_httpd_conn *conn = conn_of(req);
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    SLC_BUG_ON(conn->req != req || conn->on_end != NULL);
+    conn->on_end = fn;
+    conn->on_end_arg = arg;
+}
+
+/* ---- evhttp's error pages ---- */
+
+/* evhttp's page for too long a header says 400, and the one for an unknown method 0. */
+static int true_status(const struct slc_httpd_conn *conn)
+{
+    if (conn->page_status == 400 && conn->head.bytes > (size_t)conn->httpd->limits.header_bytes)
+        return 431;
+    return conn->page_status == 0 ? 501 : conn->page_status;
+}
+
+static const char *problem_type(int status)
+{
+    switch (status) {
+    case 413:
+        return "too-large";
+    case 417:
+        return "expectation-failed";
+    case 431:
+        return "header-too-large";
+    case 501:
+        return "method-not-supported";
+    default:
+        return "invalid";
+    }
+}
+
+/* The page waits in the output: nothing can have been written in this turn of the loop, except behind an
+ * earlier "100 Continue"; then it stays. */
+static void replace_page(struct slc_httpd_conn *conn)
+{
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+    char start[12] = "";
+    evbuffer_copyout(output, start, sizeof(start) - 1);
+    if (strncmp(start, "HTTP/1.", 7) != 0 || strncmp(start + 8, " 10", 3) == 0)
+        return;
+    char id[27];
+    slc_random_id(id, sizeof(id) - 1);
+    int status = true_status(conn);
+    size_t len;
+    char *body = slc_http_problem_text(status, problem_type(status), NULL, NULL, id, NULL, &len);
+    evbuffer_unfreeze(output, 1); /* bufferevents keep their output's front for themselves */
+    evbuffer_drain(output, evbuffer_get_length(output));
+    evbuffer_freeze(output, 1);
+    evbuffer_add_printf(output,
+                        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+                        "Connection: close\r\nX-Request-Id: %s\r\n\r\n",
+                        status, slc_http_reason(status), len, id);
+    evbuffer_add(output, body, len);
+    free(body);
+}
+
+void slc_httpd_conn_tidy(struct slc_httpd_conn *conn)
+{
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    if (conn->evcon == NULL) {
+        if (conn->bev != NULL)
+            adopt(conn);
+        return;
+    }
+    if (conn->page_pending) {
+        conn->page_pending = false;
+        replace_page(conn);
+    }
+}
