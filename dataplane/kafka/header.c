@@ -55,8 +55,9 @@ enum slc_kafka_step slc_kafka_response_header_read(const slc_kafka_message *mess
                                                    int32_t *correlation_id, size_t *header_size, slc_error *err)
 {
     slc_kafka_request_header header = {0};
-    enum slc_kafka_step step = read_header(
-        slc_kafka_response_header, slc_kafka_header_version(message, version), data, len, size, &header, err);
+    enum slc_kafka_step step =
+        read_header(slc_kafka_response_header_message, slc_kafka_header_version(message, version), data, len,
+                    size, &header, err);
     *correlation_id = header.correlation_id;
     *header_size = header.size;
     return step;
