@@ -50,6 +50,9 @@ typedef struct slc_rpc_call_ops {
     void (*on_message)(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len);
     /* The one message in flight was handed to the transport: the next may be sent. Not a delivery. May be NULL. */
     void (*on_sent)(slc_rpc_call *call, void *ctx);
+    /* Server: the client half-closed, so no message follows; seen while reading. NULL: the call is finished for you, with
+     * OK, or with INVALID_ARGUMENT when it brought no message at all. */
+    void (*on_half_close)(slc_rpc_call *call, void *ctx);
     /* Called exactly once, last; the call is freed after it returns. Client: the server's status. Server: how the call
      * ended (CANCELLED when the peer went away). */
     void (*on_end)(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message);
