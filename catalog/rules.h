@@ -15,7 +15,7 @@ typedef struct slc_change {
     const json_t *before; /* NULL at creation */
     json_t *next;         /* what will be written: rules may set read-only fields; NULL at deletion */
     json_t *once;         /* at creation: what only this answer shows, in JSON form; may be added to */
-    const json_t *body;   /* at creation: the body as given, for write-only arguments */
+    const json_t *args;   /* at creation: the write-only fields, with their defaults */
 } slc_change;
 
 struct slc_kind_rules {

@@ -1,0 +1,214 @@
+/* Lists: filtered, in the order of the key (logs: newest first), a page at a time. A cursor is the last key of
+ * a page, so that what is inserted meanwhile moves nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/entity.h"
+#include "common/alloc.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/crypto.h"
+
+#define LIMIT_DEFAULT 100
+#define LIMIT_MAX     1000
+#define CURSOR_MAX    512
+#define FILTERS_MAX   16
+#define SQL_MAX_BYTES 32768
+
+/* ---- cursors ---- */
+
+static json_t *cursor_make(const slc_kind *kind, const char *key)
+{
+    char *text = slc_asprintf("1 %s %s", kind->name, key);
+    size_t len = strlen(text);
+    char *out = slc_malloc(4 * ((len + 2) / 3) + 1);
+    slc_base64url_encode(text, len, out);
+    json_t *cursor = json_string(out);
+    free(out);
+    free(text);
+    return cursor;
+}
+
+static bool cursor_parse(const slc_kind *kind, const char *cursor, char key[CURSOR_MAX + 1], slc_error *err)
+{
+    char prefix[80];
+    size_t prefix_len = (size_t)snprintf(prefix, sizeof(prefix), "1 %s ", kind->name);
+    long len = slc_base64url_decode(cursor, strlen(cursor), (uint8_t *)key, CURSOR_MAX);
+    if (len < 0 || (size_t)len < prefix_len || memcmp(key, prefix, prefix_len) != 0 ||
+        memchr(key, '\0', (size_t)len) != NULL)
+        return slc_fail(err, SLC_INVALID, "cursor", "the cursor is not one that a list of %s gave out",
+                        kind->name);
+    memmove(key, key + prefix_len, (size_t)len - prefix_len);
+    key[(size_t)len - prefix_len] = '\0';
+    return true;
+}
+
+/* ---- filters ---- */
+
+struct filters {
+    int count;
+    json_t *values[FILTERS_MAX]; /* new, in stored form */
+};
+
+static json_t *filter_value(slc_txn *txn, const slc_field *field, const char *text, slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1];
+    int rc;
+    switch (field->type) {
+    case SLC_F_REF:
+        rc = slc_row_resolve(txn, slc_kind_find(field->ref), text, id, err);
+        if (rc == 0)
+            slc_fail(err, SLC_INVALID, field->name, "there is no %s %.100s",
+                     slc_kind_find(field->ref)->singular, text);
+        return rc == 1 ? json_string(id) : NULL;
+    case SLC_F_BOOL:
+        if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+            return json_integer(*text == 't');
+        slc_fail(err, SLC_INVALID, field->name, "must be true or false");
+        return NULL;
+    case SLC_F_INT: {
+        char *end;
+        long long number = strtoll(text, &end, 10);
+        if (end != text && *end == '\0')
+            return json_integer(number);
+        slc_fail(err, SLC_INVALID, field->name, "must be an integer");
+        return NULL;
+    }
+    default:
+        return json_string(text);
+    }
+}
+
+static const slc_field *filter_field(const slc_kind *kind, const char *name)
+{
+    const slc_field *field = slc_field_find(kind->fields, name);
+    if (field == NULL)
+        field = slc_field_find(slc_kind_common_fields(kind), name);
+    return field != NULL && (field->flags & SLC_F_FILTERABLE) != 0 ? field : NULL;
+}
+
+static bool add_filter(slc_txn *txn, const slc_kind *kind, const char *name, const json_t *given,
+                       struct filters *filters, slc_buf *sql, slc_error *err)
+{
+    const slc_field *field = filter_field(kind, name);
+    if (field == NULL)
+        return slc_fail(err, SLC_INVALID, name, "a list of %s cannot be filtered by it", kind->name);
+    if (!json_is_string(given) || filters->count == FILTERS_MAX)
+        return slc_fail(err, SLC_INVALID, name, "not a value to filter by");
+    if (field->type == SLC_F_ENUM) {
+        const char *const *value = field->values;
+        while (*value != NULL && strcmp(*value, json_string_value(given)) != 0)
+            value++;
+        if (*value == NULL)
+            return slc_fail(err, SLC_INVALID, name, "%.60s is not one of its values", json_string_value(given));
+    }
+    json_t *value = filter_value(txn, field, json_string_value(given), err);
+    if (value == NULL)
+        return false;
+    filters->values[filters->count++] = value;
+    return slc_buf_addf(sql, " AND t.\"%s\" = ?%d", slc_field_column(field), 2 + filters->count);
+}
+
+/* ---- the query: ?1 where to go on, ?2 how many, ?3... filters ---- */
+
+static bool make_sql(slc_txn *txn, const slc_kind *kind, const slc_list_query *query, struct filters *filters,
+                     slc_buf *sql, slc_error *err)
+{
+    bool log = (kind->flags & SLC_KIND_LOG) != 0;
+    slc_buf_addf(sql, "%s WHERE %s", slc_row_select(kind),
+                 log ? "t.seq < coalesce(?1, 9223372036854775807)" : "t.key > coalesce(?1, '')");
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)query->filters, name, value) {
+        if (!add_filter(txn, kind, name, value, filters, sql, err))
+            return false;
+    }
+    slc_buf_adds(sql, log ? " ORDER BY t.seq DESC LIMIT ?2" : " ORDER BY t.key LIMIT ?2");
+    return true;
+}
+
+static bool bind(const slc_kind *kind, sqlite3_stmt *stmt, const char *after, int limit,
+                 const struct filters *filters)
+{
+    if (after != NULL && (kind->flags & SLC_KIND_LOG) != 0)
+        sqlite3_bind_int64(stmt, 1, (sqlite3_int64)strtoll(after, NULL, 16));
+    else
+        sqlite3_bind_text(stmt, 1, after, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(stmt, 2, limit + 1); /* one more tells whether there is a next page */
+    for (int i = 0; i < filters->count; i++) {
+        const json_t *value = filters->values[i];
+        if (json_is_integer(value))
+            sqlite3_bind_int64(stmt, 3 + i, json_integer_value(value));
+        else
+            sqlite3_bind_text(stmt, 3 + i, json_string_value(value), -1, SQLITE_TRANSIENT);
+    }
+    return true;
+}
+
+static bool read_page(slc_txn *txn, const slc_kind *kind, sqlite3_stmt *stmt, int limit, json_t *out,
+                      slc_error *err)
+{
+    json_t *items = json_array();
+    json_t *next = json_null();
+    json_object_set_new(out, "items", items);
+    char last[SLC_KEY_CHARS] = "";
+    int rc;
+    while ((rc = slc_txn_step(txn, stmt, err)) == 1) {
+        if (json_array_size(items) == (size_t)limit) {
+            next = cursor_make(kind, last);
+            rc = 0;
+            break;
+        }
+        snprintf(last, sizeof(last), "%s", slc_column_text(stmt, slc_row_width(kind) - 1));
+        json_t *stored = slc_row_read(kind, stmt);
+        json_t *item = slc_entity_show(txn, kind, stored, err);
+        json_decref(stored);
+        if (item == NULL) {
+            rc = -1;
+            break;
+        }
+        json_array_append_new(items, item);
+    }
+    json_object_set_new(out, "next", next);
+    return rc == 0;
+}
+
+static json_t *run(slc_txn *txn, const slc_kind *kind, const slc_list_query *query, const char *after,
+                   struct filters *filters, slc_buf *sql, slc_error *err)
+{
+    if (!make_sql(txn, kind, query, filters, sql, err))
+        return NULL;
+    sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql->data, err);
+    if (stmt == NULL)
+        return NULL;
+    int limit = query->limit == 0 ? LIMIT_DEFAULT : query->limit;
+    bind(kind, stmt, after, limit, filters);
+    json_t *out = json_object();
+    bool ok = read_page(txn, kind, stmt, limit, out, err);
+    slc_txn_finish(txn, stmt);
+    if (!ok) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
+json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query *query, slc_error *err)
+{
+    char key[CURSOR_MAX + 1];
+    if (query->limit < 0 || query->limit > LIMIT_MAX) {
+        slc_fail(err, SLC_INVALID, "limit", "must be from 1 to %d", LIMIT_MAX);
+        return NULL;
+    }
+    if (query->cursor != NULL && !cursor_parse(kind, query->cursor, key, err))
+        return NULL;
+    struct filters filters = {.count = 0};
+    slc_buf sql;
+    slc_buf_init(&sql, SQL_MAX_BYTES);
+    json_t *out = run(txn, kind, query, query->cursor != NULL ? key : NULL, &filters, &sql, err);
+    slc_buf_release(&sql);
+    for (int i = 0; i < filters.count; i++)
+        json_decref(filters.values[i]);
+    return out;
+}
