@@ -329,3 +329,18 @@ SSL *slc_tls_accept(slc_tls *tls)
     SSL_set_accept_state(ssl);
     return ssl;
 }
+
+void slc_tls_adopt(slc_tls *tls, slc_tls *fresh)
+{
+    SLC_CHECK_MAGIC(tls, TLS_MAGIC);
+    SLC_CHECK_MAGIC(fresh, TLS_MAGIC);
+    pthread_mutex_lock(&fresh->mutex);
+    SSL_CTX *ctx = fresh->ctx;
+    SLC_BUG_ON(SSL_CTX_up_ref(ctx) != 1);
+    pthread_mutex_unlock(&fresh->mutex);
+    pthread_mutex_lock(&tls->mutex);
+    SSL_CTX *old = tls->ctx;
+    tls->ctx = ctx;
+    pthread_mutex_unlock(&tls->mutex);
+    SSL_CTX_free(old);
+}

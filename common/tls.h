@@ -31,6 +31,10 @@ void slc_tls_unref(slc_tls *tls);
 /* Loads the files again and, if they are good, serves them to new connections; live ones go on. False keeps the old. */
 bool slc_tls_reload(slc_tls *tls, slc_error *err) SLC_CHECKED;
 
+/* New connections of `tls` get what `fresh` would give them (a certificate that came with a new configuration); live ones
+ * go on. A later reload of `tls` reads its own files again. */
+void slc_tls_adopt(slc_tls *tls, slc_tls *fresh);
+
 /* A new SSL in accept state for one connection; the caller frees it. */
 SSL *slc_tls_accept(slc_tls *tls);
 

@@ -1,5 +1,5 @@
-/* A worker: one thread, one event loop, everything that its connections touch. Connections belong to one worker for
- * life; workers share only immutable snapshots and refcounted records, and talk through mailboxes.
+/* A worker: one thread, one event loop, everything that its connections touch. Connections belong to one worker
+ * for life; workers share only immutable snapshots and refcounted records, and talk through mailboxes.
  */
 #ifndef SLC_DATAPLANE_WORKER_H
 #define SLC_DATAPLANE_WORKER_H
@@ -23,26 +23,27 @@ typedef struct slc_worker {
     struct slc_http_front *http; /* http/: listeners, connections, requests in flight */
 } slc_worker;
 
-/* Limits and times of the gateway process; every one is a setting (settings table in dataplane/gateway_settings.c). */
+/* Limits and times of the gateway process; every one is a setting (settings table in
+ * dataplane/gateway_settings.c). */
 typedef struct slc_gateway_limits {
-    int64_t request_header_bytes;  /* 32 KiB */
-    int64_t request_body_bytes;    /* 1 MiB + room for a batch: 8 MiB */
-    int64_t request_timeout_ms;    /* 15 s */
-    int64_t publish_deadline_ms;   /* 10 s: then 503 or 504 */
-    int64_t heartbeat_ms;          /* 15 s: SSE comment */
-    int64_t stalled_write_ms;      /* 5 s: a reader that takes nothing is closed */
-    int64_t retry_ms;              /* 3 s: SSE retry field, jittered */
-    int64_t feed_ring_bytes;       /* 16 MiB for each feed */
-    int64_t feed_prefill_ms;       /* 60 s */
-    int64_t feed_idle_ms;          /* 60 s: a feed without readers is closed */
-    int64_t page_max_events;       /* 1,000 */
-    int64_t page_max_wait_ms;      /* 30 s */
-    int64_t page_max_bytes;        /* 8 MiB */
-    int64_t catchup_consumers;     /* 8 */
-    int64_t producer_queue_bytes;  /* 64 MiB */
-    int64_t drain_ms;              /* 30 s */
-    int64_t connections;           /* each worker: 20,000 */
-    int64_t streams;               /* SSE, each worker: 20,000 */
+    int64_t request_header_bytes; /* 32 KiB */
+    int64_t request_body_bytes;   /* 1 MiB + room for a batch: 8 MiB */
+    int64_t request_timeout_ms;   /* 15 s */
+    int64_t publish_deadline_ms;  /* 10 s: then 503 or 504 */
+    int64_t heartbeat_ms;         /* 15 s: SSE comment */
+    int64_t stalled_write_ms;     /* 5 s: a reader that takes nothing is closed */
+    int64_t retry_ms;             /* 3 s: SSE retry field, jittered */
+    int64_t feed_ring_bytes;      /* 16 MiB for each feed */
+    int64_t feed_prefill_ms;      /* 60 s */
+    int64_t feed_idle_ms;         /* 60 s: a feed without readers is closed */
+    int64_t page_max_events;      /* 1,000 */
+    int64_t page_max_wait_ms;     /* 30 s */
+    int64_t page_max_bytes;       /* 8 MiB */
+    int64_t catchup_consumers;    /* 8 */
+    int64_t producer_queue_bytes; /* 64 MiB */
+    int64_t drain_ms;             /* 30 s */
+    int64_t connections;          /* each worker: 20,000 */
+    int64_t streams;              /* SSE, each worker: 20,000 */
 } slc_gateway_limits;
 
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway);

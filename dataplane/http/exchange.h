@@ -1,7 +1,7 @@
 /* One HTTP request being answered: what routing and policies found out, and how to answer. Lives on one worker.
  *
- * A handler either answers at once or keeps the exchange and answers later on the same thread. When the client goes
- * away first, `on_abort` is called (once) and the exchange must be let go with slc_exchange_abandon.
+ * A handler either answers at once or keeps the exchange and answers later on the same thread. When the client
+ * goes away first, `on_abort` is called (once) and the exchange must be let go with slc_exchange_abandon.
  */
 #ifndef SLC_DATAPLANE_HTTP_EXCHANGE_H
 #define SLC_DATAPLANE_HTTP_EXCHANGE_H
@@ -18,17 +18,19 @@ typedef struct slc_exchange {
     unsigned magic;
     slc_worker *worker;
     struct evhttp_request *req;
-    slc_snapshot *snapshot;   /* pinned for the exchange's life before streaming starts; own reference; may be NULL later */
-    slc_event_api *api;       /* own reference; NULL for requests that are not an event API's */
+    slc_snapshot *
+        snapshot; /* pinned for the exchange's life before streaming starts; own reference; may be NULL later */
+    slc_event_api *api; /* own reference; NULL for requests that are not an event API's */
     Sluice__Snapshot__V1__Operation operation;
-    slc_principal principal;  /* who; empty before authentication */
+    slc_principal principal; /* who; empty before authentication */
     char request_id[65];
-    char client_address[64];  /* the true client's */
-    int64_t started_us;       /* monotonic */
-    uint32_t events;          /* for the access log and metrics */
+    char client_address[64]; /* the true client's */
+    int64_t started_us;      /* monotonic */
+    uint32_t events;         /* for the access log and metrics */
     uint64_t bytes_in, bytes_out;
+    bool streamed; /* the front's: the answer is or was a stream */
     void (*on_abort)(struct slc_exchange *exchange, void *ctx);
-    void *ctx;                /* the handler's */
+    void *ctx; /* the handler's */
     void *private_http;
 } slc_exchange;
 
@@ -37,16 +39,17 @@ const char *slc_exchange_query(slc_exchange *exchange, const char *name);
 const char *slc_exchange_header(slc_exchange *exchange, const char *name);
 
 /* Ends of an exchange: each answers, writes the access log line, counts, and frees it. */
-void slc_exchange_problem(slc_exchange *exchange, int status, const char *type, const char *title, const char *detail,
-                          json_t *extra /* stolen, may be NULL */);
+void slc_exchange_problem(slc_exchange *exchange, int status, const char *type, const char *title,
+                          const char *detail, json_t *extra /* stolen, may be NULL */);
 /* Body as one evbuffer (drained, stays the caller's). */
 void slc_exchange_reply(slc_exchange *exchange, int status, const char *content_type, struct evbuffer *body);
 
-/* Streaming: after start, chunks are written with slc_exchange_write, whose `done` (may be NULL) is called when the
- * socket took them; finish ends the response. A stream is closed by the gateway with finish; when the client goes,
- * on_abort. Chunked transfer coding on HTTP/1.1. */
+/* Streaming: after start, chunks are written with slc_exchange_write, whose `done` (may be NULL) is called when
+ * the socket took them; finish ends the response. A stream is closed by the gateway with finish; when the
+ * client goes, on_abort. Chunked transfer coding on HTTP/1.1. */
 void slc_exchange_stream_start(slc_exchange *exchange, int status, const char *content_type);
-void slc_exchange_write(slc_exchange *exchange, struct evbuffer *chunk, void (*done)(slc_exchange *exchange, void *ctx));
+void slc_exchange_write(slc_exchange *exchange, struct evbuffer *chunk,
+                        void (*done)(slc_exchange *exchange, void *ctx));
 size_t slc_exchange_unsent(const slc_exchange *exchange); /* bytes that the socket has not taken */
 void slc_exchange_stream_finish(slc_exchange *exchange);
 

@@ -1,0 +1,216 @@
+/* A new snapshot from the config thread to every worker.
+ *
+ * Everything that can fail happens here first: sockets are bound (one for each worker) and certificates loaded.
+ * Then each worker gets one message, opens what is new, swaps, and the last one reports. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/httpd.h"
+#include "common/log.h"
+#include "dataplane/config/secret.h"
+#include "dataplane/gateway_private.h"
+#include "dataplane/http/front.h"
+
+/* A listener of the new snapshot: kept on its socket, or to be opened. */
+struct planned {
+    slc_listener *listener; /* own reference */
+    slc_tls *tls;           /* what its connections will use */
+    slc_tls *fresh;         /* kept socket whose certificate changed: to be adopted by tls */
+    int *fds;               /* one for each worker; NULL when the socket is kept */
+};
+
+/* Shared by the workers; the last frees it. */
+struct plan {
+    atomic_uint waiting;
+    struct slc_gateway *gateway;
+    slc_snapshot *snapshot;
+    size_t count;
+    struct planned *listeners;
+};
+
+struct swap_message {
+    slc_message message;
+    struct plan *plan;
+};
+
+static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, slc_listener *listener,
+                          slc_error *err);
+static void run_swap(slc_message *message, void *owner);
+
+static void release_planned(struct planned *planned, unsigned worker_count)
+{
+    for (unsigned i = 0; planned->fds != NULL && i < worker_count; i++)
+        if (planned->fds[i] >= 0)
+            close(planned->fds[i]);
+    free(planned->fds);
+    slc_tls_unref(planned->tls);
+    slc_tls_unref(planned->fresh);
+    slc_listener_unref(planned->listener);
+}
+
+static void free_plan(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        release_planned(&plan->listeners[i], plan->gateway->worker_count);
+    free(plan->listeners);
+    slc_snapshot_unref(plan->snapshot);
+    free(plan);
+}
+
+/* From here on nothing can fail. */
+static void commit(struct slc_gateway *gateway, struct plan *plan)
+{
+    struct slc_open_listener *open = slc_calloc(plan->count + 1, sizeof *open);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct planned *planned = &plan->listeners[i];
+        if (planned->fresh != NULL)
+            slc_tls_adopt(planned->tls, planned->fresh);
+        open[i].listener = slc_listener_ref(planned->listener);
+        open[i].tls = planned->tls != NULL ? slc_tls_ref(planned->tls) : NULL;
+    }
+    slc_gateway_release_listeners(gateway);
+    gateway->open = open;
+    gateway->open_count = plan->count;
+    atomic_store(&plan->waiting, gateway->worker_count);
+    for (unsigned i = 0; i < gateway->worker_count; i++) {
+        struct swap_message *swap = slc_calloc(1, sizeof *swap);
+        swap->message.run = run_swap;
+        swap->plan = plan;
+        slc_mailbox_post(slc_loop_mailbox(gateway->workers[i]->loop), &swap->message);
+    }
+}
+
+bool slc_gateway_apply(void *arg, slc_snapshot *snapshot, slc_error *err)
+{
+    struct slc_gateway *gateway = arg;
+    size_t count = 0;
+    SLC_CHECK_MAGIC(gateway, SLC_GATEWAY_MAGIC);
+    slc_listener *const *listeners = slc_snapshot_listeners(snapshot, &count);
+    struct plan *plan = slc_calloc(1, sizeof *plan);
+    plan->gateway = gateway;
+    plan->snapshot = slc_snapshot_ref(snapshot);
+    plan->listeners = slc_calloc(count + 1, sizeof *plan->listeners);
+    for (size_t i = 0; i < count; i++) {
+        plan->count = i + 1;
+        if (!plan_listener(gateway, &plan->listeners[i], listeners[i], err)) {
+            free_plan(plan);
+            return false;
+        }
+    }
+    commit(gateway, plan);
+    return true;
+}
+
+static bool fail_listener(slc_error *err, const slc_listener *listener)
+{
+    snprintf(err->field, sizeof err->field, "listener/%s", listener->msg->name);
+    return false;
+}
+
+static slc_tls *load_tls(const slc_listener *listener, slc_error *err)
+{
+    const Sluice__Snapshot__V1__Listener *msg = listener->msg;
+    size_t len = 0;
+    char *key = slc_secret_resolve(msg->key, &len, err);
+    if (key == NULL)
+        return NULL;
+    slc_tls_options options = {.cert_pem = msg->certificate_pem,
+                               .key_pem = key,
+                               .client_ca_pem = msg->client_ca_pem[0] != '\0' ? msg->client_ca_pem : NULL,
+                               .client_cert_required = strcmp(msg->client_auth, "require") == 0,
+                               .min_version = msg->min_tls_version[0] != '\0' ? msg->min_tls_version : "1.2",
+                               .alpn = "http/1.1"};
+    slc_tls *tls = slc_tls_server_new(&options, err);
+    slc_free_secret(key, len);
+    return tls;
+}
+
+static bool bind_all(struct planned *planned, unsigned worker_count, slc_error *err)
+{
+    planned->fds = slc_calloc(worker_count, sizeof *planned->fds);
+    memset(planned->fds, 0xff, worker_count * sizeof *planned->fds);
+    for (unsigned i = 0; i < worker_count; i++) {
+        planned->fds[i] = slc_listen(planned->listener->msg->address, true, err);
+        if (planned->fds[i] < 0)
+            return false;
+    }
+    return true;
+}
+
+static struct slc_open_listener *find_open(struct slc_gateway *gateway, const slc_listener *listener)
+{
+    for (size_t i = 0; i < gateway->open_count; i++)
+        if (slc_listener_same_socket(gateway->open[i].listener, listener))
+            return &gateway->open[i];
+    return NULL;
+}
+
+static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, slc_listener *listener,
+                          slc_error *err)
+{
+    struct slc_open_listener *open = find_open(gateway, listener);
+    bool changed =
+        open == NULL || memcmp(open->listener->digest, listener->digest, sizeof listener->digest) != 0;
+    slc_tls *tls = NULL;
+    planned->listener = slc_listener_ref(listener);
+    if (strcmp(listener->msg->protocol, "http") != 0) {
+        slc_fail(err, SLC_UNSUPPORTED, NULL, "this gateway does not serve the protocol %s",
+                 listener->msg->protocol);
+        return fail_listener(err, listener);
+    }
+    if (listener->msg->tls && changed && (tls = load_tls(listener, err)) == NULL)
+        return fail_listener(err, listener);
+    if (open != NULL) {
+        planned->tls = open->tls != NULL ? slc_tls_ref(open->tls) : NULL;
+        planned->fresh = tls;
+        return true;
+    }
+    planned->tls = tls;
+    return bind_all(planned, gateway->worker_count, err) || fail_listener(err, listener);
+}
+
+void slc_gateway_release_listeners(struct slc_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->open_count; i++) {
+        slc_listener_unref(gateway->open[i].listener);
+        slc_tls_unref(gateway->open[i].tls);
+    }
+    free(gateway->open);
+    gateway->open = NULL;
+    gateway->open_count = 0;
+}
+
+/* Main thread: the client exists by now, which it may not when the first snapshot is swapped. */
+static void report_applied(void *arg)
+{
+    struct plan *plan = arg;
+    struct slc_gateway *gateway = plan->gateway;
+    uint64_t version = slc_snapshot_version(plan->snapshot);
+    atomic_store(&gateway->applied, true);
+    slc_log(SLC_LOG_INFO, "configuration applied", LI("version", (int64_t)version));
+    if (gateway->client != NULL)
+        slc_config_client_applied(gateway->client, version);
+    free_plan(plan);
+}
+
+static void run_swap(slc_message *message, void *owner)
+{
+    struct swap_message *swap = (struct swap_message *)message;
+    struct plan *plan = swap->plan;
+    slc_worker *worker = owner;
+    SLC_CHECK_MAGIC(worker, SLC_WORKER_MAGIC);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct planned *planned = &plan->listeners[i];
+        if (planned->fds == NULL)
+            continue;
+        slc_http_front_open(worker->http, planned->listener, planned->fds[worker->index], planned->tls);
+        planned->fds[worker->index] = -1;
+    }
+    slc_worker_swap(worker, plan->snapshot);
+    free(swap);
+    if (atomic_fetch_sub(&plan->waiting, 1) == 1)
+        slc_loop_call(plan->gateway->loop, report_applied, plan);
+}

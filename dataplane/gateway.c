@@ -1,0 +1,216 @@
+/* Start and stop of the gateway. */
+#include "dataplane/gateway.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/version.h"
+#include "dataplane/gateway_private.h"
+#include "dataplane/http/front.h"
+#include "dataplane/observe/metrics.h"
+#include "dataplane/observe/observe.h"
+
+#define JOIN_MAX_BYTES 16384
+
+static void on_signal(evutil_socket_t signal_number, short what, void *arg);
+
+const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway)
+{
+    return &gateway->settings->limits;
+}
+
+/* ---- what health and the control plane are told ---- */
+
+static json_t *not_ready(void *arg)
+{
+    struct slc_gateway *gateway = arg;
+    json_t *reasons = json_array();
+    if (!atomic_load(&gateway->applied))
+        json_array_append_new(reasons, json_string("no valid configuration yet"));
+    if (atomic_load(&gateway->stale))
+        json_array_append_new(reasons, json_string("the configuration is older than the group allows"));
+    if (atomic_load(&gateway->draining))
+        json_array_append_new(reasons, json_string("draining"));
+    if (!gateway->settings->require_backend)
+        return reasons;
+    json_t *backends = slc_mediation_backend_health(gateway->mediation), *backend;
+    const char *name;
+    json_object_foreach (backends, name, backend) {
+        if (!json_is_true(json_object_get(backend, "up")))
+            json_array_append_new(reasons, json_sprintf("backend %s is down", name));
+    }
+    json_decref(backends);
+    return reasons;
+}
+
+static json_t *backends(void *arg)
+{
+    struct slc_gateway *gateway = arg;
+    return slc_mediation_backend_health(gateway->mediation);
+}
+
+static int64_t connections(void *arg)
+{
+    return slc_gateway_connections(arg);
+}
+
+static void status(void *arg, slc_config_status *out)
+{
+    struct slc_gateway *gateway = arg;
+    out->connections = slc_gateway_connections(gateway);
+    out->draining = atomic_load(&gateway->draining);
+    for (size_t i = 0; i < gateway->open_count && i < SLC_CONFIG_MAX_LISTENERS; i++) {
+        const Sluice__Snapshot__V1__Listener *msg = gateway->open[i].listener->msg;
+        snprintf(out->listeners[i].name, sizeof out->listeners[i].name, "%s", msg->name);
+        snprintf(out->listeners[i].address, sizeof out->listeners[i].address, "%s", msg->address);
+        out->listener_count = i + 1;
+    }
+}
+
+static void refuse_here(void *arg)
+{
+    slc_worker *worker = arg;
+    slc_http_front_refuse(worker->http, atomic_load(&worker->gateway->stale));
+}
+
+static void stale(void *arg, bool is_stale)
+{
+    struct slc_gateway *gateway = arg;
+    atomic_store(&gateway->stale, is_stale);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slc_loop_call(gateway->workers[i]->loop, refuse_here, gateway->workers[i]);
+}
+
+/* ---- start ---- */
+
+static void watch_signals(struct slc_gateway *gateway)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        gateway->signals[i] = evsignal_new(slc_loop_base(gateway->loop), numbers[i], on_signal, gateway);
+        SLC_BUG_ON(gateway->signals[i] == NULL);
+        event_add(gateway->signals[i], NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool start_workers(struct slc_gateway *gateway, slc_error *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t count = gateway->settings->workers > 0 ? gateway->settings->workers : cores > 0 ? cores : 1;
+    gateway->workers = slc_calloc((size_t)count, sizeof(slc_worker *));
+    for (unsigned i = 0; i < (unsigned)count; i++) {
+        gateway->workers[i] = slc_worker_start(gateway, i, gateway->mediation, gateway->access_file, err);
+        if (gateway->workers[i] == NULL)
+            return false;
+        gateway->worker_count = i + 1;
+    }
+    return true;
+}
+
+static bool start_observe(struct slc_gateway *gateway, slc_error *err)
+{
+    slc_observe_source source = {not_ready, backends, connections, gateway};
+    gateway->observe = slc_observe_new(gateway->loop, gateway->settings->observe_address, &source, err);
+    return gateway->observe != NULL;
+}
+
+/* The join string comes from a flag, the environment, or a file such as a mounted secret. */
+static bool read_join(const slc_gateway_settings *settings, char **join, slc_error *err)
+{
+    size_t len = 0;
+    *join = NULL;
+    if (settings->join != NULL)
+        *join = slc_strdup(settings->join);
+    else if (settings->join_file != NULL)
+        *join = slc_file_read(settings->join_file, JOIN_MAX_BYTES, &len, err);
+    else
+        return true;
+    if (*join != NULL)
+        (*join)[strcspn(*join, "\r\n")] = '\0';
+    return *join != NULL;
+}
+
+static bool start_client(struct slc_gateway *gateway, slc_error *err)
+{
+    const slc_gateway_settings *settings = gateway->settings;
+    slc_config_gateway callbacks = {
+        .apply = slc_gateway_apply, .stale = stale, .status = status, .arg = gateway};
+    char *join = NULL;
+    if (!read_join(settings, &join, err))
+        return false;
+    slc_config_client_options options = {.state_dir = settings->state_dir,
+                                         .join = join,
+                                         .node_name = settings->node_name,
+                                         .build = SLC_VERSION "+" SLC_COMMIT,
+                                         .reconnect_min_ms = settings->reconnect_min_ms,
+                                         .reconnect_max_ms = settings->reconnect_max_ms};
+    gateway->client = slc_config_client_new(&options, &callbacks, err);
+    if (join != NULL)
+        slc_free_secret(join, strlen(join));
+    return gateway->client != NULL;
+}
+
+static void stop(struct slc_gateway *gateway)
+{
+    slc_config_client_free(gateway->client);
+    gateway->client = NULL;
+    slc_observe_free(gateway->observe);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slc_worker_stop(gateway->workers[i]);
+    free(gateway->workers);
+    slc_mediation_free(gateway->mediation);
+    slc_gateway_release_listeners(gateway);
+    slc_access_file_close(gateway->access_file);
+    if (gateway->drain_timer != NULL)
+        event_free(gateway->drain_timer);
+    for (size_t i = 0; i < sizeof gateway->signals / sizeof *gateway->signals; i++)
+        event_free(gateway->signals[i]);
+    slc_loop_free(gateway->loop);
+}
+
+bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
+{
+    struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
+    slc_gateway_metrics_register();
+    slc_config_client_register_metrics();
+    gateway.loop = slc_loop_new("main", &gateway);
+    watch_signals(&gateway);
+    gateway.access_file = slc_access_file_open(settings->access_log, err);
+    bool ok = gateway.access_file != NULL && (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL &&
+              start_workers(&gateway, err) && start_observe(&gateway, err) && start_client(&gateway, err);
+    if (ok) {
+        slc_log(SLC_LOG_INFO, "gateway started", LS("version", SLC_VERSION),
+                LI("workers", gateway.worker_count), LI("observe_port", slc_observe_port(gateway.observe)));
+        slc_loop_run(gateway.loop);
+    }
+    stop(&gateway);
+    return ok;
+}
+
+/* The first SIGTERM drains; the second stops at once. */
+static void on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct slc_gateway *gateway = arg;
+    slc_error err = {0};
+    (void)what;
+    SLC_CHECK_MAGIC(gateway, SLC_GATEWAY_MAGIC);
+    if (signal_number == SIGHUP) {
+        if (!slc_access_file_reopen(gateway->access_file, &err))
+            slc_log_error(SLC_LOG_ERROR, "the access log stays as it was", &err);
+        return;
+    }
+    slc_log(SLC_LOG_INFO, "stopping", LI("signal", (int64_t)signal_number));
+    if (atomic_load(&gateway->draining))
+        slc_loop_stop(gateway->loop);
+    else
+        slc_gateway_begin_drain(gateway);
+}

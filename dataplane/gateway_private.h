@@ -1,0 +1,52 @@
+/* What the files of the gateway process share. */
+#ifndef SLC_DATAPLANE_GATEWAY_PRIVATE_H
+#define SLC_DATAPLANE_GATEWAY_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "common/tls.h"
+#include "dataplane/config/client.h"
+#include "dataplane/gateway.h"
+#include "dataplane/worker_control.h"
+
+#define SLC_GATEWAY_MAGIC 0x51c6a7e0u
+
+/* A listening address, as the config thread knows it. The sockets themselves are the workers'. */
+struct slc_open_listener {
+    slc_listener *listener; /* own reference: as it was last applied */
+    slc_tls *tls;           /* NULL: plain */
+};
+
+struct slc_gateway {
+    unsigned magic;
+    const slc_gateway_settings *settings;
+    slc_loop *loop; /* main thread */
+    slc_mediation *mediation;
+    slc_access_file *access_file;
+    slc_worker **workers;
+    unsigned worker_count;
+    slc_config_client *client;
+
+    struct slc_open_listener *open; /* config thread */
+    size_t open_count;
+
+    atomic_bool applied; /* a snapshot is in force on every worker */
+    atomic_bool stale;   /* and too old to be served */
+    atomic_bool draining;
+
+    struct slc_observe *observe;
+    struct event *signals[3];
+    struct event *drain_timer;
+    int64_t drain_until_ms;
+};
+
+/* apply.c: the config client's callback, on its thread. */
+bool slc_gateway_apply(void *arg, slc_snapshot *snapshot, slc_error *err) SLC_CHECKED;
+void slc_gateway_release_listeners(struct slc_gateway *gateway);
+
+/* drain.c, main thread. */
+void slc_gateway_begin_drain(struct slc_gateway *gateway);
+/* Open connections of all workers; not from a worker's thread. */
+unsigned slc_gateway_connections(struct slc_gateway *gateway);
+
+#endif

@@ -1,0 +1,68 @@
+/* The settings of sluice-gateway. */
+#include "dataplane/gateway_settings.h"
+
+#define AT(member) offsetof(slc_gateway_settings, member)
+#define DAY_MS     86400000LL
+#define GIB        (1LL << 30)
+
+const slc_setting slc_gateway_settings_table[] = {
+    {"state-dir", SLC_SET_STRING, "/var/lib/sluice-gateway",
+     "folder of the node's identity and its last good configuration", AT(state_dir), 0, 0},
+    {"join", SLC_SET_SECRET, NULL, "join string, needed until the node has an identity", AT(join), 0, 0},
+    {"join-file", SLC_SET_STRING, NULL, "file that holds the join string", AT(join_file), 0, 0},
+    {"node-name", SLC_SET_STRING, NULL, "name of this node for people (default: the host's)", AT(node_name), 0,
+     0},
+    {"observe-address", SLC_SET_ADDRESS, "127.0.0.1:8100", "where /metrics and /health listen",
+     AT(observe_address), 0, 0},
+    {"access-log", SLC_SET_STRING, "-", "file for one JSON line a request; - is standard output, empty is none",
+     AT(access_log), 0, 0},
+    {"log-level", SLC_SET_STRING, "info", "debug, info, warn or error", AT(log_level), 0, 0},
+    {"log-format", SLC_SET_STRING, "json", "json or text", AT(log_format), 0, 0},
+    {"workers", SLC_SET_INT, "0", "worker threads; 0: one for each core", AT(workers), 0, 256},
+
+    {"config.reconnect-min", SLC_SET_DURATION, "500ms", "first wait before reconnecting to the control plane",
+     AT(reconnect_min_ms), 10, DAY_MS},
+    {"config.reconnect-max", SLC_SET_DURATION, "30s", "longest wait before reconnecting to the control plane",
+     AT(reconnect_max_ms), 10, DAY_MS},
+    {"readiness.require-backend", SLC_SET_BOOL, "false", "not ready while a backend is down",
+     AT(require_backend), 0, 0},
+
+    {"http.header-limit", SLC_SET_SIZE, "32KiB", "largest request line and headers",
+     AT(limits.request_header_bytes), 1024, 1LL << 20},
+    {"http.body-limit", SLC_SET_SIZE, "8MiB", "largest request body", AT(limits.request_body_bytes), 1024, GIB},
+    {"http.request-timeout", SLC_SET_DURATION, "15s", "time to receive a request, and idle keep-alive",
+     AT(limits.request_timeout_ms), 100, DAY_MS},
+    {"http.connections", SLC_SET_INT, "20000", "open connections of each worker; at it accepting pauses",
+     AT(limits.connections), 1, 1000000},
+    {"http.streams", SLC_SET_INT, "20000", "open event streams of each worker; over it 503", AT(limits.streams),
+     1, 1000000},
+
+    {"publish.deadline", SLC_SET_DURATION, "10s", "wait for the broker's acknowledgement, then 503 or 504",
+     AT(limits.publish_deadline_ms), 100, 600000},
+    {"publish.queue-limit", SLC_SET_SIZE, "64MiB", "events waiting for acknowledgement, for each producer",
+     AT(limits.producer_queue_bytes), 1LL << 20, 16 * GIB},
+
+    {"stream.heartbeat", SLC_SET_DURATION, "15s", "comment on an idle event stream", AT(limits.heartbeat_ms),
+     100, DAY_MS},
+    {"stream.stalled-write", SLC_SET_DURATION, "5s", "a reader that takes nothing for this long is closed",
+     AT(limits.stalled_write_ms), 100, DAY_MS},
+    {"stream.retry", SLC_SET_DURATION, "3s", "reconnection time that clients are told, jittered",
+     AT(limits.retry_ms), 10, DAY_MS},
+
+    {"feed.ring-limit", SLC_SET_SIZE, "16MiB", "records kept in memory for the readers of one topic",
+     AT(limits.feed_ring_bytes), 64 * 1024, 16 * GIB},
+    {"feed.prefill", SLC_SET_DURATION, "60s", "how far back a topic is read when its first reader comes",
+     AT(limits.feed_prefill_ms), 0, DAY_MS},
+    {"feed.idle", SLC_SET_DURATION, "60s", "a topic without readers is let go after this",
+     AT(limits.feed_idle_ms), 0, DAY_MS},
+    {"feed.catchup-consumers", SLC_SET_INT, "8", "consumers for readers that are behind the records in memory",
+     AT(limits.catchup_consumers), 1, 1024},
+
+    {"page.max-events", SLC_SET_INT, "1000", "largest page", AT(limits.page_max_events), 1, 100000},
+    {"page.max-wait", SLC_SET_DURATION, "30s", "longest long-poll", AT(limits.page_max_wait_ms), 0, 600000},
+    {"page.max-size", SLC_SET_SIZE, "8MiB", "largest page in bytes", AT(limits.page_max_bytes), 1024, GIB},
+
+    {"drain.deadline", SLC_SET_DURATION, "30s", "time to finish what is open after SIGTERM",
+     AT(limits.drain_ms), 0, DAY_MS},
+    {NULL, SLC_SET_STRING, NULL, NULL, 0, 0, 0},
+};

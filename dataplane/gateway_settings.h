@@ -1,0 +1,27 @@
+/* The settings of sluice-gateway, declared once in gateway_settings.c: flag, environment variable and key of
+ * the file. What a gateway serves is not here: that comes from the control plane. */
+#ifndef SLC_DATAPLANE_GATEWAY_SETTINGS_H
+#define SLC_DATAPLANE_GATEWAY_SETTINGS_H
+
+#include "common/settings.h"
+#include "dataplane/worker.h"
+
+typedef struct slc_gateway_settings {
+    char *state_dir;
+    char *join;
+    char *join_file;
+    char *node_name;
+    char *observe_address;
+    char *access_log;
+    char *log_level;
+    char *log_format;
+    int64_t workers; /* 0: one for each core */
+    int64_t reconnect_min_ms;
+    int64_t reconnect_max_ms;
+    bool require_backend;
+    slc_gateway_limits limits;
+} slc_gateway_settings;
+
+extern const slc_setting slc_gateway_settings_table[];
+
+#endif

@@ -1,0 +1,33 @@
+/* The HTTP front of a worker: listeners, routing, the policy chain, and the hand-over to mediation. */
+#ifndef SLC_DATAPLANE_HTTP_FRONT_H
+#define SLC_DATAPLANE_HTTP_FRONT_H
+
+#include "dataplane/config/snapshot.h"
+#include "dataplane/http/access_log.h"
+#include "dataplane/worker.h"
+
+typedef struct slc_http_front slc_http_front;
+
+/* All on the worker's thread. */
+slc_http_front *slc_http_front_new(slc_worker *worker, slc_access_file *access_file);
+/* Closes every listener and connection; exchanges that wait for their answer are aborted. */
+void slc_http_front_close(slc_http_front *front);
+/* After close, and after mediation let go of every exchange. */
+void slc_http_front_free(slc_http_front *front);
+
+/* Serves an open socket (stolen) as this listener. */
+void slc_http_front_open(slc_http_front *front, slc_listener *listener, int fd, slc_tls *tls);
+/* Listeners that `snapshot` no longer has are closed, those that it still has are rebound to its entities. By
+ * address: open ones whose address and use of TLS stay keep their socket and connections. */
+void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot);
+/* Too old a configuration: answers 503 until it is fresh again. */
+void slc_http_front_refuse(slc_http_front *front, bool refuse);
+void slc_http_front_drain(slc_http_front *front);
+unsigned slc_http_front_connections(const slc_http_front *front);
+/* Exchanges that are not over. */
+bool slc_http_front_idle(const slc_http_front *front);
+
+/* Would both be served by the same socket: protocol, address, TLS or not? */
+bool slc_listener_same_socket(const slc_listener *a, const slc_listener *b);
+
+#endif

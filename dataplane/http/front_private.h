@@ -1,0 +1,64 @@
+/* What the files of the HTTP front share. */
+#ifndef SLC_DATAPLANE_HTTP_FRONT_PRIVATE_H
+#define SLC_DATAPLANE_HTTP_FRONT_PRIVATE_H
+
+#include <event2/keyvalq_struct.h>
+#include <sys/queue.h>
+
+#include "common/httpd.h"
+#include "dataplane/http/access_log.h"
+#include "dataplane/http/exchange.h"
+#include "dataplane/http/front.h"
+#include "dataplane/observe/metrics.h"
+
+#define SLC_EXCHANGE_MAGIC 0x51ce8c4au
+#define SLC_FRONT_MAGIC    0x51cf4047u
+
+/* One exchange with what only the front sees. */
+struct slc_exchange_private {
+    slc_exchange base;
+    TAILQ_ENTRY(slc_exchange_private) entry; /* front->exchanges */
+    struct evkeyvalq query;
+    bool query_parsed;
+    bool answered;  /* the answer is complete: the end only counts and frees */
+    bool streaming; /* status line and headers are out */
+    bool aborted;   /* the client has gone */
+    int status;
+    const char *method; /* for the access log: the request may be gone by then */
+    char *path;         /* without the query, which may carry a ticket */
+    char *denial;
+    void (*on_written)(slc_exchange *exchange, void *ctx);
+    size_t last_unsent;
+    int64_t last_progress_ms;
+};
+
+/* A listener as one worker serves it. */
+struct slc_front_listener {
+    struct slc_http_front *front;
+    slc_listener *listener; /* own reference */
+    slc_httpd_listener *handle;
+    TAILQ_ENTRY(slc_front_listener) entry;
+};
+
+struct slc_http_front {
+    unsigned magic;
+    slc_worker *worker;
+    slc_httpd *httpd;
+    slc_access_log *access_log;
+    slc_api_metrics *metrics;
+    struct event *stall_timer;
+    unsigned streams;
+    bool refuse; /* the configuration is too old */
+    bool draining;
+    TAILQ_HEAD(, slc_exchange_private) exchanges;
+    TAILQ_HEAD(, slc_front_listener) listeners;
+};
+
+slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_request *req);
+/* For the access log: why it was refused. */
+void slc_exchange_note_denial(slc_exchange *exchange, const char *reason);
+void slc_exchange_empty(slc_exchange *exchange, int status);
+/* Closes streams whose client has taken nothing for too long. */
+void slc_exchange_check_stalled(struct slc_http_front *front, int64_t limit_ms);
+
+#endif

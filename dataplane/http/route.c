@@ -1,0 +1,258 @@
+/* Routing: path → event API → operation → policies → mediation. */
+#include "dataplane/http/route.h"
+
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/assert.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "dataplane/http/front_private.h"
+#include "dataplane/mediation/mediation.h"
+#include "dataplane/policy/policy.h"
+
+#define PUBLISH SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH
+#define READ    SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_READ
+
+static void route_events(slc_exchange *exchange, const char *method);
+static void describe(slc_exchange *exchange, const char *method);
+
+static bool parse_major(const char *text, size_t len, uint32_t *major)
+{
+    uint32_t value = 0;
+    if (len < 2 || len > 10 || text[0] != 'v' || text[1] == '0')
+        return false;
+    for (size_t i = 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        value = value * 10 + (uint32_t)(text[i] - '0');
+    }
+    *major = value;
+    return true;
+}
+
+bool slc_api_path_parse(const char *path, struct slc_api_path *out)
+{
+    if (path == NULL || path[0] != '/')
+        return false;
+    out->name = path + 1;
+    out->name_len = strcspn(out->name, "/");
+    const char *major = out->name + out->name_len;
+    if (out->name_len == 0 || *major != '/')
+        return false;
+    major++;
+    size_t major_len = strcspn(major, "/");
+    if (!parse_major(major, major_len, &out->major))
+        return false;
+    const char *rest = major + major_len;
+    if (*rest == '\0')
+        out->resource = SLC_PATH_API;
+    else if (strcmp(rest, "/events") == 0)
+        out->resource = SLC_PATH_EVENTS;
+    else
+        return false;
+    return true;
+}
+
+static void not_found(slc_exchange *exchange)
+{
+    slc_exchange_problem(exchange, 404, "not-found", "Not found", "There is no event API at this path.", NULL);
+}
+
+void slc_http_route(struct evhttp_request *req, void *arg)
+{
+    struct slc_http_front *front = arg;
+    SLC_CHECK_MAGIC(front, SLC_FRONT_MAGIC);
+    struct slc_front_listener *listener = slc_httpd_tag(req);
+    struct slc_api_path path;
+    slc_exchange *exchange = slc_exchange_new(front, req);
+    if (exchange->snapshot == NULL || listener == NULL || front->refuse) {
+        evhttp_add_header(evhttp_request_get_output_headers(req), "Retry-After", "5");
+        slc_exchange_problem(exchange, 503, "unavailable", "No valid configuration",
+                             "The gateway has no configuration that it may serve now.", NULL);
+        return;
+    }
+    if (!slc_api_path_parse(evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req)), &path)) {
+        not_found(exchange);
+        return;
+    }
+    slc_event_api *api = slc_snapshot_find_api(exchange->snapshot, listener->listener->msg->id, path.name,
+                                               path.name_len, path.major);
+    if (api == NULL) {
+        not_found(exchange);
+        return;
+    }
+    exchange->api = slc_event_api_ref(api);
+    if (path.resource == SLC_PATH_EVENTS)
+        route_events(exchange, slc_http_method(req));
+    else
+        describe(exchange, slc_http_method(req));
+}
+
+static bool offers(const slc_event_api *api, Sluice__Snapshot__V1__Operation operation)
+{
+    for (size_t i = 0; i < api->msg->n_operations; i++)
+        if (api->msg->operations[i] == operation)
+            return true;
+    return false;
+}
+
+static bool exposes(const slc_event_api *api, const char *exposure)
+{
+    for (size_t i = 0; i < api->msg->n_exposures; i++)
+        if (strcmp(api->msg->exposures[i], exposure) == 0)
+            return true;
+    return false;
+}
+
+static void add_allow(slc_exchange *exchange)
+{
+    bool publish = offers(exchange->api, PUBLISH) && exposes(exchange->api, "rest");
+    bool read = offers(exchange->api, READ);
+    const char *allow = publish && read ? "GET, HEAD, POST, OPTIONS"
+                        : publish       ? "POST, OPTIONS"
+                                        : "GET, HEAD, OPTIONS";
+    evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Allow", allow);
+}
+
+static void not_allowed(slc_exchange *exchange)
+{
+    add_allow(exchange);
+    slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed",
+                         "This event API does not offer that operation.", NULL);
+}
+
+static const char *get_header(void *protocol, const char *name)
+{
+    return slc_exchange_header(protocol, name);
+}
+
+static void add_header(void *protocol, const char *name, const char *value)
+{
+    slc_exchange *exchange = protocol;
+    evhttp_add_header(evhttp_request_get_output_headers(exchange->req), name, value);
+}
+
+static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bool stream, slc_denial *denial)
+{
+    slc_policy_request request = {.snapshot = exchange->snapshot,
+                                  .api = exchange->api,
+                                  .operation = exchange->operation,
+                                  .client_address = exchange->client_address,
+                                  .stream = stream,
+                                  .header = get_header,
+                                  .add_header = add_header,
+                                  .method = method,
+                                  .protocol = exchange,
+                                  .principal = &exchange->principal};
+    return slc_chain_run(exchange->api->chain, &request, denial);
+}
+
+static void deny(slc_exchange *exchange, const slc_denial *denial)
+{
+    char seconds[24];
+    if (denial->retry_after_ms > 0) {
+        snprintf(seconds, sizeof seconds, "%lld", (long long)(denial->retry_after_ms + 999) / 1000);
+        add_header(exchange, "Retry-After", seconds);
+    }
+    slc_exchange_note_denial(exchange, denial->reason);
+    slc_metrics_denied(denial->status);
+    slc_exchange_problem(exchange, denial->status, denial->type, denial->title, denial->detail, NULL);
+}
+
+/* A preflight is a policy's to answer; any other OPTIONS lists the methods. */
+static void options(slc_exchange *exchange)
+{
+    slc_denial denial = {0};
+    if (slc_exchange_header(exchange, "Access-Control-Request-Method") != NULL &&
+        run_chain(exchange, "OPTIONS", false, &denial) == SLC_ANSWER) {
+        slc_exchange_empty(exchange, denial.status);
+        return;
+    }
+    evhttp_remove_header(evhttp_request_get_output_headers(exchange->req), "WWW-Authenticate");
+    add_allow(exchange);
+    slc_exchange_empty(exchange, 204);
+}
+
+static bool wants_stream(slc_exchange *exchange)
+{
+    const char *accept = slc_exchange_header(exchange, "Accept");
+    return accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
+}
+
+static void dispatch(slc_exchange *exchange, const char *method, bool stream)
+{
+    struct slc_http_front *front = exchange->private_http;
+    const slc_gateway_limits *limits = slc_gateway_limits_of(exchange->worker->gateway);
+    slc_denial denial = {0};
+    enum slc_verdict verdict = run_chain(exchange, method, stream, &denial);
+    if (verdict == SLC_ANSWER)
+        slc_exchange_empty(exchange, denial.status);
+    else if (verdict != SLC_ALLOW)
+        deny(exchange, &denial);
+    else if (stream && front->streams >= limits->streams)
+        slc_exchange_problem(exchange, 503, "too-many-streams", "Too many streams",
+                             "This gateway has as many open streams as it may; retry later.", NULL);
+    else if (exchange->operation == PUBLISH)
+        slc_publish_handle(exchange);
+    else
+        slc_read_handle(exchange);
+}
+
+static void route_events(slc_exchange *exchange, const char *method)
+{
+    bool read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    bool stream = read && wants_stream(exchange);
+    if (strcmp(method, "OPTIONS") == 0) {
+        options(exchange);
+        return;
+    }
+    if (!read && strcmp(method, "POST") != 0) {
+        not_allowed(exchange);
+        return;
+    }
+    exchange->operation = read ? READ : PUBLISH;
+    if (!offers(exchange->api, exchange->operation))
+        not_allowed(exchange);
+    else if (!exposes(exchange->api, stream ? "sse" : "rest"))
+        slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
+                             stream ? "This event API is not offered as server-sent events."
+                                    : "This event API is not offered as REST.",
+                             NULL);
+    else
+        dispatch(exchange, method, stream);
+}
+
+/* What anybody may know about an event API, and where to go from here. */
+static void describe(slc_exchange *exchange, const char *method)
+{
+    const Sluice__Snapshot__V1__EventApi *msg = exchange->api->msg;
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Allow", "GET, HEAD");
+        slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed", NULL, NULL);
+        return;
+    }
+    json_t *exposures = json_array(), *operations = json_array();
+    for (size_t i = 0; i < msg->n_exposures; i++)
+        json_array_append_new(exposures, json_string(msg->exposures[i]));
+    if (offers(exchange->api, PUBLISH))
+        json_array_append_new(operations, json_string("publish"));
+    if (offers(exchange->api, READ))
+        json_array_append_new(operations, json_string("read"));
+    json_t *body =
+        json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:{s:{s:o}}}", "name", msg->name, "major", (int)msg->major,
+                  "title", msg->title, "lifecycle", msg->lifecycle, "operations", operations, "exposures",
+                  exposures, "links", "events", "href", json_sprintf("/%s/v%u/events", msg->name, msg->major));
+    size_t len = 0;
+    char *text = slc_json_print(body, &len);
+    struct evbuffer *out = evbuffer_new();
+    SLC_BUG_ON(out == NULL);
+    evbuffer_add(out, text, len);
+    slc_exchange_reply(exchange, 200, "application/json", out);
+    evbuffer_free(out);
+    free(text);
+    json_decref(body);
+}

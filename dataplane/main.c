@@ -1,0 +1,35 @@
+/* sluice-gateway: event APIs in front of Kafka. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "dataplane/gateway.h"
+
+static bool start_log(const slc_gateway_settings *settings, slc_error *err)
+{
+    enum slc_log_level level;
+    if (!slc_log_parse_level(settings->log_level, &level))
+        return slc_fail(err, SLC_INVALID, "log-level", "log-level must be debug, info, warn or error, not %s",
+                        settings->log_level);
+    bool json = strcmp(settings->log_format, "json") == 0;
+    if (!json && strcmp(settings->log_format, "text") != 0)
+        return slc_fail(err, SLC_INVALID, "log-format", "log-format must be json or text, not %s",
+                        settings->log_format);
+    slc_log_init("gateway", level, json);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    slc_gateway_settings settings;
+    slc_error err = {0};
+    memset(&settings, 0, sizeof settings);
+    int loaded = slc_settings_load(slc_gateway_settings_table, "sluice-gateway",
+                                   "Serves event APIs in front of Kafka, as its control plane says.", argc,
+                                   argv, &settings, &err);
+    bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) && slc_gateway_run(&settings, &err));
+    if (!ok)
+        fprintf(stderr, "sluice-gateway: %s\n", err.message);
+    slc_settings_release(slc_gateway_settings_table, &settings);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,106 @@
+/* Workers: start, swap, drain, stop. */
+#include "dataplane/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "dataplane/http/front.h"
+#include "dataplane/mediation/mediation.h"
+#include "dataplane/worker_control.h"
+
+struct start_arg {
+    slc_worker *worker;
+    slc_mediation *mediation;
+    slc_access_file *access_file;
+};
+
+static void start_here(void *arg)
+{
+    struct start_arg *start = arg;
+    slc_worker *worker = start->worker;
+    worker->http = slc_http_front_new(worker, start->access_file);
+    worker->mediation = slc_mediation_attach(start->mediation, worker);
+}
+
+slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_mediation *mediation,
+                             slc_access_file *access_file, slc_error *err)
+{
+    char name[16];
+    slc_worker *worker = slc_calloc(1, sizeof *worker);
+    struct start_arg start = {worker, mediation, access_file};
+    worker->magic = SLC_WORKER_MAGIC;
+    worker->index = index;
+    worker->gateway = gateway;
+    snprintf(name, sizeof name, "worker-%u", index);
+    worker->loop = slc_loop_new(name, worker);
+    if (!slc_loop_start(worker->loop, err)) {
+        slc_loop_free(worker->loop);
+        free(worker);
+        return NULL;
+    }
+    slc_loop_call_sync(worker->loop, start_here, &start);
+    return worker;
+}
+
+/* Streams that outlived the drain end here, as if their clients had gone. */
+static void stop_here(void *arg)
+{
+    slc_worker *worker = arg;
+    slc_mediation_drain(worker->mediation);
+    slc_http_front_close(worker->http);
+    slc_mediation_detach(worker->mediation);
+    slc_http_front_free(worker->http);
+    slc_snapshot_unref(worker->snapshot);
+    worker->snapshot = NULL;
+}
+
+void slc_worker_stop(slc_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    slc_loop_call_sync(worker->loop, stop_here, worker);
+    slc_loop_stop(worker->loop);
+    slc_loop_join(worker->loop);
+    slc_loop_free(worker->loop);
+    worker->magic = 0;
+    free(worker);
+}
+
+static void drain_here(void *arg)
+{
+    slc_worker *worker = arg;
+    slc_http_front_drain(worker->http);
+    slc_mediation_drain(worker->mediation);
+}
+
+void slc_worker_drain(slc_worker *worker)
+{
+    slc_loop_call(worker->loop, drain_here, worker);
+}
+
+static void load_here(void *arg)
+{
+    slc_worker_load *load = arg;
+    slc_worker *worker = load->worker;
+    load->connections = slc_http_front_connections(worker->http);
+    load->pending = slc_mediation_pending(worker->mediation);
+    load->idle = slc_http_front_idle(worker->http) && load->pending == 0;
+}
+
+void slc_worker_measure(slc_worker *worker, slc_worker_load *load)
+{
+    load->worker = worker;
+    slc_loop_call_sync(worker->loop, load_here, load);
+}
+
+void slc_worker_swap(slc_worker *worker, slc_snapshot *snapshot)
+{
+    SLC_BUG_ON(!slc_loop_is_current(worker->loop));
+    slc_snapshot *old = worker->snapshot;
+    worker->snapshot = slc_snapshot_ref(snapshot);
+    slc_http_front_apply(worker->http, snapshot);
+    slc_mediation_apply(worker->mediation);
+    slc_snapshot_unref(old);
+}
