@@ -2,9 +2,10 @@
  * precedence (flag > environment > file > default).
  *
  * `admin.address` is --admin-address, SLUICE_ADMIN_ADDRESS and, in the file, `admin: {address: ...}`.
- * --config FILE (SLUICE_CONFIG) names the file; --help prints a table from the declarations; --version prints the
- * version. An unknown flag, an unknown key in the file (with line and column), a value of the wrong type or out of
- * range is an error that names the setting and where its value came from. An unknown SLUICE_ variable is a warning.
+ * --config FILE (SLUICE_CONFIG) names the file; --help prints a table from the declarations; --version prints
+ * the version. An unknown flag, an unknown key in the file (with line and column), a value of the wrong type or
+ * out of range is an error that names the setting and where its value came from. An unknown SLUICE_ variable is
+ * a warning.
  */
 #ifndef SLC_COMMON_SETTINGS_H
 #define SLC_COMMON_SETTINGS_H
@@ -36,8 +37,8 @@ typedef struct slc_setting {
 } slc_setting;
 
 /* Parses into `target` (a struct whose members `table` points at). `table` ends with a NULL name. Positional
- * arguments are an error. Returns 0 when the program should go on, 1 when --help or --version was answered (exit 0),
- * -1 on an error. Call slc_settings_release on the same target in every case. */
+ * arguments are an error. Returns 0 when the program should go on, 1 when --help or --version was answered
+ * (exit 0), -1 on an error. Call slc_settings_release on the same target in every case. */
 int slc_settings_load(const slc_setting *table, const char *program, const char *summary, int argc, char **argv,
                       void *target, slc_error *err) SLC_CHECKED;
 void slc_settings_release(const slc_setting *table, void *target);
@@ -45,6 +46,7 @@ void slc_settings_release(const slc_setting *table, void *target);
 void slc_settings_help(const slc_setting *table, const char *program, const char *summary, FILE *out);
 
 /* "HOST:PORT" as SLC_SET_ADDRESS accepts it, split. `host` is empty for all addresses. */
-bool slc_address_split(const char *address, char *host, size_t host_size, uint16_t *port, slc_error *err) SLC_CHECKED;
+bool slc_address_split(const char *address, char *host, size_t host_size, uint16_t *port,
+                       slc_error *err) SLC_CHECKED;
 
 #endif
