@@ -1,9 +1,9 @@
 /* Counters, gauges and histograms in Prometheus text format (version 0.0.4).
  *
- * Metrics are declared once in a table per component, so docs follow from it. A series (a metric with label values) is
- * looked up once, by whoever holds the object that it counts, and then updated without a lock: a relaxed atomic add.
- * Cardinality is bounded: over the metric's `max_series`, the series with every label "_other" is returned and
- * sluice_metric_series_dropped_total grows.
+ * Metrics are declared once in a table per component, so docs follow from it. A series (a metric with label
+ * values) is looked up once, by whoever holds the object that it counts, and then updated without a lock: a
+ * relaxed atomic add. Cardinality is bounded: over the metric's `max_series`, the series with every label
+ * "_other" is returned and sluice_metric_series_dropped_total grows.
  */
 #ifndef SLC_COMMON_METRICS_H
 #define SLC_COMMON_METRICS_H
@@ -20,19 +20,20 @@ typedef struct slc_metric {
     const char *help;
     const char *labels[6]; /* NULL-terminated label names */
     unsigned max_series;   /* 0: 1,000 */
-    const double *buckets; /* histogram: ascending upper bounds in the unit, ending with 0; NULL: latency seconds */
+    const double
+        *buckets; /* histogram: ascending upper bounds in the unit, ending with 0; NULL: latency seconds */
 } slc_metric;
 
 typedef struct slc_series slc_series;
 
 /* Registers a table ending with a NULL name. Once, before threads start. */
 void slc_metrics_register(const slc_metric *table);
-/* The series for these label values (as many as the metric has labels). Any thread; takes a lock: keep the pointer.
- * It stays valid for ever. The name must be registered. */
+/* The series for these label values (as many as the metric has labels). Any thread; takes a lock: keep the
+ * pointer. It stays valid for ever. The name must be registered. */
 slc_series *slc_metrics_series(const char *name, const char *const *label_values);
 
-void slc_series_add(slc_series *series, int64_t n); /* counter, gauge */
-void slc_series_set(slc_series *series, int64_t value); /* gauge */
+void slc_series_add(slc_series *series, int64_t n);        /* counter, gauge */
+void slc_series_set(slc_series *series, int64_t value);    /* gauge */
 void slc_series_observe(slc_series *series, double value); /* histogram */
 int64_t slc_series_value(const slc_series *series);
 
