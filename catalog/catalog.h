@@ -97,4 +97,9 @@ typedef struct slc_list_query {
 json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query *query,
                         slc_error *err) SLC_CHECKED;
 
+/* ---- the passing of time ---- */
+/* Marks the subscriptions that have run out (gateways refuse them without it). `*next_ms` (may be NULL): when
+ * the next one does, 0 when none will. */
+bool slc_catalog_expire(slc_txn *txn, int64_t *next_ms, slc_error *err) SLC_CHECKED;
+
 #endif

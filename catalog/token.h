@@ -1,25 +1,61 @@
-/* Tokens: who may call the admin API, and who may enrol. Inside a transaction. */
+/* Tokens of all sorts: <prefix>_<id>_<secret>, of which only SHA-256 of the secret is kept; and what they let
+ * in.
+ *
+ * The secret has 160 bits. */
 #ifndef SLC_CATALOG_TOKEN_H
 #define SLC_CATALOG_TOKEN_H
 
 #include "catalog/catalog.h"
+#include "common/crypto.h"
 
-/* Who a token is. `scopes` is what it may do now: its own scopes, and for a user's token only as far as that
- * user's roles still reach. */
-typedef struct slc_token_identity {
-    char id[24];
-    char name[64];
-    char owner_id[24]; /* the user; empty for a machine's token */
-    json_t *scopes;    /* array of strings; own reference */
-} slc_token_identity;
+#define SLC_TOKEN_API       "sla" /* admin API */
+#define SLC_TOKEN_ENROLMENT "slc"
+#define SLC_TOKEN_KEY       "slk" /* an application's API key */
 
-/* Checks "sla_<id>_<secret>": SLC_UNAUTHENTICATED when it is unknown, wrong, expired or its owner is disabled,
- * without telling which. Compares in constant time. */
-bool slc_token_check(slc_txn *txn, const char *token, slc_token_identity *identity, slc_error *err) SLC_CHECKED;
-void slc_token_identity_release(slc_token_identity *identity);
+#define SLC_TOKEN_ID_CHARS     16
+#define SLC_TOKEN_SECRET_CHARS 32
+#define SLC_TOKEN_CHARS        (3 + 1 + SLC_TOKEN_ID_CHARS + 1 + SLC_TOKEN_SECRET_CHARS)
 
-/* When there is no API token at all: makes "bootstrap" with the scope "*" and hands its text out (new, free
- * with slc_free_secret), else `*token` is NULL. */
+typedef struct slc_token {
+    char text[SLC_TOKEN_CHARS + 1];
+    const char *secret; /* inside text */
+    uint8_t sha256[SLC_SHA256_BYTES];
+} slc_token;
+
+void slc_token_make(slc_token *token, const char *prefix, const char *id);
+void slc_token_release(slc_token *token); /* wipes it */
+/* Splits a token that came in: false when it cannot be one. `id` holds SLC_TOKEN_ID_CHARS + 1. */
+bool slc_token_parse(const char *text, const char *prefix, char id[SLC_TOKEN_ID_CHARS + 1],
+                     uint8_t sha256[SLC_SHA256_BYTES]) SLC_CHECKED;
+
+/* Who a bearer token stands for. */
+typedef struct slc_identity {
+    char token_id[SLC_TOKEN_ID_CHARS + 1];
+    char token_name[128];
+    char user_id[SLC_TOKEN_ID_CHARS + 1]; /* empty: a machine's */
+    char user_name[64];
+    json_t *scopes;        /* the token's */
+    json_t *rights;        /* the owner's, from their roles; NULL for a machine: then the scopes alone count */
+    json_t *teams;         /* ids of the owner's teams; NULL for a machine */
+    int64_t expires_at_ms; /* 0: never */
+} slc_identity;
+
+/* SLC_UNAUTHENTICATED when the token is unknown, wrong, expired or its owner disabled; always with the same
+ * message. Released by slc_identity_release in every case. */
+bool slc_catalog_token_check(slc_txn *txn, const char *token, slc_identity *identity,
+                             slc_error *err) SLC_CHECKED;
+void slc_identity_release(slc_identity *identity);
+/* Scopes ∩ rights. */
+bool slc_identity_may(const slc_identity *identity, const char *permission);
+
+/* In a catalog without any API token: makes "bootstrap" with every right; `*token` is new memory, shown once
+ * (free with slc_free_secret). Otherwise `*token` is NULL. */
 bool slc_catalog_bootstrap(slc_txn *txn, char **token, slc_error *err) SLC_CHECKED;
+
+/* Uses up one use of an enrolment token, in one statement; `group_id` is where the node joins.
+ * SLC_UNAUTHENTICATED when the token is unknown, wrong, expired or used up. A change like any other: call it in
+ * slc_catalog_write. */
+bool slc_catalog_enrolment_consume(slc_txn *txn, const char *token, char group_id[SLC_TOKEN_ID_CHARS + 1],
+                                   slc_error *err) SLC_CHECKED;
 
 #endif

@@ -1,0 +1,67 @@
+/* Rules: deployments. The listener, the virtual cluster and the event API must fit together, and a team may
+ * only expose what it was granted. */
+#include <fnmatch.h>
+#include <string.h>
+
+#include "catalog/entity.h"
+#include "catalog/store.h"
+
+static bool check_listener(slc_txn *txn, const json_t *next, const json_t *api, const json_t *listener,
+                           slc_error *err)
+{
+    const json_t *exposures = json_object_get(api, "exposures");
+    const char *protocol = slc_get_text(listener, "protocol");
+    const char *name = slc_get_text(listener, "name");
+    bool http = slc_has_text(exposures, "rest") || slc_has_text(exposures, "sse");
+    if (strcmp(slc_get_text(listener, "gateway_group"), slc_get_text(next, "gateway_group")) != 0)
+        return slc_txn_problem(txn, "/listener", err, "listener %s belongs to another gateway group", name);
+    if (http != (strcmp(protocol, "http") == 0))
+        return slc_txn_problem(txn, "/listener", err, "listener %s speaks %s, but the event API is exposed %s",
+                               name, protocol, http ? "over rest or sse" : "over kafka only");
+    const char *behind = slc_get_text(json_object_get(listener, "kafka"), "virtual_cluster");
+    if (behind != NULL && strcmp(behind, slc_get_text(next, "virtual_cluster")) != 0)
+        return slc_txn_problem(txn, "/virtual_cluster", err, "listener %s leads to another virtual cluster",
+                               name);
+    return true;
+}
+
+/* Grants of the team, tried one after the other: several may be needed for several operations. */
+static bool check_grants(slc_txn *txn, const json_t *next, const json_t *api, slc_error *err)
+{
+    static const char sql[] = "SELECT topic, operations FROM grants WHERE team = ?1 AND virtual_cluster = ?2";
+    sqlite3_stmt *stmt =
+        slc_txn_query(txn, err, sql, "ss", slc_get_text(api, "team"), slc_get_text(next, "virtual_cluster"));
+    if (stmt == NULL)
+        return false;
+    json_t *granted = json_array();
+    int rc;
+    while ((rc = slc_txn_step(txn, stmt, err)) == 1) {
+        if (fnmatch(slc_column_text(stmt, 0), slc_get_text(next, "topic"), 0) != 0)
+            continue;
+        json_t *operations = slc_column_json(stmt, 1);
+        json_array_extend(granted, operations);
+        json_decref(operations);
+    }
+    slc_txn_finish(txn, stmt);
+    bool enough = slc_has_all(granted, json_object_get(api, "operations"));
+    json_decref(granted);
+    if (rc == 0 && !enough)
+        slc_fail(err, SLC_DENIED, "/topic",
+                 "the event API's team has no grant to expose the topic with all of the API's operations");
+    return rc == 0 && enough;
+}
+
+static bool check_deployment(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    const json_t *next = change->next;
+    json_t *api = slc_entity_load(txn, slc_kind_find("event-apis"), slc_get_text(next, "event_api"), err);
+    json_t *listener = slc_entity_load(txn, slc_kind_find("listeners"), slc_get_text(next, "listener"), err);
+    bool ok = api != NULL && listener != NULL && check_listener(txn, next, api, listener, err);
+    if (ok && slc_txn_actor(txn)->bound_by_grants)
+        ok = check_grants(txn, next, api, err);
+    json_decref(listener);
+    json_decref(api);
+    return ok;
+}
+
+const struct slc_kind_rules slc_rules_deployment = {.check = check_deployment};

@@ -1,0 +1,124 @@
+/* Rules: policies. The settings of each type and where it may be attached; the gateway checks them again when
+ * it compiles a chain (dataplane/policy/). */
+#include <stdio.h>
+#include <string.h>
+
+#include "catalog/entity.h"
+#include "catalog/kinds.h"
+#include "catalog/policy_type.h"
+#include "catalog/store.h"
+
+static const slc_field key_auth_fields[] = {
+    {.name = "header",
+     .type = SLC_F_STRING,
+     .format = SLC_FMT_HEADER,
+     .min = 1,
+     .max = 100,
+     .default_json = "\"X-API-Key\"",
+     .help = "Request header that carries the API key."},
+    {.name = "basic",
+     .type = SLC_F_BOOL,
+     .default_json = "true",
+     .help = "Accept HTTP Basic with the credential's id and secret too."},
+    SLC_FIELD_END,
+};
+
+static const slc_field subscription_fields[] = {SLC_FIELD_END};
+
+static const slc_field cors_fields[] = {
+    {.name = "origins",
+     .type = SLC_F_STRING_LIST,
+     .flags = SLC_F_REQUIRED,
+     .min = 1,
+     .max = 100,
+     .item_max = 300,
+     .help = "Origins such as https://shop.example, or * for all."},
+    {.name = "methods", .type = SLC_F_STRING_LIST, .max = 20, .item_max = 32, .help = "Methods of requests."},
+    {.name = "headers",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_HEADER,
+     .max = 100,
+     .item_max = 100,
+     .help = "Request headers that a page may send."},
+    {.name = "exposed_headers",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_HEADER,
+     .max = 100,
+     .item_max = 100,
+     .help = "Response headers that a page may see."},
+    {.name = "credentials", .type = SLC_F_BOOL, .help = "May pages send cookies and HTTP authentication?"},
+    {.name = "max_age",
+     .type = SLC_F_INT,
+     .max = 86400,
+     .help = "Seconds that a browser may keep a preflight's answer."},
+    SLC_FIELD_END,
+};
+
+#define WIDE SLC_SCOPE_GROUP | SLC_SCOPE_LISTENER | SLC_SCOPE_VIRTUAL_CLUSTER | SLC_SCOPE_EVENT_API
+
+static const slc_policy_kind policy_kinds[] = {
+    /* Who asks is not known yet, so these cannot hang on a plan or an application. */
+    {.name = "key-auth", .help = "Authenticates by API key.", .scopes = WIDE, .fields = key_auth_fields},
+    {.name = "subscription", .help = "Asks for a subscription.", .scopes = WIDE, .fields = subscription_fields},
+    {.name = "cors",
+     .help = "Lets pages of other origins in.",
+     .scopes = SLC_SCOPE_GROUP | SLC_SCOPE_LISTENER | SLC_SCOPE_EVENT_API,
+     .fields = cors_fields},
+    {.name = NULL},
+};
+
+const slc_policy_kind *slc_policy_kinds(void)
+{
+    return policy_kinds;
+}
+
+static const slc_policy_kind *find(const char *name)
+{
+    const slc_policy_kind *kind = policy_kinds;
+    while (kind->name != NULL && strcmp(kind->name, name) != 0)
+        kind++;
+    return kind->name != NULL ? kind : NULL;
+}
+
+static unsigned scope_bit(const char *kind)
+{
+    static const char *const names[] = {"group",     "listener", "virtual-cluster",
+                                        "event-api", "plan",     "application"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], kind) == 0)
+            return 1u << i;
+    return 0;
+}
+
+/* Pointers of the settings' problems are below /config. */
+static bool check_config(slc_txn *txn, const slc_policy_kind *kind, const json_t *next, slc_error *err)
+{
+    if (slc_body_check(txn, kind->fields, json_object_get(next, "config"), err))
+        return true;
+    char inner[sizeof(err->field)];
+    size_t index;
+    json_t *problem;
+    json_array_foreach ((json_t *)slc_txn_problems(txn), index, problem) {
+        json_object_set_new(problem, "pointer", json_sprintf("/config%s", slc_get_text(problem, "pointer")));
+    }
+    if (err != NULL) {
+        snprintf(inner, sizeof(inner), "%s", err->field);
+        snprintf(err->field, sizeof(err->field), "/config%.*s", (int)sizeof(err->field) - 8, inner);
+    }
+    return false;
+}
+
+static bool check_policy(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    const slc_policy_kind *kind = find(slc_get_text(change->next, "type"));
+    if (kind == NULL)
+        return slc_txn_problem(txn, "/type", err, "there is no policy type %s",
+                               slc_get_text(change->next, "type"));
+    const char *scope = slc_get_text(json_object_get(change->next, "scope"), "kind");
+    if ((kind->scopes & scope_bit(scope)) == 0)
+        return slc_txn_problem(txn, "/scope/kind", err, "a policy of type %s cannot be attached to a %s",
+                               kind->name, scope);
+    return check_config(txn, kind, change->next, err);
+}
+
+const struct slc_kind_rules slc_rules_policy = {.check = check_policy};

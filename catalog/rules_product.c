@@ -1,0 +1,169 @@
+/* Rules: event APIs, products and plans. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/entity.h"
+#include "catalog/kinds.h"
+#include "catalog/store.h"
+#include "common/crypto.h"
+
+#define CURSOR_KEY_BYTES 32
+
+/* ---- lifecycle ---- */
+
+static int stage(const char *lifecycle)
+{
+    int i = 0;
+    while (strcmp(slc_lifecycle_values[i], lifecycle) != 0)
+        i++;
+    return i;
+}
+
+static bool check_lifecycle(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    if (change->before == NULL)
+        return true;
+    const char *from = slc_get_text(change->before, "lifecycle");
+    const char *to = slc_get_text(change->next, "lifecycle");
+    return stage(to) >= stage(from) ||
+           slc_txn_problem(txn, "/lifecycle", err, "only moves forward: it is %s and cannot become %s", from,
+                           to);
+}
+
+/* ---- event APIs ---- */
+
+static bool check_key(slc_txn *txn, const json_t *key, slc_error *err)
+{
+    static const struct {
+        const char *field, *pointer, *source;
+    } selectors[] = {{"pointer", "/key/pointer", "json_pointer"}, {"header", "/key/header", "header"}};
+    for (size_t i = 0; i < 2; i++) {
+        bool wanted = strcmp(slc_get_text(key, "source"), selectors[i].source) == 0;
+        if (wanted != (json_object_get(key, selectors[i].field) != NULL))
+            return slc_txn_problem(txn, selectors[i].pointer, err,
+                                   wanted ? "is required for source %s" : "is only for source %s",
+                                   selectors[i].source);
+    }
+    return true;
+}
+
+static bool check_schema(slc_txn *txn, const json_t *schema, slc_error *err)
+{
+    if (schema == NULL)
+        return true;
+    const char *definition = slc_get_text(schema, "definition");
+    bool registry = json_object_get(schema, "registry") != NULL;
+    bool none = strcmp(slc_get_text(schema, "format"), "none") == 0;
+    if (none && (definition != NULL || registry))
+        return slc_txn_problem(txn, "/schema/format", err, "is none, but a schema is given");
+    if (!none && (definition != NULL) == registry)
+        return slc_txn_problem(txn, "/schema", err, "must have either a definition or a registry");
+    if (definition == NULL)
+        return true;
+    json_error_t error;
+    json_t *parsed = json_loads(definition, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    bool ok = parsed != NULL;
+    json_decref(parsed);
+    return ok || slc_txn_problem(txn, "/schema/definition", err, "is not JSON: line %d column %d: %s",
+                                 error.line, error.column, error.text);
+}
+
+static bool check_event_api(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    const json_t *next = change->next;
+    if (slc_has_text(json_object_get(next, "exposures"), "sse") &&
+        !slc_has_text(json_object_get(next, "operations"), "read"))
+        return slc_txn_problem(txn, "/exposures", err, "sse needs the operation read");
+    return check_lifecycle(txn, change, err) && check_key(txn, json_object_get(next, "key"), err) &&
+           check_schema(txn, json_object_get(next, "schema"), err);
+}
+
+static bool make_cursor_key(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    uint8_t key[CURSOR_KEY_BYTES];
+    char context[64];
+    size_t len;
+    slc_random(key, sizeof(key));
+    snprintf(context, sizeof(context), "cursor_keys/%s/%d", change->id, 1);
+    uint8_t *sealed = slc_txn_seal(txn, context, key, sizeof(key), &len);
+    bool ok = slc_txn_exec(
+        txn, err, "INSERT INTO cursor_keys (event_api, key_id, sealed_key, created_at) VALUES (?1, 1, ?2, ?3)",
+        "sbi", change->id, sealed, len, slc_txn_now_ms(txn));
+    free(sealed);
+    return ok;
+}
+
+/* What is deployed must still be reachable by the listener that it is on. */
+static bool check_deployed(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    const json_t *exposures = json_object_get(change->next, "exposures");
+    bool http = slc_has_text(exposures, "rest") || slc_has_text(exposures, "sse");
+    sqlite3_stmt *stmt =
+        slc_txn_query(txn, err,
+                      "SELECT d.key FROM deployments AS d JOIN listeners AS l ON l.id = d.listener "
+                      "WHERE d.event_api = ?1 AND l.protocol <> ?2",
+                      "ss", change->id, http ? "http" : "kafka");
+    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    if (rc == 1)
+        slc_fail(err, SLC_CONFLICT, "/exposures", "deployment %s is on a listener that cannot serve them",
+                 slc_column_text(stmt, 0));
+    slc_txn_finish(txn, stmt);
+    return rc == 0;
+}
+
+/* Every plan's operations must be among those of its product's event APIs. `where` restricts to some plans,
+ * with one parameter. */
+static bool check_plans(slc_txn *txn, const char *sql, const char *id, const char *pointer, slc_error *err)
+{
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", id);
+    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    if (rc == 1)
+        slc_fail(err, SLC_CONFLICT, pointer, "plan %s grants %s, which no event API of its product offers",
+                 slc_column_text(stmt, 0), slc_column_text(stmt, 1));
+    slc_txn_finish(txn, stmt);
+    return rc == 0;
+}
+
+#define PLANS_BEYOND(condition)                                                                                \
+    "SELECT p.key, o.value FROM plans AS p, json_each(p.operations) AS o WHERE " condition                     \
+    " AND o.value NOT IN (SELECT e.value FROM products_event_apis AS l JOIN event_apis AS a ON a.id = "        \
+    "l.target_id,"                                                                                             \
+    " json_each(a.operations) AS e WHERE l.owner_id = p.product) LIMIT 1"
+
+static bool event_api_written(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    if (change->before == NULL)
+        return make_cursor_key(txn, change, err);
+    return check_deployed(txn, change, err) &&
+           check_plans(
+               txn,
+               PLANS_BEYOND("p.product IN (SELECT owner_id FROM products_event_apis WHERE target_id = ?1)"),
+               change->id, "/operations", err);
+}
+
+const struct slc_kind_rules slc_rules_event_api = {.check = check_event_api, .written = event_api_written};
+
+/* ---- products and plans ---- */
+
+static bool check_product(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    bool teams = strcmp(slc_get_text(change->next, "visibility"), "teams") == 0;
+    if (!teams && json_array_size(json_object_get(change->next, "visible_to")) > 0)
+        return slc_txn_problem(txn, "/visible_to", err, "is only for the visibility teams");
+    return check_lifecycle(txn, change, err);
+}
+
+static bool product_written(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    return check_plans(txn, PLANS_BEYOND("p.product = ?1"), change->id, "/event_apis", err);
+}
+
+const struct slc_kind_rules slc_rules_product = {.check = check_product, .written = product_written};
+
+static bool plan_written(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    return check_plans(txn, PLANS_BEYOND("p.id = ?1"), change->id, "/operations", err);
+}
+
+const struct slc_kind_rules slc_rules_plan = {.written = plan_written};
