@@ -205,10 +205,10 @@ static bool authenticate(slc_txn *txn, void *arg, slc_error *err)
     if (strcmp(call->permission, SLC_PERMISSION_OPEN) != 0) {
         if (call->token[0] == '\0')
             return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
-        slc_token_identity_release(&call->identity);
-        if (!slc_token_check(txn, call->token, &call->identity, err))
+        slc_identity_release(&call->identity);
+        if (!slc_catalog_token_check(txn, call->token, &call->identity, err))
             return false;
-        if (!slc_permission_granted(call->identity.scopes, call->permission))
+        if (!slc_identity_may(&call->identity, call->permission))
             return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s", call->permission);
     }
     if (call->route->access == SLC_ROUTE_WRITE)
@@ -224,11 +224,13 @@ static void on_authenticated(void *arg, bool ok, const slc_error *err)
         on_done(call, ok, err);
         return;
     }
-    slc_actor actor = {.kind = call->identity.owner_id[0] != '\0' ? "user" : "token",
-                       .id = call->identity.id,
-                       .name = call->identity.name,
+    const slc_identity *who = &call->identity;
+    bool user = who->user_id[0] != '\0';
+    slc_actor actor = {.kind = user ? "user" : "token",
+                       .id = user ? who->user_id : who->token_id,
+                       .name = user ? who->user_name : who->token_name,
                        .request_id = call->request_id,
-                       .manager = NULL};
+                       .bound_by_grants = !slc_identity_may(who, "*")};
     slc_catalog_write(call->admin->catalog, call->admin->loop, &actor, run_write, on_done, call);
 }
 

@@ -38,7 +38,7 @@ void slc_call_free(slc_call *call)
     json_decref(call->problem);
     free(call->text);
     slc_free_secret(call->body_text, call->body_len);
-    slc_token_identity_release(&call->identity);
+    slc_identity_release(&call->identity);
     call->magic = 0;
     slc_free_secret(call, sizeof *call);
 }

@@ -40,7 +40,7 @@ typedef struct slc_call {
     char permission[96];
 
     /* Who asks; valid once authenticated. */
-    slc_token_identity identity;
+    slc_identity identity;
 
     /* The answer. */
     int status;     /* 0: the route's success */

@@ -15,7 +15,7 @@
 
 static void context_of(const slc_call *call, char *out, size_t size)
 {
-    snprintf(out, size, "idempotency_keys/%s/%s", call->identity.id, call->idempotency_key);
+    snprintf(out, size, "idempotency_keys/%s/%s", call->identity.token_id, call->idempotency_key);
 }
 
 /* What the key stands for: method, path and body. */
@@ -69,7 +69,7 @@ bool slc_call_replay(slc_txn *txn, slc_call *call, bool *replayed, slc_error *er
     sqlite3_stmt *stmt = slc_txn_query(
         txn, err,
         "SELECT request_sha256, status, sealed_response FROM idempotency_keys WHERE actor = ? AND key = ?",
-        "ss", call->identity.id, call->idempotency_key);
+        "ss", call->identity.token_id, call->idempotency_key);
     if (stmt == NULL)
         return false;
     int row = slc_txn_step(txn, stmt, err);
@@ -109,7 +109,7 @@ bool slc_call_remember(slc_txn *txn, slc_call *call, slc_error *err)
         ok && slc_txn_exec(txn, err,
                            "INSERT INTO idempotency_keys (actor, key, request_sha256, status, sealed_response, "
                            "created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                           "ssbibi", call->identity.id, call->idempotency_key, (const void *)digest,
+                           "ssbibi", call->identity.token_id, call->idempotency_key, (const void *)digest,
                            sizeof digest, status, (const void *)sealed, sealed_len, slc_txn_now_ms(txn));
     free(sealed);
     return ok;

@@ -52,9 +52,10 @@ bool slc_route_self(slc_txn *txn, slc_call *call, slc_error *err)
 {
     if (call->token[0] == '\0')
         return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
-    if (!slc_token_check(txn, call->token, &call->identity, err))
+    if (!slc_catalog_token_check(txn, call->token, &call->identity, err))
         return false;
-    call->answer = json_pack("{s:s, s:s, s:O}", "id", call->identity.id, "name", call->identity.name, "scopes",
-                             call->identity.scopes);
+    call->answer = json_pack("{s:s, s:s, s:s, s:O, s:O?}", "id", call->identity.token_id, "name",
+                             call->identity.token_name, "user", call->identity.user_name, "scopes",
+                             call->identity.scopes, "rights", call->identity.rights);
     return true;
 }
