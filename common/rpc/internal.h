@@ -4,6 +4,7 @@
 #define SLC_COMMON_RPC_INTERNAL_H
 
 #include <grpc/grpc.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "common/rpc/rpc.h"
@@ -19,6 +20,8 @@ struct slc_rpc_op {
     void (*fn)(void *ctx, bool ok);
     void *ctx;
     bool ok;
+    /* On its way. Also what orders the two threads' accesses for those who cannot see gRPC's locks (TSan). */
+    atomic_bool expected;
 };
 STAILQ_HEAD(slc_rpc_op_list, slc_rpc_op);
 

@@ -58,6 +58,8 @@ void slc_rpc_expect(slc_rpc *rpc, struct slc_rpc_op *op, void (*fn)(void *ctx, b
     op->fn = fn;
     op->ctx = ctx;
     rpc->live.pending_ops++;
+    bool twice = atomic_exchange_explicit(&op->expected, true, memory_order_release);
+    SLC_BUG_ON(twice);
 }
 
 /* ---- the poller's thread ---- */
@@ -86,6 +88,8 @@ static void *poll_queue(void *arg)
         if (event.type != GRPC_OP_COMPLETE)
             continue;
         struct slc_rpc_op *op = event.tag;
+        bool expected = atomic_exchange_explicit(&op->expected, false, memory_order_acquire);
+        SLC_BUG_ON(!expected);
         op->ok = event.success != 0;
         hand_over(rpc, op);
     }

@@ -72,6 +72,7 @@ test_ca *test_ca_new(const char *name)
     ca->cert = cert_new(name, ca->key, NULL);
     add_extension(ca->cert, ca->cert, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(ca->cert, ca->cert, NID_key_usage, "critical,keyCertSign,cRLSign");
+    add_extension(ca->cert, ca->cert, NID_subject_key_identifier, "hash");
     ck_assert_int_gt(X509_sign(ca->cert, ca->key, EVP_sha256()), 0);
     ca->pem = cert_text(ca->cert);
     return ca;
@@ -95,6 +96,8 @@ void test_ca_issue(test_ca *ca, const char *name, const char *san, char **cert_p
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = cert_new(name, key, ca->cert);
     add_extension(cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE");
+    /* Tells CAs of one name apart, as after a change of the CA's key. */
+    add_extension(cert, ca->cert, NID_authority_key_identifier, "keyid:always");
     if (san != NULL)
         add_extension(cert, ca->cert, NID_subject_alt_name, san);
     ck_assert_int_gt(X509_sign(cert, ca->key, EVP_sha256()), 0);
