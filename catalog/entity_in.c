@@ -384,7 +384,7 @@ static json_t *read_field(struct reading *r, const slc_field *field, const json_
     if ((field->flags & (SLC_F_READ_ONLY | SLC_F_HIDDEN)) != 0) {
         if (value != NULL)
             check_read_only(r, field, value, before);
-        return carry(before);
+        return before == NULL && r->mode == SLC_BODY_CREATE ? read_default(r, field) : carry(before);
     }
     if ((field->flags & SLC_F_SECRET) != 0)
         return read_secret(r, field, given, before);
