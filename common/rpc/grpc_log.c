@@ -6,11 +6,19 @@
 #include "common/rpc/internal.h"
 
 /* Files whose complaints any stranger can provoke by connecting, or that repeat what the call's own status
- * says: at warning level they would let a port scan fill the log. */
+ * says: at warning level they would let a port scan fill the log. (chttp2_server.cc, which tells why a port
+ * cannot be opened, is not among them.) */
 static const char *const peer_provoked[] = {
-    "ssl_transport_security.cc", "security_handshaker.cc", "chttp2_server.cc", "chttp2_transport.cc",
-    "secure_endpoint.cc",        "tcp_posix.cc",           "ssl_utils.cc",     "client_channel.cc",
-    "ssl_security_connector.cc", "handshaker.cc",          "http2_server.cc",
+    "ssl_transport_security.cc",
+    "security_handshaker.cc",
+    "chttp2_transport.cc",
+    "secure_endpoint.cc",
+    "tcp_posix.cc",
+    "ssl_utils.cc",
+    "client_channel.cc",
+    "ssl_security_connector.cc",
+    "handshaker.cc",
+    "http2_server.cc",
 };
 
 static bool is_peer_provoked(const char *base)

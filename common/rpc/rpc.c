@@ -138,12 +138,15 @@ static void wake_drop(slc_message *msg)
 
 /* ---- start and stop ---- */
 
-/* gRPC's threads inherit the mask: signals are for the main loop. */
+/* gRPC's threads inherit the mask: signals are for the main loop, except those that report a fault. */
 static int start_threads(slc_rpc *rpc)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     grpc_init();
     rpc->queue = grpc_completion_queue_create_for_next(NULL);
     int rc = pthread_create(&rpc->poller, NULL, poll_queue, rpc);

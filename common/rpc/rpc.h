@@ -3,7 +3,8 @@
  * One process-wide poller thread owns one NEXT completion queue; a tag is `struct op {fn, ctx}`; the thread only posts
  * to the mailbox of the loop that owns the call, and every start_batch runs on that loop's thread, so calls need no
  * locks. All functions here are for the loop's thread unless they say otherwise, and callbacks run there.
- * slc_rpc_start / slc_rpc_stop bracket everything; no fork in between.
+ * slc_rpc_start / slc_rpc_stop bracket everything; no fork in between. Callbacks come from the loop, never from within
+ * a function of this header (but for the on_end of calls that slc_rpc_stop still finds on freed channels).
  *
  * Messages are bytes: callers pack and unpack protobuf-c themselves. Bytes that are sent to many streams are a shared,
  * refcounted slc_rpc_bytes: serialise once.
@@ -30,7 +31,8 @@ void slc_rpc_bytes_unref(slc_rpc_bytes *bytes);
 const uint8_t *slc_rpc_bytes_data(const slc_rpc_bytes *bytes, size_t *len);
 
 slc_rpc *slc_rpc_start(slc_loop *loop, slc_error *err) SLC_CHECKED;
-/* After every server and channel has been freed. Blocks until the poller has ended. */
+/* After every server is done and every channel has been freed (a server's `done` may be the place). Blocks until the
+ * calls of freed channels have ended, a matter of a few wake-ups, and then the poller. Before slc_loop_free. */
 void slc_rpc_stop(slc_rpc *rpc);
 
 /* gRPC status codes used here (google.rpc.Code). */
@@ -50,24 +52,30 @@ typedef struct slc_rpc_call_ops {
     void (*on_message)(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len);
     /* The one message in flight was handed to the transport: the next may be sent. Not a delivery. May be NULL. */
     void (*on_sent)(slc_rpc_call *call, void *ctx);
-    /* Server: the client half-closed, so no message follows; seen while reading. NULL: the call is finished for you, with
-     * OK, or with INVALID_ARGUMENT when it brought no message at all. */
+    /* Server: the client half-closed, so no message follows; seen while reading. NULL: the call is finished for you,
+     * with OK, or with INVALID_ARGUMENT when it brought no message at all. */
     void (*on_half_close)(slc_rpc_call *call, void *ctx);
-    /* Called exactly once, last; the call is freed after it returns. Client: the server's status. Server: how the call
-     * ended (CANCELLED when the peer went away). */
+    /* Called exactly once, last; the call is freed after it returns. `message` is never NULL. Client: the server's
+     * status, after the messages that came before it: while some are unread it waits for slc_rpc_call_read. Server: how
+     * the call ended (CANCELLED when the peer went away or cancelled; RESOURCE_EXHAUSTED when its message was over the
+     * limit). */
     void (*on_end)(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message);
 } slc_rpc_call_ops;
 
 void slc_rpc_call_set(slc_rpc_call *call, const slc_rpc_call_ops *ops, void *ctx);
 void slc_rpc_call_read(slc_rpc_call *call);
 /* One in flight at a time: a second send before on_sent is a bug. Takes its own reference. False when the call has
- * ended already. */
+ * ended or was finished already. */
 bool slc_rpc_call_send(slc_rpc_call *call, slc_rpc_bytes *bytes);
 bool slc_rpc_call_can_send(const slc_rpc_call *call);
 /* Server: ends the call with a status (after the message in flight). Client: half-closes when status is OK, else
- * cancels. Idempotent; on_end still comes. */
+ * cancels. Idempotent; on_end still comes, and after a server's finish or a client's cancel nothing but on_end.
+ * `message` may be NULL. */
 void slc_rpc_call_finish(slc_rpc_call *call, enum slc_rpc_status status, const char *message);
-/* The peer's verified "spiffe://..." URI, or NULL when it showed no certificate. Borrowed, lives as long as the call. */
+/* Who is at the other end. On a server from the start; on a client from its first message on (NULL, "" before).
+ *
+ * The peer's verified "spiffe://..." URI; NULL when it showed no certificate, or one with none or several URIs.
+ * Borrowed, lives as long as the call. */
 const char *slc_rpc_call_peer_spiffe(const slc_rpc_call *call);
 /* The peer's leaf certificate (PEM) as verified, or NULL. Borrowed. */
 const char *slc_rpc_call_peer_pem(const slc_rpc_call *call);
@@ -99,12 +107,15 @@ typedef struct slc_rpc_server_limits {
     unsigned max_concurrent_streams_per_connection;
 } slc_rpc_server_limits;
 
-/* `methods` ends with a NULL path and must outlive the server; unknown methods answer UNIMPLEMENTED. */
+/* `address` is "host:port", port 0 for a free one; a port that another server has is an error. `methods` ends with a
+ * NULL path and must outlive the server; unknown methods answer UNIMPLEMENTED. Compressed messages are refused on both
+ * sides: gRPC applies the limit before it inflates them. */
 slc_rpc_server *slc_rpc_server_new(slc_rpc *rpc, const char *address, const slc_rpc_server_identity *identity,
                                    const slc_rpc_server_limits *limits, const slc_rpc_method *methods,
                                    slc_error *err) SLC_CHECKED;
 uint16_t slc_rpc_server_port(const slc_rpc_server *server);
-/* Stops accepting, gives open calls `grace_ms`, cancels the rest, then calls done(arg) on the loop and frees. */
+/* Stops accepting, gives open calls `grace_ms` (the owner finishes its streams meanwhile), cancels the rest, frees,
+ * then calls done(arg) on the loop. */
 void slc_rpc_server_stop(slc_rpc_server *server, int64_t grace_ms, void (*done)(void *arg), void *arg);
 
 /* ---- client ---- */
@@ -116,7 +127,7 @@ typedef struct slc_rpc_channel_options {
     const char *key_pem;
     int64_t receive_bytes;
     int64_t keepalive_ms, keepalive_timeout_ms;
-    int64_t reconnect_min_ms, reconnect_max_ms;
+    int64_t reconnect_min_ms, reconnect_max_ms; /* between attempts; meanwhile calls fail at once with UNAVAILABLE */
 } slc_rpc_channel_options;
 
 slc_rpc_channel *slc_rpc_channel_new(slc_rpc *rpc, const slc_rpc_channel_options *options, slc_error *err) SLC_CHECKED;

@@ -157,6 +157,23 @@ START_TEST(message_in_flight_is_sent_before_the_status)
 }
 END_TEST
 
+START_TEST(status_waits_for_unread_messages)
+{
+    struct peer client = {.keep_reading = false};
+    peer_call(&client, rig.channel, "/test.Test/Stream", 0);
+    WAIT_FOR(&rig, rig.stream_count == 1);
+    peer_send(&rig.streams[0], "0 read me");
+    slc_rpc_call_finish(rig.streams[0].call, SLC_RPC_OK, NULL);
+    WAIT_FOR(&rig, rig.streams[0].ended);
+    ck_assert(rig_echo(&rig, rig.channel, "time passes"));
+    ck_assert(!client.ended);
+    slc_rpc_call_read(client.call);
+    WAIT_FOR(&rig, client.ended);
+    ck_assert_str_eq(client.last, "0 read me");
+    ck_assert_int_eq(client.status, SLC_RPC_OK);
+}
+END_TEST
+
 START_TEST(status_carries_a_message)
 {
     struct peer client = {.keep_reading = true};
@@ -353,6 +370,7 @@ int main(void)
     tcase_add_test(calls, stream_is_ordered_and_waits_for_its_reader);
     tcase_add_test(calls, bytes_are_shared_by_many_streams);
     tcase_add_test(calls, message_in_flight_is_sent_before_the_status);
+    tcase_add_test(calls, status_waits_for_unread_messages);
     tcase_add_test(calls, status_carries_a_message);
     tcase_add_test(calls, unknown_method_is_unimplemented);
     tcase_add_test(calls, half_close_ends_a_call_by_default);
