@@ -33,8 +33,7 @@ static size_t put_prefix(uint8_t *to, bool compact, int64_t length, size_t fixed
     return fixed;
 }
 
-/* --- replacing
- * ------------------------------------------------------------------------------------------------------ */
+/* --- replacing --- */
 
 static bool replace_fixed(slc_kafka_rewriter *rw, const slc_kafka_event *ev, const slc_kafka_value *value,
                           slc_error *err)
@@ -90,8 +89,7 @@ static bool replace(slc_kafka_rewriter *rw, const slc_kafka_event *ev, const slc
     return replace_variable(rw, ev, value, err);
 }
 
-/* --- dropping
- * ------------------------------------------------------------------------------------------------------- */
+/* --- dropping --- */
 
 /* A string or bytes that is itself an element goes at once; a struct goes when its end is known. */
 static bool drop(slc_kafka_rewriter *rw, const slc_kafka_event *ev, slc_error *err)
@@ -111,8 +109,7 @@ static bool drop(slc_kafka_rewriter *rw, const slc_kafka_event *ev, slc_error *e
                     ev->field->name);
 }
 
-/* --- the ends
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the ends --- */
 
 static bool end_element(slc_kafka_rewriter *rw, const slc_kafka_event *ev, slc_error *err)
 {
@@ -153,8 +150,7 @@ static bool end_tag(slc_kafka_rewriter *rw, slc_error *err)
                                   (slc_kafka_span){size, width}, err);
 }
 
-/* --- asking
- * --------------------------------------------------------------------------------------------------------- */
+/* --- asking --- */
 
 static bool concerns_map(const slc_kafka_rewriter *rw, const slc_kafka_event *ev)
 {
@@ -223,8 +219,7 @@ static enum slc_kafka_step take(slc_kafka_rewriter *rw, const slc_kafka_event *e
     return follow(rw, ev, err) ? SLC_KAFKA_DONE : SLC_KAFKA_FAILED;
 }
 
-/* --- public
- * --------------------------------------------------------------------------------------------------------- */
+/* --- public --- */
 
 bool slc_kafka_rewriter_init(slc_kafka_rewriter *rw, const slc_kafka_message *message, int version, size_t size,
                              const slc_kafka_rewrite_ops *ops, void *ctx, slc_kafka_edits *edits,

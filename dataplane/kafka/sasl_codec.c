@@ -9,8 +9,7 @@
 #define AUTHENTICATE_FLEXIBLE 2 /* the first flexible version; the handshake has none */
 #define AUTHENTICATE_LIFETIME 1 /* the first version with the session's lifetime */
 
-/* --- handshake
- * ------------------------------------------------------------------------------------------------------ */
+/* --- handshake --- */
 
 bool slc_kafka_sasl_handshake_request(slc_buf *out, int32_t correlation_id, const char *client_id,
                                       const char *mechanism, slc_error *err)
@@ -66,8 +65,7 @@ bool slc_kafka_sasl_handshake_answer(slc_buf *out, int version, int32_t correlat
     return slc_kafka_frame_end(out, begin, err);
 }
 
-/* --- authenticate
- * --------------------------------------------------------------------------------------------------- */
+/* --- authenticate --- */
 
 bool slc_kafka_sasl_authenticate_request(slc_buf *out, int32_t correlation_id, const char *client_id,
                                          const uint8_t *token, size_t token_len, slc_error *err)

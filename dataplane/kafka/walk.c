@@ -5,172 +5,14 @@
 #include "dataplane/kafka/walk.h"
 
 #include <limits.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "common/assert.h"
+#include "dataplane/kafka/walk_read.h"
 #include "dataplane/kafka/wire.h"
 
-enum { FRAME_STRUCT, FRAME_ARRAY, FRAME_TAG };
+static const uint8_t nothing[1]; /* the window before the first feed */
 
-static const uint8_t nothing[1]; /* the window before the first feed, and the content of an empty value */
-
-/* The outcome of one step; AGAIN when there was nothing to tell. */
-enum progress { AGAIN, EVENT, MORE, DONE, FAILED };
-
-/* A length or count as it was read: -1 for null. */
-struct prefix {
-    int64_t length;
-    size_t width;
-};
-
-typedef struct slc_kafka_walk_frame frame_t;
-
-static frame_t *top(slc_kafka_walk *w)
-{
-    return &w->frames_[w->depth_ - 1];
-}
-
-static size_t left_in_scope(slc_kafka_walk *w)
-{
-    return top(w)->end - w->offset_;
-}
-
-/* --- errors
- * ------------------------------------------------------------------------------------------------------ */
-
-static size_t append_name(char *path, size_t cap, size_t used, const char *name)
-{
-    int n = snprintf(path + used, cap - used, "%s%s", used > 0 ? "." : "", name);
-    return n < 0 || used + (size_t)n >= cap ? cap - 1 : used + (size_t)n;
-}
-
-static size_t append_index(char *path, size_t cap, size_t used, uint32_t index)
-{
-    int n = snprintf(path + used, cap - used, "[%u]", index);
-    return n < 0 || used + (size_t)n >= cap ? cap - 1 : used + (size_t)n;
-}
-
-static size_t frame_path(const slc_kafka_walk *w, char *path, size_t cap)
-{
-    size_t used = 0;
-    path[0] = '\0';
-    for (unsigned i = 1; i < w->depth_; i++) {
-        const frame_t *f = &w->frames_[i];
-        bool innermost = i + 1U == w->depth_;
-        bool element = f->kind == FRAME_STRUCT && w->frames_[i - 1].kind == FRAME_ARRAY;
-        if (f->kind != FRAME_TAG && !element)
-            used = append_name(path, cap, used, f->field->name);
-        if (f->kind == FRAME_ARRAY && (!innermost || f->index < f->count))
-            used = append_index(path, cap, used, innermost ? f->index : f->index - 1);
-    }
-    return used;
-}
-
-void slc_kafka_walk_path(const slc_kafka_walk *w, char *path, size_t cap)
-{
-    SLC_BUG_ON(cap == 0);
-    frame_path(w, path, cap);
-}
-
-/* `field` is what was being read, NULL when that is the innermost frame itself. */
-SLC_PRINTF(5, 6)
-static enum progress refuse(slc_kafka_walk *w, slc_error *err, enum slc_code code, const slc_kafka_field *field,
-                            const char *fmt, ...)
-{
-    char path[sizeof(err->field)];
-    char what[160];
-    size_t used = frame_path(w, path, sizeof(path));
-    if (field != NULL && top(w)->kind != FRAME_ARRAY)
-        append_name(path, sizeof(path), used, field->name);
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(what, sizeof(what), fmt, args);
-    va_end(args);
-    slc_fail(err, code, path, "%s version %d: %s%s%s at offset %zu.", w->message_->name, w->version_, path,
-             path[0] != '\0' ? ": " : "", what, w->offset_);
-    w->failed_ = true;
-    return FAILED;
-}
-
-/* --- reading
- * ----------------------------------------------------------------------------------------------------- */
-
-/* AGAIN when `n` bytes are inside the scope and in the window. */
-static enum progress need(slc_kafka_walk *w, const slc_kafka_field *field, size_t n, slc_error *err)
-{
-    if (n > left_in_scope(w))
-        return refuse(w, err, SLC_INVALID, field, "needs %zu bytes where %zu are left", n, left_in_scope(w));
-    return n > w->avail_ ? MORE : AGAIN;
-}
-
-static void skip(slc_kafka_walk *w, size_t n)
-{
-    w->window_ += n;
-    w->offset_ += n;
-    w->avail_ -= n;
-}
-
-/* Reads a varint `from` bytes ahead of the cursor, without moving it. Values above INT32_MAX are no length,
- * count or tag that Kafka could have written. */
-static enum progress peek_uvarint(slc_kafka_walk *w, const slc_kafka_field *field, size_t from, uint32_t *value,
-                                  size_t *width, slc_error *err)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < SLC_KAFKA_MAX_UVARINT; i++) {
-        enum progress p = need(w, field, from + i + 1, err);
-        if (p != AGAIN)
-            return p;
-        uint8_t byte = w->window_[from + i];
-        sum |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if ((byte & 0x80) == 0) {
-            *value = (uint32_t)sum;
-            *width = i + 1;
-            return sum <= INT32_MAX ? AGAIN : refuse(w, err, SLC_INVALID, field, "holds a varint above 2^31");
-        }
-    }
-    return refuse(w, err, SLC_INVALID, field, "holds a varint longer than %d bytes", SLC_KAFKA_MAX_UVARINT);
-}
-
-static bool is_compact(const slc_kafka_walk *w, const slc_kafka_field *field)
-{
-    return w->flexible_ && (field->flags & SLC_KAFKA_FIELD_RIGID) == 0;
-}
-
-/* The length or count before a value, as it stands; `fixed` is its width where it is not compact. */
-static enum progress peek_raw_prefix(slc_kafka_walk *w, const slc_kafka_field *field, size_t fixed,
-                                     struct prefix *out, slc_error *err)
-{
-    if (is_compact(w, field)) {
-        uint32_t value;
-        enum progress p = peek_uvarint(w, field, 0, &value, &out->width, err);
-        if (p == AGAIN)
-            out->length = (int64_t)value - 1;
-        return p;
-    }
-    enum progress p = need(w, field, fixed, err);
-    if (p != AGAIN)
-        return p;
-    out->width = fixed;
-    out->length = fixed == 2 ? (int16_t)slc_kafka_get16(w->window_) : (int32_t)slc_kafka_get32(w->window_);
-    return AGAIN;
-}
-
-static enum progress peek_prefix(slc_kafka_walk *w, const slc_kafka_field *field, size_t fixed,
-                                 struct prefix *out, slc_error *err)
-{
-    enum progress p = peek_raw_prefix(w, field, fixed, out, err);
-    if (p != AGAIN)
-        return p;
-    if (out->length < -1)
-        return refuse(w, err, SLC_INVALID, field, "has the negative length %lld", (long long)out->length);
-    if (out->length < 0 && !slc_kafka_within(field->null_in, w->version_))
-        return refuse(w, err, SLC_INVALID, field, "is null, which this version does not allow");
-    return AGAIN;
-}
-
-/* --- frames
- * ------------------------------------------------------------------------------------------------------ */
+/* --- frames --- */
 
 static frame_t *push(slc_kafka_walk *w, uint8_t kind, const slc_kafka_field *field, size_t end)
 {
@@ -235,8 +77,7 @@ static enum progress take_null(slc_kafka_walk *w, slc_kafka_event *ev, const slc
     return tell_value(w, field);
 }
 
-/* --- values that come in pieces
- * ------------------------------------------------------------------------------------ */
+/* --- values that come in pieces --- */
 
 static enum progress step_run(slc_kafka_walk *w, slc_kafka_event *ev)
 {
@@ -262,7 +103,7 @@ static enum progress begin_run(slc_kafka_walk *w, slc_kafka_event *ev, size_t to
     w->run_wanted_ = wanted;
     if (total > 0)
         return AGAIN;
-    ev->data = nothing;
+    ev->data = w->window_;
     return wanted ? EVENT : AGAIN;
 }
 
@@ -270,8 +111,8 @@ static enum progress take_run(slc_kafka_walk *w, slc_kafka_event *ev, const slc_
                               const struct prefix *prefix, size_t total, slc_error *err)
 {
     if (total > left_in_scope(w) - prefix->width)
-        return refuse(w, err, SLC_INVALID, field, "claims %zu bytes where %zu are left", total,
-                      left_in_scope(w) - prefix->width);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, field, "claims %zu bytes where %zu are left", total,
+                                     left_in_scope(w) - prefix->width);
     bool whole = (w->options_.whole & SLC_KAFKA_WANT(field->role)) != 0;
     if (whole && prefix->width + total > w->avail_)
         return MORE;
@@ -287,7 +128,7 @@ static enum progress take_bytes(slc_kafka_walk *w, slc_kafka_event *ev, const sl
                                 slc_error *err)
 {
     struct prefix prefix;
-    enum progress p = peek_prefix(w, field, 4, &prefix, err);
+    enum progress p = slc_kafka_walk_peek_prefix(w, field, 4, &prefix, err);
     if (p != AGAIN)
         return p;
     if (prefix.length < 0)
@@ -295,8 +136,7 @@ static enum progress take_bytes(slc_kafka_walk *w, slc_kafka_event *ev, const sl
     return take_run(w, ev, field, &prefix, (size_t)prefix.length, err);
 }
 
-/* --- names and their qualifiers
- * --------------------------------------------------------------------------------------- */
+/* --- names and their qualifiers --- */
 
 static frame_t *enclosing_struct(slc_kafka_walk *w)
 {
@@ -345,26 +185,26 @@ static void qualify(slc_kafka_walk *w, slc_kafka_event *ev, int ahead, uint8_t n
                                  (ahead & SLC_KAFKA_FIELD_IS_PATTERN) != 0, next, field->pattern_default);
 }
 
-/* --- values in one piece
- * ------------------------------------------------------------------------------------------- */
+/* --- values in one piece --- */
 
 static enum progress check_string(slc_kafka_walk *w, const slc_kafka_field *field, const struct prefix *prefix,
                                   size_t peek, slc_error *err)
 {
     size_t len = prefix->length > 0 ? (size_t)prefix->length : 0;
     if (len > left_in_scope(w) - prefix->width)
-        return refuse(w, err, SLC_INVALID, field, "claims %zu bytes where %zu are left", len,
-                      left_in_scope(w) - prefix->width);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, field, "claims %zu bytes where %zu are left", len,
+                                     left_in_scope(w) - prefix->width);
     if (len > SLC_KAFKA_MAX_STRING)
-        return refuse(w, err, SLC_INVALID, field, "is a string of %zu bytes, more than Kafka allows", len);
-    return need(w, field, prefix->width + len + peek, err);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, field,
+                                     "is a string of %zu bytes, more than Kafka allows", len);
+    return slc_kafka_walk_need(w, field, prefix->width + len + peek, err);
 }
 
 static enum progress take_string(slc_kafka_walk *w, slc_kafka_event *ev, const slc_kafka_field *field,
                                  slc_error *err)
 {
     struct prefix prefix;
-    enum progress p = peek_prefix(w, field, 2, &prefix, err);
+    enum progress p = slc_kafka_walk_peek_prefix(w, field, 2, &prefix, err);
     if (p != AGAIN)
         return p;
     int ahead = qualifier_ahead(w, field);
@@ -408,7 +248,7 @@ static enum progress take_fixed(slc_kafka_walk *w, slc_kafka_event *ev, const sl
                                 slc_error *err)
 {
     size_t size = slc_kafka_type_size(field->type);
-    enum progress p = need(w, field, size, err);
+    enum progress p = slc_kafka_walk_need(w, field, size, err);
     if (p != AGAIN)
         return p;
     begin_event(w, ev, SLC_KAFKA_EV_VALUE, field);
@@ -424,8 +264,7 @@ static enum progress take_fixed(slc_kafka_walk *w, slc_kafka_event *ev, const sl
     return tell_value(w, field);
 }
 
-/* --- containers
- * ---------------------------------------------------------------------------------------------------- */
+/* --- containers --- */
 
 /* A count is believed only as far as the bytes that are left could hold it: the generator has checked that no
  * element is empty. */
@@ -434,11 +273,12 @@ static enum progress check_count(slc_kafka_walk *w, const slc_kafka_field *field
 {
     size_t left = left_in_scope(w) - prefix->width;
     if ((uint64_t)prefix->length > left / element)
-        return refuse(w, err, SLC_INVALID, field, "claims %lld elements where %zu bytes are left",
-                      (long long)prefix->length, left);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, field,
+                                     "claims %lld elements where %zu bytes are left", (long long)prefix->length,
+                                     left);
     if (element == 1 && prefix->length > SLC_KAFKA_MAX_ELEMENTS)
-        return refuse(w, err, SLC_TOO_LARGE, field, "has %lld elements, more than %d",
-                      (long long)prefix->length, SLC_KAFKA_MAX_ELEMENTS);
+        return slc_kafka_walk_refuse(w, err, SLC_TOO_LARGE, field, "has %lld elements, more than %d",
+                                     (long long)prefix->length, SLC_KAFKA_MAX_ELEMENTS);
     return AGAIN;
 }
 
@@ -446,7 +286,7 @@ static enum progress take_array(slc_kafka_walk *w, slc_kafka_event *ev, const sl
                                 slc_error *err)
 {
     struct prefix prefix;
-    enum progress p = peek_prefix(w, field, 4, &prefix, err);
+    enum progress p = slc_kafka_walk_peek_prefix(w, field, 4, &prefix, err);
     if (p != AGAIN)
         return p;
     if (prefix.length < 0)
@@ -472,7 +312,7 @@ static enum progress take_struct(slc_kafka_walk *w, slc_kafka_event *ev, const s
 {
     bool element = top(w)->kind == FRAME_ARRAY;
     size_t marker = !element && slc_kafka_within(field->null_in, w->version_) ? 1 : 0;
-    enum progress p = need(w, field, marker, err);
+    enum progress p = slc_kafka_walk_need(w, field, marker, err);
     if (p != AGAIN)
         return p;
     if (marker != 0 && (int8_t)w->window_[0] < 0)
@@ -503,19 +343,19 @@ static enum progress take_value(slc_kafka_walk *w, slc_kafka_event *ev, const sl
     }
 }
 
-/* --- tagged sections
- * ------------------------------------------------------------------------------------------------ */
+/* --- tagged sections --- */
 
 static enum progress begin_tags(slc_kafka_walk *w, slc_error *err)
 {
     uint32_t count;
     size_t width;
-    enum progress p = peek_uvarint(w, NULL, 0, &count, &width, err);
+    enum progress p = slc_kafka_walk_peek_uvarint(w, NULL, 0, &count, &width, err);
     if (p != AGAIN)
         return p;
     if (count > (left_in_scope(w) - width) / 2) /* a tag and a size are two bytes at least */
-        return refuse(w, err, SLC_INVALID, NULL, "claims %u tagged fields where %zu bytes are left", count,
-                      left_in_scope(w) - width);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, NULL,
+                                     "claims %u tagged fields where %zu bytes are left", count,
+                                     left_in_scope(w) - width);
     skip(w, width);
     top(w)->in_tags = true;
     top(w)->tags_left = count;
@@ -536,15 +376,15 @@ static enum progress take_tag(slc_kafka_walk *w, slc_kafka_event *ev, slc_error 
 {
     uint32_t tag, size;
     size_t tag_width, size_width;
-    enum progress p = peek_uvarint(w, NULL, 0, &tag, &tag_width, err);
+    enum progress p = slc_kafka_walk_peek_uvarint(w, NULL, 0, &tag, &tag_width, err);
     if (p == AGAIN)
-        p = peek_uvarint(w, NULL, tag_width, &size, &size_width, err);
+        p = slc_kafka_walk_peek_uvarint(w, NULL, tag_width, &size, &size_width, err);
     if (p != AGAIN)
         return p;
     size_t width = tag_width + size_width;
     if (size > left_in_scope(w) - width)
-        return refuse(w, err, SLC_INVALID, NULL, "has tag %u of %u bytes where %zu are left", tag, size,
-                      left_in_scope(w) - width);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, NULL, "has tag %u of %u bytes where %zu are left",
+                                     tag, size, left_in_scope(w) - width);
     const slc_kafka_field *field = find_tag(w, top(w), tag);
     begin_event(w, ev, field != NULL ? SLC_KAFKA_EV_TAG : SLC_KAFKA_EV_UNKNOWN_TAG, field);
     ev->prefix = width;
@@ -559,8 +399,7 @@ static enum progress take_tag(slc_kafka_walk *w, slc_kafka_event *ev, slc_error 
     return tell_shape(w);
 }
 
-/* --- steps
- * --------------------------------------------------------------------------------------------------------- */
+/* --- steps --- */
 
 /* Leaves the innermost frame. */
 static enum progress leave(slc_kafka_walk *w, slc_kafka_event *ev, enum slc_kafka_event_kind kind)
@@ -580,7 +419,8 @@ static enum progress leave_struct(slc_kafka_walk *w, slc_kafka_event *ev, slc_er
         return leave(w, ev, element ? SLC_KAFKA_EV_ELEMENT_END : SLC_KAFKA_EV_STRUCT_END);
     }
     if (w->offset_ < w->size_ && !w->options_.trailing_ok)
-        return refuse(w, err, SLC_INVALID, NULL, "%zu bytes follow the last field", w->size_ - w->offset_);
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, NULL, "%zu bytes follow the last field",
+                                     w->size_ - w->offset_);
     return DONE;
 }
 
@@ -604,8 +444,8 @@ static enum progress step_tag(slc_kafka_walk *w, slc_kafka_event *ev, slc_error 
     if (!top(w)->in_tags)
         return take_value(w, ev, top(w)->field, err);
     if (left_in_scope(w) > 0)
-        return refuse(w, err, SLC_INVALID, top(w)->field, "leaves %zu bytes of its tagged field unused",
-                      left_in_scope(w));
+        return slc_kafka_walk_refuse(w, err, SLC_INVALID, top(w)->field,
+                                     "leaves %zu bytes of its tagged field unused", left_in_scope(w));
     return leave(w, ev, SLC_KAFKA_EV_TAG_END);
 }
 
@@ -625,8 +465,7 @@ static enum progress step(slc_kafka_walk *w, slc_kafka_event *ev, slc_error *err
     }
 }
 
-/* --- public
- * -------------------------------------------------------------------------------------------------------- */
+/* --- public --- */
 
 bool slc_kafka_walk_init(slc_kafka_walk *w, const slc_kafka_message *message, int version, size_t size,
                          const slc_kafka_walk_options *options, slc_error *err)

@@ -51,8 +51,7 @@ static void fail(const struct entry *e, const char *what, const slc_error *err)
         exit(1);
 }
 
-/* --- files
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- files --- */
 
 static bool get(FILE *in, void *to, size_t len)
 {
@@ -116,8 +115,7 @@ static void write_entry(FILE *out, const struct entry *e, const slc_buf *bytes)
         fwrite(bytes->data, bytes->len, 1, out);
 }
 
-/* --- walking
- * -------------------------------------------------------------------------------------------------------- */
+/* --- walking --- */
 
 static void mix(uint64_t *hash, uint64_t value)
 {
@@ -202,8 +200,7 @@ static void test_truncation(const struct entry *e)
     }
 }
 
-/* --- mapping
- * -------------------------------------------------------------------------------------------------------- */
+/* --- mapping --- */
 
 struct mapping {
     bool back;
@@ -432,8 +429,7 @@ static void test_corruption(const struct entry *e, struct mapping *m, slc_buf *o
     }
 }
 
-/* --- coverage
- * ------------------------------------------------------------------------------------------------------- */
+/* --- coverage --- */
 
 static void note_coverage(const struct entry *e)
 {
