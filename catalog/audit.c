@@ -67,7 +67,7 @@ static json_t *actor_json(const slc_actor *actor)
     return out;
 }
 
-bool slc_audit(slc_txn *txn, const char *action, const slc_kind *kind, const char *id, const char *key,
+bool slc_audit(slc_txn *txn, const char *action, const char *kind, const char *id, const char *key,
                const json_t *changes, slc_error *err)
 {
     static const char sql[] =
@@ -76,7 +76,7 @@ bool slc_audit(slc_txn *txn, const char *action, const slc_kind *kind, const cha
     json_t *actor = actor_json(&txn->actor);
     char *actor_text = json_dumps(actor, JSON_COMPACT);
     char *changes_text = changes == NULL ? NULL : json_dumps(changes, JSON_COMPACT);
-    bool ok = slc_txn_exec(txn, err, sql, "isssssiss", txn->now_ms, actor_text, action, kind->name, key, id,
+    bool ok = slc_txn_exec(txn, err, sql, "isssssiss", txn->now_ms, actor_text, action, kind, key, id,
                            (int64_t)txn->revision, txn->actor.request_id, changes_text);
     free(changes_text);
     free(actor_text);

@@ -112,7 +112,7 @@ static bool insert(slc_txn *txn, slc_change *change, slc_error *err)
     if (rules->written != NULL && !rules->written(txn, change, err))
         return false;
     json_t *changes = slc_changes(txn, kind, NULL, next, err);
-    bool ok = changes != NULL && slc_audit(txn, "create", kind, change->id, key, changes, err);
+    bool ok = changes != NULL && slc_audit(txn, "create", kind->name, change->id, key, changes, err);
     json_decref(changes);
     return ok;
 }
@@ -165,7 +165,7 @@ static bool write_change(slc_txn *txn, slc_change *change, const char *action, j
     if (rules->written != NULL && !rules->written(txn, change, err))
         return false;
     slc_key_of(txn, kind->name, change->id, key);
-    return slc_audit(txn, action, kind, change->id, key, *changes, err);
+    return slc_audit(txn, action, kind->name, change->id, key, *changes, err);
 }
 
 bool slc_entity_save(slc_txn *txn, const slc_kind *kind, const char *action, const json_t *before, json_t *next,
@@ -261,7 +261,7 @@ bool slc_entity_remove(slc_txn *txn, const slc_kind *kind, const json_t *stored,
         return false;
     json_t *changes = slc_changes(txn, kind, stored, NULL, err);
     bool ok = changes != NULL && slc_row_delete(txn, kind, id, err) &&
-              slc_audit(txn, "delete", kind, id, key, changes, err);
+              slc_audit(txn, "delete", kind->name, id, key, changes, err);
     json_decref(changes);
     return ok;
 }

@@ -74,7 +74,7 @@ bool slc_delete_owned(slc_txn *txn, const slc_kind *kind, const char *id, slc_er
 json_t *slc_changes(slc_txn *txn, const slc_kind *kind, const json_t *before, const json_t *next,
                     slc_error *err) SLC_CHECKED;
 /* `changes` is borrowed and may be NULL. */
-bool slc_audit(slc_txn *txn, const char *action, const slc_kind *kind, const char *id, const char *key,
+bool slc_audit(slc_txn *txn, const char *action, const char *kind, const char *id, const char *key,
                const json_t *changes, slc_error *err) SLC_CHECKED;
 
 /* ---- entity.c ---- */

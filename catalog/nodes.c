@@ -38,7 +38,7 @@ bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const
     json_t *changes = NULL;
     bool ok = slc_row_insert(txn, node_kind(), id, node, err) &&
               (changes = slc_changes(txn, node_kind(), NULL, node, err)) != NULL &&
-              slc_audit(txn, "enrol", node_kind(), id, id, changes, err);
+              slc_audit(txn, "enrol", "gateway-nodes", id, id, changes, err);
     json_decref(changes);
     json_decref(node);
     return ok;

@@ -195,5 +195,5 @@ bool slc_catalog_enrolment_consume(slc_txn *txn, const char *token, char group_i
     if (rc == 0)
         return slc_fail(err, SLC_UNAUTHENTICATED, NULL,
                         "the enrolment token is not valid: it is unknown, expired or used up");
-    return rc == 1 && slc_audit(txn, "use", slc_kind_find("enrolment-tokens"), id, id, NULL, err);
+    return rc == 1 && slc_audit(txn, "use", "enrolment-tokens", id, id, NULL, err);
 }
