@@ -44,7 +44,6 @@ static void finish_application(slc_compile *compile, struct gathering *gathering
     application->subscriptions = slc_compile_alloc(compile, (gathering->count + 1) * sizeof(void *));
     memcpy(application->subscriptions, gathering->subscriptions, gathering->count * sizeof(void *));
     add(buckets, &application->base, application->id);
-    slc_set_add(compile->applications, application->id);
     gathering->application = NULL;
     gathering->count = 0;
 }
@@ -142,14 +141,14 @@ static bool compile_credentials(slc_compile *compile, slc_error *err)
     if (stmt == NULL)
         return false;
     while ((row = slc_txn_step(compile->txn, stmt, err)) == 1)
-        if (slc_set_has(compile->applications, slc_column_text(stmt, 1)))
-            add_credential(compile, stmt, &buckets);
+        add_credential(compile, stmt, &buckets);
     slc_txn_finish(compile->txn, stmt);
     emit(compile, SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CREDENTIALS, &buckets);
     return row == 0;
 }
 
-/* Applications first, because they decide which credentials count; the manifest is sorted afterwards. */
+/* Every live credential is known to every group, so that an application without a subscription here is told so
+ * (403) instead of being taken for a stranger (401). */
 bool slc_compile_identities(slc_compile *compile, slc_error *err)
 {
     return compile_applications(compile, err) && compile_credentials(compile, err);

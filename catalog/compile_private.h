@@ -42,7 +42,7 @@ typedef struct slc_compile {
     const char *environment;
 
     /* Ids of what is in the snapshot, so that nothing else is: JSON objects as sets. */
-    json_t *event_apis, *vclusters, *backends, *listeners, *plans, *applications;
+    json_t *event_apis, *vclusters, *backends, *listeners, *plans;
 
     /* The result. */
     slc_chunk **chunks;
@@ -68,6 +68,8 @@ void slc_chunk_unref(slc_chunk *chunk);
 
 /* ---- compile_config.c: the sections ---- */
 bool slc_compile_configuration(slc_compile *compile, slc_error *err) SLC_CHECKED;
+size_t slc_compile_operations(slc_compile *compile, sqlite3_stmt *stmt, int column,
+                              Sluice__Snapshot__V1__Operation **out);
 /* ---- compile_policies.c ---- */
 bool slc_compile_plans(slc_compile *compile, slc_error *err) SLC_CHECKED;
 bool slc_compile_policies(slc_compile *compile, slc_error *err) SLC_CHECKED;
