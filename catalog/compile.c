@@ -162,7 +162,7 @@ static slc_compiled *finish(slc_compile *compile, slc_compiled *previous)
     qsort(compile->refs, compile->ref_count, sizeof *compile->refs, compare_refs);
     uint64_t version = unchanged_version(compile, previous);
     if (version != 0 && previous != NULL) {
-        previous->expires_ms = compile->expires_ms;
+        __atomic_store_n(&previous->expires_ms, compile->expires_ms, __ATOMIC_RELAXED);
         return slc_compiled_ref(previous);
     }
     return make(compile, version != 0 ? version : slc_catalog_revision(compile->txn));
@@ -247,7 +247,7 @@ size_t slc_compiled_chunk_count(const slc_compiled *compiled)
 
 int64_t slc_compiled_expires_ms(const slc_compiled *compiled)
 {
-    return compiled->expires_ms;
+    return __atomic_load_n(&compiled->expires_ms, __ATOMIC_RELAXED);
 }
 
 /* ---- groups and versions ---- */
