@@ -1,0 +1,341 @@
+/* Rules that the table of kinds cannot say. The world is that of the samples. */
+#include <stdio.h>
+#include <string.h>
+
+#include "fixture.h"
+
+static void setup(void)
+{
+    t_setup();
+    t_make_samples(NULL);
+}
+
+/* ---- clusters ---- */
+
+START_TEST(a_mechanism_needs_its_credentials)
+{
+    const struct {
+        const char *authentication, *pointer;
+    } cases[] = {
+        {"{'mechanism': 'PLAIN'}", "/authentication/username"},
+        {"{'mechanism': 'SCRAM-SHA-512', 'username': 'u'}", "/authentication/password"},
+        {"{'mechanism': 'OAUTHBEARER', 'token_url': 'https://t', 'client_id': 'c'}",
+         "/authentication/client_secret"},
+        {"{'mechanism': 'GSSAPI'}", "/authentication/mechanism"},
+        {"{}", "/authentication/mechanism"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char body[300];
+        snprintf(body, sizeof(body), "{'name': 'x', 'bootstrap_servers': ['a:1'], 'authentication': %s}",
+                 cases[i].authentication);
+        t_create_fails("backend-clusters", body, SLC_INVALID, cases[i].pointer);
+    }
+    t_make("backend-clusters",
+           "{'name': 'x', 'bootstrap_servers': ['a:1'], 'authentication': {'mechanism': 'none'}}");
+    t_create_fails("backend-clusters",
+                   "{'name': 'y', 'bootstrap_servers': ['a:1'], 'tls': {'client_key_pem': {'file': '/k'}}}",
+                   SLC_INVALID, "/tls/client_certificate_pem");
+}
+END_TEST
+
+START_TEST(a_namespace_needs_its_prefix)
+{
+    t_patch_fails("virtual-clusters", "local", "{'namespace': {'mode': 'hide'}}", SLC_INVALID,
+                  "/namespace/prefix");
+    t_patch_fails("virtual-clusters", "local", "{'namespace': {'prefix': 'a-'}}", SLC_INVALID,
+                  "/namespace/prefix");
+    t_patch_fails("virtual-clusters", "local", "{'namespace': {'mode': 'hide', 'prefix': 'a b'}}", SLC_INVALID,
+                  "/namespace/prefix");
+    t_patch_fails("virtual-clusters", "local", "{'extra_topics': ['x']}", SLC_INVALID, "/extra_topics");
+    t_patch_fails("virtual-clusters", "local", "{'client_authentication': ['passthrough', 'plain']}",
+                  SLC_INVALID, "/client_authentication");
+    t_patch_fails("virtual-clusters", "local", "{'backend_cluster': 'nowhere'}", SLC_INVALID,
+                  "/backend_cluster");
+}
+END_TEST
+
+START_TEST(a_key_ring_needs_what_its_provider_needs)
+{
+    t_create_fails("key-rings", "{'name': 'x', 'provider': 'local'}", SLC_INVALID, "/config/path");
+    t_create_fails("key-rings", "{'name': 'x', 'provider': 'aws-kms', 'config': {'region': 'r'}}", SLC_INVALID,
+                   "/config/key");
+    t_create_fails("schema-registries",
+                   "{'name': 'x', 'url': 'http://r', 'authentication': {'mechanism': 'basic'}}", SLC_INVALID,
+                   "/authentication/username");
+}
+END_TEST
+
+/* ---- listeners ---- */
+
+static void listener_fails(const char *rest, enum slc_code code, const char *field)
+{
+    char body[3000];
+    snprintf(body, sizeof(body), "{'name': 'x', 'gateway_group': 'dev', %s}", rest);
+    t_create_fails("listeners", body, code, field);
+}
+
+START_TEST(no_two_listeners_of_a_group_share_a_port)
+{
+    listener_fails("'protocol': 'http', 'address': '127.0.0.1:8000'", SLC_CONFLICT, "/address");
+    listener_fails("'protocol': 'http', 'address': ':8000'", SLC_CONFLICT, "/address");
+    listener_fails("'protocol': 'http', 'address': '0.0.0.0:8000'", SLC_CONFLICT, "/address");
+    listener_fails("'protocol': 'http', 'address': '[::]:8000'", SLC_CONFLICT, "/address");
+    t_make("listeners",
+           "{'name': 'a', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.2:8000'}");
+    t_make("listeners", "{'name': 'b', 'gateway_group': 'dev', 'protocol': 'http', 'address': ':8001'}");
+    t_patch_fails("listeners", "b", "{'address': ':8000'}", SLC_CONFLICT, "/address");
+    t_make("gateway-groups", "{'name': 'prod', 'environment': 'prod'}");
+    t_make("listeners",
+           "{'name': 'c', 'gateway_group': 'prod', 'protocol': 'http', 'address': '127.0.0.1:8000'}");
+    json_decref(t_patch("listeners", "b", "{'advertised_host': 'b.example.com'}")); /* not in its own way */
+}
+END_TEST
+
+#define PORTS(ranges)                                                                                          \
+    "'protocol': 'kafka', 'address': ':19092', 'kafka': {'routing': 'ports', 'virtual_cluster': "              \
+    "'local', 'port_ranges': [" ranges "]}"
+#define RANGE(first, last, base)                                                                               \
+    "{'first_node_id': " #first ", 'last_node_id': " #last ", 'port_base': " #base "}"
+
+START_TEST(broker_ports_are_checked)
+{
+    listener_fails(PORTS(""), SLC_INVALID, "/kafka/port_ranges");
+    listener_fails(PORTS(RANGE(3, 1, 19100)), SLC_INVALID, "/kafka/port_ranges/0");
+    listener_fails(PORTS(RANGE(0, 9, 19090)), SLC_INVALID, "/kafka/port_ranges/0");
+    listener_fails(PORTS(RANGE(0, 9, 65530)), SLC_INVALID, "/kafka/port_ranges/0");
+    listener_fails(PORTS(RANGE(0, 2, 19100) ", " RANGE(2, 4, 19200)), SLC_INVALID, "/kafka/port_ranges/1");
+    listener_fails(PORTS(RANGE(0, 9, 19100) ", " RANGE(10, 19, 19109)), SLC_INVALID, "/kafka/port_ranges/1");
+    listener_fails(PORTS(RANGE(0, 9, 7995)), SLC_CONFLICT, "/address"); /* 8000 is taken by edge */
+    t_make("listeners", "{'name': 'k', 'gateway_group': 'dev', " PORTS(RANGE(0, 9, 19100)) "}");
+    listener_fails("'protocol': 'http', 'address': ':19105'", SLC_CONFLICT, "/address");
+    t_delete_fails("virtual-clusters", "local", SLC_CONFLICT);
+}
+END_TEST
+
+START_TEST(a_kafka_listener_says_how_it_routes)
+{
+    listener_fails("'protocol': 'kafka', 'address': ':1'", SLC_INVALID, "/kafka");
+    listener_fails(
+        "'protocol': 'http', 'address': ':1', 'kafka': {'routing': 'sni', 'sni_suffix': 'k.example'}",
+        SLC_INVALID, "/kafka");
+    listener_fails("'protocol': 'kafka', 'address': ':1', 'kafka': {'routing': 'sni'}", SLC_INVALID,
+                   "/kafka/sni_suffix");
+    listener_fails(
+        "'protocol': 'kafka', 'address': ':1', 'kafka': {'routing': 'sni', 'sni_suffix': 'k.example'}",
+        SLC_INVALID, "/tls");
+    listener_fails("'protocol': 'kafka', 'address': ':1', 'kafka': {'routing': 'ports'}", SLC_INVALID,
+                   "/kafka/virtual_cluster");
+}
+END_TEST
+
+START_TEST(a_key_must_fit_its_certificate)
+{
+    char tls[2500];
+    snprintf(tls, sizeof(tls),
+             "'protocol': 'http', 'address': ':1', 'tls': {'certificate_pem': '%s', 'key_pem': '%s'}",
+             t_certificate, t_other_key);
+    listener_fails(tls, SLC_INVALID, "/tls/key_pem");
+    snprintf(tls, sizeof(tls),
+             "'protocol': 'http', 'address': ':1', 'tls': {'certificate_pem': 'x', 'key_pem': '%s'}",
+             t_certificate_key);
+    listener_fails(tls, SLC_INVALID, "/tls/certificate_pem");
+    snprintf(tls, sizeof(tls),
+             "'protocol': 'http', 'address': ':1', 'tls': {'certificate_pem': '%s', 'key_pem': {'file': '/k'}, "
+             "'client_auth': 'require'}",
+             t_certificate);
+    listener_fails(tls, SLC_INVALID, "/tls/client_ca_pem");
+}
+END_TEST
+
+/* ---- event APIs and deployments ---- */
+
+START_TEST(a_lifecycle_only_moves_forward)
+{
+    t_patch_fails("event-apis", "orders.v1", "{'lifecycle': 'draft'}", SLC_INVALID, "/lifecycle");
+    json_decref(t_patch("event-apis", "orders.v1", "{'lifecycle': 'retired'}")); /* stages may be left out */
+    t_patch_fails("event-apis", "orders.v1", "{'lifecycle': 'published'}", SLC_INVALID, "/lifecycle");
+    t_patch_fails("products", "orders", "{'lifecycle': 'draft'}", SLC_INVALID, "/lifecycle");
+}
+END_TEST
+
+START_TEST(an_event_api_is_consistent_in_itself)
+{
+    const struct {
+        const char *patch, *pointer;
+    } cases[] = {
+        {"{'key': {'source': 'header'}}", "/key/pointer"}, /* the pointer is still there */
+        {"{'key': {'source': 'header', 'pointer': null}}", "/key/header"},
+        {"{'key': {'pointer': null}}", "/key/pointer"},
+        {"{'schema': {'format': 'none'}}", "/schema/format"},
+        {"{'schema': {'definition': '{}'}}", "/schema"}, /* and a registry */
+        {"{'schema': {'registry': null, 'definition': '{'}}", "/schema/definition"},
+        {"{'operations': ['publish']}", "/exposures"}, /* sse */
+        {"{'operations': []}", "/operations"},
+        {"{'exposures': ['rest', 'smoke']}", "/exposures/1"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        t_patch_fails("event-apis", "orders.v1", cases[i].patch, SLC_INVALID, cases[i].pointer);
+    t_create_fails("event-apis",
+                   "{'name': 'orders', 'major': 1, 'team': 'platform', 'operations': ['read'], "
+                   "'exposures': ['rest']}",
+                   SLC_CONFLICT, "/name");
+    t_make("event-apis",
+           "{'name': 'orders', 'major': 2, 'team': 'platform', 'operations': ['read'], 'exposures': "
+           "['rest']}");
+}
+END_TEST
+
+START_TEST(an_event_api_gets_a_cursor_key)
+{
+    ck_assert_str_eq(
+        t_sql("SELECT count(*) || ' ' || min(key_id) || ' ' || min(length(sealed_key)) FROM cursor_keys"),
+        "1 1 64");
+}
+END_TEST
+
+START_TEST(what_is_deployed_must_stay_reachable)
+{
+    t_patch_fails("event-apis", "orders.v1", "{'exposures': ['kafka']}", SLC_CONFLICT, "/exposures");
+    json_decref(t_patch("event-apis", "orders.v1", "{'exposures': ['rest', 'kafka']}"));
+}
+END_TEST
+
+static void deployment_fails(const char *patch, enum slc_code code, const char *field)
+{
+    t_patch_fails("deployments", "orders.v1@dev", patch, code, field);
+}
+
+START_TEST(a_deployment_fits_together)
+{
+    t_make("gateway-groups", "{'name': 'prod', 'environment': 'prod'}");
+    t_make("listeners", "{'name': 'far', 'gateway_group': 'prod', 'protocol': 'http', 'address': ':1'}");
+    t_make("listeners", "{'name': 'k', 'gateway_group': 'dev', " PORTS(RANGE(0, 9, 19100)) "}");
+    t_make("virtual-clusters", "{'name': 'second', 'backend_cluster': 'local'}");
+    deployment_fails("{'listener': 'far'}", SLC_INVALID, "/listener");
+    deployment_fails("{'listener': 'k'}", SLC_INVALID, "/listener");
+    deployment_fails("{'topic': '..'}", SLC_INVALID, "/topic");
+    deployment_fails("{'topic': 'a/b'}", SLC_INVALID, "/topic");
+    deployment_fails("{'virtual_cluster': 'none'}", SLC_INVALID, "/virtual_cluster");
+    deployment_fails("{'gateway_group': 'prod'}", SLC_INVALID, "/gateway_group");
+    t_create_fails(
+        "deployments",
+        "{'event_api': 'orders.v1', 'gateway_group': 'dev', 'virtual_cluster': 'local', 'topic': 'x', "
+        "'listener': 'edge'}",
+        SLC_CONFLICT, "/gateway_group");
+    t_make("event-apis", "{'name': 'raw', 'major': 1, 'team': 'platform', 'operations': ['read'], 'exposures': "
+                         "['kafka']}");
+    t_create_fails("deployments",
+                   "{'event_api': 'raw.v1', 'gateway_group': 'dev', 'virtual_cluster': 'second', 'topic': 'x', "
+                   "'listener': 'k'}",
+                   SLC_INVALID, "/virtual_cluster");
+    t_make("deployments",
+           "{'event_api': 'raw.v1', 'gateway_group': 'dev', 'virtual_cluster': 'local', 'topic': 'x', "
+           "'listener': 'k'}");
+    t_patch_fails("listeners", "k", "{'kafka': {'virtual_cluster': 'second'}}", SLC_CONFLICT,
+                  "/kafka/virtual_cluster");
+}
+END_TEST
+
+START_TEST(a_team_deploys_only_what_it_was_granted)
+{
+    t_actor.bound_by_grants = true;
+    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'orders-eu'}")); /* ord* */
+    deployment_fails("{'topic': 'payments'}", SLC_DENIED, "/topic");
+    t_make("grants",
+           "{'team': 'platform', 'virtual_cluster': 'local', 'topic': 'pay?ents', 'operations': ['read']}");
+    deployment_fails("{'topic': 'payments'}", SLC_DENIED, "/topic"); /* publish is missing */
+    t_make("grants",
+           "{'team': 'platform', 'virtual_cluster': 'local', 'topic': 'payments', 'operations': ['publish']}");
+    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'payments'}"));
+    t_actor.bound_by_grants = false;
+    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'anything'}"));
+}
+END_TEST
+
+/* ---- products and plans ---- */
+
+START_TEST(a_plan_grants_only_what_its_product_offers)
+{
+    t_make("event-apis",
+           "{'name': 'news', 'major': 1, 'team': 'platform', 'operations': ['read'], 'exposures': "
+           "['rest']}");
+    t_make("products", "{'name': 'news', 'team': 'platform', 'event_apis': ['news.v1']}");
+    t_create_fails("plans", "{'product': 'news', 'name': 'all', 'operations': ['read', 'publish']}",
+                   SLC_CONFLICT, "/operations");
+    t_make("plans", "{'product': 'news', 'name': 'all', 'operations': ['read']}");
+    t_patch_fails("products", "orders", "{'event_apis': ['news.v1']}", SLC_CONFLICT, "/event_apis");
+    t_patch_fails("event-apis", "orders.v1", "{'operations': ['read'], 'exposures': ['rest']}", SLC_CONFLICT,
+                  "/operations");
+    t_create_fails("plans", "{'product': 'news', 'name': 'all', 'operations': ['read']}", SLC_CONFLICT,
+                   "/name");
+    t_create_fails("plans",
+                   "{'product': 'news', 'name': 'x', 'operations': ['read'], 'limits': {'streams': 0}}",
+                   SLC_INVALID, "/limits/streams");
+}
+END_TEST
+
+START_TEST(visible_to_is_for_teams_only)
+{
+    t_patch_fails("products", "orders", "{'visibility': 'public'}", SLC_INVALID, "/visible_to");
+    t_patch_fails("products", "orders", "{'event_apis': []}", SLC_INVALID, "/event_apis");
+    t_patch_fails("products", "orders", "{'event_apis': ['orders.v1', 'orders.v1']}", SLC_INVALID,
+                  "/event_apis/1");
+}
+END_TEST
+
+/* ---- policies ---- */
+
+START_TEST(a_policy_is_of_a_known_type_with_valid_settings)
+{
+    t_create_fails("policies", "{'name': 'x', 'type': 'magic', 'scope': {'kind': 'group', 'ref': 'dev'}}",
+                   SLC_INVALID, "/type");
+    t_create_fails("policies", "{'name': 'x', 'type': 'cors', 'scope': {'kind': 'group', 'ref': 'dev'}}",
+                   SLC_INVALID, "/config/origins");
+    t_create_fails("policies",
+                   "{'name': 'x', 'type': 'key-auth', 'scope': {'kind': 'group', 'ref': 'dev'}, 'config': "
+                   "{'header': 'a b'}}",
+                   SLC_INVALID, "/config/header");
+    t_create_fails("policies",
+                   "{'name': 'x', 'type': 'subscription', 'scope': {'kind': 'group', 'ref': 'dev'}, "
+                   "'config': {'x': 1}}",
+                   SLC_INVALID, "/config/x");
+    t_create_fails("policies",
+                   "{'name': 'x', 'type': 'key-auth', 'scope': {'kind': 'plan', 'ref': 'orders.free'}}",
+                   SLC_INVALID, "/scope/kind");
+    t_create_fails("policies", "{'name': 'x', 'type': 'key-auth', 'scope': {'kind': 'group', 'ref': 'edge'}}",
+                   SLC_INVALID, "/scope/ref");
+    t_create_fails("policies", "{'name': 'x', 'type': 'key-auth', 'scope': {'kind': 'planet', 'ref': 'edge'}}",
+                   SLC_INVALID, "/scope/kind");
+    json_decref(t_patch("policies", "pages", "{'scope': {'kind': 'listener', 'ref': 'edge'}}"));
+    t_delete("deployments", "orders.v1@dev");
+    t_delete_fails("listeners", "edge", SLC_CONFLICT);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("catalog/rules");
+    TCase *tc = tcase_create("rules");
+    tcase_add_checked_fixture(tc, setup, t_teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, a_mechanism_needs_its_credentials);
+    tcase_add_test(tc, a_namespace_needs_its_prefix);
+    tcase_add_test(tc, a_key_ring_needs_what_its_provider_needs);
+    tcase_add_test(tc, no_two_listeners_of_a_group_share_a_port);
+    tcase_add_test(tc, broker_ports_are_checked);
+    tcase_add_test(tc, a_kafka_listener_says_how_it_routes);
+    tcase_add_test(tc, a_key_must_fit_its_certificate);
+    tcase_add_test(tc, a_lifecycle_only_moves_forward);
+    tcase_add_test(tc, an_event_api_is_consistent_in_itself);
+    tcase_add_test(tc, an_event_api_gets_a_cursor_key);
+    tcase_add_test(tc, what_is_deployed_must_stay_reachable);
+    tcase_add_test(tc, a_deployment_fits_together);
+    tcase_add_test(tc, a_team_deploys_only_what_it_was_granted);
+    tcase_add_test(tc, a_plan_grants_only_what_its_product_offers);
+    tcase_add_test(tc, visible_to_is_for_teams_only);
+    tcase_add_test(tc, a_policy_is_of_a_known_type_with_valid_settings);
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+TEST_MAIN(suite)
