@@ -333,7 +333,7 @@ START_TEST(configs_are_read_with_their_topics_and_errors)
 }
 END_TEST
 
-UNIT_MAIN("kafka-codec", requests_are_well_formed, a_frame_over_the_limit_leaves_nothing, metadata_is_read,
+TEST_MAIN("kafka-codec", requests_are_well_formed, a_frame_over_the_limit_leaves_nothing, metadata_is_read,
           metadata_over_a_limit_or_of_another_request_is_an_error,
           api_versions_are_read_also_from_a_broker_that_is_too_old,
           both_sides_of_a_handshake_understand_each_other,

@@ -327,7 +327,7 @@ START_TEST(a_dropped_element_takes_its_edits_with_it)
 }
 END_TEST
 
-UNIT_MAIN("kafka-rewrite", a_tag_size_follows_a_longer_host_over_a_varint_border,
+TEST_MAIN("kafka-rewrite", a_tag_size_follows_a_longer_host_over_a_varint_border,
           a_count_follows_dropped_elements_over_a_varint_border, dropping_everything_leaves_an_empty_array,
           a_value_outside_any_array_cannot_be_dropped, an_answer_may_come_later,
           a_refusal_is_the_map_functions_own, a_name_that_becomes_too_long_or_null_is_an_error,

@@ -79,7 +79,7 @@ START_TEST(every_role_has_a_name)
 }
 END_TEST
 
-UNIT_MAIN("kafka-table", every_key_is_there_and_absent_ones_have_no_messages, a_refused_key_serves_no_version,
+TEST_MAIN("kafka-table", every_key_is_there_and_absent_ones_have_no_messages, a_refused_key_serves_no_version,
           what_only_brokers_and_controllers_speak_is_refused, an_unknown_key_or_version_is_an_error,
           header_versions_follow_flexibility_but_for_api_versions_answers, roles_depend_on_the_version,
           every_role_has_a_name)

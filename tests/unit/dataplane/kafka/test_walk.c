@@ -319,7 +319,7 @@ START_TEST(a_request_header_is_read_as_far_as_it_can_be)
 }
 END_TEST
 
-UNIT_MAIN("kafka-walk", an_error_names_path_and_offset,
+TEST_MAIN("kafka-walk", an_error_names_path_and_offset,
           a_count_beyond_the_frame_is_refused_before_its_elements_come,
           a_fixed_array_is_measured_in_its_elements, null_is_refused_where_the_version_has_none,
           negative_lengths_are_refused, endless_and_huge_varints_are_refused, a_known_tag_must_fill_its_size,
