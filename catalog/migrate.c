@@ -62,7 +62,6 @@ static bool check_history(sqlite3 *db, const char *path, const slc_migration *mi
     if (rc != SQLITE_OK)
         return slc_sqlite_fail(db, rc, err);
     bool ok = true;
-    *last = 0;
     while (ok && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         *last = sqlite3_column_int(stmt, 0);
         ok = check_applied(stmt, path, migrations, err);
@@ -106,7 +105,7 @@ bool slc_migrate(sqlite3 *db, const char *path, const slc_migration *migrations,
     int rc = sqlite3_exec(db, create, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return slc_sqlite_fail(db, rc, err);
-    int last;
+    int last = 0;
     if (!check_history(db, path, migrations, &last, err))
         return false;
     for (const slc_migration *migration = migrations; migration->number != 0; migration++)

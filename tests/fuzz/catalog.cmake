@@ -1,0 +1,1 @@
+slc_fuzz_target(fuzz_catalog_body SOURCES fuzz_catalog_body.c LINKS slc_catalog)
