@@ -22,8 +22,8 @@ bool slc_cursor_codec_init(slc_cursor_codec *codec, const slc_event_api *api, sl
         return slc_fail(err, SLC_INVALID, "/cursor_keys", "the event API %s has no cursor key", msg->name);
     for (size_t i = 0; i < msg->n_cursor_keys; i++) {
         if (msg->cursor_keys[i]->key.len != KEY_BYTES)
-            return slc_fail(err, SLC_INVALID, "/cursor_keys", "a cursor key of %s is not %d bytes long", msg->name,
-                            KEY_BYTES);
+            return slc_fail(err, SLC_INVALID, "/cursor_keys", "a cursor key of %s is not %d bytes long",
+                            msg->name, KEY_BYTES);
     }
     slc_buf bound;
     slc_buf_init(&bound, 4096);
@@ -37,7 +37,8 @@ bool slc_cursor_codec_init(slc_cursor_codec *codec, const slc_event_api *api, sl
     return true;
 }
 
-/* Writing ------------------------------------------------------------------------------------------------------- */
+/* Writing
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct writer {
     uint8_t bytes[MAX_BYTES];
@@ -106,7 +107,8 @@ size_t slc_cursor_encode(const slc_cursor_codec *codec, const uint8_t *topic_id,
     return slc_base64url_encode(w.bytes, w.len + MAC_BYTES, out);
 }
 
-/* Reading ------------------------------------------------------------------------------------------------------- */
+/* Reading
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct reader {
     const uint8_t *at, *end;

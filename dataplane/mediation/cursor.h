@@ -34,8 +34,9 @@ typedef struct slc_cursor {
 /* False (SLC_INVALID) when the API has no usable cursor key. */
 bool slc_cursor_codec_init(slc_cursor_codec *codec, const slc_event_api *api, slc_error *err) SLC_CHECKED;
 
-/* Writes the text and a NUL to `out` and returns its length; 0 when it would be longer than SLC_CURSOR_MAX_CHARS (too
- * many partitions). `topic_id` NULL or zero: unknown. `out` holds SLC_CURSOR_MAX_CHARS + 1. */
+/* Writes the text and a NUL to `out` and returns its length; 0 when it would be longer than
+ * SLC_CURSOR_MAX_CHARS (too many partitions). `topic_id` NULL or zero: unknown. `out` holds
+ * SLC_CURSOR_MAX_CHARS + 1. */
 size_t slc_cursor_encode(const slc_cursor_codec *codec, const uint8_t *topic_id, const slc_position *positions,
                          int32_t partitions, char *out);
 

@@ -9,9 +9,9 @@
 /* What the text can come to at most. */
 size_t slc_event_json_bound(const slc_record *record);
 
-/* Appends the event as one line of JSON. A value that is JSON is embedded as it is, save that line breaks between its
- * tokens become spaces; any other is base64. Keys and header values that are not UTF-8 are base64. A header without a
- * value has `"value": null`; a tombstone has `"data": null, "tombstone": true`. */
+/* Appends the event as one line of JSON. A value that is JSON is embedded as it is, save that line breaks
+ * between its tokens become spaces; any other is base64. Keys and header values that are not UTF-8 are base64.
+ * A header without a value has `"value": null`; a tombstone has `"data": null, "tombstone": true`. */
 void slc_event_json(slc_buf *out, const slc_record *record);
 
 /* "<partition>-<offset>": opaque to clients. `out` holds 40. */

@@ -27,7 +27,8 @@ static const char *skip_space(scan *s, const char *p)
     return p;
 }
 
-/* UTF-8 --------------------------------------------------------------------------------------------------------- */
+/* UTF-8
+ * --------------------------------------------------------------------------------------------------------- */
 
 static bool continues(const uint8_t *p)
 {
@@ -70,7 +71,8 @@ bool slc_utf8_valid(const void *text, size_t len)
     return true;
 }
 
-/* Tokens -------------------------------------------------------------------------------------------------------- */
+/* Tokens
+ * -------------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -107,7 +109,8 @@ static const char *scan_escape(scan *s, const char *p)
         return fail(s, p, "\\u needs four hexadecimal digits");
     if (unit < 0xd800 || unit > 0xdfff)
         return p + 6;
-    int32_t low = unit < 0xdc00 && s->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? read_hex(p + 8, s->end) : -1;
+    int32_t low =
+        unit < 0xdc00 && s->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? read_hex(p + 8, s->end) : -1;
     return low >= 0xdc00 && low <= 0xdfff ? p + 12 : fail(s, p, "a surrogate without its pair");
 }
 
@@ -190,7 +193,8 @@ static const char *scan_scalar(scan *s, const char *p)
     }
 }
 
-/* Structure ----------------------------------------------------------------------------------------------------- */
+/* Structure
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* An object's name and colon; p is where the name should start. */
 static const char *scan_name(scan *s, const char *p)
@@ -271,7 +275,8 @@ bool slc_json_scan(const char *text, size_t len, slc_json_info *info)
     return true;
 }
 
-/* Finding ------------------------------------------------------------------------------------------------------- */
+/* Finding
+ * ------------------------------------------------------------------------------------------------------- */
 
 size_t slc_json_unescape(const slc_json_slice *string, char *out)
 {

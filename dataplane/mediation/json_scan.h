@@ -1,7 +1,8 @@
-/* A strict JSON checker (RFC 8259) that allocates nothing: values are checked once and then embedded as they are.
+/* A strict JSON checker (RFC 8259) that allocates nothing: values are checked once and then embedded as they
+ * are.
  *
- * Stricter than the grammar in two ways, as jansson is: text must be UTF-8 without surrogates, and an escaped surrogate
- * must have its pair. Nesting is limited.
+ * Stricter than the grammar in two ways, as jansson is: text must be UTF-8 without surrogates, and an escaped
+ * surrogate must have its pair. Nesting is limited.
  */
 #ifndef SLC_DATAPLANE_MEDIATION_JSON_SCAN_H
 #define SLC_DATAPLANE_MEDIATION_JSON_SCAN_H
@@ -27,12 +28,13 @@ typedef struct slc_json_slice {
     size_t len;
 } slc_json_slice;
 
-/* RFC 6901. False when there is no such value (or the pointer is malformed). Of duplicated names the last counts, as
- * most parsers have it. */
+/* RFC 6901. False when there is no such value (or the pointer is malformed). Of duplicated names the last
+ * counts, as most parsers have it. */
 bool slc_json_find(const char *text, size_t len, const char *pointer, slc_json_slice *out);
 /* The first and the following elements of an array: `*at` starts NULL. False at the end. */
 bool slc_json_next_element(const slc_json_slice *array, const char **at, slc_json_slice *out);
-/* Writes the value of a string slice (with its quotes) as UTF-8; `out` holds slice->len bytes. Returns its length. */
+/* Writes the value of a string slice (with its quotes) as UTF-8; `out` holds slice->len bytes. Returns its
+ * length. */
 size_t slc_json_unescape(const slc_json_slice *string, char *out);
 
 /* UTF-8 as RFC 3629 has it. */

@@ -1,5 +1,5 @@
-/* Kafka as HTTP: publish, pages and streams of one event API. The HTTP front routes, runs the policy chain and then
- * hands the exchange over; everything below answers it.
+/* Kafka as HTTP: publish, pages and streams of one event API. The HTTP front routes, runs the policy chain and
+ * then hands the exchange over; everything below answers it.
  */
 #ifndef SLC_DATAPLANE_MEDIATION_MEDIATION_H
 #define SLC_DATAPLANE_MEDIATION_MEDIATION_H
@@ -8,7 +8,8 @@
 #include "dataplane/http/exchange.h"
 #include "dataplane/worker.h"
 
-typedef struct slc_mediation slc_mediation; /* shared by the workers: producers, feeds, catch-up consumers and their threads */
+typedef struct slc_mediation
+    slc_mediation; /* shared by the workers: producers, feeds, catch-up consumers and their threads */
 
 slc_mediation *slc_mediation_new(struct slc_gateway *gateway, slc_error *err) SLC_CHECKED;
 /* After every worker detached. */

@@ -1,0 +1,140 @@
+/* CloudEvents 1.0: what makes an event (section "Required attributes"), and the HTTP binding's fields as the
+ * Kafka binding's headers. */
+#include <event2/keyvalq_struct.h>
+#include <string.h>
+
+#include "dataplane/mediation/json_scan.h"
+#include "dataplane/mediation/publish.h"
+
+static const char *const required[] = {"id", "source", "type"};
+#define REQUIRED (sizeof required / sizeof *required)
+
+bool slc_cloudevent_check(const char *text, size_t len, const char **detail)
+{
+    slc_json_slice value;
+    static const char *const pointers[] = {"/id", "/source", "/type"};
+    if (!slc_json_find(text, len, "/specversion", &value) || value.len != 5 ||
+        memcmp(value.text, "\"1.0\"", 5) != 0) {
+        *detail = "A CloudEvent has specversion \"1.0\".";
+        return false;
+    }
+    for (size_t i = 0; i < REQUIRED; i++) {
+        if (!slc_json_find(text, len, pointers[i], &value) || *value.text != '"' || value.len <= 2) {
+            *detail = "A CloudEvent has id, source and type, each a string that is not empty.";
+            return false;
+        }
+    }
+    return true;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Adds the decoded value (HTTP binding 3.1.3.2) and a NUL; -1 when it is malformed. */
+static long add_decoded(slc_buf *text, const char *value)
+{
+    size_t start = text->len;
+    for (; *value != '\0'; value++) {
+        char c = *value;
+        if (c == '%') {
+            int high = hex(value[1]), low = high < 0 ? -1 : hex(value[2]);
+            if (low < 0)
+                return -1;
+            c = (char)(high << 4 | low);
+            value += 2;
+        }
+        slc_buf_addc(text, c);
+    }
+    size_t len = text->len - start;
+    slc_buf_addc(text, '\0');
+    return slc_utf8_valid(text->data + start, len) ? (long)len : -1;
+}
+
+/* Attribute names are lower-case letters and digits. */
+static bool add_name(slc_buf *text, const char *attribute)
+{
+    slc_buf_adds(text, "ce_");
+    for (; *attribute != '\0'; attribute++) {
+        char c = *attribute;
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c | 0x20);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')))
+            return false;
+        slc_buf_addc(text, c);
+    }
+    slc_buf_addc(text, '\0');
+    return true;
+}
+
+struct place {
+    size_t name, value, value_len;
+};
+
+static bool has(const slc_broker_header *headers, int count, const char *attribute)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(headers[i].name + 3, attribute) == 0)
+            return headers[i].value_len > 0;
+    }
+    return false;
+}
+
+static bool check_required(const slc_broker_header *headers, int count, const char *version,
+                           const char **detail)
+{
+    *detail = "A CloudEvent has ce-specversion 1.0, ce-id, ce-source and ce-type.";
+    for (size_t i = 0; i < REQUIRED; i++) {
+        if (!has(headers, count, required[i]))
+            return false;
+    }
+    return strcmp(version, "1.0") == 0;
+}
+
+/* Collects places first: the buffer moves as it grows. */
+static int collect(struct evkeyvalq *fields, struct place *places, slc_buf *text, const char **detail)
+{
+    int count = 0;
+    struct evkeyval *field;
+    TAILQ_FOREACH (field, fields, next) {
+        if (strncasecmp(field->key, "ce-", 3) != 0)
+            continue;
+        *detail = "Too many attributes.";
+        if (count == SLC_PUBLISH_MAX_HEADERS - 1)
+            return -1;
+        struct place *place = &places[count++];
+        place->name = text->len;
+        *detail = "Names of CloudEvents attributes are letters and digits.";
+        if (!add_name(text, field->key + 3))
+            return -1;
+        place->value = text->len;
+        long len = add_decoded(text, field->value);
+        *detail = "The value of a CloudEvents attribute is not percent-encoded UTF-8.";
+        if (len < 0)
+            return -1;
+        place->value_len = (size_t)len;
+    }
+    *detail = "The attributes are too long.";
+    return text->overflow ? -1 : count;
+}
+
+int slc_cloudevent_headers(slc_exchange *exchange, slc_broker_header *out, slc_buf *text, const char **detail)
+{
+    struct place places[SLC_PUBLISH_MAX_HEADERS];
+    int count = collect(evhttp_request_get_input_headers(exchange->req), places, text, detail);
+    if (count < 0)
+        return -1;
+    for (int i = 0; i < count; i++)
+        out[i] = (slc_broker_header){(const char *)text->data + places[i].name, text->data + places[i].value,
+                                     places[i].value_len};
+    if (!check_required(out, count, slc_exchange_header(exchange, "ce-specversion"), detail))
+        return -1;
+    const char *type = slc_exchange_header(exchange, "Content-Type");
+    if (type != NULL)
+        out[count++] = (slc_broker_header){"content-type", type, strlen(type)};
+    return count;
+}

@@ -1,0 +1,467 @@
+/* A feed's way to its records: ask for the topic, ask where the last minute began and where the end is,
+ * consume. And again after a failure, or when the topic has grown.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "dataplane/mediation/feed_private.h"
+
+#define ASK_TIMEOUT_MS     5000
+#define RETRY_MS           1000
+#define LOOK_MS            30000 /* for new partitions */
+#define HOLD_BYTES         (4LL * 1024 * 1024)
+#define FALLBACK_RECORDS   1000 /* prefill of each partition where the broker cannot look up times */
+#define SMALL_RECORD_BYTES 256
+
+/* One answer or event from the broker's thread. */
+struct news {
+    slc_message msg;
+    slc_feed *feed;
+    bool failed;
+    slc_error err;
+    slc_topic_info info;
+    int64_t *offsets;
+    int32_t count;
+    int32_t partition;
+    int64_t requested, earliest, latest;
+    size_t record_count;
+    size_t bytes;
+    slc_record *records[];
+};
+
+static void post(slc_feed *feed, struct news *news, void (*run)(slc_message *msg, void *owner))
+{
+    news->msg.run = run;
+    news->feed = feed;
+    slc_mailbox_post(slc_loop_mailbox(feed->feeds->loop), &news->msg);
+}
+
+static struct news *news_new(const slc_error *err)
+{
+    struct news *news = slc_calloc(1, sizeof *news);
+    if (err != NULL) {
+        news->failed = true;
+        news->err = *err;
+    }
+    return news;
+}
+
+static void news_free(struct news *news)
+{
+    free(news->offsets);
+    free(news);
+}
+
+static bool is_wanted(const slc_feed *feed)
+{
+    return !TAILQ_EMPTY(&feed->subscriptions);
+}
+
+/* Timer
+ * --------------------------------------------------------------------------------------------------------- */
+
+static void look_for_growth(slc_feed *feed);
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    slc_feed *feed = arg;
+    SLC_CHECK_MAGIC(feed, SLC_FEED_MAGIC);
+    if (feed->state == SLC_FEED_WAITING)
+        slc_feed_ask(feed);
+    else if (feed->state == SLC_FEED_LIVE)
+        look_for_growth(feed);
+}
+
+static void set_timer(slc_feed *feed, int64_t delay_ms)
+{
+    struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+    if (feed->timer == NULL)
+        feed->timer = event_new(slc_loop_base(feed->feeds->loop), -1, 0, on_timer, feed);
+    event_add(feed->timer, &delay);
+}
+
+static void wait_and_retry(slc_feed *feed, const slc_error *err)
+{
+    feed->state = SLC_FEED_WAITING;
+    slc_feed_set_error(feed, err);
+    set_timer(feed, slc_jitter_ms(RETRY_MS, 30));
+}
+
+/* The consumer's events
+ * ------------------------------------------------------------------------------------------- */
+
+static void filled(slc_feed *feed)
+{
+    for (int32_t i = 0; i < feed->partitions; i++) {
+        if (feed->end[i].next < feed->fill_until[i] && !feed->ended[i])
+            return;
+    }
+    feed->state = SLC_FEED_LIVE;
+    feed->reset_due = true;
+    set_timer(feed, slc_jitter_ms(LOOK_MS, 20));
+    slc_log(SLC_LOG_DEBUG, "feed is live", LS("topic", feed->topic),
+            LI("records", (int64_t)(feed->next - feed->first)));
+}
+
+static void changed(slc_feed *feed)
+{
+    if (feed->state == SLC_FEED_FILLING)
+        filled(feed);
+    if (feed->state == SLC_FEED_LIVE)
+        slc_feed_flush_soon(feed);
+}
+
+/* Keeps what lies between the two threads small. */
+static void hold_or_go(slc_feed *feed, long long under_way_bytes)
+{
+    bool hold = feed->held ? under_way_bytes > HOLD_BYTES / 2 : under_way_bytes > HOLD_BYTES;
+    if (feed->state == SLC_FEED_STOPPING || hold == feed->held)
+        return;
+    feed->held = hold;
+    feed->link->ops->pause(feed->consumer, hold);
+}
+
+static void take_records(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    bool stopping = feed->state == SLC_FEED_STOPPING;
+    for (size_t i = 0; i < news->record_count; i++) {
+        if (stopping)
+            slc_record_unref(news->records[i]);
+        else
+            slc_feed_append(feed, news->records[i]);
+    }
+    hold_or_go(feed, atomic_fetch_sub(&feed->under_way_bytes, (long long)news->bytes));
+    news_free(news);
+    if (!stopping)
+        changed(feed);
+}
+
+static void on_records(void *ctx, slc_record **records, size_t count)
+{
+    slc_feed *feed = ctx;
+    struct news *news = slc_calloc(1, sizeof *news + count * sizeof *records);
+    news->record_count = count;
+    memcpy(news->records, records, count * sizeof *records);
+    for (size_t i = 0; i < count; i++)
+        news->bytes += records[i]->size_bytes;
+    atomic_fetch_add(&feed->under_way_bytes, (long long)news->bytes);
+    post(feed, news, take_records);
+}
+
+static void take_end(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (feed->state != SLC_FEED_STOPPING && news->partition < feed->partitions) {
+        slc_position *end = &feed->end[news->partition];
+        if (news->latest > end->next)
+            end->next = news->latest;
+        feed->ended[news->partition] = true;
+        changed(feed);
+    }
+    news_free(news);
+}
+
+static void on_end(void *ctx, int32_t partition, int64_t offset)
+{
+    struct news *news = news_new(NULL);
+    news->partition = partition;
+    news->latest = offset;
+    post(ctx, news, take_end);
+}
+
+/* Overtaken by retention, or the log was cut: the ring starts anew there, and readers hear of the gap when they
+ * find themselves outside. */
+static void take_out_of_range(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (feed->state != SLC_FEED_STOPPING) {
+        int64_t to = news->requested < news->earliest ? news->earliest : news->latest;
+        slc_log(SLC_LOG_WARN, "a feed's offset is out of range", LS("topic", feed->topic),
+                LI("partition", news->partition), LI("from", news->requested), LI("to", to));
+        feed->end[news->partition] = (slc_position){to, -1};
+        feed->fill_until[news->partition] = to;
+        slc_feed_clear(feed);
+        feed->link->ops->seek(feed->consumer, news->partition, to);
+        changed(feed);
+    }
+    news_free(news);
+}
+
+static void on_out_of_range(void *ctx, int32_t partition, int64_t requested, int64_t earliest, int64_t latest)
+{
+    struct news *news = news_new(NULL);
+    news->partition = partition;
+    news->requested = requested;
+    news->earliest = earliest;
+    news->latest = latest;
+    post(ctx, news, take_out_of_range);
+}
+
+static void take_error(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    if (news->feed->state != SLC_FEED_STOPPING)
+        slc_feed_set_error(news->feed, news->failed ? &news->err : NULL);
+    news_free(news);
+}
+
+static void on_error(void *ctx, const slc_error *err)
+{
+    post(ctx, news_new(err), take_error);
+}
+
+static void start_consumer(slc_feed *feed)
+{
+    static const slc_consumer_callbacks callbacks = {on_records, on_end, on_out_of_range, on_error};
+    int64_t *offsets = slc_malloc((size_t)feed->partitions * sizeof *offsets);
+    for (int32_t i = 0; i < feed->partitions; i++)
+        offsets[i] = feed->end[i].next;
+    feed->held = false;
+    feed->state = SLC_FEED_FILLING;
+    feed->consumer =
+        feed->link->ops->consume(feed->link->broker, feed->topic, offsets, feed->partitions, &callbacks, feed);
+    free(offsets);
+    slc_feed_set_error(feed, NULL);
+    changed(feed);
+}
+
+static void take_stopped(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    news_free(news);
+    feed->consumer = NULL;
+    if (slc_feed_free_if_done(feed))
+        return;
+    if (feed->resume && is_wanted(feed))
+        start_consumer(feed);
+    else
+        slc_feed_ask(feed);
+}
+
+static void on_stopped(void *ctx)
+{
+    post(ctx, news_new(NULL), take_stopped);
+}
+
+void slc_feed_stop(slc_feed *feed)
+{
+    if (feed->consumer == NULL || feed->state == SLC_FEED_STOPPING)
+        return;
+    feed->state = SLC_FEED_STOPPING;
+    feed->link->ops->stop(feed->consumer, on_stopped, feed);
+}
+
+bool slc_feed_free_if_done(slc_feed *feed)
+{
+    if (is_wanted(feed) || feed->consumer != NULL || feed->questions > 0)
+        return false;
+    slc_log(SLC_LOG_INFO, "closing a feed", LS("backend", feed->link->name), LS("topic", feed->topic));
+    slc_feed_clear(feed);
+    TAILQ_REMOVE(&feed->feeds->list, feed, entry);
+    if (feed->timer != NULL)
+        event_free(feed->timer);
+    event_free(feed->flush);
+    free(feed->ring);
+    free(feed->start);
+    free(feed->end);
+    free(feed->ended);
+    free(feed->fill_until);
+    free(feed->topic);
+    slc_link_unref(feed->link);
+    feed->magic = 0;
+    free(feed);
+    return true;
+}
+
+/* Questions
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* Every answer comes by here. False when the feed is gone or on its way out. */
+static bool answered(slc_feed *feed)
+{
+    feed->questions--;
+    if (slc_feed_free_if_done(feed))
+        return false;
+    return feed->state != SLC_FEED_STOPPING;
+}
+
+static void ask_offsets(slc_feed *feed, int64_t time, void (*run)(slc_message *msg, void *owner));
+
+static void offsets_answer(void *ctx, const int64_t *offsets, int32_t count, const slc_error *err)
+{
+    struct news *news = ctx;
+    if (err != NULL) {
+        news->failed = true;
+        news->err = *err;
+    } else {
+        news->offsets = slc_memdup(offsets, (size_t)count * sizeof *offsets);
+        news->count = count;
+    }
+    post(news->feed, news, news->msg.run);
+}
+
+static void ask_offsets(slc_feed *feed, int64_t time, void (*run)(slc_message *msg, void *owner))
+{
+    struct news *news = news_new(NULL);
+    news->feed = feed;
+    news->msg.run = run;
+    feed->questions++;
+    feed->link->ops->offsets(feed->link->broker, feed->topic, feed->partitions, time, ASK_TIMEOUT_MS,
+                             offsets_answer, news);
+}
+
+/* At most about a ring full, wherever the minute began. */
+static void bound_start(slc_feed *feed)
+{
+    int64_t most = feed->feeds->limits.feed_ring_bytes / SMALL_RECORD_BYTES / feed->partitions + 1;
+    for (int32_t i = 0; i < feed->partitions; i++) {
+        if (feed->end[i].next < feed->fill_until[i] - most)
+            feed->end[i].next = feed->fill_until[i] - most;
+        feed->start[i] = feed->end[i];
+    }
+}
+
+static void take_earliest(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (answered(feed)) {
+        if (news->failed) {
+            wait_and_retry(feed, &news->err);
+        } else {
+            for (int32_t i = 0; i < news->count; i++) {
+                int64_t back = feed->fill_until[i] - FALLBACK_RECORDS;
+                feed->end[i] = (slc_position){back > news->offsets[i] ? back : news->offsets[i], -1};
+            }
+            bound_start(feed);
+            start_consumer(feed);
+        }
+    }
+    news_free(news);
+}
+
+static void take_minute(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (answered(feed)) {
+        if (news->failed && news->err.code == SLC_UNSUPPORTED) {
+            ask_offsets(feed, SLC_OFFSET_EARLIEST, take_earliest);
+        } else if (news->failed) {
+            wait_and_retry(feed, &news->err);
+        } else {
+            for (int32_t i = 0; i < news->count; i++)
+                feed->end[i] = (slc_position){news->offsets[i], -1};
+            bound_start(feed);
+            start_consumer(feed);
+        }
+    }
+    news_free(news);
+}
+
+static void take_latest(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (answered(feed)) {
+        if (news->failed) {
+            wait_and_retry(feed, &news->err);
+        } else {
+            memcpy(feed->fill_until, news->offsets, (size_t)news->count * sizeof *news->offsets);
+            ask_offsets(feed, slc_wall_ms() - feed->feeds->limits.feed_prefill_ms, take_minute);
+        }
+    }
+    news_free(news);
+}
+
+static void take_info(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (answered(feed)) {
+        if (news->failed) {
+            wait_and_retry(feed, &news->err);
+        } else {
+            memcpy(feed->topic_id, news->info.topic_id, sizeof feed->topic_id);
+            slc_feed_clear(feed);
+            feed->partitions = 0; /* the topic may be another one of that name */
+            slc_feed_set_partitions(feed, news->info.partitions);
+            ask_offsets(feed, SLC_OFFSET_LATEST, take_latest);
+        }
+    }
+    news_free(news);
+}
+
+static void info_answer(void *ctx, const slc_topic_info *info, const slc_error *err)
+{
+    struct news *news = ctx;
+    if (err != NULL) {
+        news->failed = true;
+        news->err = *err;
+    } else {
+        news->info = *info;
+    }
+    post(news->feed, news, news->msg.run);
+}
+
+static void ask_info(slc_feed *feed, void (*run)(slc_message *msg, void *owner))
+{
+    struct news *news = news_new(NULL);
+    news->feed = feed;
+    news->msg.run = run;
+    feed->questions++;
+    feed->link->ops->topic_info(feed->link->broker, feed->topic, ASK_TIMEOUT_MS, info_answer, news);
+}
+
+void slc_feed_ask(slc_feed *feed)
+{
+    feed->state = SLC_FEED_ASKING;
+    feed->resume = false;
+    ask_info(feed, take_info);
+}
+
+/* New partitions are read from their beginning: nobody can have seen them. */
+static void take_growth(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (answered(feed) && feed->state == SLC_FEED_LIVE) {
+        bool recreated =
+            !news->failed && memcmp(feed->topic_id, news->info.topic_id, sizeof feed->topic_id) != 0;
+        if (recreated || (!news->failed && news->info.partitions > feed->partitions)) {
+            feed->resume = !recreated;
+            if (!recreated)
+                slc_feed_set_partitions(feed, news->info.partitions);
+            slc_feed_stop(feed);
+        } else {
+            set_timer(feed, slc_jitter_ms(LOOK_MS, 20));
+        }
+    }
+    news_free(news);
+}
+
+static void look_for_growth(slc_feed *feed)
+{
+    ask_info(feed, take_growth);
+}

@@ -1,0 +1,40 @@
+/* The metrics of mediation. */
+#include "dataplane/mediation/mediation_private.h"
+
+#include <stdio.h>
+
+const slc_metric slc_mediation_metrics[] = {
+    {"sluice_published_total",
+     SLC_COUNTER,
+     "Events by what publishing them came to",
+     {"event_api", "outcome"},
+     5000,
+     NULL},
+    {"sluice_delivered_total", SLC_COUNTER, "Events written to streams and pages", {"event_api"}, 1000, NULL},
+    {"sluice_streams", SLC_GAUGE, "Open event streams", {"event_api"}, 1000, NULL},
+    {0},
+};
+
+static const char *const outcome_names[SLC_PUBLISH_OUTCOMES] = {
+    [SLC_PUBLISHED] = "published",
+    [SLC_NOT_PERSISTED] = "not-persisted",
+    [SLC_OUTCOME_UNKNOWN] = "outcome-unknown",
+    [SLC_RECORD_TOO_LARGE] = "too-large",
+    [SLC_TOPIC_MISSING] = "topic-missing",
+    [SLC_QUEUE_FULL] = "queue-full",
+    [SLC_NOT_AUTHORISED] = "not-authorised",
+};
+
+void slc_api_metrics_init(slc_api *api)
+{
+    char name[96];
+    const Sluice__Snapshot__V1__EventApi *msg = api->api->msg;
+    snprintf(name, sizeof name, "%s.v%u", msg->name, msg->major);
+    const char *const one[] = {name};
+    api->streams = slc_metrics_series("sluice_streams", one);
+    api->delivered = slc_metrics_series("sluice_delivered_total", one);
+    for (int i = 0; i < SLC_PUBLISH_OUTCOMES; i++) {
+        const char *const two[] = {name, outcome_names[i]};
+        api->published[i] = slc_metrics_series("sluice_published_total", two);
+    }
+}

@@ -1,0 +1,355 @@
+#include "dataplane/mediation/publish.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "dataplane/mediation/event_json.h"
+
+#define PUBLISH_MAGIC     0x5055424cU
+#define DEFAULT_MAX_BYTES (1024 * 1024)
+#define GRACE_MS          500 /* the broker keeps the deadline; this is for when it does not */
+
+typedef struct publish_item {
+    slc_message msg;
+    struct slc_publish *publish;
+    bool done;
+    bool rejected; /* never went out */
+    enum slc_problem_kind problem;
+    char *detail;
+    enum slc_publish_outcome outcome;
+    int32_t partition;
+    int64_t offset;
+} publish_item;
+
+struct slc_publish {
+    unsigned magic;
+    slc_exchange *exchange; /* NULL: answered, or the client has gone */
+    slc_api *api;
+    bool batch, asynchronous, listed;
+    const char *idempotency_key;
+    atomic_size_t to_post; /* acknowledgements that the broker owes, and one for the caller */
+    size_t left;           /* those that were not handled here */
+    size_t count, max_items;
+    int64_t deadline_ms;
+    TAILQ_ENTRY(slc_publish) entry;
+    publish_item items[];
+};
+
+static const enum slc_problem_kind problem_of_outcome[SLC_PUBLISH_OUTCOMES] = {
+    [SLC_NOT_PERSISTED] = SLC_PROBLEM_NOT_PERSISTED, [SLC_OUTCOME_UNKNOWN] = SLC_PROBLEM_OUTCOME_UNKNOWN,
+    [SLC_RECORD_TOO_LARGE] = SLC_PROBLEM_TOO_LARGE,  [SLC_TOPIC_MISSING] = SLC_PROBLEM_TOPIC_MISSING,
+    [SLC_QUEUE_FULL] = SLC_PROBLEM_QUEUE_FULL,       [SLC_NOT_AUTHORISED] = SLC_PROBLEM_NOT_AUTHORISED,
+};
+
+static slc_mediation_worker *worker_of(const slc_publish *publish)
+{
+    return publish->api->worker;
+}
+
+/* The client has its answer, or needs none any more. The records go on. */
+static slc_exchange *let_exchange_go(slc_publish *publish)
+{
+    slc_exchange *exchange = publish->exchange;
+    publish->exchange = NULL;
+    if (publish->listed)
+        TAILQ_REMOVE(&worker_of(publish)->publishes_by_deadline, publish, entry);
+    publish->listed = false;
+    return exchange;
+}
+
+static void free_if_done(slc_publish *publish)
+{
+    if (publish->left > 0 || publish->exchange != NULL)
+        return;
+    slc_api *api = publish->api;
+    for (size_t i = 0; i < publish->count; i++)
+        free(publish->items[i].detail);
+    api->worker->publishes--;
+    publish->magic = 0;
+    free(publish);
+    api->references--;
+    slc_api_settle(api);
+}
+
+/* Answers
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_stored(const publish_item *item)
+{
+    return item->done && !item->rejected && item->outcome == SLC_PUBLISHED;
+}
+
+static enum slc_problem_kind problem_of_item(const publish_item *item)
+{
+    if (item->rejected)
+        return item->problem;
+    return item->done ? problem_of_outcome[item->outcome] : SLC_PROBLEM_OUTCOME_UNKNOWN;
+}
+
+static void reply_json(slc_exchange *exchange, int status, const char *text, size_t len)
+{
+    struct evbuffer *body = evbuffer_new();
+    SLC_BUG_ON(body == NULL);
+    evbuffer_add(body, text, len);
+    slc_exchange_reply(exchange, status, "application/json", body);
+    evbuffer_free(body);
+}
+
+static void answer_single(slc_exchange *exchange, const publish_item *item)
+{
+    char id[40], text[64];
+    if (!is_stored(item)) {
+        slc_problem(exchange, problem_of_item(item), item->detail);
+        return;
+    }
+    slc_event_id(item->partition, item->offset, id);
+    int len = snprintf(text, sizeof text, "{\"id\":\"%s\"}", id);
+    exchange->events = 1;
+    reply_json(exchange, 201, text, (size_t)len);
+}
+
+static json_t *results(const slc_publish *publish)
+{
+    char id[40];
+    json_t *list = json_array();
+    for (size_t i = 0; i < publish->count; i++) {
+        const publish_item *item = &publish->items[i];
+        if (is_stored(item)) {
+            slc_event_id(item->partition, item->offset, id);
+            json_array_append_new(list, json_pack("{s:s}", "id", id));
+        } else {
+            json_array_append_new(list, slc_problem_json(problem_of_item(item), item->detail));
+        }
+    }
+    return list;
+}
+
+/* The one status for a batch of which nothing was stored: what may be stored weighs most, then what can be
+ * retried. */
+static enum slc_problem_kind problem_of_all(const slc_publish *publish)
+{
+    enum slc_problem_kind first = problem_of_item(&publish->items[0]);
+    bool same = true, retry = false;
+    for (size_t i = 0; i < publish->count; i++) {
+        enum slc_problem_kind kind = problem_of_item(&publish->items[i]);
+        if (kind == SLC_PROBLEM_OUTCOME_UNKNOWN)
+            return kind;
+        same = same && kind == first;
+        retry = retry || kind == SLC_PROBLEM_NOT_PERSISTED;
+    }
+    return same ? first : retry ? SLC_PROBLEM_NOT_PERSISTED : SLC_PROBLEM_ALL_FAILED;
+}
+
+static void answer_batch(slc_exchange *exchange, const slc_publish *publish)
+{
+    size_t stored = 0;
+    for (size_t i = 0; i < publish->count; i++)
+        stored += is_stored(&publish->items[i]);
+    if (stored == 0) {
+        slc_problem_with(exchange, problem_of_all(publish), NULL,
+                         json_pack("{s:o}", "results", results(publish)));
+        return;
+    }
+    json_t *body = json_pack("{s:o}", "results", results(publish));
+    char *text = json_dumps(body, JSON_COMPACT);
+    exchange->events = (uint32_t)stored;
+    reply_json(exchange, stored == publish->count ? 201 : 207, text, strlen(text));
+    free(text);
+    json_decref(body);
+}
+
+static void answer(slc_publish *publish)
+{
+    slc_exchange *exchange = let_exchange_go(publish);
+    if (publish->batch)
+        answer_batch(exchange, publish);
+    else
+        answer_single(exchange, &publish->items[0]);
+}
+
+static void answer_accepted(slc_publish *publish)
+{
+    char text[64];
+    slc_exchange *exchange = let_exchange_go(publish);
+    int len = snprintf(text, sizeof text, "{\"accepted\":%zu}", publish->left);
+    evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Preference-Applied", "respond-async");
+    exchange->events = (uint32_t)publish->left;
+    reply_json(exchange, 202, text, (size_t)len);
+}
+
+/* Acknowledgements
+ * --------------------------------------------------------------------------------------------------- */
+
+static void take_ack(slc_message *msg, void *owner)
+{
+    (void)owner;
+    publish_item *item = (publish_item *)msg;
+    slc_publish *publish = item->publish;
+    SLC_CHECK_MAGIC(publish, PUBLISH_MAGIC);
+    item->done = true;
+    publish->left--;
+    slc_series_add(publish->api->published[item->outcome], 1);
+    if (publish->left == 0 && publish->exchange != NULL)
+        answer(publish);
+    free_if_done(publish);
+}
+
+/* The last one to post lets the worker go; the publish may be gone right after the post. */
+static void owe_one_less(slc_publish *publish, publish_item *item)
+{
+    slc_tally *tally = worker_of(publish)->tally;
+    slc_mailbox *mailbox = slc_loop_mailbox(worker_of(publish)->worker->loop);
+    bool last = atomic_fetch_sub(&publish->to_post, 1) == 1;
+    if (item != NULL)
+        slc_mailbox_post(mailbox, &item->msg);
+    if (last)
+        slc_tally_end(tally);
+}
+
+static void on_published(void *ctx, enum slc_publish_outcome outcome, int32_t partition, int64_t offset)
+{
+    publish_item *item = ctx;
+    item->outcome = outcome;
+    item->partition = partition;
+    item->offset = offset;
+    item->msg.run = take_ack;
+    owe_one_less(item->publish, item);
+}
+
+/* Items
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static publish_item *next_item(slc_publish *publish)
+{
+    SLC_BUG_ON(publish->count == publish->max_items);
+    publish_item *item = &publish->items[publish->count++];
+    *item = (publish_item){.publish = publish};
+    return item;
+}
+
+void slc_publish_reject(slc_publish *publish, enum slc_problem_kind kind, const char *detail)
+{
+    publish_item *item = next_item(publish);
+    item->done = item->rejected = true;
+    item->problem = kind;
+    item->detail = detail != NULL ? slc_strdup(detail) : NULL;
+}
+
+static size_t size_of(const slc_outgoing *record)
+{
+    size_t size = record->key_len + record->value_len;
+    for (size_t i = 0; i < record->header_count; i++)
+        size += strlen(record->headers[i].name) + record->headers[i].value_len;
+    return size;
+}
+
+static void send_record(slc_publish *publish, const slc_outgoing *record)
+{
+    slc_error err;
+    slc_link *link = publish->api->link;
+    publish_item *item = next_item(publish);
+    publish->left++;
+    atomic_fetch_add(&publish->to_post, 1);
+    if (link->ops->publish(link->broker, record, on_published, item, &err))
+        return;
+    publish->left--;
+    atomic_fetch_sub(&publish->to_post, 1);
+    item->done = item->rejected = true;
+    item->problem = err.code == SLC_LIMIT       ? SLC_PROBLEM_QUEUE_FULL
+                    : err.code == SLC_TOO_LARGE ? SLC_PROBLEM_TOO_LARGE
+                                                : SLC_PROBLEM_NOT_PERSISTED;
+}
+
+void slc_publish_event(slc_publish *publish, slc_outgoing *record)
+{
+    slc_broker_header headers[SLC_PUBLISH_MAX_HEADERS + 1];
+    int64_t max_bytes = publish->api->api->msg->max_event_bytes;
+    record->topic = publish->api->api->backend_topic;
+    if (publish->idempotency_key != NULL) {
+        SLC_BUG_ON(record->header_count > SLC_PUBLISH_MAX_HEADERS);
+        if (record->header_count > 0)
+            memcpy(headers, record->headers, record->header_count * sizeof *headers);
+        headers[record->header_count++] =
+            (slc_broker_header){"idempotency-key", publish->idempotency_key, strlen(publish->idempotency_key)};
+        record->headers = headers;
+    }
+    if (size_of(record) > (size_t)(max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES))
+        slc_publish_reject(publish, SLC_PROBLEM_TOO_LARGE, NULL);
+    else
+        send_record(publish, record);
+}
+
+/* Start and end
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void on_abort(slc_exchange *exchange, void *ctx)
+{
+    slc_publish *publish = ctx;
+    SLC_CHECK_MAGIC(publish, PUBLISH_MAGIC);
+    let_exchange_go(publish);
+    slc_exchange_abandon(exchange);
+    free_if_done(publish);
+}
+
+static bool prefers_async(slc_exchange *exchange)
+{
+    const char *prefer = slc_exchange_header(exchange, "Prefer");
+    return prefer != NULL && strcasestr(prefer, "respond-async") != NULL;
+}
+
+slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_items, bool batch)
+{
+    slc_publish *publish = slc_malloc(sizeof *publish + max_items * sizeof *publish->items);
+    *publish =
+        (slc_publish){.magic = PUBLISH_MAGIC,
+                      .exchange = exchange,
+                      .api = api,
+                      .batch = batch,
+                      .asynchronous = prefers_async(exchange),
+                      .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
+                      .max_items = max_items,
+                      .deadline_ms = slc_monotonic_ms() + api->worker->limits->publish_deadline_ms + GRACE_MS};
+    atomic_init(&publish->to_post, 1);
+    slc_tally_begin(api->worker->tally);
+    api->references++;
+    api->worker->publishes++;
+    return publish;
+}
+
+void slc_publish_end(slc_publish *publish)
+{
+    slc_mediation_worker *worker = worker_of(publish);
+    SLC_BUG_ON(publish->count == 0);
+    owe_one_less(publish, NULL);
+    publish->idempotency_key = NULL; /* the request's */
+    if (publish->left == 0) {
+        answer(publish);
+        free_if_done(publish);
+    } else if (publish->asynchronous) {
+        answer_accepted(publish);
+    } else {
+        publish->exchange->ctx = publish;
+        publish->exchange->on_abort = on_abort;
+        TAILQ_INSERT_TAIL(&worker->publishes_by_deadline, publish, entry);
+        publish->listed = true;
+    }
+}
+
+void slc_publishes_tick(slc_mediation_worker *worker, int64_t now_ms)
+{
+    slc_publish *publish;
+    while ((publish = TAILQ_FIRST(&worker->publishes_by_deadline)) != NULL && publish->deadline_ms <= now_ms)
+        answer(publish); /* what was not decided counts as unknown; freed with the last acknowledgement */
+}
+
+void slc_publish_handle(slc_exchange *exchange)
+{
+    slc_api *api = slc_api_of(exchange);
+    if (api != NULL)
+        slc_publish_body(exchange, api);
+}

@@ -1,0 +1,524 @@
+#include "dataplane/mediation/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+
+#define ASK_TIMEOUT_MS 5000
+#define LOOK_EVERY     64 /* records between looks for a better place */
+
+/* Life
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static void forget_lookup(slc_reader *reader);
+
+static void stop_waiting(slc_reader *reader)
+{
+    if (!reader->waiting)
+        return;
+    reader->waiting = false;
+    if (reader->scan != NULL)
+        TAILQ_REMOVE(&reader->scan->tail, reader, tail_entry);
+    else
+        TAILQ_REMOVE(&reader->api->tail, reader, tail_entry);
+}
+
+static void detach(slc_reader *reader)
+{
+    stop_waiting(reader);
+    reader->ring = NULL;
+    if (reader->scan != NULL) {
+        slc_scan *scan = reader->scan;
+        reader->scan = NULL;
+        slc_scan_leave(scan, reader);
+    }
+}
+
+void slc_reader_release(slc_reader *reader)
+{
+    SLC_CHECK_MAGIC(reader, SLC_READER_MAGIC);
+    detach(reader);
+    forget_lookup(reader);
+    slc_cursor_release(&reader->cursor);
+    slc_frame_id_unref(reader->last);
+    free(reader->own);
+    TAILQ_REMOVE(&reader->api->readers, reader, entry);
+    reader->magic = 0;
+}
+
+/* Positions
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void set_own(slc_reader *reader, const slc_position *positions, int32_t count)
+{
+    reader->own = slc_realloc(reader->own, (size_t)count * sizeof *positions + 1);
+    reader->own_count = count;
+    if (positions != NULL)
+        memcpy(reader->own, positions, (size_t)count * sizeof *positions);
+}
+
+/* Partitions that were added since start at their beginning. */
+static void fit_own(slc_reader *reader)
+{
+    int32_t old = reader->own_count, count = reader->api->ring.partitions;
+    if (old >= count)
+        return;
+    set_own(reader, NULL, count);
+    for (int32_t i = old; i < count; i++)
+        reader->own[i] = (slc_position){0, -1};
+}
+
+static bool own_from_last(slc_reader *reader)
+{
+    slc_cursor cursor;
+    slc_error err;
+    if (reader->last == NULL ||
+        !slc_cursor_decode(&reader->api->codec, reader->last->text + 4, reader->last->len - 5, &cursor, &err))
+        return false;
+    set_own(reader, cursor.positions, cursor.partitions);
+    slc_cursor_release(&cursor);
+    return true;
+}
+
+/* Makes the position the reader's own, whatever becomes of the ring. False when it is not known any more. */
+static bool take_own(slc_reader *reader)
+{
+    if (reader->own != NULL)
+        return true;
+    if (reader->ring == NULL || reader->seq < reader->ring->first)
+        return own_from_last(reader);
+    set_own(reader, NULL, reader->ring->partitions);
+    slc_ring_position_at(reader->ring, reader->seq, reader->own);
+    return true;
+}
+
+void slc_reader_init(slc_reader *reader, slc_api *api, const slc_reader_ops *ops, enum slc_start start,
+                     int64_t start_ms, slc_cursor *cursor, bool keep_own)
+{
+    *reader = (slc_reader){.magic = SLC_READER_MAGIC,
+                           .api = api,
+                           .ops = ops,
+                           .start = start,
+                           .start_ms = start_ms,
+                           .keep_own = keep_own};
+    if (cursor != NULL) {
+        reader->cursor = *cursor;
+        *cursor = (slc_cursor){0};
+    }
+    TAILQ_INSERT_TAIL(&api->readers, reader, entry);
+    slc_api_follow(api);
+    if (start == SLC_START_LATEST && api->live) { /* now, whenever it is asked for */
+        reader->ring = &api->ring;
+        reader->seq = api->ring.next;
+        reader->placed = true;
+        if (keep_own)
+            take_own(reader);
+    }
+}
+
+static void share(slc_reader *reader)
+{
+    free(reader->own);
+    reader->own = NULL;
+    reader->own_count = 0;
+    slc_frame_id_unref(reader->last);
+    reader->last = slc_ring_id_at(reader->ring, reader->seq);
+}
+
+void slc_reader_leave_scan(slc_reader *reader)
+{
+    SLC_BUG_ON(reader->scan == NULL);
+    if (!take_own(reader))
+        reader->placed = false;
+    detach(reader);
+}
+
+/* Questions to the broker
+ * ------------------------------------------------------------------------------------------ */
+
+typedef struct slc_lookup {
+    slc_message msg;
+    slc_api *api;
+    slc_tally *tally;
+    slc_loop *loop;
+    slc_reader *reader; /* NULL: it has gone */
+    int64_t *offsets;
+    int32_t count;
+    bool failed;
+    slc_error err;
+} slc_lookup;
+
+static void forget_lookup(slc_reader *reader)
+{
+    if (reader->lookup != NULL)
+        reader->lookup->reader = NULL;
+    reader->lookup = NULL;
+}
+
+static void place_by_answer(slc_reader *reader, const slc_lookup *lookup);
+
+static void take_answer(slc_message *msg, void *owner)
+{
+    (void)owner;
+    slc_lookup *lookup = (slc_lookup *)msg;
+    slc_api *api = lookup->api;
+    slc_reader *reader = lookup->reader;
+    api->references--;
+    if (reader != NULL) {
+        reader->lookup = NULL;
+        if (lookup->failed)
+            reader->ops->refused(reader, &lookup->err);
+        else
+            place_by_answer(reader, lookup);
+    }
+    free(lookup->offsets);
+    free(lookup);
+    slc_api_settle(api);
+}
+
+static void on_answer(void *ctx, const int64_t *offsets, int32_t count, const slc_error *err)
+{
+    slc_lookup *lookup = ctx;
+    slc_tally *tally = lookup->tally;
+    if (err != NULL) {
+        lookup->failed = true;
+        lookup->err = *err;
+    } else {
+        lookup->offsets = slc_memdup(offsets, (size_t)count * sizeof *offsets);
+        lookup->count = count;
+    }
+    lookup->msg.run = take_answer;
+    slc_mailbox_post(slc_loop_mailbox(lookup->loop), &lookup->msg);
+    slc_tally_end(tally);
+}
+
+static void ask(slc_reader *reader, int64_t time)
+{
+    slc_api *api = reader->api;
+    if (reader->hold_until_ms > 0 && slc_monotonic_ms() < reader->hold_until_ms)
+        return;
+    slc_lookup *lookup = slc_calloc(1, sizeof *lookup);
+    lookup->api = api;
+    lookup->tally = api->worker->tally;
+    lookup->loop = api->worker->worker->loop;
+    lookup->reader = reader;
+    reader->lookup = lookup;
+    api->references++;
+    slc_tally_begin(lookup->tally);
+    api->link->ops->offsets(api->link->broker, api->api->backend_topic, api->ring.partitions, time,
+                            ASK_TIMEOUT_MS, on_answer, lookup);
+}
+
+/* `own` was past the end that the ring knows. The log's end decides. True when the reader lives. */
+static bool check_end(slc_reader *reader, const slc_lookup *lookup)
+{
+    reader->checked_end = true;
+    for (int32_t i = 0; i < reader->own_count && i < lookup->count; i++) {
+        int64_t from = reader->own[i].next;
+        if (from <= lookup->offsets[i])
+            continue;
+        reader->own[i] = (slc_position){lookup->offsets[i], -1};
+        if (!reader->ops->gap(reader, i, from, lookup->offsets[i]))
+            return false;
+    }
+    return true;
+}
+
+static void place_by_answer(slc_reader *reader, const slc_lookup *lookup)
+{
+    if (!reader->placed) {
+        set_own(reader, NULL, lookup->count);
+        for (int32_t i = 0; i < lookup->count; i++)
+            reader->own[i] = (slc_position){lookup->offsets[i], -1};
+        reader->placed = reader->checked_end = true;
+    } else if (!check_end(reader, lookup)) {
+        return;
+    }
+    reader->ops->wake(reader);
+}
+
+/* Finding a place
+ * -------------------------------------------------------------------------------------------------- */
+
+static bool refuse(slc_reader *reader, const char *text)
+{
+    slc_error err;
+    slc_fail(&err, SLC_STALE, "cursor", "%s", text);
+    reader->ops->refused(reader, &err);
+    return false;
+}
+
+static bool place_cursor(slc_reader *reader)
+{
+    const slc_ring *ring = &reader->api->ring;
+    static const uint8_t unknown[16];
+    bool same = !reader->cursor.has_topic_id || memcmp(ring->topic_id, unknown, sizeof unknown) == 0 ||
+                memcmp(ring->topic_id, reader->cursor.topic_id, sizeof ring->topic_id) == 0;
+    if (!same || reader->cursor.partitions > ring->partitions)
+        return refuse(reader, "The stream behind the event API was created anew since the cursor was made.");
+    set_own(reader, reader->cursor.positions, reader->cursor.partitions);
+    slc_cursor_release(&reader->cursor);
+    reader->placed = true;
+    return true;
+}
+
+/* The ring began after the reader came: what it holds from that moment on is new to it. */
+static void place_latest(slc_reader *reader)
+{
+    slc_ring *ring = &reader->api->ring;
+    uint64_t seq = ring->first;
+    while (seq < ring->next && slc_ring_record(ring, seq)->timestamp_ms < reader->start_ms)
+        seq++;
+    reader->ring = ring;
+    reader->seq = seq;
+    reader->placed = true;
+    if (reader->keep_own)
+        take_own(reader);
+    else
+        reader->last = slc_ring_id_at(ring, seq);
+}
+
+/* True when the reader lives; `placed` tells whether there is something to go on with. */
+static bool place(slc_reader *reader)
+{
+    if (!reader->api->live || reader->lookup != NULL)
+        return true;
+    switch (reader->start) {
+    case SLC_START_CURSOR:
+        return place_cursor(reader);
+    case SLC_START_LATEST:
+        place_latest(reader);
+        return true;
+    case SLC_START_EARLIEST:
+        ask(reader, SLC_OFFSET_EARLIEST);
+        return true;
+    case SLC_START_TIME:
+        ask(reader, reader->start_ms);
+        return true;
+    }
+    return true;
+}
+
+static bool ahead_of_end(const slc_reader *reader)
+{
+    for (int32_t i = 0; i < reader->own_count; i++) {
+        if (reader->own[i].next > reader->api->ring.end[i].next)
+            return true;
+    }
+    return false;
+}
+
+/* From its own position into a ring, if there is one to go to now. */
+static void locate(slc_reader *reader)
+{
+    slc_api *api = reader->api;
+    if (!api->live || reader->lookup != NULL)
+        return;
+    fit_own(reader);
+    if (slc_ring_covers(&api->ring, reader->own)) {
+        if (!reader->checked_end && ahead_of_end(reader)) {
+            ask(reader, SLC_OFFSET_LATEST);
+            return;
+        }
+        reader->ring = &api->ring;
+    } else {
+        reader->scan = slc_scan_for(api, reader->own);
+        slc_scan_enter(reader->scan, reader);
+        reader->ring = &reader->scan->ring;
+    }
+    reader->seq = slc_ring_join(reader->ring, reader->own);
+}
+
+/* From a scan into the ring, once nothing lies between. */
+static bool join_ring(slc_reader *reader)
+{
+    slc_api *api = reader->api;
+    if (!api->live || !slc_ring_covers(&api->ring, reader->scan->ring.end) || !take_own(reader) ||
+        !slc_ring_covers(&api->ring, reader->own))
+        return false;
+    reader->checked_end = true;
+    detach(reader);
+    return true;
+}
+
+/* The scan's partition is out of range where this reader stands, or behind it. False: the reader ended. */
+static bool leave_broken(slc_reader *reader)
+{
+    const slc_scan *scan = reader->scan;
+    int32_t partition = scan->broken_partition;
+    int64_t earliest = scan->earliest, latest = scan->latest;
+    if (!take_own(reader))
+        return refuse(reader, "The position is not known any more.");
+    int64_t from = reader->own[partition].next;
+    detach(reader);
+    if (from >= earliest && from <= latest)
+        return true;
+    int64_t to = from < earliest ? earliest : latest;
+    reader->own[partition] = (slc_position){to, -1};
+    return reader->ops->gap(reader, partition, from, to);
+}
+
+static void wait_at_tail(slc_reader *reader)
+{
+    if (reader->waiting)
+        return;
+    reader->waiting = true;
+    reader->woken = reader->api->wakes;
+    if (reader->scan != NULL)
+        TAILQ_INSERT_TAIL(&reader->scan->tail, reader, tail_entry);
+    else
+        TAILQ_INSERT_TAIL(&reader->api->tail, reader, tail_entry);
+}
+
+/* Reading
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+/* At the end of its ring. */
+static enum slc_peek at_tail(slc_reader *reader, bool *again)
+{
+    *again = true;
+    if (reader->scan != NULL && reader->scan->broken)
+        return leave_broken(reader) ? SLC_PEEK_NOTHING : SLC_PEEK_ENDED;
+    if (reader->scan != NULL && join_ring(reader))
+        return SLC_PEEK_NOTHING;
+    *again = false;
+    if (reader->own != NULL && !reader->keep_own && slc_ring_reached(reader->ring, reader->seq, reader->own))
+        share(reader);
+    wait_at_tail(reader);
+    if (reader->scan != NULL)
+        slc_scan_consumed(reader->scan);
+    return SLC_PEEK_NOTHING;
+}
+
+/* True when the reader lives and is in a ring. */
+static bool find_ring(slc_reader *reader, enum slc_peek *result)
+{
+    *result = SLC_PEEK_NOTHING;
+    if (!reader->placed && !place(reader)) {
+        *result = SLC_PEEK_ENDED;
+        return false;
+    }
+    if (reader->placed && reader->ring != NULL && reader->seq < reader->ring->first) { /* overtaken */
+        if (!take_own(reader)) {
+            refuse(reader, "The position is not known any more.");
+            *result = SLC_PEEK_ENDED;
+            return false;
+        }
+        detach(reader);
+    }
+    if (reader->placed && reader->ring == NULL)
+        locate(reader);
+    return reader->ring != NULL;
+}
+
+static void improve(slc_reader *reader)
+{
+    if (reader->scan != NULL && join_ring(reader))
+        return;
+    if (reader->own != NULL && !reader->keep_own && slc_ring_reached(reader->ring, reader->seq, reader->own))
+        share(reader);
+}
+
+enum slc_peek slc_reader_peek(slc_reader *reader)
+{
+    enum slc_peek result;
+    for (;;) {
+        if (!find_ring(reader, &result))
+            return result;
+        if (reader->seq == reader->ring->next) {
+            bool again;
+            result = at_tail(reader, &again);
+            if (!again || result == SLC_PEEK_ENDED)
+                return result;
+            continue;
+        }
+        const slc_record *record = slc_ring_record(reader->ring, reader->seq);
+        if (reader->own != NULL && record->offset < reader->own[record->partition].next) {
+            reader->seq++;
+            continue;
+        }
+        if (reader->seq % LOOK_EVERY == 0 &&
+            (reader->scan != NULL || (reader->own != NULL && !reader->keep_own))) {
+            const slc_ring *before = reader->ring;
+            improve(reader);
+            if (reader->ring != before)
+                continue;
+        }
+        stop_waiting(reader);
+        return SLC_PEEK_RECORD;
+    }
+}
+
+void slc_reader_advance(slc_reader *reader)
+{
+    const slc_record *record = slc_ring_record(reader->ring, reader->seq);
+    if (reader->own != NULL) {
+        reader->own[record->partition] = (slc_position){record->offset + 1, record->leader_epoch};
+    } else {
+        slc_frame_id *id = slc_frame_id_ref(slc_ring_frame_with_id(reader->ring, reader->seq)->id);
+        slc_frame_id_unref(reader->last);
+        reader->last = id;
+    }
+    reader->seq++;
+}
+
+slc_frame_id *slc_reader_id(slc_reader *reader)
+{
+    if (!reader->placed)
+        return NULL;
+    slc_frame_id *id = NULL;
+    if (reader->own != NULL)
+        id = slc_frame_id_new(&reader->api->codec, reader->api->ring.topic_id, reader->own, reader->own_count);
+    else if (reader->ring != NULL && reader->seq == reader->ring->next)
+        id = slc_ring_id_at(reader->ring, reader->seq);
+    if (id != NULL) {
+        slc_frame_id_unref(reader->last);
+        reader->last = id;
+    }
+    return reader->last;
+}
+
+bool slc_reader_caught_up(const slc_reader *reader)
+{
+    const slc_api *api = reader->api;
+    return reader->placed && api->live && api->caught_up && reader->ring == &api->ring &&
+           reader->seq == api->ring.next;
+}
+
+/* Waking
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+void slc_readers_wake_tail(slc_api *api)
+{
+    slc_reader *reader;
+    unsigned round = ++api->wakes;
+    while ((reader = TAILQ_FIRST(&api->tail)) != NULL && reader->woken != round) {
+        stop_waiting(reader);
+        reader->ops->wake(reader);
+    }
+}
+
+void slc_readers_wake_scan(slc_scan *scan)
+{
+    slc_reader *reader;
+    unsigned round = ++scan->api->wakes;
+    while ((reader = TAILQ_FIRST(&scan->tail)) != NULL && reader->woken != round) {
+        stop_waiting(reader);
+        reader->ops->wake(reader);
+    }
+}
+
+void slc_readers_wake_all(slc_api *api)
+{
+    slc_reader *reader = TAILQ_FIRST(&api->readers);
+    while (reader != NULL) { /* a reader may end itself, no other */
+        slc_reader *next = TAILQ_NEXT(reader, entry);
+        reader->ops->wake(reader);
+        reader = next;
+    }
+}

@@ -1,0 +1,382 @@
+/* Server-sent events. A stream is pulled: when the socket took what was written, it takes as many frames as fit
+ * its window. What everybody gets is rendered once; a large frame is not even copied.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "dataplane/mediation/problem.h"
+#include "dataplane/mediation/read.h"
+#include "dataplane/policy/policy.h"
+
+#define STREAM_MAGIC 0x53535345U
+#define WINDOW_BYTES (64 * 1024)
+#define SHARE_BYTES  2048 /* frames of this size are shared with the socket's buffer, smaller ones copied */
+#define NOTICE_BYTES (256 * 1024)
+#define RECHECK_MS   15000
+#define ASK_AGAIN_MS 1000
+
+typedef struct slc_stream {
+    unsigned magic;
+    slc_reader reader; /* embedded: see stream_of */
+    slc_exchange *exchange;
+    bool writing;      /* the socket has not taken the last write */
+    bool told_id;      /* the client knows its place */
+    bool told_failing; /* and that the backend is out of reach */
+    bool ask_failed;   /* the place could not be asked for, and will be again */
+    slc_buf notices;   /* gaps and errors that come before the next event */
+    int64_t heartbeat_ms;
+    TAILQ_ENTRY(slc_stream) entry;
+} slc_stream;
+
+static slc_stream *stream_of(slc_reader *reader)
+{
+    slc_stream *stream = (slc_stream *)((char *)reader - offsetof(slc_stream, reader));
+    SLC_CHECK_MAGIC(stream, STREAM_MAGIC);
+    return stream;
+}
+
+static slc_mediation_worker *worker_of(const slc_stream *stream)
+{
+    return stream->exchange->worker->mediation;
+}
+
+/* Frees the stream; the exchange stays the caller's to end. */
+static slc_exchange *stream_free(slc_stream *stream)
+{
+    slc_exchange *exchange = stream->exchange;
+    slc_mediation_worker *worker = worker_of(stream);
+    slc_api *api = stream->reader.api;
+    TAILQ_REMOVE(&worker->streams_by_heartbeat, stream, entry);
+    worker->streams--;
+    slc_series_add(api->streams, -1);
+    slc_reader_release(&stream->reader);
+    slc_buf_release(&stream->notices);
+    stream->magic = 0;
+    free(stream);
+    slc_api_settle(api);
+    return exchange;
+}
+
+/* Writing
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static void pump(slc_stream *stream);
+
+static void on_written(slc_exchange *exchange, void *ctx)
+{
+    (void)exchange;
+    slc_stream *stream = ctx;
+    SLC_CHECK_MAGIC(stream, STREAM_MAGIC);
+    stream->writing = false;
+    pump(stream);
+}
+
+static void write_out(slc_stream *stream, struct evbuffer *out)
+{
+    slc_mediation_worker *worker = worker_of(stream);
+    stream->writing = true;
+    stream->heartbeat_ms = slc_monotonic_ms() + worker->limits->heartbeat_ms;
+    TAILQ_REMOVE(&worker->streams_by_heartbeat, stream, entry);
+    TAILQ_INSERT_TAIL(&worker->streams_by_heartbeat, stream, entry);
+    slc_exchange_write(stream->exchange, out, on_written);
+}
+
+static void unref_frame(const void *data, size_t len, void *arg)
+{
+    (void)data;
+    (void)len;
+    slc_frame_unref(arg);
+}
+
+static void add_frame(struct evbuffer *out, slc_frame *frame)
+{
+    if (frame->len < SHARE_BYTES ||
+        evbuffer_add_reference(out, frame->text, frame->len, unref_frame, slc_frame_ref(frame)) != 0)
+        evbuffer_add(out, frame->text, frame->len);
+}
+
+/* The record at the reader's place, with the id of the place behind it. */
+static void add_event(slc_stream *stream, struct evbuffer *out)
+{
+    slc_reader *reader = &stream->reader;
+    if (reader->own == NULL) {
+        slc_frame *frame = slc_ring_frame_with_id(reader->ring, reader->seq);
+        evbuffer_add(out, frame->id->text, frame->id->len);
+        add_frame(out, frame);
+        slc_reader_advance(reader);
+    } else {
+        slc_frame *frame = slc_frame_ref(slc_ring_frame(reader->ring, reader->seq));
+        slc_reader_advance(reader);
+        slc_frame_id *id = slc_reader_id(reader);
+        evbuffer_add(out, id->text, id->len);
+        add_frame(out, frame);
+        slc_frame_unref(frame);
+    }
+    stream->told_id = true;
+    stream->exchange->events++;
+    slc_series_add(reader->api->delivered, 1);
+}
+
+static void add_notices(slc_stream *stream, struct evbuffer *out)
+{
+    if (stream->notices.len == 0)
+        return;
+    evbuffer_add(out, stream->notices.data, stream->notices.len);
+    slc_buf_clear(&stream->notices);
+}
+
+static void add_id(slc_stream *stream, struct evbuffer *out)
+{
+    slc_frame_id *id = slc_reader_id(&stream->reader);
+    if (id == NULL)
+        return;
+    evbuffer_add(out, id->text, id->len);
+    evbuffer_add(out, "\n", 1);
+    stream->told_id = true;
+}
+
+static void note_problem(slc_stream *stream, const char *event, enum slc_problem_kind kind)
+{
+    json_t *problem = slc_problem_json(kind, NULL);
+    char *text = json_dumps(problem, JSON_COMPACT);
+    slc_buf_addf(&stream->notices, "event: %s\ndata: %s\n\n", event, text);
+    free(text);
+    json_decref(problem);
+}
+
+/* The backend comes and goes; the reader stays. */
+static void note_state(slc_stream *stream)
+{
+    const slc_api *api = stream->reader.api;
+    const slc_scan *scan = stream->reader.scan;
+    bool failing = api->failing || (scan != NULL && scan->failing) || stream->ask_failed;
+    if (failing == stream->told_failing)
+        return;
+    stream->told_failing = failing;
+    if (failing)
+        note_problem(stream, "error",
+                     api->failing                    ? slc_problem_of(&api->err)
+                     : scan != NULL && scan->failing ? slc_problem_of(&scan->err)
+                                                     : SLC_PROBLEM_BACKEND_UNAVAILABLE);
+    else
+        slc_buf_adds(&stream->notices, ": ok\n\n");
+}
+
+static void pump(slc_stream *stream)
+{
+    struct evbuffer *out = worker_of(stream)->out;
+    if (stream->writing)
+        return;
+    note_state(stream);
+    while (evbuffer_get_length(out) < WINDOW_BYTES) {
+        enum slc_peek found = slc_reader_peek(&stream->reader);
+        if (found == SLC_PEEK_ENDED) /* the stream is gone, and has written what was in `out` */
+            return;
+        add_notices(stream, out);
+        if (found == SLC_PEEK_NOTHING)
+            break;
+        add_event(stream, out);
+    }
+    if (!stream->told_id && stream->reader.placed)
+        add_id(stream, out);
+    if (evbuffer_get_length(out) > 0)
+        write_out(stream, out);
+}
+
+/* Ends the stream: the id once more, so that it can be resumed, and why. */
+static void end(slc_stream *stream, const char *event, enum slc_problem_kind kind)
+{
+    struct evbuffer *out = evbuffer_new();
+    SLC_BUG_ON(out == NULL);
+    evbuffer_add_buffer(out,
+                        worker_of(stream)->out); /* what pump had collected: the id is of the place behind it */
+    add_id(stream, out);
+    if (event != NULL)
+        note_problem(stream, event, kind);
+    add_notices(stream, out);
+    slc_exchange *exchange = stream_free(stream);
+    slc_exchange_write(exchange, out, NULL);
+    evbuffer_free(out);
+    slc_exchange_stream_finish(exchange);
+}
+
+/* The reader's side
+ * ------------------------------------------------------------------------------------------------ */
+
+static void on_wake(slc_reader *reader)
+{
+    pump(stream_of(reader));
+}
+
+static bool on_gap(slc_reader *reader, int32_t partition, int64_t from, int64_t to)
+{
+    slc_stream *stream = stream_of(reader);
+    slc_frame_id *id = slc_reader_id(reader);
+    slc_buf_addf(&stream->notices, "%.*sevent: gap\ndata: {\"from\":\"%d-%lld\",\"to\":\"%d-%lld\"}\n\n",
+                 (int)id->len, id->text, partition, (long long)from, partition, (long long)to);
+    stream->told_id = true;
+    return true;
+}
+
+static void on_refused(slc_reader *reader, const slc_error *err)
+{
+    slc_stream *stream = stream_of(reader);
+    if (err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT) { /* asked again when the backend is back */
+        reader->hold_until_ms = slc_monotonic_ms() + ASK_AGAIN_MS;
+        stream->ask_failed = true;
+        pump(stream);
+        return;
+    }
+    end(stream, "error", slc_problem_of(err));
+}
+
+static void on_removed(slc_reader *reader)
+{
+    end(stream_of(reader), "error", SLC_PROBLEM_REMOVED);
+}
+
+static const slc_reader_ops stream_ops = {on_wake, on_gap, on_refused, on_removed};
+
+/* Start
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static void on_abort(slc_exchange *exchange, void *ctx)
+{
+    slc_stream *stream = ctx;
+    SLC_CHECK_MAGIC(stream, STREAM_MAGIC);
+    stream_free(stream);
+    slc_exchange_abandon(exchange);
+}
+
+static void start_answer(slc_exchange *exchange)
+{
+    struct evkeyvalq *fields = evhttp_request_get_output_headers(exchange->req);
+    evhttp_add_header(fields, "Cache-Control", "no-store");
+    evhttp_add_header(fields, "X-Accel-Buffering", "no");
+    slc_exchange_stream_start(exchange, 200, "text/event-stream; charset=utf-8");
+}
+
+/* A stream lives for hours and would keep a whole configuration alive. */
+static void let_snapshot_go(slc_exchange *exchange)
+{
+    slc_snapshot_unref(exchange->snapshot);
+    exchange->snapshot = NULL;
+}
+
+void slc_stream_handle(slc_exchange *exchange)
+{
+    slc_read_request request;
+    slc_mediation_worker *worker = exchange->worker->mediation;
+    slc_api *api = slc_api_of(exchange);
+    if (api == NULL || !slc_read_request_parse(exchange, api, true, &request))
+        return;
+    start_answer(exchange);
+    if (evhttp_request_get_command(exchange->req) == EVHTTP_REQ_HEAD) {
+        slc_cursor_release(&request.cursor);
+        slc_exchange_stream_finish(exchange);
+        return;
+    }
+    slc_stream *stream = slc_calloc(1, sizeof *stream);
+    stream->magic = STREAM_MAGIC;
+    stream->exchange = exchange;
+    slc_buf_init(&stream->notices, NOTICE_BYTES);
+    slc_buf_addf(&stream->notices, ": ok\nretry: %lld\n\n",
+                 (long long)slc_jitter_ms(worker->limits->retry_ms, 30));
+    TAILQ_INSERT_TAIL(&worker->streams_by_heartbeat, stream, entry);
+    worker->streams++;
+    slc_series_add(api->streams, 1);
+    exchange->ctx = stream;
+    exchange->on_abort = on_abort;
+    let_snapshot_go(exchange);
+    slc_reader_init(&stream->reader, api, &stream_ops, request.start, request.start_ms, &request.cursor, false);
+    slc_cursor_release(&request.cursor);
+    pump(stream);
+}
+
+/* Time, configuration, the end
+ * ------------------------------------------------------------------------------------- */
+
+static void heartbeat(slc_stream *stream, int64_t now_ms)
+{
+    slc_mediation_worker *worker = worker_of(stream);
+    if (stream->writing) { /* whether it is stalled is the front's to say */
+        stream->heartbeat_ms = now_ms + worker->limits->heartbeat_ms;
+        TAILQ_REMOVE(&worker->streams_by_heartbeat, stream, entry);
+        TAILQ_INSERT_TAIL(&worker->streams_by_heartbeat, stream, entry);
+        return;
+    }
+    evbuffer_add(worker->out, ":\n", 2);
+    add_id(stream, worker->out);
+    if (!stream->reader.placed)
+        evbuffer_add(worker->out, "\n", 1);
+    write_out(stream, worker->out);
+}
+
+static bool still_granted(slc_stream *stream, const slc_snapshot *snapshot)
+{
+    slc_exchange *exchange = stream->exchange;
+    return snapshot == NULL || slc_principal_still_granted(snapshot, stream->reader.api->api,
+                                                           exchange->operation, &exchange->principal);
+}
+
+static void recheck_all(slc_mediation_worker *worker)
+{
+    slc_stream *next, *stream = TAILQ_FIRST(&worker->streams_by_heartbeat);
+    for (; stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, entry);
+        if (!still_granted(stream, worker->worker->snapshot))
+            end(stream, "error", SLC_PROBLEM_REVOKED);
+    }
+}
+
+/* Credentials that expire, and questions that are asked again. */
+static void look_at_all(slc_mediation_worker *worker, int64_t now_ms)
+{
+    int64_t wall_ms = slc_wall_ms();
+    slc_stream *next, *stream = TAILQ_FIRST(&worker->streams_by_heartbeat);
+    for (; stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, entry);
+        int64_t expires_ms = stream->exchange->principal.expires_at_ms;
+        if (expires_ms > 0 && expires_ms <= wall_ms)
+            end(stream, "error", SLC_PROBLEM_REVOKED);
+        else if (stream->ask_failed && now_ms >= stream->reader.hold_until_ms) {
+            stream->ask_failed = false;
+            stream->reader.hold_until_ms = 0;
+            slc_reader_peek(&stream->reader);
+        }
+    }
+}
+
+void slc_streams_tick(slc_mediation_worker *worker, int64_t now_ms)
+{
+    slc_stream *stream;
+    look_at_all(worker, now_ms);
+    if (now_ms >= worker->recheck_ms) { /* subscriptions expire as well */
+        worker->recheck_ms = now_ms + RECHECK_MS;
+        recheck_all(worker);
+    }
+    while ((stream = TAILQ_FIRST(&worker->streams_by_heartbeat)) != NULL && stream->heartbeat_ms <= now_ms)
+        heartbeat(stream, now_ms);
+}
+
+void slc_streams_recheck(slc_api *api)
+{
+    const slc_snapshot *snapshot = api->worker->worker->snapshot;
+    slc_reader *next, *reader = TAILQ_FIRST(&api->readers);
+    for (; reader != NULL; reader = next) {
+        next = TAILQ_NEXT(reader, entry);
+        if (reader->ops == &stream_ops && !still_granted(stream_of(reader), snapshot))
+            end(stream_of(reader), "error", SLC_PROBLEM_REVOKED);
+    }
+}
+
+void slc_streams_drain(slc_mediation_worker *worker)
+{
+    slc_stream *stream;
+    while ((stream = TAILQ_FIRST(&worker->streams_by_heartbeat)) != NULL)
+        end(stream, NULL, SLC_PROBLEM_DRAINING);
+}
