@@ -1,8 +1,11 @@
 /* Opening and closing a catalog. */
 #include "catalog/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "catalog/migrate.h"
@@ -141,6 +144,20 @@ static bool open_key(slc_catalog *catalog, slc_conn *conn, slc_error *err)
 
 /* ---- opening ---- */
 
+/* Two control planes on one directory would each keep their own idea of what is current. The lock goes with the
+ * process, however it ends. */
+static bool lock_dir(slc_catalog *catalog, const char *data_dir, slc_error *err)
+{
+    char *path = slc_asprintf("%s/lock", data_dir);
+    catalog->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bool ok = catalog->lock_fd >= 0 || slc_fail(err, SLC_IO, NULL, "%s: %s", path, strerror(errno));
+    free(path);
+    if (ok && flock(catalog->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        ok = slc_fail(err, SLC_UNAVAILABLE, NULL,
+                      "another process uses the data directory %s: only one control plane may", data_dir);
+    return ok;
+}
+
 static void lane_init(slc_catalog *catalog, enum slc_lane_id id, unsigned threads)
 {
     slc_lane *lane = &catalog->lanes[id];
@@ -216,8 +233,8 @@ slc_catalog *slc_catalog_open(const slc_catalog_options *options, slc_error *err
     lane_init(catalog, SLC_LANE_WRITE, 1);
     lane_init(catalog, SLC_LANE_USAGE, 1);
     lane_init(catalog, SLC_LANE_READ, 1 + (options->readers > 0 ? options->readers : 2));
-    if (!open_writers(catalog, options, err) || !open_readers(catalog, options, err) ||
-        !slc_lanes_start(catalog, err)) {
+    if (!lock_dir(catalog, options->data_dir, err) || !open_writers(catalog, options, err) ||
+        !open_readers(catalog, options, err) || !slc_lanes_start(catalog, err)) {
         slc_catalog_close(catalog);
         return NULL;
     }
@@ -236,6 +253,8 @@ void slc_catalog_close(slc_catalog *catalog)
     lane_release(&catalog->lanes[SLC_LANE_USAGE]);
     slc_master_key_release(&catalog->master);
     pthread_rwlock_destroy(&catalog->key_lock);
+    if (catalog->lock_fd >= 0)
+        close(catalog->lock_fd);
     free(catalog->db_path);
     free(catalog->usage_path);
     free(catalog->key_path);

@@ -33,6 +33,7 @@ typedef struct slc_lane {
 
 struct slc_catalog {
     unsigned magic;
+    int lock_fd; /* held while the catalog is open */
     char *db_path, *usage_path, *key_path;
     slc_master_key master; /* replaced under key_lock by a rotation */
     pthread_rwlock_t key_lock;

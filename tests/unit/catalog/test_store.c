@@ -148,6 +148,15 @@ START_TEST(a_file_that_is_no_database_is_refused)
 }
 END_TEST
 
+START_TEST(a_directory_has_one_owner)
+{
+    slc_catalog *first = t_catalog;
+    ck_assert(!t_try_open(&t_error));
+    ck_assert_int_eq(t_error.code, SLC_UNAVAILABLE);
+    t_catalog = first;
+}
+END_TEST
+
 START_TEST(files_are_private)
 {
     struct stat st;
@@ -399,6 +408,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_gap_in_the_migrations_is_refused);
     tcase_add_test(tc, a_damaged_file_is_refused_with_advice);
     tcase_add_test(tc, a_file_that_is_no_database_is_refused);
+    tcase_add_test(tc, a_directory_has_one_owner);
     tcase_add_test(tc, files_are_private);
     tcase_add_test(tc, a_full_disk_is_told_and_survived);
     tcase_add_test(tc, writers_of_several_threads_get_their_turns);

@@ -1,0 +1,89 @@
+/* Catalogs written by earlier versions open, with everything in them. */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/file.h"
+#include "fixture.h"
+
+#define FIXTURES SLC_SOURCE_DIR "/tests/unit/catalog/fixtures/"
+
+static void copy_key(const char *sql_path)
+{
+    size_t len;
+    char *path = slc_asprintf("%.*s.key", (int)(strlen(sql_path) - strlen(".sql")), sql_path);
+    char *key = slc_file_read(path, 4096, &len, &t_error);
+    ck_assert_msg(key != NULL, "%s", t_error.message);
+    ck_assert(slc_file_write_atomic(t_path("master.key"), key, len, 0600, &t_error));
+    free(key);
+    free(path);
+}
+
+static void load(const char *sql_path)
+{
+    size_t len;
+    sqlite3 *db;
+    const char *files[] = {"catalog.db", "catalog.db-wal", "catalog.db-shm"};
+    t_close();
+    for (size_t i = 0; i < 3; i++)
+        remove(t_path(files[i]));
+    char *sql = slc_file_read(sql_path, 1 << 22, &len, &t_error);
+    ck_assert_msg(sql != NULL, "%s", t_error.message);
+    ck_assert_int_eq(sqlite3_open(t_path("catalog.db"), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql_path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    free(sql);
+    copy_key(sql_path);
+}
+
+static bool open_password(slc_txn *txn, void *arg, slc_error *err)
+{
+    const slc_kind *kind = slc_kind_find("backend-clusters");
+    json_t *stored = slc_entity_load(txn, kind, "local", err);
+    enum slc_secret_source source;
+    char *text;
+    size_t len;
+    bool ok = slc_secret_open(txn, kind, t_text(stored, "id"), "authentication.password",
+                              json_object_get(json_object_get(stored, "authentication"), "password"), &source,
+                              &text, &len, err);
+    snprintf(arg, 64, "%s", ok ? text : "");
+    slc_free_secret(text, len);
+    json_decref(stored);
+    return ok;
+}
+
+START_TEST(every_earlier_schema_opens)
+{
+    glob_t found;
+    ck_assert_int_eq(glob(FIXTURES "schema-*.sql", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char password[64];
+        load(found.gl_pathv[i]);
+        t_open();
+        for (const struct sample *sample = t_samples; sample->kind != NULL; sample++) {
+            json_t *list = t_list(sample->kind, NULL, 0, NULL);
+            ck_assert_msg(json_array_size(json_object_get(list, "items")) > 0, "%s: no %s", found.gl_pathv[i],
+                          sample->kind);
+            json_decref(list);
+        }
+        ck_assert_msg(t_read(open_password, password, &t_error), "%s", t_error.message);
+        ck_assert_str_eq(password, "backend-password");
+        json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'moved'}"));
+    }
+    globfree(&found);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("catalog/migrate");
+    TCase *tc = tcase_create("migrate");
+    tcase_add_checked_fixture(tc, t_setup, t_teardown);
+    tcase_add_test(tc, every_earlier_schema_opens);
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+TEST_MAIN(suite)
