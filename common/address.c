@@ -31,6 +31,7 @@ static bool is_host_name(const char *host, size_t len)
 bool slc_address_split(const char *address, char *host, size_t host_size, uint16_t *port, slc_error *err)
 {
     const char *start = address;
+    host[0] = '\0';
     const char *colon = strrchr(address, ':');
     if (colon == NULL || !parse_port(colon + 1, port))
         return fail_address(err, address);

@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/crypto.h"
+#include "common/utf8.h"
 
 #define FIRST_CAPACITY 64
 
@@ -94,26 +95,6 @@ bool slc_buf_addf(slc_buf *buf, const char *fmt, ...)
     return true;
 }
 
-/* Length of the well-formed UTF-8 sequence at s (Unicode table 3-7), or 0. */
-static size_t utf8_sequence(const unsigned char *s, size_t len)
-{
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4)
-        return 0;
-    size_t need = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (len < need)
-        return 0;
-    unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < need; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return need;
-}
-
 static bool add_escaped(slc_buf *buf, unsigned char c)
 {
     static const char shorts[] = {
@@ -133,7 +114,7 @@ bool slc_buf_add_json_string(slc_buf *buf, const char *s, size_t len)
     size_t i = 0;
     bool ok = true;
     while (ok && i < len) {
-        size_t n = utf8_sequence(p + i, len - i);
+        size_t n = slc_utf8_sequence(p + i, len - i);
         if (n > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7F) {
             i += n;
             continue;

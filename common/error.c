@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 static const char *const code_names[] = {
     [SLC_OK] = "ok",
     [SLC_INVALID] = "invalid",
@@ -22,19 +24,16 @@ static const char *const code_names[] = {
     [SLC_INTERNAL] = "internal",
 };
 
-/* A cut string may end inside a UTF-8 sequence: remove the incomplete tail. */
+/* A cut text may end inside a sequence: removes the incomplete tail. */
 static void drop_partial_utf8(char *text)
 {
     size_t len = strlen(text);
-    size_t tail = 0; /* continuation bytes at the end */
-    while (tail < len && tail < 3 && ((unsigned char)text[len - 1 - tail] & 0xC0) == 0x80)
-        tail++;
-    if (tail == len)
-        return;
-    unsigned char lead = (unsigned char)text[len - 1 - tail];
-    size_t want = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
-    if (want > tail)
-        text[len - 1 - tail] = '\0';
+    size_t start = len;
+    while (start > 0 && len - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0xC0 &&
+        slc_utf8_sequence(text + start - 1, len - start + 1) == 0)
+        text[start - 1] = '\0';
 }
 
 static void finish(char *text, size_t size, int written)
@@ -43,6 +42,8 @@ static void finish(char *text, size_t size, int written)
         text[0] = '\0';
     else if ((size_t)written >= size)
         drop_partial_utf8(text);
+    /* Messages quote what came from outside, and precisions such as %.80s cut where they like. */
+    slc_utf8_clean(text);
 }
 
 bool slc_vfail(slc_error *err, enum slc_code code, const char *field, const char *fmt, va_list args)

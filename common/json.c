@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/assert.h"
-
 /* The parser accepts deeper values than we want to walk recursively later. */
 static bool too_deep(const json_t *value, unsigned left)
 {
@@ -31,6 +29,11 @@ json_t *slc_json_parse(const char *text, size_t len, size_t max_len, slc_error *
                  max_len);
         return NULL;
     }
+    const char *nul = len > 0 ? memchr(text, '\0', len) : NULL;
+    if (nul != NULL) { /* the parser would take it for the end */
+        slc_fail(err, SLC_INVALID, NULL, "byte %zu: NUL is not allowed", (size_t)(nul - text) + 1);
+        return NULL;
+    }
     json_error_t error;
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (value == NULL) {
@@ -43,25 +46,6 @@ json_t *slc_json_parse(const char *text, size_t len, size_t max_len, slc_error *
         return NULL;
     }
     return value;
-}
-
-static char *print(const json_t *value, size_t *len, size_t flags)
-{
-    char *text = json_dumps(value, flags | JSON_COMPACT | JSON_ENCODE_ANY);
-    SLC_BUG_ON(text == NULL); /* a cycle, or a string that was not made as UTF-8 */
-    if (len != NULL)
-        *len = strlen(text);
-    return text;
-}
-
-char *slc_json_print(const json_t *value, size_t *len)
-{
-    return print(value, len, 0);
-}
-
-char *slc_json_canonical(const json_t *value, size_t *len)
-{
-    return print(value, len, JSON_SORT_KEYS);
 }
 
 void slc_json_pointer_push(char *pointer, size_t size, const char *token)

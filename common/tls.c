@@ -161,7 +161,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     (void)ssl;
     const slc_tls *tls = arg;
     for (unsigned i = 0; i < tls->alpn_len; i += 1U + tls->alpn[i]) {
-        for (unsigned j = 0; j + in[j] < in_len; j += 1U + in[j]) {
+        for (unsigned j = 0; j < in_len && in[j] < in_len - j; j += 1U + in[j]) {
             if (tls->alpn[i] == in[j] && memcmp(tls->alpn + i + 1, in + j + 1, in[j]) == 0) {
                 *out = in + j + 1;
                 *out_len = in[j];

@@ -41,7 +41,8 @@ void certificate_make(struct certificate *certificate, const char *name, long fr
     X509_gmtime_adj(X509_getm_notBefore(cert), from_s);
     X509_gmtime_adj(X509_getm_notAfter(cert), until_s);
     X509_set_pubkey(cert, certificate->key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1,
+                               -1, 0);
     X509_set_issuer_name(cert, X509_get_subject_name(issuer != NULL ? issuer->cert : cert));
     add_extension(cert, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
     add_extension(cert, NID_basic_constraints, issuer != NULL ? "CA:FALSE" : "critical,CA:TRUE");

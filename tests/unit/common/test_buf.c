@@ -63,10 +63,10 @@ START_TEST(what_is_not_utf8_is_replaced)
 {
 #define R "\xEF\xBF\xBD"
     check_json("a\xFFz", 3, "a" R "z");
-    check_json("\xC0\xAF", 2, R R);           /* overlong */
-    check_json("\xED\xA0\x80", 3, R R R);     /* surrogate */
+    check_json("\xC0\xAF", 2, R R);             /* overlong */
+    check_json("\xED\xA0\x80", 3, R R R);       /* surrogate */
     check_json("\xF4\x90\x80\x80", 4, R R R R); /* past U+10FFFF */
-    check_json("\xE2\x82", 2, R R);           /* cut */
+    check_json("\xE2\x82", 2, R R);             /* cut */
     check_json("\x80", 1, R);
 }
 END_TEST

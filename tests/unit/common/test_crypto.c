@@ -34,11 +34,9 @@ START_TEST(hkdf_agrees_with_rfc_5869)
     for (size_t i = 0; i < sizeof salt; i++)
         salt[i] = (uint8_t)i;
     slc_hkdf_sha256(key, sizeof key, salt, sizeof salt, "\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9", out, 42);
-    check_hex(out, 42,
-              "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+    check_hex(out, 42, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
     slc_hkdf_sha256(key, sizeof key, NULL, 0, NULL, out, 42);
-    check_hex(out, 42,
-              "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
+    check_hex(out, 42, "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
 }
 END_TEST
 
@@ -84,8 +82,13 @@ END_TEST
 START_TEST(base64_goes_both_ways)
 {
     static const char *const pairs[][3] = {
-        {"", "", ""},           {"f", "Zg==", "Zg"},         {"fo", "Zm8=", "Zm8"},           {"foo", "Zm9v", "Zm9v"},
-        {"foob", "Zm9vYg==", "Zm9vYg"}, {"\xFB\xFF", "+/8=", "-_8"}, {"\xFF\xFF\xFE", "///+", "___-"},
+        {"", "", ""},
+        {"f", "Zg==", "Zg"},
+        {"fo", "Zm8=", "Zm8"},
+        {"foo", "Zm9v", "Zm9v"},
+        {"foob", "Zm9vYg==", "Zm9vYg"},
+        {"\xFB\xFF", "+/8=", "-_8"},
+        {"\xFF\xFF\xFE", "///+", "___-"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         char text[16];
@@ -105,15 +108,16 @@ END_TEST
 
 START_TEST(base64_is_strict)
 {
-    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg===", "=", "==", "====", "Zh==", "Zm9=", "Z\n==", "Zm9v=", "-_8=",
-                                      "Zg==Zg==", "Z=g=", " Zg="};
+    static const char *const bad[] = {"Z",    "Zg",    "Zg=",   "Zg===", "=",        "==",   "====", "Zh==",
+                                      "Zm9=", "Z\n==", "Zm9v=", "-_8=",  "Zg==Zg==", "Z=g=", " Zg="};
     static const char *const bad_url[] = {"Z", "Zg=", "Zh", "+/8", "Zm9v=", "Zm9", "Zg==="};
     uint8_t out[16];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(slc_base64_decode(bad[i], strlen(bad[i]), out, sizeof out) == -1, "%s", bad[i]);
     ck_assert_int_eq(slc_base64_decode("Zm9v\0===", 8, out, sizeof out), -1);
     for (size_t i = 0; i < sizeof bad_url / sizeof bad_url[0]; i++)
-        ck_assert_msg(slc_base64url_decode(bad_url[i], strlen(bad_url[i]), out, sizeof out) == -1, "%s", bad_url[i]);
+        ck_assert_msg(slc_base64url_decode(bad_url[i], strlen(bad_url[i]), out, sizeof out) == -1, "%s",
+                      bad_url[i]);
     ck_assert_int_eq(slc_base64url_decode("Zg==", 4, out, sizeof out), 1);
     ck_assert_int_eq(slc_base64_decode("Zm9v", 4, out, 2), -1);
     ck_assert_int_eq(slc_base64_decode("", 0, out, 0), 0);
@@ -167,5 +171,5 @@ START_TEST(nothing_can_be_sealed_too)
 END_TEST
 
 UNIT_MAIN("crypto", hashes_agree_with_published_values, hkdf_agrees_with_rfc_5869, secrets_compare,
-          ids_use_every_letter_of_the_alphabet_and_no_other, hex_is_strict, base64_goes_both_ways, base64_is_strict,
-          a_sealed_value_opens_only_as_it_was_sealed, nothing_can_be_sealed_too)
+          ids_use_every_letter_of_the_alphabet_and_no_other, hex_is_strict, base64_goes_both_ways,
+          base64_is_strict, a_sealed_value_opens_only_as_it_was_sealed, nothing_can_be_sealed_too)

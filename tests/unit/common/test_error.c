@@ -48,6 +48,15 @@ START_TEST(an_error_may_be_built_from_its_own_parts)
 }
 END_TEST
 
+START_TEST(a_message_is_always_utf8)
+{
+    slc_error err;
+    slc_fail(&err, SLC_IO, "\xFF", "%.2s|%s", "\xE2\x82\xAC", "a\x80z");
+    ck_assert_str_eq(err.message, "\?\?|a\?z");
+    ck_assert_str_eq(err.field, "\?");
+}
+END_TEST
+
 START_TEST(context_goes_in_front)
 {
     slc_error err;
@@ -76,4 +85,5 @@ START_TEST(every_code_has_a_name_of_its_own)
 END_TEST
 
 UNIT_MAIN("error", fail_fills_and_returns_false, a_long_message_is_not_cut_inside_a_sequence,
-          an_error_may_be_built_from_its_own_parts, context_goes_in_front, every_code_has_a_name_of_its_own)
+          an_error_may_be_built_from_its_own_parts, a_message_is_always_utf8, context_goes_in_front,
+          every_code_has_a_name_of_its_own)

@@ -20,8 +20,8 @@ START_TEST(bad_texts_are_refused_with_their_place)
     refuse("\"\\u0000\"", "line 1");
     refuse("{\"\\u0000\":1}", "line 1");
     refuse("[1] x", "line 1 column 5");
-    refuse("\"\xFF\"", "UTF-8");
-    refuse("\"\xED\xA0\x80\"", "UTF-8");
+    refuse("\"\xFF\"", "line 1 column 1");
+    refuse("\"\xED\xA0\x80\"", "line 1");
     refuse("", "line 1");
     refuse("[1e999]", "line 1");
     refuse("[12345678901234567890123]", "line 1");
@@ -82,6 +82,22 @@ START_TEST(printing_keeps_the_order_and_canonical_sorts)
 }
 END_TEST
 
+START_TEST(reals_come_back_as_they_were_written)
+{
+    static const char *const texts[] = {"0.1",           "-1.5", "1.0", "1e300", "0.30000000000000004",
+                                        "123456789.125", "-0.0"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        slc_error err;
+        json_t *value = slc_json_parse(texts[i], strlen(texts[i]), 100, &err);
+        char *printed = slc_json_print(value, NULL);
+        ck_assert_double_eq(strtod(printed, NULL), strtod(texts[i], NULL));
+        ck_assert_str_eq(printed, i == 3 ? "1e+300" : texts[i]);
+        free(printed);
+        json_decref(value);
+    }
+}
+END_TEST
+
 START_TEST(pointers_are_escaped)
 {
     char pointer[64] = "";
@@ -116,6 +132,7 @@ START_TEST(a_pointer_that_does_not_fit_is_cut_between_characters)
 }
 END_TEST
 
-UNIT_MAIN("json", bad_texts_are_refused_with_their_place, any_value_may_stand_at_the_top, size_and_depth_have_limits,
-          printing_keeps_the_order_and_canonical_sorts, pointers_are_escaped,
+UNIT_MAIN("json", bad_texts_are_refused_with_their_place, any_value_may_stand_at_the_top,
+          size_and_depth_have_limits, printing_keeps_the_order_and_canonical_sorts,
+          reals_come_back_as_they_were_written, pointers_are_escaped,
           a_pointer_that_does_not_fit_is_cut_between_characters)

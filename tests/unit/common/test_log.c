@@ -40,8 +40,8 @@ START_TEST(a_line_is_a_json_object)
 {
     capture();
     slc_log_init("gateway", SLC_LOG_INFO, true);
-    slc_log(SLC_LOG_WARN, "listener opened", LS("address", "a\"b\n"), LI("port", 8000), LD("ratio", 0.25), LD("nan", NAN),
-            LB("tls", true), LS("nothing", NULL));
+    slc_log(SLC_LOG_WARN, "listener opened", LS("address", "a\"b\n"), LI("port", 8000), LD("ratio", 0.25),
+            LD("nan", NAN), LB("tls", true), LS("nothing", NULL));
     char *text = finish();
     ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
     json_t *line = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -127,7 +127,8 @@ static void *log_much(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 500; i++)
-        slc_log(SLC_LOG_INFO, "line", LI("i", i), LS("pad", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+        slc_log(SLC_LOG_INFO, "line", LI("i", i),
+                LS("pad", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
     return NULL;
 }
 
@@ -142,7 +143,8 @@ START_TEST(lines_of_threads_do_not_mix)
         pthread_join(threads[i], NULL);
     char *text = finish();
     int lines = 0;
-    for (char *save, *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save), lines++) {
+    for (char *save, *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save), lines++) {
         json_t *value = json_loads(line, 0, NULL);
         ck_assert_ptr_nonnull(value);
         json_decref(value);

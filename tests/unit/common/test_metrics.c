@@ -150,5 +150,5 @@ START_TEST(threads_do_not_lose_counts)
 }
 END_TEST
 
-UNIT_MAIN("metrics", series_are_rendered, histograms_are_cumulative, cardinality_is_bounded, an_endless_label_is_other,
-          threads_do_not_lose_counts)
+UNIT_MAIN("metrics", series_are_rendered, histograms_are_cumulative, cardinality_is_bounded,
+          an_endless_label_is_other, threads_do_not_lose_counts)

@@ -88,7 +88,8 @@ END_TEST
 
 START_TEST(a_flag_beats_the_environment_beats_the_file)
 {
-    write_config("name: file\nworkers: 3\nadmin:\n  address: '[::1]:1'\n  tls-on: true\nlimits: {timeout: 5s, body: 10}\n");
+    write_config("name: file\nworkers: 3\nadmin:\n  address: '[::1]:1'\n  tls-on: true\nlimits: {timeout: 5s, "
+                 "body: 10}\n");
     setenv("SLUICE_WORKERS", "4", 1);
     setenv("SLUICE_NAME", "environment", 1);
     setenv("SLUICE_ADMIN_TLS_ON", "false", 1);
@@ -125,7 +126,8 @@ START_TEST(flags_have_several_spellings)
     ck_assert_str_eq(target.name, "a=b");
     ck_assert_int_eq(target.workers, 64);
     release();
-    ck_assert_int_eq(load("--admin-tls-on=true", "--no-admin-tls-on", "--name", "", "--admin-address=", NULL), 0);
+    ck_assert_int_eq(load("--admin-tls-on=true", "--no-admin-tls-on", "--name", "", "--admin-address=", NULL),
+                     0);
     ck_assert(!target.tls);
     ck_assert_str_eq(target.name, "");
     ck_assert_ptr_null(target.address);
@@ -141,7 +143,8 @@ START_TEST(units_are_understood)
     static const struct {
         char *flag;
         int64_t want;
-    } durations[] = {{"--limits-timeout=500ms", 500}, {"--limits-timeout=10m", 600000}, {"--limits-timeout=1h", 3600000}};
+    } durations[] = {
+        {"--limits-timeout=500ms", 500}, {"--limits-timeout=10m", 600000}, {"--limits-timeout=1h", 3600000}};
     for (size_t i = 0; i < 3; i++) {
         ck_assert_int_eq(load(durations[i].flag, NULL), 0);
         ck_assert_int_eq(target.timeout_ms, durations[i].want);
@@ -150,7 +153,10 @@ START_TEST(units_are_understood)
     static const struct {
         char *flag;
         int64_t want;
-    } sizes[] = {{"--limits-body=0", 0}, {"--limits-body=64KiB", 65536}, {"--limits-body=2GiB", 2147483648}, {"--limits-body=7B", 7}};
+    } sizes[] = {{"--limits-body=0", 0},
+                 {"--limits-body=64KiB", 65536},
+                 {"--limits-body=2GiB", 2147483648},
+                 {"--limits-body=7B", 7}};
     for (size_t i = 0; i < 4; i++) {
         ck_assert_int_eq(load(sizes[i].flag, NULL), 0);
         ck_assert_int_eq(target.body_bytes, sizes[i].want);
@@ -186,7 +192,8 @@ START_TEST(a_bad_variable_is_named)
 {
     setenv("SLUICE_LIMITS_TIMEOUT", "soon", 1);
     refuse_with(load(NULL), "SLUICE_LIMITS_TIMEOUT: limits.timeout is \"soon\"");
-    ck_assert_int_eq(load("--limits-timeout", "1s", NULL), 0); /* the flag wins, so nobody looks at the variable */
+    ck_assert_int_eq(load("--limits-timeout", "1s", NULL),
+                     0); /* the flag wins, so nobody looks at the variable */
     release();
 }
 END_TEST
@@ -269,13 +276,27 @@ START_TEST(addresses_are_split)
         const char *text, *host;
         int port; /* -1: refused */
     } cases[] = {
-        {"127.0.0.1:8000", "127.0.0.1", 8000}, {":0", "", 0},          {"[::1]:65535", "::1", 65535},
-        {"a-b.c_d.example:1", "a-b.c_d.example", 1}, {"", "", -1},     {"8000", "", -1},
-        {"host", "", -1},                      {"host:", "", -1},      {"host:65536", "", -1},
-        {"host:-1", "", -1},                   {"host:+1", "", -1},    {"host: 1", "", -1},
-        {"::1:80", "", -1},                    {"[::1]", "", -1},      {"[]:1", "", -1},
-        {"[host]:1", "", -1},                  {"[::1:1", "", -1},     {"ho st:1", "", -1},
-        {"http://h:1", "", -1},                {"h:1:2", "", -1},      {"host:000001", "", -1},
+        {"127.0.0.1:8000", "127.0.0.1", 8000},
+        {":0", "", 0},
+        {"[::1]:65535", "::1", 65535},
+        {"a-b.c_d.example:1", "a-b.c_d.example", 1},
+        {"", "", -1},
+        {"8000", "", -1},
+        {"host", "", -1},
+        {"host:", "", -1},
+        {"host:65536", "", -1},
+        {"host:-1", "", -1},
+        {"host:+1", "", -1},
+        {"host: 1", "", -1},
+        {"::1:80", "", -1},
+        {"[::1]", "", -1},
+        {"[]:1", "", -1},
+        {"[host]:1", "", -1},
+        {"[::1:1", "", -1},
+        {"ho st:1", "", -1},
+        {"http://h:1", "", -1},
+        {"h:1:2", "", -1},
+        {"host:000001", "", -1},
         {"[::1%lo]:1", "", -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -294,6 +315,7 @@ START_TEST(addresses_are_split)
 END_TEST
 
 UNIT_MAIN("settings", defaults_hold_when_nothing_is_said, a_flag_beats_the_environment_beats_the_file,
-          the_config_flag_beats_its_variable, flags_have_several_spellings, units_are_understood, bad_flags_are_named,
-          a_bad_variable_is_named, bad_files_are_named_with_the_place, an_empty_file_or_section_is_fine,
-          a_secret_is_never_told, help_and_version_are_answers, addresses_are_split)
+          the_config_flag_beats_its_variable, flags_have_several_spellings, units_are_understood,
+          bad_flags_are_named, a_bad_variable_is_named, bad_files_are_named_with_the_place,
+          an_empty_file_or_section_is_fine, a_secret_is_never_told, help_and_version_are_answers,
+          addresses_are_split)

@@ -51,7 +51,8 @@ static bool shake_hands(SSL *client, SSL *server)
         int c = SSL_do_handshake(client), s = SSL_do_handshake(server);
         if (c == 1 && s == 1)
             return true;
-        if ((c != 1 && SSL_get_error(client, c) == SSL_ERROR_SSL) || (s != 1 && SSL_get_error(server, s) == SSL_ERROR_SSL))
+        if ((c != 1 && SSL_get_error(client, c) == SSL_ERROR_SSL) ||
+            (s != 1 && SSL_get_error(server, s) == SSL_ERROR_SSL))
             break;
     }
     ERR_clear_error();
@@ -191,7 +192,8 @@ static char *cert_file, *key_file;
 
 static void write_files(const struct certificate *certificate)
 {
-    ck_assert(slc_file_write_atomic(cert_file, certificate->cert_pem, strlen(certificate->cert_pem), 0600, &err));
+    ck_assert(
+        slc_file_write_atomic(cert_file, certificate->cert_pem, strlen(certificate->cert_pem), 0600, &err));
     ck_assert(slc_file_write_atomic(key_file, certificate->key_pem, strlen(certificate->key_pem), 0600, &err));
 }
 
