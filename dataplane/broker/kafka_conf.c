@@ -224,7 +224,7 @@ static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_rol
     case SLC_KAFKA_QUERY:
         return set_table(conf, query_table, err);
     }
-    SLC_BUG_ON("unknown role");
+    SLC_BUG_ON(true);
     return false;
 }
 

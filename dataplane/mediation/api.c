@@ -178,7 +178,6 @@ void slc_api_settle(slc_api *api)
     slc_mediation_worker *worker = api->worker;
     if (!api->retired || api->references > 0 || !TAILQ_EMPTY(&api->readers) || !TAILQ_EMPTY(&api->scans))
         return;
-    unfollow(api);
     TAILQ_REMOVE(&worker->retired, api, entry);
     slc_link_unref(api->link);
     slc_event_api_unref(api->api);
@@ -196,6 +195,7 @@ void slc_api_retire(slc_api *api)
     api->references++; /* until all of this is done */
     slc_readers_end(api);
     slc_scans_stop(api);
+    unfollow(api);
     api->references--;
     slc_api_settle(api);
 }

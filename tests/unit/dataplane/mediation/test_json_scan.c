@@ -1,0 +1,222 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/mediation/json_scan.h"
+
+static const char *const good[] = {
+    "{}",
+    "[]",
+    "null",
+    "true",
+    "false",
+    "0",
+    "-0",
+    "1.5e+10",
+    "1E-2",
+    "-12.34",
+    "\"\"",
+    " {\"a\" : [1 , 2 , {\"b\":null}] } \r\n\t",
+    "\"\\u0041\\n\\\"\\\\\\/\\b\\f\\r\\t\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"",
+    "[[[[[]]]]]",
+    "{\"a\":1,\"a\":2}",
+    "\"\\u0000\"",
+    "\"\x7f\"",
+};
+
+static const char *const bad[] = {
+    "",
+    " ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "[1,]",
+    "{,}",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\":1,}",
+    "{a:1}",
+    "{1:2}",
+    "[1 2]",
+    "nul",
+    "nullx",
+    "True",
+    "01",
+    "-",
+    "1.",
+    ".5",
+    "1e",
+    "1e+",
+    "+1",
+    "0x10",
+    "NaN",
+    "Infinity",
+    "'a'",
+    "\"",
+    "\"a",
+    "\"\\",
+    "\"\\x\"",
+    "\"\\u12\"",
+    "\"\\u12g4\"",
+    "\"\\ud800\"",
+    "\"\\ud800\\u0041\"",
+    "\"\\udc00\"",
+    "\"\n\"",
+    "\"\t\"",
+    "\"\x01\"",
+    "\"\x80\"",
+    "\"\xc0\x80\"",
+    "\"\xe0\x80\x80\"",
+    "\"\xed\xa0\x80\"",
+    "\"\xf4\x90\x80\x80\"",
+    "\"\xf8\x88\x80\x80\x80\"",
+    "\"\xc3\"",
+    "{} {}",
+    "1 2",
+    "[1]]",
+    "{\"a\":1]",
+    "[1}",
+    "// c\n1",
+    "\xef\xbb\xbf{}",
+    "[,1]",
+    "{\"a\" 1}",
+    "\"a\" \"b\"",
+};
+
+START_TEST(json_is_accepted)
+{
+    slc_json_info info;
+    ck_assert_msg(slc_json_scan(good[_i], strlen(good[_i]), &info), "%s: %s at %zu", good[_i], info.error,
+                  info.error_at);
+}
+END_TEST
+
+START_TEST(what_is_not_json_is_refused_with_a_place)
+{
+    slc_json_info info;
+    ck_assert_msg(!slc_json_scan(bad[_i], strlen(bad[_i]), &info), "%s", bad[_i]);
+    ck_assert_ptr_nonnull(info.error);
+    ck_assert_uint_le(info.error_at, strlen(bad[_i]));
+}
+END_TEST
+
+START_TEST(a_nul_is_no_end)
+{
+    slc_json_info info;
+    ck_assert(!slc_json_scan("1\0", 2, &info));
+    ck_assert(!slc_json_scan("\"\0\"", 3, &info));
+    ck_assert(!slc_json_scan("\"\\\0\"", 4, &info));
+}
+END_TEST
+
+START_TEST(nesting_is_limited)
+{
+    char text[2 * (SLC_JSON_SCAN_DEPTH + 1)];
+    slc_json_info info;
+    for (int depth = SLC_JSON_SCAN_DEPTH; depth <= SLC_JSON_SCAN_DEPTH + 1; depth++) {
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        ck_assert_int_eq(slc_json_scan(text, (size_t)depth * 2, &info), depth <= SLC_JSON_SCAN_DEPTH);
+    }
+}
+END_TEST
+
+START_TEST(type_and_line_breaks_are_told)
+{
+    slc_json_info info;
+    ck_assert(slc_json_scan("{\"a\":\n1}", 8, &info));
+    ck_assert_int_eq(info.type, '{');
+    ck_assert(info.line_breaks);
+    ck_assert(slc_json_scan("-5", 2, &info));
+    ck_assert_int_eq(info.type, '0');
+    ck_assert(slc_json_scan("\"a\\n\"", 5, &info));
+    ck_assert(!info.line_breaks);
+}
+END_TEST
+
+static const struct {
+    const char *pointer, *value; /* NULL: nothing there */
+} places[] = {
+    {"", "{ \"a\": {\"b\": [10, \"x\", {\"c\": true}]}, \"\": 1, \"a/b\": 2, \"m~n\": 3, \"\\u00e4\": 4, "
+         "\"d\": 5, \"d\" : 6 }"},
+    {"/a/b/0", "10"},
+    {"/a/b/1", "\"x\""},
+    {"/a/b/2/c", "true"},
+    {"/a/b", "[10, \"x\", {\"c\": true}]"},
+    {"/", "1"},
+    {"/a~1b", "2"},
+    {"/m~0n", "3"},
+    {"/\xc3\xa4", "4"},
+    {"/d", "6"},
+    {"/a/b/3", NULL},
+    {"/a/b/-", NULL},
+    {"/a/b/01", NULL},
+    {"/x", NULL},
+    {"/a/b/0/c", NULL},
+    {"a", NULL},
+};
+
+START_TEST(pointers_find_values)
+{
+    const char *text = places[0].value;
+    slc_json_slice slice;
+    bool found = slc_json_find(text, strlen(text), places[_i].pointer, &slice);
+    ck_assert_int_eq(found, places[_i].value != NULL);
+    if (found) {
+        ck_assert_uint_eq(slice.len, strlen(places[_i].value));
+        ck_assert_mem_eq(slice.text, places[_i].value, slice.len);
+    }
+}
+END_TEST
+
+START_TEST(strings_are_unescaped)
+{
+    const char *text = "\"a\\u00e4\\ud83d\\ude00\\n\\\"\\/\xc3\xa4\\u20ac\"";
+    slc_json_slice slice = {text, strlen(text)};
+    char out[64];
+    size_t len = slc_json_unescape(&slice, out);
+    const char *expected = "a\xc3\xa4\xf0\x9f\x98\x80\n\"/\xc3\xa4\xe2\x82\xac";
+    ck_assert_uint_eq(len, strlen(expected));
+    ck_assert_mem_eq(out, expected, len);
+}
+END_TEST
+
+START_TEST(elements_come_in_order)
+{
+    const char *text = "[1, [2,3] ,\"x\"]";
+    slc_json_slice array = {text, strlen(text)}, element;
+    const char *at = NULL;
+    ck_assert(slc_json_next_element(&array, &at, &element) && element.len == 1);
+    ck_assert(slc_json_next_element(&array, &at, &element) && element.len == 5);
+    ck_assert(slc_json_next_element(&array, &at, &element) && element.len == 3);
+    ck_assert(!slc_json_next_element(&array, &at, &element));
+    array = (slc_json_slice){"[ ]", 3};
+    at = NULL;
+    ck_assert(!slc_json_next_element(&array, &at, &element));
+}
+END_TEST
+
+#define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
+
+int main(void)
+{
+    Suite *suite = suite_create("json_scan");
+    TCase *tcase = tcase_create("json_scan");
+    suite_add_tcase(suite, tcase);
+    tcase_add_loop_test(tcase, json_is_accepted, 0, COUNT(good));
+    tcase_add_loop_test(tcase, what_is_not_json_is_refused_with_a_place, 0, COUNT(bad));
+    tcase_add_test(tcase, a_nul_is_no_end);
+    tcase_add_test(tcase, nesting_is_limited);
+    tcase_add_test(tcase, type_and_line_breaks_are_told);
+    tcase_add_loop_test(tcase, pointers_find_values, 0, COUNT(places));
+    tcase_add_test(tcase, strings_are_unescaped);
+    tcase_add_test(tcase, elements_come_in_order);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

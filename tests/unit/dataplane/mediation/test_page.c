@@ -1,0 +1,287 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "stage.h"
+
+static json_t *get(stage *s, unsigned worker, const char *query, int status)
+{
+    client *c = client_new(s, worker);
+    client_get(c, query);
+    client_wait(c);
+    char *text = client_text(c);
+    ck_assert_msg(client_status(c) == status, "%d, not %d: %s", client_status(c), status, text);
+    slc_error err;
+    json_t *body = slc_json_parse(text, strlen(text), 64 << 20, &err);
+    ck_assert_msg(body != NULL, "%s in %s", err.message, text);
+    free(text);
+    client_free(c);
+    return body;
+}
+
+static void append_numbers(stage *s, int from, int to, int32_t partitions)
+{
+    char value[16];
+    for (int i = from; i < to; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        stage_append(s, i % partitions, value);
+    }
+}
+
+static size_t events_of(json_t *page)
+{
+    return json_array_size(json_object_get(page, "events"));
+}
+
+static void query_of(json_t *page, char *query, size_t size, const char *more)
+{
+    snprintf(query, size, "cursor=%s%s", json_string_value(json_object_get(page, "next")), more);
+}
+
+START_TEST(pages_follow_one_another_until_caught_up)
+{
+    stage s;
+    char query[SLC_CURSOR_MAX_CHARS + 64] = "limit=70";
+    stage_defaults(&s);
+    s.limits.feed_ring_bytes = 8192;
+    stage_open(&s, 3);
+    append_numbers(&s, 0, 1000, 3);
+    bool seen[1000] = {false};
+    size_t total = 0;
+    for (unsigned turn = 0; turn < 100; turn++) {
+        json_t *page = get(&s, turn % 2, query, 200);
+        size_t count = events_of(page);
+        ck_assert_uint_le(count, 70);
+        for (size_t i = 0; i < count; i++) {
+            json_int_t value =
+                json_integer_value(json_object_get(json_array_get(json_object_get(page, "events"), i), "data"));
+            ck_assert(!seen[value]);
+            seen[value] = true;
+        }
+        total += count;
+        bool caught_up = json_is_true(json_object_get(page, "caught_up"));
+        ck_assert(!caught_up || total == 1000);
+        query_of(page, query, sizeof query, "&limit=70");
+        json_decref(page);
+        if (caught_up)
+            break;
+        ck_assert_uint_gt(count, 0);
+    }
+    ck_assert_uint_eq(total, 1000);
+    ck_assert_uint_le(slc_memory_delivered(s.broker), 6000); /* parked scans: not a new one for each page */
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(an_empty_page_has_a_next_that_works)
+{
+    stage s;
+    char query[SLC_CURSOR_MAX_CHARS + 64];
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    json_t *page = get(&s, 0, NULL, 200);
+    ck_assert_uint_eq(events_of(page), 0);
+    ck_assert(json_is_true(json_object_get(page, "caught_up")));
+    query_of(page, query, sizeof query, "");
+    json_decref(page);
+    append_numbers(&s, 0, 5, 2);
+    page = get(&s, 1, query, 200);
+    while (events_of(page) == 0) { /* the feed tells the worker in its own time */
+        json_decref(page);
+        page = get(&s, 1, query, 200);
+    }
+    ck_assert_uint_le(events_of(page), 5);
+    json_decref(page);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_long_poll_answers_with_the_first_event)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    client *c = client_new(&s, 0);
+    client_get(c, "from=latest&wait=20");
+    json_t *warm = get(&s, 0, "from=latest", 200); /* the feed is live */
+    json_decref(warm);
+    ck_assert(!client_ended(c));
+    stage_append(&s, 1, "42");
+    client_wait(c);
+    char *text = client_text(c);
+    ck_assert_ptr_nonnull(strstr(text, "\"data\":42"));
+    free(text);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_long_poll_without_events_ends_in_time)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    json_decref(get(&s, 0, NULL, 200));
+    int64_t started_ms = slc_monotonic_ms();
+    json_t *page = get(&s, 0, "wait=300ms", 200);
+    ck_assert_int_ge(slc_monotonic_ms() - started_ms, 290);
+    ck_assert_uint_eq(events_of(page), 0);
+    ck_assert(json_is_true(json_object_get(page, "caught_up")));
+    json_decref(page);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(one_bad_record_hides_no_page)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    stage_append(&s, 0, "1");
+    stage_append(&s, 0, "{broken");
+    const slc_record tombstone = {.key = (const uint8_t *)"k", .key_len = 1, .leader_epoch = -1};
+    stage_append_record(&s, &tombstone);
+    stage_append(&s, 0, "\"\xff\"");
+    stage_append(&s, 0, "2");
+    json_t *page = get(&s, 0, NULL, 200), *events = json_object_get(page, "events");
+    ck_assert_uint_eq(events_of(page), 5);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(events, 1), "data_base64")),
+                     "e2Jyb2tlbg==");
+    ck_assert(json_is_true(json_object_get(json_array_get(events, 2), "tombstone")));
+    ck_assert_ptr_nonnull(json_object_get(json_array_get(events, 3), "data_base64"));
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(events, 4), "data")), 2);
+    json_decref(page);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(an_expired_cursor_is_gone_with_ways_on)
+{
+    stage s;
+    char query[SLC_CURSOR_MAX_CHARS + 64];
+    stage_defaults(&s);
+    s.limits.feed_ring_bytes = 2048;
+    stage_open(&s, 2);
+    append_numbers(&s, 0, 20, 2);
+    json_t *page = get(&s, 0, "limit=6", 200);
+    query_of(page, query, sizeof query, "");
+    json_decref(page);
+    append_numbers(&s, 20, 400, 2);
+    slc_memory_expire(s.broker, "topic", 0, 100); /* partition 1 still has everything */
+    json_t *problem = get(&s, 1, query, 410);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "cursor-expired");
+    snprintf(query, sizeof query, "limit=1000&cursor=%s",
+             json_string_value(json_object_get(problem, "resume")));
+    page = get(&s, 1, query, 200);
+    ck_assert_int_ge(
+        json_integer_value(json_object_get(json_array_get(json_object_get(page, "events"), 0), "data")), 0);
+    json_decref(page);
+    snprintf(query, sizeof query, "cursor=%s", json_string_value(json_object_get(problem, "latest")));
+    page = get(&s, 1, query, 200);
+    ck_assert_uint_eq(events_of(page), 0);
+    json_decref(page);
+    snprintf(query, sizeof query, "limit=1000&cursor=%s",
+             json_string_value(json_object_get(problem, "earliest")));
+    json_decref(get(&s, 1, query, 200));
+    json_decref(problem);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_time_starts_there)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    for (int i = 0; i < 10; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        const slc_record parts = {.timestamp_ms = 1700000000000 + i * 1000,
+                                  .leader_epoch = -1,
+                                  .value = (const uint8_t *)value,
+                                  .value_len = 1};
+        stage_append_record(&s, &parts);
+    }
+    json_t *page = get(&s, 0, "from=2023-11-14T22:13:26Z", 200);
+    ck_assert_uint_eq(events_of(page), 4);
+    json_decref(page);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_down_backend_is_503_and_a_missing_topic_502)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 0);
+    json_t *problem = get(&s, 0, NULL, 502);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "topic-missing");
+    json_decref(problem);
+    stage_close(&s);
+    stage_open(&s, 1);
+    slc_memory_set_down(s.broker, true);
+    problem = get(&s, 0, NULL, 503);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "backend-unavailable");
+    json_decref(problem);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(bad_parameters_are_400)
+{
+    static const char *const queries[] = {"cursor=x",   "cursor=",   "from=yesterday", "limit=0",
+                                          "limit=1001", "limit=ten", "limit=-1",       "wait=soon",
+                                          "wait=-1",    "from=",     "limit=1x",       "wait=1.5"};
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++)
+        json_decref(get(&s, 0, queries[i], 400));
+    client *c = client_new(&s, 0);
+    client_header(c, "Accept", "text/html");
+    client_get(c, NULL);
+    client_wait(c);
+    ck_assert_int_eq(client_status(c), 406);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_takes_its_page_along)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    client *c = client_new(&s, 0);
+    client_get(c, "wait=30");
+    json_decref(get(&s, 0, NULL, 200));
+    client_free(c);
+    stage_append(&s, 0, "1");
+    stage_close(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("page");
+    TCase *tcase = tcase_create("page");
+    tcase_set_timeout(tcase, 60);
+    suite_add_tcase(suite, tcase);
+    tcase_add_test(tcase, pages_follow_one_another_until_caught_up);
+    tcase_add_test(tcase, an_empty_page_has_a_next_that_works);
+    tcase_add_test(tcase, a_long_poll_answers_with_the_first_event);
+    tcase_add_test(tcase, a_long_poll_without_events_ends_in_time);
+    tcase_add_test(tcase, one_bad_record_hides_no_page);
+    tcase_add_test(tcase, an_expired_cursor_is_gone_with_ways_on);
+    tcase_add_test(tcase, a_time_starts_there);
+    tcase_add_test(tcase, a_down_backend_is_503_and_a_missing_topic_502);
+    tcase_add_test(tcase, bad_parameters_are_400);
+    tcase_add_test(tcase, a_client_that_leaves_takes_its_page_along);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

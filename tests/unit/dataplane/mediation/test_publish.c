@@ -1,0 +1,304 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "stage.h"
+
+typedef struct field {
+    const char *name, *value;
+} field;
+
+/* Posts and returns the answer; `fields` ends with a NULL name. */
+static json_t *post_bytes(stage *s, const char *type, const void *body, size_t len, const field *fields,
+                          int status)
+{
+    client *c = client_new(s, 0);
+    if (type != NULL)
+        client_header(c, "Content-Type", type);
+    for (; fields != NULL && fields->name != NULL; fields++)
+        client_header(c, fields->name, fields->value);
+    client_body(c, body, len);
+    client_post(c);
+    client_wait(c);
+    char *text = client_text(c);
+    ck_assert_msg(client_status(c) == status, "%d, not %d: %s", client_status(c), status, text);
+    slc_error err;
+    json_t *answer = slc_json_parse(text, strlen(text), 16 << 20, &err);
+    ck_assert_msg(answer != NULL, "%s in %s", err.message, text);
+    free(text);
+    client_free(c);
+    return answer;
+}
+
+static json_t *post(stage *s, const char *type, const char *body, const field *fields, int status)
+{
+    return post_bytes(s, type, body, strlen(body), fields, status);
+}
+
+static void post_only(stage *s, const char *type, const char *body, const field *fields, int status)
+{
+    json_decref(post(s, type, body, fields, status));
+}
+
+static slc_record *record(stage *s, int64_t offset)
+{
+    slc_record *found = slc_memory_record(s->broker, "topic", 0, offset);
+    ck_assert_ptr_nonnull(found);
+    return found;
+}
+
+static void check_record(stage *s, int64_t offset, const char *key, const char *value)
+{
+    slc_record *found = record(s, offset);
+    ck_assert_int_eq(found->key == NULL, key == NULL);
+    if (key != NULL)
+        ck_assert(found->key_len == strlen(key) && memcmp(found->key, key, found->key_len) == 0);
+    ck_assert_int_eq(found->value == NULL, value == NULL);
+    if (value != NULL)
+        ck_assert(found->value_len == strlen(value) && memcmp(found->value, value, found->value_len) == 0);
+    slc_record_unref(found);
+}
+
+static void check_header(stage *s, int64_t offset, const char *name, const char *value)
+{
+    slc_record *found = record(s, offset);
+    bool seen = false;
+    for (uint32_t i = 0; i < found->header_count; i++) {
+        const slc_record_header *header = &found->headers[i];
+        seen = seen ||
+               (header->name_len == strlen(name) && memcmp(header->name, name, header->name_len) == 0 &&
+                header->value_len == strlen(value) && memcmp(header->value, value, header->value_len) == 0);
+    }
+    ck_assert_msg(seen, "no header %s: %s", name, value);
+    slc_record_unref(found);
+}
+
+static void use_key(stage *s, Sluice__Snapshot__V1__KeySource source, const char *selector)
+{
+    Sluice__Snapshot__V1__EventApi *msg = (Sluice__Snapshot__V1__EventApi *)s->api->msg;
+    msg->key_source = source;
+    msg->key_selector = (char *)selector;
+}
+
+START_TEST(json_is_stored_as_it_came)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    json_t *answer = post(&s, "application/json; charset=utf-8", " {\"b\" : 1}\n", NULL, 201);
+    ck_assert_str_eq(json_string_value(json_object_get(answer, "id")), "0-0");
+    json_decref(answer);
+    check_record(&s, 0, NULL, " {\"b\" : 1}\n");
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(bad_bodies_are_named)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    ((Sluice__Snapshot__V1__EventApi *)s.api->msg)->max_event_bytes = 100;
+    post_only(&s, "application/json", "", NULL, 400);
+    json_t *answer = post(&s, "application/json", "{\"a\":1,}", NULL, 400);
+    ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(answer, "detail")), "byte 7"));
+    json_decref(answer);
+    post_only(&s, "text/plain", "x", NULL, 415);
+    post_only(&s, NULL, "x", NULL, 415);
+    post_only(&s, "application/jsonx", "1", NULL, 415);
+    char big[200];
+    memset(big, '1', sizeof big);
+    json_decref(post_bytes(&s, "application/json", big, 101, NULL, 413));
+    json_decref(post_bytes(&s, "application/json", big, 100, NULL, 201));
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(outcomes_have_their_status)
+{
+    static const struct {
+        enum slc_publish_outcome outcome;
+        int status;
+        const char *type;
+    } cases[] = {
+        {SLC_NOT_PERSISTED, 503, "not-persisted"},
+        {SLC_OUTCOME_UNKNOWN, 504, "outcome-unknown"},
+        {SLC_RECORD_TOO_LARGE, 413, "event-too-large"},
+        {SLC_TOPIC_MISSING, 502, "topic-missing"},
+        {SLC_QUEUE_FULL, 429, "queue-full"},
+        {SLC_NOT_AUTHORISED, 502, "backend-refused"},
+    };
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        slc_memory_set_outcome(s.broker, cases[i].outcome);
+        json_t *answer = post(&s, "application/json", "1", NULL, cases[i].status);
+        ck_assert_str_eq(json_string_value(json_object_get(answer, "type")), cases[i].type);
+        ck_assert_ptr_null(strstr(json_string_value(json_object_get(answer, "title")), "topic1"));
+        json_decref(answer);
+        post_only(&s, "application/x-ndjson", "1\n2\n", NULL, cases[i].status); /* none stored: never 2xx */
+    }
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(keys_follow_the_rule)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    use_key(&s, SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_JSON_POINTER, "/id");
+    post_only(&s, "application/json", "{\"id\":\"a\\u00e4\"}", NULL, 201);
+    check_record(&s, 0, "a\xc3\xa4", "{\"id\":\"a\\u00e4\"}");
+    post_only(&s, "application/json", "{\"id\":42}", NULL, 201);
+    check_record(&s, 1, "42", "{\"id\":42}");
+    post_only(&s, "application/json", "{}", NULL, 422);
+    post_only(&s, "application/json", "{\"id\":null}", NULL, 422);
+    post_only(&s, "application/json", "{\"id\":{}}", NULL, 422);
+    post_only(&s, "application/octet-stream", "x", NULL, 422);
+    use_key(&s, SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_HEADER, "X-Key");
+    post_only(&s, "application/json", "1", NULL, 422);
+    post_only(&s, "application/json", "1", (const field[]){{"X-Key", "k"}, {0}}, 201);
+    check_record(&s, 2, "k", "1");
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(lines_are_stored_one_by_one_and_failures_named)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    json_t *answer = post(&s, "application/x-ndjson", "1\n\n{\"a\":2}\r\n3", NULL, 201);
+    ck_assert_uint_eq(json_array_size(json_object_get(answer, "results")), 3);
+    json_decref(answer);
+    answer = post(&s, "application/x-ndjson", "4\noops\n5\n", NULL, 207);
+    json_t *results = json_object_get(answer, "results");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(results, 0), "id")), "0-3");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(results, 1), "status")), 400);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(results, 2), "id")), "0-4");
+    json_decref(answer);
+    post_only(&s, "application/x-ndjson", "oops\nworse\n", NULL, 400);
+    post_only(&s, "application/x-ndjson", "\n\n", NULL, 400);
+    post_only(&s, "application/x-ndjson", "", NULL, 400);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(ninety_nine_of_a_hundred)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    ((Sluice__Snapshot__V1__EventApi *)s.api->msg)->max_event_bytes = 20;
+    char body[2048] = "";
+    for (int i = 0; i < 100; i++)
+        strcat(body, i == 41 ? "\"much longer than twenty bytes\"\n" : "{\"n\":1}\n");
+    json_t *answer = post(&s, "application/x-ndjson", body, NULL, 207),
+           *results = json_object_get(answer, "results");
+    for (size_t i = 0; i < 100; i++)
+        ck_assert_int_eq(json_object_get(json_array_get(results, i), "id") == NULL, i == 41);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(results, 41), "status")), 413);
+    json_decref(answer);
+    slc_record_unref(record(&s, 98));
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(bytes_stay_bytes)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    json_decref(post_bytes(&s, "application/octet-stream", "\x00\xff\n", 3, NULL, 201));
+    json_decref(post_bytes(&s, "application/octet-stream", "", 0, NULL, 201));
+    slc_record *first = record(&s, 0), *second = record(&s, 1);
+    ck_assert_uint_eq(first->value_len, 3);
+    ck_assert_mem_eq(first->value, "\x00\xff\n", 3);
+    ck_assert_ptr_nonnull(second->value);
+    ck_assert_uint_eq(second->value_len, 0);
+    slc_record_unref(first);
+    slc_record_unref(second);
+    stage_close(&s);
+}
+END_TEST
+
+#define EVENT(id)                                                                                              \
+    "{\"specversion\":\"1.0\",\"id\":\"" id                                                                    \
+    "\",\"source\":\"/s\",\"type\":\"t\",\"partitionkey\":\"p\",\"data\":1}"
+
+START_TEST(cloudevents_in_three_modes)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    use_key(&s, SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_CLOUDEVENTS, "");
+    post_only(&s, "application/cloudevents+json", EVENT("1"), NULL, 201);
+    check_record(&s, 0, "p", EVENT("1"));
+    check_header(&s, 0, "content-type", "application/cloudevents+json");
+    const field attributes[] = {{"ce-specversion", "1.0"}, {"ce-id", "2"},           {"ce-source", "/s"},
+                                {"ce-type", "t%20%C3%A4"}, {"CE-PartitionKey", "q"}, {0}};
+    post_only(&s, "application/json", "{\"d\":1}", attributes, 201);
+    check_record(&s, 1, "q", "{\"d\":1}");
+    check_header(&s, 1, "ce_type", "t \xc3\xa4");
+    check_header(&s, 1, "content-type", "application/json");
+    post_only(&s, NULL, "", attributes, 201); /* no data: a tombstone */
+    check_record(&s, 2, "q", NULL);
+    json_t *answer = post(&s, "application/cloudevents-batch+json",
+                          "[" EVENT("4") ",{\"id\":\"x\"}," EVENT("5") "]", NULL, 207);
+    ck_assert_int_eq(
+        json_integer_value(json_object_get(json_array_get(json_object_get(answer, "results"), 1), "status")),
+        422);
+    json_decref(answer);
+    check_record(&s, 4, "p", EVENT("5"));
+    post_only(&s, "application/cloudevents-batch+json", "[]", NULL, 400);
+    post_only(&s, "application/cloudevents-batch+json", "{}", NULL, 422);
+    post_only(&s, "application/cloudevents+json", "{\"specversion\":\"0.3\"}", NULL, 422);
+    post_only(&s, "application/json", "1", (const field[]){{"ce-specversion", "1.0"}, {"ce-id", "1"}, {0}},
+              422);
+    post_only(
+        &s, "application/json", "1",
+        (const field[]){{"ce-specversion", "1.0"}, {"ce-id", "%zz"}, {"ce-source", "s"}, {"ce-type", "t"}, {0}},
+        422);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(preferences_and_idempotency)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    json_t *answer = post(&s, "application/json", "1", (const field[]){{"Prefer", "respond-async"}, {0}}, 202);
+    ck_assert_int_eq(json_integer_value(json_object_get(answer, "accepted")), 1);
+    json_decref(answer);
+    post_only(&s, "application/json", "2", (const field[]){{"Idempotency-Key", "abc"}, {0}}, 201);
+    check_header(&s, 1, "idempotency-key", "abc");
+    stage_close(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("publish");
+    TCase *tcase = tcase_create("publish");
+    tcase_set_timeout(tcase, 60);
+    suite_add_tcase(suite, tcase);
+    tcase_add_test(tcase, json_is_stored_as_it_came);
+    tcase_add_test(tcase, bad_bodies_are_named);
+    tcase_add_test(tcase, outcomes_have_their_status);
+    tcase_add_test(tcase, keys_follow_the_rule);
+    tcase_add_test(tcase, lines_are_stored_one_by_one_and_failures_named);
+    tcase_add_test(tcase, ninety_nine_of_a_hundred);
+    tcase_add_test(tcase, bytes_stay_bytes);
+    tcase_add_test(tcase, cloudevents_in_three_modes);
+    tcase_add_test(tcase, preferences_and_idempotency);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
