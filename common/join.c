@@ -37,7 +37,8 @@ static bool check(const slc_join *join, slc_error *err)
     if (!is_endpoint(join->endpoint))
         return slc_fail(err, SLC_INVALID, "/endpoint", "the join string's endpoint is not HOST:PORT");
     if (!is_endpoint(join->config))
-        return slc_fail(err, SLC_INVALID, "/config", "the join string's configuration endpoint is not HOST:PORT");
+        return slc_fail(err, SLC_INVALID, "/config",
+                        "the join string's configuration endpoint is not HOST:PORT");
     if (!is_token(join->token))
         return slc_fail(err, SLC_INVALID, "/token", "the join string's token is not slc_<id>_<secret>");
     return true;
@@ -62,14 +63,16 @@ char *slc_join_compose(const slc_join *join, slc_error *err)
     slc_base64url_encode(json, json_len, text + strlen(SLC_JOIN_PREFIX));
     slc_free_secret(json, json_len);
     if (strlen(text) > SLC_JOIN_MAX_CHARS) {
-        slc_fail(err, SLC_TOO_LARGE, NULL, "the join string would be longer than %d characters", SLC_JOIN_MAX_CHARS);
+        slc_fail(err, SLC_TOO_LARGE, NULL, "the join string would be longer than %d characters",
+                 SLC_JOIN_MAX_CHARS);
         slc_free_secret(text, strlen(text));
         return NULL;
     }
     return text;
 }
 
-/* Copies a member that must be a string; jansson has no NUL inside strings here (slc_json_parse refuses them). */
+/* Copies a member that must be a string; jansson has no NUL inside strings here (slc_json_parse refuses them).
+ */
 static bool take(const json_t *object, const char *name, char *out, size_t size, slc_error *err)
 {
     const char *value = json_string_value(json_object_get(object, name));
@@ -113,16 +116,19 @@ bool slc_join_parse(const char *text, size_t len, slc_join *join, slc_error *err
     while (len > 0 && isspace((unsigned char)text[len - 1]))
         len--;
     if (len > SLC_JOIN_MAX_CHARS)
-        return slc_fail(err, SLC_TOO_LARGE, NULL, "a join string has at most %d characters", SLC_JOIN_MAX_CHARS);
+        return slc_fail(err, SLC_TOO_LARGE, NULL, "a join string has at most %d characters",
+                        SLC_JOIN_MAX_CHARS);
     if (len < prefix_len || memcmp(text, SLC_JOIN_PREFIX, prefix_len) != 0)
         return slc_fail(err, SLC_INVALID, NULL, "a join string starts with \"%s\"", SLC_JOIN_PREFIX);
     decoded_len = slc_base64url_decode(text + prefix_len, len - prefix_len, decoded, sizeof(decoded));
     if (decoded_len < 0)
-        return slc_fail(err, SLC_INVALID, NULL, "the join string is not base64url after its prefix: was it cut?");
+        return slc_fail(err, SLC_INVALID, NULL,
+                        "the join string is not base64url after its prefix: was it cut?");
     object = slc_json_parse((const char *)decoded, (size_t)decoded_len, sizeof(decoded), &cause);
     /* The parser's message might quote the text, which holds the token. */
-    ok = object != NULL ? parse_object(object, join, err)
-                        : slc_fail(err, SLC_INVALID, NULL, "the join string does not hold valid JSON: was it cut?");
+    ok = object != NULL
+             ? parse_object(object, join, err)
+             : slc_fail(err, SLC_INVALID, NULL, "the join string does not hold valid JSON: was it cut?");
     json_decref(object);
     if (!ok)
         memset(join, 0, sizeof(*join));

@@ -12,7 +12,7 @@
 #include "common/crypto.h"
 #include "common/error.h"
 
-#define SLC_JOIN_PREFIX "sluice-join-1."
+#define SLC_JOIN_PREFIX    "sluice-join-1."
 #define SLC_JOIN_MAX_CHARS 2048
 
 typedef struct slc_join {
@@ -22,7 +22,8 @@ typedef struct slc_join {
     uint8_t ca_sha256[SLC_SHA256_BYTES]; /* of the CA's SubjectPublicKeyInfo (DER) */
 } slc_join;
 
-/* The text; the caller frees it (slc_free_secret). Fields that do not pass slc_join_parse are an error; NULL then. */
+/* The text; the caller frees it (slc_free_secret). Fields that do not pass slc_join_parse are an error; NULL
+ * then. */
 char *slc_join_compose(const slc_join *join, slc_error *err) SLC_CHECKED;
 /* Anything may come in. The error names the part at fault and never repeats the token. */
 bool slc_join_parse(const char *text, size_t len, slc_join *join, slc_error *err) SLC_CHECKED;

@@ -52,7 +52,8 @@ bool slc_manifest_check(const pb_manifest *manifest, slc_error *err)
         const pb_ref *before = i > 0 ? manifest->chunks[i - 1] : NULL;
 
         if (!slc_chunk_ref_ok(ref) || slot_of(&places, ref) == NULL)
-            return slc_fail(err, SLC_INVALID, NULL, "chunk %zu of the manifest is malformed or of an unknown kind", i);
+            return slc_fail(err, SLC_INVALID, NULL,
+                            "chunk %zu of the manifest is malformed or of an unknown kind", i);
         if (before != NULL && (leaf_kind(before) > leaf_kind(ref) ||
                                (leaf_kind(before) == leaf_kind(ref) && before->bucket >= ref->bucket)))
             return slc_fail(err, SLC_INVALID, NULL, "chunk %zu of the manifest is out of order or repeated", i);
@@ -113,8 +114,9 @@ static slc_tree *previous_of(const slc_snapshot *previous, const pb_ref *ref)
     return slot != NULL ? *slot : NULL;
 }
 
-bool slc_snapshot_missing(const pb_manifest *manifest, const slc_chunk_source *source, const slc_snapshot *previous,
-                          void (*missing)(void *arg, const uint8_t *sha256), void *arg, slc_error *err)
+bool slc_snapshot_missing(const pb_manifest *manifest, const slc_chunk_source *source,
+                          const slc_snapshot *previous, void (*missing)(void *arg, const uint8_t *sha256),
+                          void *arg, slc_error *err)
 {
     for (size_t i = 0; i < manifest->n_chunks; i++) {
         const pb_ref *ref = manifest->chunks[i];
@@ -123,6 +125,43 @@ bool slc_snapshot_missing(const pb_manifest *manifest, const slc_chunk_source *s
             return false;
     }
     return true;
+}
+
+struct digests {
+    uint8_t *list;
+    size_t count, capacity;
+};
+
+static void collect(const slc_tree *tree, struct digests *digests)
+{
+    if (tree == NULL)
+        return;
+    if (digests->count == digests->capacity) {
+        digests->capacity = digests->capacity > 0 ? 2 * digests->capacity : 1024;
+        digests->list = slc_realloc(digests->list, digests->capacity * SLC_SHA256_BYTES);
+    }
+    memcpy(digests->list + SLC_SHA256_BYTES * digests->count++, tree->sha256, SLC_SHA256_BYTES);
+    for (unsigned i = 0; i < SLC_TREE_PARTS; i++)
+        collect(tree->parts[i], digests);
+}
+
+uint8_t *slc_snapshot_digests(const slc_snapshot *snapshot, size_t *count)
+{
+    struct digests digests = {0};
+
+    for (unsigned i = 0; i < SLC_SECTIONS; i++)
+        collect(snapshot->sections[i], &digests);
+    for (unsigned i = 0; i < SLC_BUCKETS; i++) {
+        collect(snapshot->credentials[i], &digests);
+        collect(snapshot->applications[i], &digests);
+    }
+    *count = digests.count;
+    return digests.list;
+}
+
+const pb_manifest *slc_snapshot_manifest(const slc_snapshot *snapshot)
+{
+    return snapshot->manifest;
 }
 
 static bool build_trees(slc_snapshot *snapshot, const slc_chunk_source *source, const slc_snapshot *previous,
@@ -139,8 +178,8 @@ static bool build_trees(slc_snapshot *snapshot, const slc_chunk_source *source, 
     return true;
 }
 
-slc_snapshot *slc_snapshot_build(const pb_manifest *manifest, const slc_chunk_source *source, slc_snapshot *previous,
-                                 slc_error *err)
+slc_snapshot *slc_snapshot_build(const pb_manifest *manifest, const slc_chunk_source *source,
+                                 slc_snapshot *previous, slc_error *err)
 {
     slc_snapshot *snapshot;
 

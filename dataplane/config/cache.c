@@ -1,5 +1,5 @@
-/* The cache on disk. A record of the log: length of the sealed content (4, big endian), digest (32), sealed content, whose
- * authenticated context is the digest, so that records cannot be swapped. */
+/* The cache on disk. A record of the log: length of the sealed content (4, big endian), digest (32), sealed
+ * content, whose authenticated context is the digest, so that records cannot be swapped. */
 #include "dataplane/config/cache.h"
 
 #include <errno.h>
@@ -153,7 +153,8 @@ uint8_t *slc_cache_get(slc_cache *cache, const uint8_t sha256[SLC_SHA256_BYTES],
 uint8_t *slc_cache_manifest(slc_cache *cache, size_t *len, slc_error *err)
 {
     size_t sealed_len;
-    char *sealed = slc_file_read(cache->manifest_path, SLC_MANIFEST_MAX_BYTES + SLC_SEAL_OVERHEAD, &sealed_len, err);
+    char *sealed =
+        slc_file_read(cache->manifest_path, SLC_MANIFEST_MAX_BYTES + SLC_SEAL_OVERHEAD, &sealed_len, err);
     uint8_t *manifest = NULL;
 
     if (sealed == NULL)
@@ -164,7 +165,8 @@ uint8_t *slc_cache_manifest(slc_cache *cache, size_t *len, slc_error *err)
     }
     *len = sealed_len - SLC_SEAL_OVERHEAD;
     manifest = slc_malloc(*len + 1);
-    if (!slc_unseal(cache->key, sealed, sealed_len, MANIFEST_CONTEXT, strlen(MANIFEST_CONTEXT), manifest, err)) {
+    if (!slc_unseal(cache->key, sealed, sealed_len, MANIFEST_CONTEXT, strlen(MANIFEST_CONTEXT), manifest,
+                    err)) {
         free(manifest);
         manifest = NULL;
     }
@@ -231,12 +233,12 @@ static bool append_new(slc_cache *cache, const slc_cache_chunk *chunks, size_t c
 }
 
 /* Bytes of the log that the manifest needs. */
-static off_t live_bytes(const slc_cache *cache, const uint8_t (*live)[SLC_SHA256_BYTES], size_t live_count)
+static off_t live_bytes(const slc_cache *cache, const uint8_t *live, size_t live_count)
 {
     off_t bytes = 0;
 
     for (size_t i = 0; i < live_count; i++) {
-        const struct record *record = find(cache, live[i]);
+        const struct record *record = find(cache, live + SLC_SHA256_BYTES * i);
 
         if (record != NULL)
             bytes += RECORD_HEADER + (off_t)record->sealed_len;
@@ -245,7 +247,7 @@ static off_t live_bytes(const slc_cache *cache, const uint8_t (*live)[SLC_SHA256
 }
 
 /* Copies the live records to a new log and swaps it in. The sealed bytes are copied as they are. */
-static bool compact(slc_cache *cache, const uint8_t (*live)[SLC_SHA256_BYTES], size_t live_count, slc_error *err)
+static bool compact(slc_cache *cache, const uint8_t *live, size_t live_count, slc_error *err)
 {
     char *path = slc_asprintf("%s.new", cache->log_path);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -253,7 +255,7 @@ static bool compact(slc_cache *cache, const uint8_t (*live)[SLC_SHA256_BYTES], s
     bool ok = fd >= 0;
 
     for (size_t i = 0; ok && i < live_count; i++) {
-        const struct record *record = find(cache, live[i]);
+        const struct record *record = find(cache, live + SLC_SHA256_BYTES * i);
         size_t len = record != NULL ? RECORD_HEADER + record->sealed_len : 0;
         uint8_t *bytes = slc_malloc(len + 1);
 
@@ -277,8 +279,9 @@ static bool compact(slc_cache *cache, const uint8_t (*live)[SLC_SHA256_BYTES], s
     return ok;
 }
 
-bool slc_cache_store(slc_cache *cache, const uint8_t *manifest, size_t manifest_len, const slc_cache_chunk *chunks,
-                     size_t count, const uint8_t (*live)[SLC_SHA256_BYTES], size_t live_count, slc_error *err)
+bool slc_cache_store(slc_cache *cache, const uint8_t *manifest, size_t manifest_len,
+                     const slc_cache_chunk *chunks, size_t count, const uint8_t *live, size_t live_count,
+                     slc_error *err)
 {
     uint8_t *sealed;
     slc_error cause;

@@ -1,10 +1,10 @@
-/* How a gateway gets and keeps its configuration: identity, cache, stream. Owns the config thread (one slc_loop with
- * gRPC on it).
+/* How a gateway gets and keeps its configuration: identity, cache, stream. Owns the config thread (one slc_loop
+ * with gRPC on it).
  *
- * Start order: the last known good snapshot from disk (applied at once, so that a gateway serves without its control
- * plane), then the identity (enrolment by join string when there is none), then the stream, reconnected for ever with
- * jittered exponential backoff. A snapshot that arrives is fetched, checked and built here, handed to `apply`, and
- * acknowledged only after slc_config_client_applied.
+ * Start order: the last known good snapshot from disk (applied at once, so that a gateway serves without its
+ * control plane), then the identity (enrolment by join string when there is none), then the stream, reconnected
+ * for ever with jittered exponential backoff. A snapshot that arrives is fetched, checked and built here,
+ * handed to `apply`, and acknowledged only after slc_config_client_applied.
  */
 #ifndef SLC_DATAPLANE_CONFIG_CLIENT_H
 #define SLC_DATAPLANE_CONFIG_CLIENT_H
@@ -34,12 +34,14 @@ typedef struct slc_config_status {
 
 /* All called on the config thread; none may block for long. */
 typedef struct slc_config_gateway {
-    /* A new snapshot, already validated in itself. The gateway checks what only it can (listeners can be bound), starts
-     * swapping every worker and returns true; when the last has swapped it calls slc_config_client_applied, from any
-     * thread, possibly before apply returns. Until then no other snapshot is handed over. False: nothing was changed;
-     * `err` says why and its field names the entity ("listener/edge"). `snapshot` is borrowed: take references. */
+    /* A new snapshot, already validated in itself. The gateway checks what only it can (listeners can be
+     * bound), starts swapping every worker and returns true; when the last has swapped it calls
+     * slc_config_client_applied, from any thread, possibly before apply returns. Until then no other snapshot
+     * is handed over. False: nothing was changed; `err` says why and its field names the entity
+     * ("listener/edge"). `snapshot` is borrowed: take references. */
     bool (*apply)(void *arg, slc_snapshot *snapshot, slc_error *err);
-    /* The group's max_staleness was exceeded (true) or contact was made again (false): not ready and refuse, or go on. */
+    /* The group's max_staleness was exceeded (true) or contact was made again (false): not ready and refuse, or
+     * go on. */
     void (*stale)(void *arg, bool stale);
     /* Fills the zeroed struct. */
     void (*status)(void *arg, slc_config_status *status);
@@ -47,10 +49,10 @@ typedef struct slc_config_gateway {
 } slc_config_gateway;
 
 typedef struct slc_config_client_options {
-    const char *state_dir;  /* identity and cache; made with mode 0700 */
-    const char *join;       /* join string; needed only until there is an identity; NULL: none */
-    const char *node_name;  /* a wish, for people; NULL: the host's name */
-    const char *build;      /* version and commit */
+    const char *state_dir;    /* identity and cache; made with mode 0700 */
+    const char *join;         /* join string; needed only until there is an identity; NULL: none */
+    const char *node_name;    /* a wish, for people; NULL: the host's name */
+    const char *build;        /* version and commit */
     int64_t reconnect_min_ms; /* 0: 500 ms */
     int64_t reconnect_max_ms; /* 0: 30 s */
     int64_t retry_enrol_ms;   /* 0: 2 s, growing to reconnect_max */
@@ -59,10 +61,10 @@ typedef struct slc_config_client_options {
 /* Registers the metrics of this module; once, before threads start. */
 void slc_config_client_register_metrics(void);
 
-/* Starts the thread and returns at once. An unusable state directory, an unreadable identity file, a bad join string,
- * or neither identity nor join string are errors (NULL); the network never is. Strings are copied. */
-slc_config_client *slc_config_client_new(const slc_config_client_options *options, const slc_config_gateway *gateway,
-                                         slc_error *err) SLC_CHECKED;
+/* Starts the thread and returns at once. An unusable state directory, an unreadable identity file, a bad join
+ * string, or neither identity nor join string are errors (NULL); the network never is. Strings are copied. */
+slc_config_client *slc_config_client_new(const slc_config_client_options *options,
+                                         const slc_config_gateway *gateway, slc_error *err) SLC_CHECKED;
 /* Ends the stream and the thread; blocks. No callback runs after it. */
 void slc_config_client_free(slc_config_client *client);
 

@@ -1,5 +1,5 @@
-/* Entities of a snapshot: one for each message of the sections, with what it refers to resolved. An entity of the
- * previous snapshot is taken over when its digest, which covers what it refers to, is the same. */
+/* Entities of a snapshot: one for each message of the sections, with what it refers to resolved. An entity of
+ * the previous snapshot is taken over when its digest, which covers what it refers to, is the same. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ struct kind {
     size_t list_offset;  /* of the repeated field in Configuration */
     size_t count_offset; /* of its count */
     size_t entities_offset;
-    size_t id_offset;    /* of the id in the message: the same in all, by protobuf-c's layout of field 1 */
+    size_t id_offset; /* of the id in the message: the same in all, by protobuf-c's layout of field 1 */
     void *(*build)(struct context *context, const void *msg);
 };
 
@@ -201,8 +201,8 @@ static bool check_scopes(const slc_snapshot *snapshot, slc_error *err)
 
         snprintf(field, sizeof(field), "policy/%s", msg->name);
         if (!scope_exists(snapshot, msg))
-            return slc_fail(err, SLC_INVALID, field, "its scope (kind %d, \"%.60s\") is not there", (int)msg->scope,
-                            msg->scope_id);
+            return slc_fail(err, SLC_INVALID, field, "its scope (kind %d, \"%.60s\") is not there",
+                            (int)msg->scope, msg->scope_id);
     }
     return true;
 }
@@ -287,8 +287,8 @@ static slc_event_api *new_event_api(struct context *context, const pb_event_api 
     api->backend_topic = backend_topic(vcluster->msg, msg->topic);
     full->leaf = slc_tree_ref(context->leaf);
     if (api->backend_topic == NULL) {
-        slc_fail(context->err, SLC_INVALID, field, "its topic is outside of the namespace of virtual cluster %s",
-                 vcluster->msg->name);
+        slc_fail(context->err, SLC_INVALID, field,
+                 "its topic is outside of the namespace of virtual cluster %s", vcluster->msg->name);
         slc_event_api_unref(api);
         return NULL;
     }
@@ -339,18 +339,17 @@ static void *build_event_api(struct context *context, const void *message)
 
 /* ---- all of a kind ---- */
 
-#define CONFIGURATION(member)                                                                                    \
-    offsetof(pb_configuration, member), offsetof(pb_configuration, n_##member)
-#define ENTITIES(member) offsetof(slc_snapshot, member)
+#define CONFIGURATION(member) offsetof(pb_configuration, member), offsetof(pb_configuration, n_##member)
+#define ENTITIES(member)      offsetof(slc_snapshot, member)
 
 /* In order of reference: policies before the APIs whose chains they make. */
 static const struct kind kinds[] = {
     {"backend", SLUICE__SNAPSHOT__V1__SECTION__SECTION_BACKENDS, CONFIGURATION(backends), ENTITIES(backends),
      offsetof(pb_backend, id), build_backend},
-    {"virtual-cluster", SLUICE__SNAPSHOT__V1__SECTION__SECTION_VIRTUAL_CLUSTERS, CONFIGURATION(virtual_clusters),
-     ENTITIES(vclusters), offsetof(pb_vcluster, id), build_vcluster},
-    {"listener", SLUICE__SNAPSHOT__V1__SECTION__SECTION_LISTENERS, CONFIGURATION(listeners), ENTITIES(listeners),
-     offsetof(pb_listener, id), build_listener},
+    {"virtual-cluster", SLUICE__SNAPSHOT__V1__SECTION__SECTION_VIRTUAL_CLUSTERS,
+     CONFIGURATION(virtual_clusters), ENTITIES(vclusters), offsetof(pb_vcluster, id), build_vcluster},
+    {"listener", SLUICE__SNAPSHOT__V1__SECTION__SECTION_LISTENERS, CONFIGURATION(listeners),
+     ENTITIES(listeners), offsetof(pb_listener, id), build_listener},
     {"policy", SLUICE__SNAPSHOT__V1__SECTION__SECTION_POLICIES, CONFIGURATION(policies), ENTITIES(policies),
      offsetof(pb_policy, id), build_policy},
     {"event-api", SLUICE__SNAPSHOT__V1__SECTION__SECTION_EVENT_APIS, CONFIGURATION(event_apis),
@@ -373,7 +372,8 @@ static bool only_own_list(const pb_configuration *msg, const struct kind *own, s
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (&kinds[i] != own)
             stray = stray || *(const size_t *)((const char *)msg + kinds[i].count_offset) > 0;
-    return !stray || slc_fail(err, SLC_INVALID, NULL, "the section of kind %s holds something else too", own->name);
+    return !stray ||
+           slc_fail(err, SLC_INVALID, NULL, "the section of kind %s holds something else too", own->name);
 }
 
 static bool build_leaf(void *arg, slc_tree *leaf)
@@ -415,7 +415,8 @@ static bool build_group(slc_snapshot *snapshot, slc_error *err)
         return slc_fail(err, SLC_INVALID, NULL, "the snapshot lacks its group");
     snapshot->group = ((const pb_configuration *)section->msg)->group;
     if (strcmp(snapshot->group->name, snapshot->manifest->group) != 0)
-        return slc_fail(err, SLC_INVALID, NULL, "the manifest is of group \"%.60s\" and its content of \"%.60s\"",
+        return slc_fail(err, SLC_INVALID, NULL,
+                        "the manifest is of group \"%.60s\" and its content of \"%.60s\"",
                         snapshot->manifest->group, snapshot->group->name);
     return true;
 }
@@ -435,7 +436,8 @@ static bool check_addresses(const slc_snapshot *snapshot, slc_error *err)
         if (!slc_address_split(msg->address, host, sizeof(host), &port, NULL))
             ok = slc_fail(err, SLC_INVALID, field, "its address is not HOST:PORT");
         else if (port != 0 && !slc_strmap_add(&addresses, msg->address, strlen(msg->address), (void *)msg))
-            ok = slc_fail(err, SLC_INVALID, field, "its address %.100s is another listener's too", msg->address);
+            ok =
+                slc_fail(err, SLC_INVALID, field, "its address %.100s is another listener's too", msg->address);
     }
     slc_strmap_release(&addresses);
     return ok;

@@ -120,7 +120,8 @@ slc_identity *slc_identity_load(const char *state_dir, slc_error *err)
     if (object != NULL)
         identity = parse(object, err);
     if (identity == NULL) {
-        slc_fail_context(err, "%s cannot be used (restore it, or remove it and enrol again with a join string)", path);
+        slc_fail_context(err, "%s cannot be used (restore it, or remove it and enrol again with a join string)",
+                         path);
         err->code = SLC_CORRUPT;
     }
 done:
@@ -141,7 +142,8 @@ bool slc_identity_save(const slc_identity *identity, const char *state_dir, slc_
         return false;
     object = json_object();
     for (size_t i = 0; i < MEMBERS; i++)
-        json_object_set_new(object, members[i].name, json_string(*text_of((slc_identity *)identity, &members[i])));
+        json_object_set_new(object, members[i].name,
+                            json_string(*text_of((slc_identity *)identity, &members[i])));
     json_object_set_new(object, "wrapped_cache_key", json_string(wrapped));
     text = slc_json_print(object, &len);
     json_decref(object);
@@ -153,7 +155,8 @@ bool slc_identity_save(const slc_identity *identity, const char *state_dir, slc_
 }
 
 slc_identity *slc_identity_from_answer(const Sluice__Enrolment__V1__Identity *answer, const char *key_pem,
-                                       const char *enrolment_endpoint, const slc_identity *previous, slc_error *err)
+                                       const char *enrolment_endpoint, const slc_identity *previous,
+                                       slc_error *err)
 {
     slc_identity *identity;
 
@@ -170,7 +173,8 @@ slc_identity *slc_identity_from_answer(const Sluice__Enrolment__V1__Identity *an
     identity->bundle_pem = slc_strdup(answer->trust_bundle_pem);
     identity->config_endpoint = slc_strdup(answer->config_endpoint);
     identity->enrolment_endpoint = slc_strdup(enrolment_endpoint);
-    identity->server_name = slc_strdup(answer->server_name[0] != '\0' ? answer->server_name : SLC_CONTROL_SERVER_NAME);
+    identity->server_name =
+        slc_strdup(answer->server_name[0] != '\0' ? answer->server_name : SLC_CONTROL_SERVER_NAME);
     if (previous != NULL)
         memcpy(identity->cache_key, previous->cache_key, sizeof(identity->cache_key));
     else

@@ -1,4 +1,5 @@
-/* Checks of the credential and application buckets that are new in a snapshot: their cost is that of what changed. */
+/* Checks of the credential and application buckets that are new in a snapshot: their cost is that of what
+ * changed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,15 +52,16 @@ static bool check_credential(const struct check *check, const slc_tree *leaf, co
     return true;
 }
 
-static bool check_application(const struct check *check, const slc_tree *leaf, const pb_application *application,
-                              const pb_application *before)
+static bool check_application(const struct check *check, const slc_tree *leaf,
+                              const pb_application *application, const pb_application *before)
 {
     if (application->id[0] == '\0' || application->name[0] == '\0')
         return bad(check->err, "application", application->id, "has no id or no name");
     if (before != NULL && strcmp(before->id, application->id) >= 0)
         return bad(check->err, "application", application->name, "is repeated or out of order in its bucket");
     if (!in_place(check->snapshot->applications[check->bucket], leaf, check->bucket, application->id))
-        return bad(check->err, "application", application->name, "is in a bucket where nobody would look for it");
+        return bad(check->err, "application", application->name,
+                   "is in a bucket where nobody would look for it");
     for (size_t i = 0; i < application->n_subscriptions; i++)
         if (slc_snapshot_plan(check->snapshot, application->subscriptions[i]->plan_id) == NULL)
             return bad(check->err, "application", application->name, "subscribes to a plan that is not there");
@@ -97,10 +99,12 @@ static bool check_applications(void *arg, slc_tree *leaf)
     const pb_application_bucket *bucket = (const pb_application_bucket *)leaf->msg;
     const slc_tree *previous = check->previous != NULL ? check->previous->applications[check->bucket] : NULL;
 
-    if (!check->plans_changed && bucket->n_applications > 0 && shared(previous, leaf, bucket->applications[0]->id))
+    if (!check->plans_changed && bucket->n_applications > 0 &&
+        shared(previous, leaf, bucket->applications[0]->id))
         return true;
     for (size_t i = 0; i < bucket->n_applications; i++)
-        if (!check_application(check, leaf, bucket->applications[i], i > 0 ? bucket->applications[i - 1] : NULL))
+        if (!check_application(check, leaf, bucket->applications[i],
+                               i > 0 ? bucket->applications[i - 1] : NULL))
             return false;
     return true;
 }

@@ -17,7 +17,8 @@ char *slc_key_generate(void)
     char *data, *pem;
     long len;
 
-    SLC_BUG_ON(key == NULL || bio == NULL || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1);
+    SLC_BUG_ON(key == NULL || bio == NULL ||
+               PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1);
     len = BIO_get_mem_data(bio, &data);
     pem = slc_strndup(data, (size_t)len);
     BIO_free(bio);

@@ -1,5 +1,5 @@
-/* Finding the control plane's CA by its pin. gRPC's C API cannot pin a key, so one plain TLS handshake, in which nothing
- * is sent, learns the CA certificate; gRPC then trusts that one alone. */
+/* Finding the control plane's CA by its pin. gRPC's C API cannot pin a key, so one plain TLS handshake, in
+ * which nothing is sent, learns the CA certificate; gRPC then trusts that one alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -155,10 +155,11 @@ static char *pinned_ca(SSL *ssl, const slc_join *join, const char *server_name, 
         if (matches_pin(sk_X509_value(chain, i), join->ca_sha256))
             ca = sk_X509_value(chain, i);
     if (ca == NULL) {
-        slc_fail(err, SLC_DENIED, NULL,
-                 "%s shows no CA with the key that the join string pins: it is not the control plane that made the "
-                 "join string, or its CA was replaced",
-                 join->endpoint);
+        slc_fail(
+            err, SLC_DENIED, NULL,
+            "%s shows no CA with the key that the join string pins: it is not the control plane that made the "
+            "join string, or its CA was replaced",
+            join->endpoint);
         return NULL;
     }
     return verify(sk_X509_value(chain, 0), ca, server_name, err) ? to_pem(ca) : NULL;

@@ -271,7 +271,8 @@ static int compare_application(const void *key, const void *item)
     return compare_text(key, (*(pb_application *const *)item)->id);
 }
 
-const pb_credential *slc_snapshot_credential(const slc_snapshot *snapshot, const char *lookup, size_t lookup_len)
+const pb_credential *slc_snapshot_credential(const slc_snapshot *snapshot, const char *lookup,
+                                             size_t lookup_len)
 {
     const struct text key = {lookup, lookup_len};
     uint8_t hash[SLC_SHA256_BYTES];

@@ -1,9 +1,10 @@
 /* The configuration that a gateway runs on: immutable, indexed, shared.
  *
- * Built and validated on the config thread from a manifest and its chunks, then handed to every worker, which swaps its
- * own pointer and drops the old one: no lock on the hot path. Parts that did not change are shared between versions by
- * reference count: sections, and each of the 256 + 256 identity buckets, so that applying one changed bucket costs one
- * bucket. Entities are refcounted too, because connections pin entities and not snapshots.
+ * Built and validated on the config thread from a manifest and its chunks, then handed to every worker, which
+ * swaps its own pointer and drops the old one: no lock on the hot path. Parts that did not change are shared
+ * between versions by reference count: sections, and each of the 256 + 256 identity buckets, so that applying
+ * one changed bucket costs one bucket. Entities are refcounted too, because connections pin entities and not
+ * snapshots.
  */
 #ifndef SLC_DATAPLANE_CONFIG_SNAPSHOT_H
 #define SLC_DATAPLANE_CONFIG_SNAPSHOT_H
@@ -24,8 +25,9 @@ void slc_snapshot_unref(slc_snapshot *snapshot);
 uint64_t slc_snapshot_version(const slc_snapshot *snapshot);
 const Sluice__Snapshot__V1__Group *slc_snapshot_group(const slc_snapshot *snapshot);
 
-/* An entity as the gateway uses it: the message, what it refers to (resolved at build time, each a counted reference),
- * and a digest of its own serialised message, so that "did it change?" is one comparison. Immutable after the build. */
+/* An entity as the gateway uses it: the message, what it refers to (resolved at build time, each a counted
+ * reference), and a digest of its own serialised message, so that "did it change?" is one comparison. Immutable
+ * after the build. */
 typedef struct slc_backend {
     unsigned refs;
     const Sluice__Snapshot__V1__Backend *msg;
@@ -57,8 +59,8 @@ typedef struct slc_event_api {
     const Sluice__Snapshot__V1__EventApi *msg;
     uint8_t digest[32]; /* includes the virtual cluster's and the backend's; not the policies' */
     slc_vcluster *vcluster;
-    char *backend_topic;      /* the topic's name on the backend (namespace applied) */
-    struct slc_chain *chain;  /* group, listener, virtual cluster and event API policies, in order */
+    char *backend_topic;     /* the topic's name on the backend (namespace applied) */
+    struct slc_chain *chain; /* group, listener, virtual cluster and event API policies, in order */
     void *owner_private;
 } slc_event_api;
 
@@ -92,8 +94,8 @@ const slc_plan *slc_snapshot_plan(const slc_snapshot *snapshot, const char *id);
 
 /* Identity: borrowed messages, live as long as the snapshot. `lookup` is as snapshot.proto says
  * ("secret:<credential id>"). O(1) whatever the number of applications. */
-const Sluice__Snapshot__V1__Credential *slc_snapshot_credential(const slc_snapshot *snapshot, const char *lookup,
-                                                                size_t lookup_len);
+const Sluice__Snapshot__V1__Credential *slc_snapshot_credential(const slc_snapshot *snapshot,
+                                                                const char *lookup, size_t lookup_len);
 const Sluice__Snapshot__V1__Application *slc_snapshot_application(const slc_snapshot *snapshot, const char *id);
 
 #endif

@@ -43,7 +43,7 @@ struct slc_snapshot {
     slc_tree *credentials[SLC_BUCKETS];
     slc_tree *applications[SLC_BUCKETS];
 
-    const pb_group *group; /* in sections */
+    const pb_group *group;                                                    /* in sections */
     slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */
     slc_strmap apis_by_url; /* "<listener id>/<name>.v<major>", and without the listener */
     char **url_keys;        /* memory of its keys */
@@ -65,7 +65,8 @@ size_t slc_url_key(char out[SLC_URL_KEY_MAX], const char *listener_id, const cha
 /* entities.c: fills the lists of `snapshot` from its sections. */
 bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, slc_error *err) SLC_CHECKED;
 /* identity_check.c: the buckets of `snapshot` that `previous` does not share. */
-bool slc_identities_check(const slc_snapshot *snapshot, const slc_snapshot *previous, slc_error *err) SLC_CHECKED;
+bool slc_identities_check(const slc_snapshot *snapshot, const slc_snapshot *previous,
+                          slc_error *err) SLC_CHECKED;
 
 /* validate.c: what one entity says, without what it refers to. `field` is the entity. */
 bool slc_backend_check(const pb_backend *msg, slc_error *err) SLC_CHECKED;

@@ -9,7 +9,7 @@
 
 #define TREE_MAGIC 0x74726565u
 /* A two-byte submessage decodes to a struct of a hundred: real content stays far below this. */
-#define DECODE_FACTOR 16
+#define DECODE_FACTOR      16
 #define DECODE_SLACK_BYTES (64 * 1024)
 
 typedef Sluice__Snapshot__V1__ChunkRef chunk_ref;
@@ -37,7 +37,8 @@ static void budget_free(void *data, void *pointer)
     free(pointer);
 }
 
-ProtobufCMessage *slc_unpack_bounded(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len)
+ProtobufCMessage *slc_unpack_bounded(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                                     size_t len)
 {
     size_t budget = DECODE_FACTOR * len + DECODE_SLACK_BYTES;
     ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
@@ -133,8 +134,8 @@ static ProtobufCMessage *load(const chunk_ref *ref, const slc_chunk_source *sour
     msg = len == ref->size_bytes ? slc_unpack_bounded(descriptor, content, len) : NULL;
     free(content);
     if (msg == NULL)
-        slc_fail(err, SLC_CORRUPT, NULL, "a chunk of %zu bytes (the manifest says %u) does not decode as %s", len,
-                 (unsigned)ref->size_bytes, descriptor->name);
+        slc_fail(err, SLC_CORRUPT, NULL, "a chunk of %zu bytes (the manifest says %u) does not decode as %s",
+                 len, (unsigned)ref->size_bytes, descriptor->name);
     return msg;
 }
 
@@ -143,8 +144,9 @@ static ProtobufCMessage *load(const chunk_ref *ref, const slc_chunk_source *sour
 static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc_tree *previous, unsigned depth,
                        slc_error *err);
 
-static bool build_parts(slc_tree *tree, const Sluice__Snapshot__V1__Index *index, const slc_chunk_source *source,
-                        const slc_tree *previous, unsigned depth, slc_error *err)
+static bool build_parts(slc_tree *tree, const Sluice__Snapshot__V1__Index *index,
+                        const slc_chunk_source *source, const slc_tree *previous, unsigned depth,
+                        slc_error *err)
 {
     if (!check_index(index, tree->kind, err))
         return false;
@@ -193,7 +195,8 @@ static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc
     return tree;
 }
 
-slc_tree *slc_tree_build(const chunk_ref *ref, const slc_chunk_source *source, slc_tree *previous, slc_error *err)
+slc_tree *slc_tree_build(const chunk_ref *ref, const slc_chunk_source *source, slc_tree *previous,
+                         slc_error *err)
 {
     return build(ref, source, previous, 0, err);
 }
@@ -206,8 +209,8 @@ struct wanted {
     void *arg;
 };
 
-static bool find_missing(const struct wanted *wanted, const chunk_ref *ref, const slc_tree *previous, unsigned depth,
-                         slc_error *err)
+static bool find_missing(const struct wanted *wanted, const chunk_ref *ref, const slc_tree *previous,
+                         unsigned depth, slc_error *err)
 {
     Sluice__Snapshot__V1__Index *index;
     bool ok = true;
@@ -229,7 +232,8 @@ static bool find_missing(const struct wanted *wanted, const chunk_ref *ref, cons
     for (size_t i = 0; ok && i < index->n_parts; i++) {
         const chunk_ref *part = index->parts[i];
 
-        ok = find_missing(wanted, part, previous != NULL ? previous->parts[part->bucket] : NULL, depth + 1, err);
+        ok =
+            find_missing(wanted, part, previous != NULL ? previous->parts[part->bucket] : NULL, depth + 1, err);
     }
     sluice__snapshot__v1__index__free_unpacked(index, NULL);
     return ok;

@@ -1,5 +1,5 @@
-/* Chunks, decoded: each section and bucket of a manifest is a tree, most often of one leaf, whose nodes are shared
- * between snapshots. Private to dataplane/config; built on the config thread, read by every worker. */
+/* Chunks, decoded: each section and bucket of a manifest is a tree, most often of one leaf, whose nodes are
+ * shared between snapshots. Private to dataplane/config; built on the config thread, read by every worker. */
 #ifndef SLC_DATAPLANE_CONFIG_TREE_H
 #define SLC_DATAPLANE_CONFIG_TREE_H
 
@@ -12,8 +12,8 @@
 #include "sluice/snapshot.pb-c.h"
 
 #define SLC_CHUNK_MAX_BYTES (4 * 1024 * 1024)
-#define SLC_TREE_MAX_DEPTH 4
-#define SLC_TREE_PARTS 16
+#define SLC_TREE_MAX_DEPTH  4
+#define SLC_TREE_PARTS      16
 
 /* Where chunk contents come from. */
 typedef struct slc_chunk_source {
@@ -27,38 +27,40 @@ typedef struct slc_tree {
     unsigned magic;
     unsigned refs;
     uint8_t sha256[SLC_SHA256_BYTES];
-    Sluice__Snapshot__V1__ChunkKind kind; /* of the leaves */
-    ProtobufCMessage *msg;                /* a leaf's; NULL in an index */
+    Sluice__Snapshot__V1__ChunkKind kind;   /* of the leaves */
+    ProtobufCMessage *msg;                  /* a leaf's; NULL in an index */
     struct slc_tree *parts[SLC_TREE_PARTS]; /* of an index, by the next four bits; NULL: empty */
 } slc_tree;
 
 slc_tree *slc_tree_ref(slc_tree *tree);
 void slc_tree_unref(slc_tree *tree); /* NULL is fine */
 
-/* The tree that `ref` names, sharing with `previous` (at the same place of the previous snapshot; may be NULL) what has
- * the same digest. Shapes are checked here, what leaves say is checked by the build. SLC_NOT_FOUND when the source lacks a
- * chunk. */
+/* The tree that `ref` names, sharing with `previous` (at the same place of the previous snapshot; may be NULL)
+ * what has the same digest. Shapes are checked here, what leaves say is checked by the build. SLC_NOT_FOUND
+ * when the source lacks a chunk. */
 slc_tree *slc_tree_build(const Sluice__Snapshot__V1__ChunkRef *ref, const slc_chunk_source *source,
                          slc_tree *previous, slc_error *err) SLC_CHECKED;
 
-/* Reports the digests that building would need and neither `previous` nor the source has. An index that is not there
- * yet hides its parts: ask again when it is. */
+/* Reports the digests that building would need and neither `previous` nor the source has. An index that is not
+ * there yet hides its parts: ask again when it is. */
 bool slc_tree_missing(const Sluice__Snapshot__V1__ChunkRef *ref, const slc_chunk_source *source,
                       const slc_tree *previous, void (*missing)(void *arg, const uint8_t *sha256), void *arg,
                       slc_error *err) SLC_CHECKED;
 
 /* Calls fn for every leaf, in order of the hash bits. Stops and returns false when fn does. */
 bool slc_tree_each(const slc_tree *tree, bool (*fn)(void *arg, slc_tree *leaf), void *arg);
-/* The leaf that holds what hashes to `hash`; NULL when that part is empty. `first_nibble`: 2 for buckets (the first
- * byte chose the bucket), 0 for sections. */
-const slc_tree *slc_tree_leaf(const slc_tree *tree, const uint8_t hash[SLC_SHA256_BYTES], unsigned first_nibble);
+/* The leaf that holds what hashes to `hash`; NULL when that part is empty. `first_nibble`: 2 for buckets (the
+ * first byte chose the bucket), 0 for sections. */
+const slc_tree *slc_tree_leaf(const slc_tree *tree, const uint8_t hash[SLC_SHA256_BYTES],
+                              unsigned first_nibble);
 
 /* Is the digest well formed? 32 bytes. */
 bool slc_chunk_ref_ok(const Sluice__Snapshot__V1__ChunkRef *ref);
 unsigned slc_hash_nibble(const uint8_t hash[SLC_SHA256_BYTES], unsigned n);
 
-/* Unpacks with a bound on memory that grows with `len`, so that small hostile bytes cannot ask for much. NULL when the
- * bytes are not such a message. Free with protobuf_c_message_free_unpacked(msg, NULL). */
-ProtobufCMessage *slc_unpack_bounded(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len);
+/* Unpacks with a bound on memory that grows with `len`, so that small hostile bytes cannot ask for much. NULL
+ * when the bytes are not such a message. Free with protobuf_c_message_free_unpacked(msg, NULL). */
+ProtobufCMessage *slc_unpack_bounded(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                                     size_t len);
 
 #endif

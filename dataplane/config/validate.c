@@ -21,8 +21,8 @@ bool slc_features_check(char *const *required, size_t count, const char *field, 
         while (*known != NULL && strcmp(*known, required[i]) != 0)
             known++;
         if (*known == NULL)
-            return slc_fail(err, SLC_UNSUPPORTED, field, "requires the feature \"%s\", which this gateway lacks",
-                            required[i]);
+            return slc_fail(err, SLC_UNSUPPORTED, field,
+                            "requires the feature \"%s\", which this gateway lacks", required[i]);
     }
     return true;
 }
@@ -267,5 +267,6 @@ bool slc_policy_check(const pb_policy *msg, slc_error *err)
     if (ok && type->release != NULL && compiled != NULL)
         type->release(compiled);
     json_decref(config);
-    return ok ? true : slc_fail(err, SLC_INVALID, field, "its config at \"%s\": %s", cause.field, cause.message);
+    return ok ? true
+              : slc_fail(err, SLC_INVALID, field, "its config at \"%s\": %s", cause.field, cause.message);
 }

@@ -1,0 +1,129 @@
+/* The inside of the config client, shared by its files. Everything here belongs to the config thread. */
+#ifndef SLC_DATAPLANE_CONFIG_CLIENT_PRIVATE_H
+#define SLC_DATAPLANE_CONFIG_CLIENT_PRIVATE_H
+
+#include <event2/event.h>
+#include <stdatomic.h>
+
+#include "common/join.h"
+#include "common/loop.h"
+#include "common/metrics.h"
+#include "common/rpc/rpc.h"
+#include "dataplane/config/build.h"
+#include "dataplane/config/cache.h"
+#include "dataplane/config/client.h"
+#include "dataplane/config/identity.h"
+#include "dataplane/config/strmap.h"
+#include "sluice/config.pb-c.h"
+
+#define SLC_CLIENT_MAGIC 0x63666763u
+
+/* A manifest that came over the stream and is being fetched, or waits for its turn. */
+typedef struct slc_push {
+    char *nonce;
+    Sluice__Snapshot__V1__Manifest *manifest;
+} slc_push;
+
+/* Chunks that came over the stream, until they are on disk. */
+typedef struct slc_fetched {
+    uint8_t sha256[SLC_SHA256_BYTES];
+    uint8_t *content; /* NULL: not come yet */
+    bool asked;       /* on this stream */
+    size_t len;
+} slc_fetched;
+
+struct slc_outgoing; /* stream.c */
+
+struct slc_config_client {
+    unsigned magic;
+    slc_config_gateway gateway;
+    char *state_dir, *node_name, *build, *join_text;
+    int64_t reconnect_min_ms, reconnect_max_ms, retry_enrol_ms;
+    char boot_id[17];
+
+    slc_loop *loop;
+    slc_rpc *rpc;
+    slc_identity *identity; /* NULL: not enrolled yet */
+    slc_cache *cache;       /* NULL: not enrolled yet */
+    bool stopping;
+    atomic_bool connected; /* the control plane said Welcome on this stream */
+    atomic_uint_least64_t applied_version;
+
+    /* apply.c: what runs, and what is being swapped in */
+    slc_snapshot *current;
+    slc_snapshot *pending;
+    char *pending_nonce;  /* NULL: nobody waits for an answer: from the cache, or its stream has ended */
+    bool pending_fetched; /* it came over a stream, and is to be kept on disk */
+
+    /* fetch.c */
+    slc_push *push;     /* being fetched */
+    slc_push *deferred; /* came while another was being swapped in; the latest */
+    slc_fetched **fetched;
+    size_t fetched_count, fetched_capacity;
+    slc_strmap fetched_index;
+    size_t fetched_bytes;
+    size_t outstanding; /* asked for and not come yet */
+
+    /* stream.c */
+    slc_rpc_channel *channel;
+    slc_rpc_call *call;
+    struct slc_outgoing *outgoing, **outgoing_tail;
+    size_t outgoing_count;
+    int64_t heartbeat_ms;
+    int64_t backoff_ms;
+    int64_t progress_ms; /* monotonic: when the fetch last moved */
+    struct event *reconnect_timer;
+    struct event *tick; /* each second: staleness, stalls */
+    struct event *heartbeat_timer;
+
+    /* enrol.c */
+    struct slc_enrolment *enrolment; /* under way */
+    struct event *enrol_timer;       /* enrol or renew next */
+    int64_t enrol_backoff_ms;
+
+    /* staleness */
+    int64_t contact_ms; /* wall clock; 0: never */
+    bool stale;
+    int64_t warned_ms; /* monotonic */
+
+    slc_series *m_connected, *m_applied, *m_nacks, *m_attempts, *m_chunk_bytes, *m_contact, *m_expiry;
+};
+
+/* client.c */
+/* Arms a timer of the client for `delay_ms` from now. */
+void slc_client_arm(struct event *timer, int64_t delay_ms);
+/* A new identity (stolen) takes the place of the old one; the cache is opened if it was not. False: keep
+ * trying. */
+bool slc_client_take_identity(slc_config_client *client, slc_identity *identity, slc_error *err) SLC_CHECKED;
+void slc_client_contact(slc_config_client *client);
+
+/* client_apply.c */
+void slc_client_load_cache(slc_config_client *client);
+/* Hands the snapshot (stolen) to the gateway. `nonce` (stolen, NULL: from the cache). */
+void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *nonce);
+void slc_client_swapped(slc_config_client *client, uint64_t version);
+
+/* client_fetch.c */
+void slc_client_pushed(slc_config_client *client, const Sluice__Config__V1__ManifestPush *push);
+/* False when the peer broke the protocol: the stream is cut. */
+bool slc_client_chunk(slc_config_client *client, const Sluice__Config__V1__Chunk *chunk);
+void slc_client_next_push(slc_config_client *client);
+void slc_client_forget_fetch(slc_config_client *client); /* the push, the deferred one, what is outstanding */
+void slc_client_drop_chunks(slc_config_client *client);
+slc_chunk_source slc_client_source(slc_config_client *client);
+
+/* client_stream.c */
+void slc_client_connect(slc_config_client *client);
+void slc_client_disconnect(slc_config_client *client, const char *why); /* and reconnect later */
+void slc_client_send(slc_config_client *client, Sluice__Config__V1__FromNode *message);
+void slc_client_ack(slc_config_client *client, const char *nonce, uint64_t version);
+void slc_client_nack(slc_config_client *client, const char *nonce, uint64_t version, const slc_error *why);
+void slc_client_heartbeat(slc_config_client *client);
+void slc_client_stream_release(slc_config_client *client);
+
+/* client_enrol.c */
+/* Enrols if there is no identity, renews if it is time to, or arms the timer for it. */
+void slc_client_enrol(slc_config_client *client);
+void slc_client_enrol_release(slc_config_client *client);
+
+#endif
