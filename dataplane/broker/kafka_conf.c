@@ -200,8 +200,8 @@ static bool set_security(rd_kafka_conf_t *conf, const Sluice__Snapshot__V1__Back
 
 static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_error *err)
 {
-    /* librdkafka looks for expired records once a second: a second less keeps the promise. */
-    int64_t timeout_ms = kafka->settings.publish_deadline_ms - 1000;
+    /* librdkafka looks for expired records once a second: that much less, and a little, keeps the promise. */
+    int64_t timeout_ms = kafka->settings.publish_deadline_ms - 1500;
     if (timeout_ms < 500)
         timeout_ms = 500;
     /* Time for a topic that was made just now to be known everywhere, before it counts as missing. */

@@ -11,7 +11,6 @@
 
 #define PUBLISH_MAGIC     0x5055424cU
 #define DEFAULT_MAX_BYTES (1024 * 1024)
-#define GRACE_MS          500 /* the broker keeps the deadline; this is for when it does not */
 
 typedef struct publish_item {
     slc_message msg;
@@ -34,7 +33,7 @@ struct slc_publish {
     atomic_size_t to_post; /* acknowledgements that the broker owes, and one for the caller */
     size_t left;           /* those that were not handled here */
     size_t count, max_items;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* a tick early: the tick keeps it. The broker decides sooner, unless it is stuck */
     TAILQ_ENTRY(slc_publish) entry;
     publish_item items[];
 };
@@ -313,7 +312,7 @@ slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_
                       .asynchronous = prefers_async(exchange),
                       .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
                       .max_items = max_items,
-                      .deadline_ms = slc_monotonic_ms() + api->worker->limits->publish_deadline_ms + GRACE_MS};
+                      .deadline_ms = slc_monotonic_ms() + api->worker->limits->publish_deadline_ms - SLC_TICK_MS};
     atomic_init(&publish->to_post, 1);
     slc_tally_begin(api->worker->tally);
     api->references++;
