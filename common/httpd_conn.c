@@ -389,6 +389,18 @@ static const char *problem_type(int status)
     }
 }
 
+/* Socket bufferevents freeze the front of their output against others than themselves, TLS ones do not (and
+ * would never get to drain a frozen one). */
+static void discard(struct evbuffer *output)
+{
+    size_t len = evbuffer_get_length(output);
+    if (evbuffer_drain(output, len) == 0)
+        return;
+    evbuffer_unfreeze(output, 1);
+    evbuffer_drain(output, len);
+    evbuffer_freeze(output, 1);
+}
+
 /* The page waits in the output: nothing can have been written in this turn of the loop, except behind an
  * earlier "100 Continue"; then it stays. */
 static void replace_page(struct slc_httpd_conn *conn)
@@ -403,9 +415,7 @@ static void replace_page(struct slc_httpd_conn *conn)
     int status = true_status(conn);
     size_t len;
     char *body = slc_http_problem_text(status, problem_type(status), NULL, NULL, id, NULL, &len);
-    evbuffer_unfreeze(output, 1); /* bufferevents keep their output's front for themselves */
-    evbuffer_drain(output, evbuffer_get_length(output));
-    evbuffer_freeze(output, 1);
+    discard(output);
     evbuffer_add_printf(output,
                         "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
                         "Connection: close\r\nX-Request-Id: %s\r\n\r\n",
