@@ -62,6 +62,19 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     scan_from(conn, input, info->orig_size - info->n_deleted);
 }
 
+/* The status of the answer that starts there, or -1. */
+static int status_at(struct evbuffer *output, size_t offset)
+{
+    char line[40] = "";
+    struct evbuffer_ptr at;
+    int status;
+    if (evbuffer_ptr_set(output, &at, offset, EVBUFFER_PTR_SET) != 0 ||
+        evbuffer_copyout_from(output, &at, line, sizeof(line) - 1) <= 0 ||
+        sscanf(line, "HTTP/%*d.%*d %d", &status) != 1)
+        return -1;
+    return status;
+}
+
 /* Output without a request in progress is evhttp's own: "100 Continue" or an error page. */
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -69,12 +82,8 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
     if (info->n_added == 0 || conn->req != NULL || conn->refused)
         return;
-    char line[32] = "";
-    struct evbuffer_ptr at;
-    int status = -1;
-    if (evbuffer_ptr_set(output, &at, info->orig_size - info->n_deleted, EVBUFFER_PTR_SET) != 0 ||
-        evbuffer_copyout_from(output, &at, line, sizeof(line) - 1) <= 0 ||
-        sscanf(line, "HTTP/%*d.%*d %d", &status) != 1 || status == 100)
+    int status = status_at(output, info->orig_size - info->n_deleted);
+    if (status < 0 || status == 100)
         return;
     conn->refused = true;
     conn->page_pending = true;
@@ -331,6 +340,9 @@ void slc_httpd_conn_request(struct evhttp_request *req, void *arg)
     event_del(&conn->deadline);
     evhttp_request_set_on_complete_cb(req, on_complete, conn);
     const char *wrong = slc_http_head_check(&conn->head, req);
+    /* evhttp answers in the request's version, whatever that was. */
+    req->major = 1;
+    req->minor = req->minor == 0 ? 0 : 1;
     if (wrong != NULL)
         conn->refused = true;
     if (wrong != NULL || httpd->draining)
@@ -406,9 +418,7 @@ static void discard(struct evbuffer *output)
 static void replace_page(struct slc_httpd_conn *conn)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
-    char start[12] = "";
-    evbuffer_copyout(output, start, sizeof(start) - 1);
-    if (strncmp(start, "HTTP/1.", 7) != 0 || strncmp(start + 8, " 10", 3) == 0)
+    if (status_at(output, 0) != conn->page_status)
         return;
     char id[27];
     slc_random_id(id, sizeof(id) - 1);

@@ -206,8 +206,7 @@ START_TEST(what_could_be_framed_in_two_ways_is_refused)
         "X y: z\r\n\r\n",
         ": z\r\n\r\n",
         "X: a\rb\r\n\r\n",
-        "X: a\x01"
-        "b\r\n\r\n",
+        "X: a\001b\r\n\r\n",
         "no colon\r\n\r\n",
         "Host: b\r\n\r\n",
     };
@@ -222,6 +221,8 @@ START_TEST(what_could_be_framed_in_two_ways_is_refused)
     refused("GET /echo HTTP/1.1\r\n\r\n", 400);
     refused("GET /echo HTTP/2.0\r\nHost: a\r\n\r\n", 400);
     refused("GET /echo HTTP/0.9\r\nHost: a\r\n\r\n", 400);
+    refused("GET /echo HTTP/-1.5\r\nHost: a\r\n\r\n", 400);
+    refused("GET /echo HTTP/-1.5\r\nHost\r\n\r\n", 400);
     refused("GET /echo\r\n\r\n", 400);
     refused("\r\n\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     refused("\x16\x03\x01\x02\r\n\r\n", 400);
