@@ -214,29 +214,33 @@ const uint8_t *slc_compiled_digest(const slc_compiled *compiled)
     return compiled->digest;
 }
 
-slc_chunk *slc_compiled_find(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES])
+long slc_compiled_chunk_find(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES])
 {
     size_t low = 0, high = compiled->chunk_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
         int order = memcmp(compiled->chunks[middle]->sha256, sha256, SLC_SHA256_BYTES);
         if (order == 0)
-            return compiled->chunks[middle];
+            return (long)middle;
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return NULL;
+    return -1;
 }
 
-const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES],
-                                  size_t *len)
+slc_chunk *slc_compiled_find(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES])
 {
-    const slc_chunk *chunk = slc_compiled_find(compiled, sha256);
-    if (chunk == NULL)
-        return NULL;
+    long index = slc_compiled_chunk_find(compiled, sha256);
+    return index < 0 ? NULL : compiled->chunks[index];
+}
+
+const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, size_t *len, const uint8_t **sha256)
+{
+    const slc_chunk *chunk = compiled->chunks[index];
     *len = chunk->len;
+    *sha256 = chunk->sha256;
     return chunk->data;
 }
 

@@ -28,9 +28,10 @@ const char *slc_compiled_group_id(const slc_compiled *compiled);
 /* The packed Manifest and its SHA-256. Borrowed. */
 const uint8_t *slc_compiled_manifest(const slc_compiled *compiled, size_t *len);
 const uint8_t *slc_compiled_digest(const slc_compiled *compiled);
-/* A chunk's content by its address; NULL when this version has none such. Borrowed. */
-const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES],
-                                  size_t *len);
+/* The chunks are numbered from 0. Where the one with this address is; -1 when this version has none such. */
+long slc_compiled_chunk_find(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES]);
+/* Borrowed content and address. */
+const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, size_t *len, const uint8_t **sha256);
 size_t slc_compiled_chunk_count(const slc_compiled *compiled);
 /* The earliest time at which something in it expires, so that it must be compiled again; 0: never. */
 int64_t slc_compiled_expires_ms(const slc_compiled *compiled);

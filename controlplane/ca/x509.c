@@ -166,6 +166,16 @@ int64_t slc_x509_not_after_ms(X509 *certificate)
     return (int64_t)timegm(&tm) * 1000;
 }
 
+char *slc_x509_serial(X509 *certificate)
+{
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    char *hex = number != NULL ? BN_bn2hex(number) : NULL;
+    char *serial = slc_strdup(hex != NULL ? hex : "");
+    OPENSSL_free(hex);
+    BN_free(number);
+    return serial;
+}
+
 bool slc_x509_uri(X509 *certificate, char *out, size_t size)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);

@@ -29,6 +29,8 @@ EVP_PKEY *slc_x509_read_key(const char *pem, size_t len, slc_error *err) SLC_CHE
 
 void slc_x509_pin(X509 *certificate, uint8_t out[SLC_SHA256_BYTES]); /* SHA-256 of its SubjectPublicKeyInfo */
 int64_t slc_x509_not_after_ms(X509 *certificate);
+/* Hexadecimal; new. */
+char *slc_x509_serial(X509 *certificate);
 /* The one URI among its alternative names; false when there is none or more than one. */
 bool slc_x509_uri(X509 *certificate, char *out, size_t size);
 

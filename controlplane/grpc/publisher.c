@@ -1,0 +1,292 @@
+/* From commits to releases: debounce, compile every group in one read transaction, offer what changed. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "controlplane/grpc/grpc_private.h"
+
+#define RETRY_MS         1000
+#define MAX_EXPIRY_MS    (24 * 3600 * 1000LL)
+#define DEFAULT_VERSIONS 100
+
+/* One pass over all groups, on a catalog thread. */
+struct pass {
+    slc_control_grpc *grpc;
+    slc_compiled **previous; /* own references */
+    size_t previous_count;
+    slc_compiled **compiled; /* own references */
+    size_t count;
+    json_t *nodes; /* with a stream, by id */
+    json_t *gone;  /* those of them that were revoked or deleted */
+};
+
+static void on_debounce(evutil_socket_t fd, short what, void *arg);
+static void on_expiry(evutil_socket_t fd, short what, void *arg);
+static void on_compiled(void *arg, bool ok, const slc_error *err);
+
+static void arm(struct event *timer, int64_t ms)
+{
+    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    event_add(timer, &wait);
+}
+
+void slc_publisher_init(slc_control_grpc *grpc)
+{
+    struct event_base *base = slc_loop_base(grpc->loop);
+    TAILQ_INIT(&grpc->groups);
+    grpc->debounce = evtimer_new(base, on_debounce, grpc);
+    grpc->expiry = evtimer_new(base, on_expiry, grpc);
+    SLC_BUG_ON(grpc->debounce == NULL || grpc->expiry == NULL);
+}
+
+static void free_group(slc_control_grpc *grpc, slc_group *group)
+{
+    TAILQ_REMOVE(&grpc->groups, group, entry);
+    slc_release_unref(group->release);
+    free(group);
+}
+
+void slc_publisher_release(slc_control_grpc *grpc)
+{
+    while (!TAILQ_EMPTY(&grpc->groups))
+        free_group(grpc, TAILQ_FIRST(&grpc->groups));
+    if (grpc->debounce != NULL)
+        event_free(grpc->debounce);
+    if (grpc->expiry != NULL)
+        event_free(grpc->expiry);
+}
+
+slc_group *slc_publisher_group(slc_control_grpc *grpc, const char *group_id)
+{
+    slc_group *group;
+    TAILQ_FOREACH(group, &grpc->groups, entry)
+    {
+        if (strcmp(group->id, group_id) == 0)
+            return group;
+    }
+    group = slc_calloc(1, sizeof *group);
+    snprintf(group->id, sizeof group->id, "%s", group_id);
+    TAILQ_INSERT_TAIL(&grpc->groups, group, entry);
+    return group;
+}
+
+void slc_publisher_schedule(slc_control_grpc *grpc)
+{
+    if (!grpc->stopping && !evtimer_pending(grpc->debounce, NULL))
+        arm(grpc->debounce, grpc->options.debounce_ms);
+}
+
+/* ---- on a catalog thread ---- */
+
+static slc_compiled *previous_of(const struct pass *pass, const char *group_id)
+{
+    for (size_t i = 0; i < pass->previous_count; i++)
+        if (strcmp(slc_compiled_group_id(pass->previous[i]), group_id) == 0)
+            return pass->previous[i];
+    return NULL;
+}
+
+static bool find_gone(slc_txn *txn, struct pass *pass, slc_error *err)
+{
+    size_t i;
+    json_t *id;
+    json_array_foreach(pass->nodes, i, id)
+    {
+        slc_node_info info;
+        slc_error inner = {0};
+        bool found = slc_node_find(txn, json_string_value(id), &info, &inner);
+        if (!found && inner.code != SLC_NOT_FOUND) {
+            *err = inner;
+            return false;
+        }
+        if (!found || info.revoked)
+            json_array_append(pass->gone, id);
+    }
+    return true;
+}
+
+static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct pass *pass = arg;
+    size_t i;
+    json_t *id, *ids = slc_compile_groups(txn, err);
+    bool ok = ids != NULL;
+    pass->compiled = slc_calloc(json_array_size(ids) + 1, sizeof(slc_compiled *));
+    json_array_foreach(ids, i, id)
+    {
+        slc_compiled *compiled = ok ? slc_compile_group(txn, json_string_value(id),
+                                                        previous_of(pass, json_string_value(id)), err)
+                                    : NULL;
+        ok = compiled != NULL;
+        if (ok)
+            pass->compiled[pass->count++] = compiled;
+    }
+    json_decref(ids);
+    return ok && find_gone(txn, pass, err);
+}
+
+/* ---- back on the loop ---- */
+
+static struct pass *new_pass(slc_control_grpc *grpc)
+{
+    struct pass *pass = slc_calloc(1, sizeof *pass);
+    slc_group *group;
+    size_t count = 0;
+    TAILQ_FOREACH(group, &grpc->groups, entry)
+    {
+        count++;
+    }
+    pass->grpc = grpc;
+    pass->nodes = slc_config_streams_nodes(grpc);
+    pass->gone = json_array();
+    pass->previous = slc_calloc(count + 1, sizeof(slc_compiled *));
+    TAILQ_FOREACH(group, &grpc->groups, entry)
+    {
+        if (group->release != NULL)
+            pass->previous[pass->previous_count++] = slc_compiled_ref(group->release->compiled);
+    }
+    return pass;
+}
+
+static void free_pass(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->previous_count; i++)
+        slc_compiled_unref(pass->previous[i]);
+    for (size_t i = 0; i < pass->count; i++)
+        slc_compiled_unref(pass->compiled[i]);
+    free(pass->previous);
+    free(pass->compiled);
+    json_decref(pass->nodes);
+    json_decref(pass->gone);
+    free(pass);
+}
+
+static void on_debounce(evutil_socket_t fd, short what, void *arg)
+{
+    slc_control_grpc *grpc = arg;
+    (void)fd, (void)what;
+    if (grpc->stopping)
+        return;
+    if (grpc->compiling) {
+        grpc->dirty = true;
+        return;
+    }
+    grpc->compiling = true;
+    grpc->pending++;
+    slc_catalog_read(grpc->catalog, grpc->loop, compile_all, on_compiled, new_pass(grpc));
+}
+
+/* Something in a snapshot has run out: gateways know by themselves, but new snapshots should not carry it. */
+static void on_expiry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    slc_publisher_schedule(arg);
+}
+
+struct kept {
+    slc_control_grpc *grpc;
+    slc_compiled *compiled;
+};
+
+static bool remember(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct kept *kept = arg;
+    int64_t keep = kept->grpc->options.versions_kept;
+    return slc_compile_remember(txn, kept->compiled, NULL, NULL, keep > 0 ? keep : DEFAULT_VERSIONS, err);
+}
+
+static void on_remembered(void *arg, bool ok, const slc_error *err)
+{
+    struct kept *kept = arg;
+    if (!ok)
+        slc_log_error(SLC_LOG_WARN, "a configuration version was not recorded", err);
+    kept->grpc->pending--;
+    slc_compiled_unref(kept->compiled);
+    free(kept);
+}
+
+static void keep_version(slc_control_grpc *grpc, slc_compiled *compiled)
+{
+    slc_actor actor = {.kind = "system", .id = "system", .name = "compiler"};
+    struct kept *kept = slc_calloc(1, sizeof *kept);
+    kept->grpc = grpc;
+    kept->compiled = slc_compiled_ref(compiled);
+    grpc->pending++;
+    slc_catalog_write(grpc->catalog, grpc->loop, &actor, remember, on_remembered, kept);
+}
+
+static void take_over(slc_control_grpc *grpc, slc_compiled *compiled)
+{
+    slc_group *group = slc_publisher_group(grpc, slc_compiled_group_id(compiled));
+    group->seen = true;
+    if (group->release != NULL && group->release->compiled == compiled)
+        return;
+    slc_release_unref(group->release);
+    group->release = slc_release_new(slc_compiled_ref(compiled));
+    slc_log(SLC_LOG_INFO, "configuration compiled", LS("group", group->id),
+            LI("version", (int64_t)slc_compiled_version(compiled)),
+            LI("chunks", (int64_t)slc_compiled_chunk_count(compiled)));
+    keep_version(grpc, compiled);
+    slc_config_streams_offer(grpc, group);
+}
+
+static void forget_unseen(slc_control_grpc *grpc)
+{
+    slc_group *group = TAILQ_FIRST(&grpc->groups);
+    while (group != NULL) {
+        slc_group *next = TAILQ_NEXT(group, entry);
+        bool seen = group->seen;
+        group->seen = false;
+        if (!seen && group->release != NULL) {
+            slc_release_unref(group->release);
+            group->release = NULL;
+        }
+        group = next;
+    }
+}
+
+static void watch_expiry(slc_control_grpc *grpc)
+{
+    int64_t first = 0;
+    slc_group *group;
+    TAILQ_FOREACH(group, &grpc->groups, entry)
+    {
+        int64_t expires = group->release != NULL ? slc_compiled_expires_ms(group->release->compiled) : 0;
+        if (expires > 0 && (first == 0 || expires < first))
+            first = expires;
+    }
+    event_del(grpc->expiry);
+    if (first == 0)
+        return;
+    int64_t wait = first - slc_wall_ms() + 1;
+    arm(grpc->expiry, wait < 1 ? 1 : wait > MAX_EXPIRY_MS ? MAX_EXPIRY_MS : wait);
+}
+
+static void on_compiled(void *arg, bool ok, const slc_error *err)
+{
+    struct pass *pass = arg;
+    slc_control_grpc *grpc = pass->grpc;
+    SLC_CHECK_MAGIC(grpc, SLC_CONTROL_GRPC_MAGIC);
+    grpc->compiling = false;
+    grpc->pending--;
+    if (ok && !grpc->stopping) {
+        for (size_t i = 0; i < pass->count; i++)
+            take_over(grpc, pass->compiled[i]);
+        forget_unseen(grpc);
+        slc_config_streams_cut(grpc, pass->gone);
+        watch_expiry(grpc);
+    } else if (!ok) {
+        slc_log_error(SLC_LOG_ERROR, "the configuration cannot be compiled; gateways keep what they have", err);
+    }
+    free_pass(pass);
+    if (!ok && !grpc->stopping)
+        arm(grpc->debounce, RETRY_MS);
+    else if (grpc->dirty)
+        slc_publisher_schedule(grpc);
+    grpc->dirty = false;
+}
