@@ -92,6 +92,17 @@ void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *n
     slc_client_next_push(client);
 }
 
+bool slc_client_check_group(const slc_config_client *client, const slc_snapshot *snapshot, slc_error *err)
+{
+    const Sluice__Snapshot__V1__Group *group = slc_snapshot_group(snapshot);
+    const char *mine = client->identity->group;
+
+    if (strcmp(group->name, mine) == 0 || strcmp(group->id, mine) == 0)
+        return true;
+    return slc_fail(err, SLC_INVALID, NULL,
+                    "the configuration is of the group \"%.60s\", this node of \"%.60s\"", group->name, mine);
+}
+
 /* ---- cold start ---- */
 
 static slc_snapshot *build_cached(slc_config_client *client, slc_error *err)
@@ -108,10 +119,11 @@ static slc_snapshot *build_cached(slc_config_client *client, slc_error *err)
     free(packed);
     if (manifest == NULL)
         return NULL;
-    if (strcmp(manifest->group, client->identity->group) != 0)
-        slc_fail(err, SLC_CORRUPT, NULL, "it is of the group \"%.60s\"", manifest->group);
-    else
-        snapshot = slc_snapshot_build(manifest, &source, NULL, err);
+    snapshot = slc_snapshot_build(manifest, &source, NULL, err);
+    if (snapshot != NULL && !slc_client_check_group(client, snapshot, err)) {
+        slc_snapshot_unref(snapshot);
+        snapshot = NULL;
+    }
     sluice__snapshot__v1__manifest__free_unpacked(manifest, NULL);
     return snapshot;
 }

@@ -187,6 +187,10 @@ static bool build(slc_config_client *client)
     if (snapshot == NULL && err.code == SLC_NOT_FOUND && err.field[0] == '\0')
         return false;
     client->push = NULL;
+    if (snapshot != NULL && !slc_client_check_group(client, snapshot, &err)) {
+        slc_snapshot_unref(snapshot);
+        snapshot = NULL;
+    }
     if (snapshot == NULL) {
         refuse_push(client, push, &err);
     } else {
@@ -234,15 +238,6 @@ static bool is_current(const slc_config_client *client, const slc_push *push)
 
 static void begin(slc_config_client *client, slc_push *push)
 {
-    slc_error err;
-
-    if (strcmp(push->manifest->group, client->identity->group) != 0) {
-        slc_fail(&err, SLC_INVALID, NULL, "the manifest is of the group \"%.60s\", this node of \"%.60s\"",
-                 push->manifest->group, client->identity->group);
-        refuse_push(client, push, &err);
-        free_push(push);
-        return;
-    }
     if (is_current(client, push)) {
         slc_client_ack(client, push->nonce, push->manifest->version);
         free_push(push);

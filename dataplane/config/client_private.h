@@ -98,6 +98,9 @@ bool slc_client_take_identity(slc_config_client *client, slc_identity *identity,
 void slc_client_contact(slc_config_client *client);
 
 /* client_apply.c */
+/* Is the snapshot of the group that this node was enrolled for? */
+bool slc_client_check_group(const slc_config_client *client, const slc_snapshot *snapshot,
+                            slc_error *err) SLC_CHECKED;
 void slc_client_load_cache(slc_config_client *client);
 /* Hands the snapshot (stolen) to the gateway. `nonce` (stolen, NULL: from the cache). */
 void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *nonce);
