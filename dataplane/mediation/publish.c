@@ -304,15 +304,15 @@ static bool prefers_async(slc_exchange *exchange)
 slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_items, bool batch)
 {
     slc_publish *publish = slc_malloc(sizeof *publish + max_items * sizeof *publish->items);
-    *publish =
-        (slc_publish){.magic = PUBLISH_MAGIC,
-                      .exchange = exchange,
-                      .api = api,
-                      .batch = batch,
-                      .asynchronous = prefers_async(exchange),
-                      .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
-                      .max_items = max_items,
-                      .deadline_ms = slc_monotonic_ms() + api->worker->limits->publish_deadline_ms - SLC_TICK_MS};
+    *publish = (slc_publish){.magic = PUBLISH_MAGIC,
+                             .exchange = exchange,
+                             .api = api,
+                             .batch = batch,
+                             .asynchronous = prefers_async(exchange),
+                             .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
+                             .max_items = max_items,
+                             .deadline_ms =
+                                 slc_monotonic_ms() + api->worker->limits->publish_deadline_ms - SLC_TICK_MS};
     atomic_init(&publish->to_post, 1);
     slc_tally_begin(api->worker->tally);
     api->references++;

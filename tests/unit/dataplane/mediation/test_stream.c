@@ -243,8 +243,9 @@ START_TEST(lost_events_are_a_gap_and_never_silence)
     client *c = open_stream(&s, 0, "from=earliest", NULL);
     STAGE_WAIT(has_numbers(c, 0, 10, 1));
     char *id = stream_last_id(c);
-    client_free(c);
     append_numbers(&s, 10, 200, 1);
+    STAGE_WAIT(has_numbers(c, 0, 200, 1)); /* the ring is past it */
+    client_free(c);
     slc_memory_expire(s.broker, "topic", 0, 50);
     c = open_stream(&s, 1, NULL, id);
     STAGE_WAIT(has_numbers(c, 50, 200, 1));
