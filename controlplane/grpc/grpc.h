@@ -1,5 +1,5 @@
-/* The control plane's gRPC side as one thing for main(): enrolment (server TLS), the configuration stream (mTLS), the
- * node CA, and the compiler that feeds the stream. Runs on its own thread.
+/* The control plane's gRPC side as one thing for main(): enrolment (server TLS), the configuration stream
+ * (mTLS), the node CA, and the compiler that feeds the stream. Runs on its own thread.
  */
 #ifndef SLC_CONTROLPLANE_GRPC_H
 #define SLC_CONTROLPLANE_GRPC_H
@@ -12,17 +12,17 @@
 typedef struct slc_control_grpc slc_control_grpc;
 
 typedef struct slc_control_grpc_options {
-    const char *config_address;      /* "127.0.0.1:8005"; port 0 takes a free one */
-    const char *enrolment_address;   /* "127.0.0.1:8006" */
-    const char *config_endpoint;     /* host:port that nodes dial; NULL: the address it listens on */
+    const char *config_address;    /* "127.0.0.1:8005"; port 0 takes a free one */
+    const char *enrolment_address; /* "127.0.0.1:8006" */
+    const char *config_endpoint;   /* host:port that nodes dial; NULL: the address it listens on */
     const char *enrolment_endpoint;
-    const char *trust_domain;        /* NULL: "sluice" */
-    const char *server_names;        /* more names and addresses for the certificate, comma separated */
-    int64_t debounce_ms;             /* 0: 50 */
-    int64_t heartbeat_ms;            /* 0: 5,000 */
-    int64_t lost_after_ms;           /* 0: 3 heartbeats */
-    int64_t answer_timeout_ms;       /* 0: 60,000; how long a node may take to answer a push or take a chunk */
-    int64_t versions_kept;           /* 0: 100 */
+    const char *trust_domain;  /* NULL: "sluice" */
+    const char *server_names;  /* more names and addresses for the certificate, comma separated */
+    int64_t debounce_ms;       /* 0: 50 */
+    int64_t heartbeat_ms;      /* 0: 5,000 */
+    int64_t lost_after_ms;     /* 0: 3 heartbeats */
+    int64_t answer_timeout_ms; /* 0: 60,000; how long a node may take to answer a push or take a chunk */
+    int64_t versions_kept;     /* 0: 100 */
 } slc_control_grpc_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -40,7 +40,8 @@ uint16_t slc_control_grpc_enrolment_port(const slc_control_grpc *grpc);
 /* The join string for an enrolment token that was just made; new, free with slc_free_secret. Any thread. */
 char *slc_control_grpc_join(const slc_control_grpc *grpc, const char *token, slc_error *err) SLC_CHECKED;
 
-/* Compiles now instead of at the next commit (a change that no commit announced, such as an expiry). Any thread. */
+/* Compiles now instead of at the next commit (a change that no commit announced, such as an expiry). Any
+ * thread. */
 void slc_control_grpc_recompile(slc_control_grpc *grpc);
 
 #endif

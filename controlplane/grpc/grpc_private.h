@@ -1,4 +1,5 @@
-/* What the files of the gRPC side share. Everything here belongs to its loop's thread, unless it says otherwise. */
+/* What the files of the gRPC side share. Everything here belongs to its loop's thread, unless it says
+ * otherwise. */
 #ifndef SLC_CONTROLPLANE_GRPC_PRIVATE_H
 #define SLC_CONTROLPLANE_GRPC_PRIVATE_H
 
@@ -12,9 +13,9 @@
 #include "sluice/config.pb-c.h"
 #include "sluice/enrolment.pb-c.h"
 
-#define SLC_CONTROL_GRPC_MAGIC 0x51c69c60u
+#define SLC_CONTROL_GRPC_MAGIC  0x51c69c60u
 #define SLC_CONFIG_STREAM_MAGIC 0x51c57e3au
-#define SLC_NODE_ID_CHARS 24
+#define SLC_NODE_ID_CHARS       24
 
 /* A compiled version as it is sent: serialised once, shared by every stream. */
 typedef struct slc_release {
@@ -27,7 +28,7 @@ typedef struct slc_release {
 
 slc_release *slc_release_new(slc_compiled *compiled); /* steals the reference */
 slc_release *slc_release_ref(slc_release *release);
-void slc_release_unref(slc_release *release); /* NULL is fine */
+void slc_release_unref(slc_release *release);                         /* NULL is fine */
 slc_rpc_bytes *slc_release_chunk(slc_release *release, size_t index); /* borrowed */
 
 typedef struct slc_group {

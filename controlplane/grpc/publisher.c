@@ -64,8 +64,7 @@ void slc_publisher_release(slc_control_grpc *grpc)
 slc_group *slc_publisher_group(slc_control_grpc *grpc, const char *group_id)
 {
     slc_group *group;
-    TAILQ_FOREACH(group, &grpc->groups, entry)
-    {
+    TAILQ_FOREACH (group, &grpc->groups, entry) {
         if (strcmp(group->id, group_id) == 0)
             return group;
     }
@@ -95,8 +94,7 @@ static bool find_gone(slc_txn *txn, struct pass *pass, slc_error *err)
 {
     size_t i;
     json_t *id;
-    json_array_foreach(pass->nodes, i, id)
-    {
+    json_array_foreach (pass->nodes, i, id) {
         slc_node_info info;
         slc_error inner = {0};
         bool found = slc_node_find(txn, json_string_value(id), &info, &inner);
@@ -117,11 +115,10 @@ static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
     json_t *id, *ids = slc_compile_groups(txn, err);
     bool ok = ids != NULL;
     pass->compiled = slc_calloc(json_array_size(ids) + 1, sizeof(slc_compiled *));
-    json_array_foreach(ids, i, id)
-    {
-        slc_compiled *compiled = ok ? slc_compile_group(txn, json_string_value(id),
-                                                        previous_of(pass, json_string_value(id)), err)
-                                    : NULL;
+    json_array_foreach (ids, i, id) {
+        slc_compiled *compiled =
+            ok ? slc_compile_group(txn, json_string_value(id), previous_of(pass, json_string_value(id)), err)
+               : NULL;
         ok = compiled != NULL;
         if (ok)
             pass->compiled[pass->count++] = compiled;
@@ -137,16 +134,14 @@ static struct pass *new_pass(slc_control_grpc *grpc)
     struct pass *pass = slc_calloc(1, sizeof *pass);
     slc_group *group;
     size_t count = 0;
-    TAILQ_FOREACH(group, &grpc->groups, entry)
-    {
+    TAILQ_FOREACH (group, &grpc->groups, entry) {
         count++;
     }
     pass->grpc = grpc;
     pass->nodes = slc_config_streams_nodes(grpc);
     pass->gone = json_array();
     pass->previous = slc_calloc(count + 1, sizeof(slc_compiled *));
-    TAILQ_FOREACH(group, &grpc->groups, entry)
-    {
+    TAILQ_FOREACH (group, &grpc->groups, entry) {
         if (group->release != NULL)
             pass->previous[pass->previous_count++] = slc_compiled_ref(group->release->compiled);
     }
@@ -254,8 +249,7 @@ static void watch_expiry(slc_control_grpc *grpc)
 {
     int64_t first = 0;
     slc_group *group;
-    TAILQ_FOREACH(group, &grpc->groups, entry)
-    {
+    TAILQ_FOREACH (group, &grpc->groups, entry) {
         int64_t expires = group->release != NULL ? slc_compiled_expires_ms(group->release->compiled) : 0;
         if (expires > 0 && (first == 0 || expires < first))
             first = expires;

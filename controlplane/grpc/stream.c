@@ -1,0 +1,516 @@
+/* Config.Stream: one per node. One push is in flight; behind it only the group's latest release counts.
+ * Everything that a peer may send is bounded, and whoever breaks the rules is cut. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "controlplane/grpc/grpc_private.h"
+
+#define MAX_REQUESTED       1024 /* digests in one request */
+#define MAX_TIMES_REQUESTED 2    /* for each chunk of a release */
+#define MESSAGES_BURST      200.0
+#define MESSAGES_PER_SECOND 20.0
+#define QUEUE_MAX           4096 /* messages waiting to be sent */
+#define TEXT_MAX            300  /* of what a node says about itself */
+
+struct slc_config_stream {
+    unsigned magic;
+    slc_control_grpc *grpc;
+    slc_rpc_call *call; /* NULL once it has ended */
+    TAILQ_ENTRY(slc_config_stream) entry;
+    bool listed;
+    unsigned refs; /* the call's, and one for each catalog work */
+
+    char node_id[SLC_NODE_ID_CHARS];
+    char boot_id[64];
+    slc_group *group;
+    bool said_hello;
+    uint8_t held[SLC_SHA256_BYTES]; /* digest of the manifest that the node runs on */
+    uint8_t refused[SLC_SHA256_BYTES];
+    int64_t applied_version;
+
+    slc_release *in_flight;
+    uint8_t *times_requested; /* by chunk */
+    struct event *answer_timer;
+    double budget; /* messages that it may send now */
+    int64_t budget_at_ms;
+
+    slc_rpc_bytes **queue; /* own references */
+    size_t queue_head, queue_len;
+};
+
+static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len);
+static void on_sent(slc_rpc_call *call, void *ctx);
+static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message);
+static void on_answer_timeout(evutil_socket_t fd, short what, void *arg);
+
+static const slc_rpc_call_ops ops = {.on_message = on_message, .on_sent = on_sent, .on_end = on_end};
+
+static void unref_stream(slc_config_stream *stream)
+{
+    SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
+    if (--stream->refs > 0)
+        return;
+    slc_release_unref(stream->in_flight);
+    free(stream->times_requested);
+    event_free(stream->answer_timer);
+    free(stream->queue);
+    stream->magic = 0;
+    free(stream);
+}
+
+/* Ends it for cause. */
+static void cut(slc_config_stream *stream, enum slc_rpc_status status, const char *why)
+{
+    if (stream->call == NULL)
+        return;
+    slc_log(SLC_LOG_WARN, "configuration stream cut", LS("node", stream->node_id), LS("reason", why),
+            LS("peer", slc_rpc_call_peer_address(stream->call)));
+    slc_rpc_call_finish(stream->call, status, why);
+}
+
+/* ---- sending ---- */
+
+static void send_next(slc_config_stream *stream)
+{
+    if (stream->call == NULL || stream->queue_len == 0 || !slc_rpc_call_can_send(stream->call))
+        return;
+    slc_rpc_bytes *bytes = stream->queue[stream->queue_head];
+    stream->queue_head = (stream->queue_head + 1) % QUEUE_MAX;
+    stream->queue_len--;
+    slc_rpc_call_send(stream->call, bytes);
+    slc_rpc_bytes_unref(bytes);
+}
+
+static void enqueue(slc_config_stream *stream, slc_rpc_bytes *bytes)
+{
+    if (stream->queue_len == QUEUE_MAX) {
+        cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "too much is waiting to be sent");
+        return;
+    }
+    stream->queue[(stream->queue_head + stream->queue_len++) % QUEUE_MAX] = slc_rpc_bytes_ref(bytes);
+    send_next(stream);
+}
+
+static void on_sent(slc_rpc_call *call, void *ctx)
+{
+    (void)call;
+    send_next(ctx);
+}
+
+static void arm_answer_timer(slc_config_stream *stream)
+{
+    int64_t ms = stream->grpc->options.answer_timeout_ms;
+    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    event_add(stream->answer_timer, &wait);
+}
+
+static void on_answer_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    cut(arg, SLC_RPC_DEADLINE_EXCEEDED, "no answer to a pushed configuration");
+}
+
+static void settle(slc_config_stream *stream)
+{
+    event_del(stream->answer_timer);
+    slc_release_unref(stream->in_flight);
+    stream->in_flight = NULL;
+    free(stream->times_requested);
+    stream->times_requested = NULL;
+}
+
+/* What the node holds or has just refused is not offered again. */
+static void offer(slc_config_stream *stream)
+{
+    slc_release *release = stream->group->release;
+    if (stream->call == NULL || !stream->said_hello || stream->in_flight != NULL || release == NULL)
+        return;
+    const uint8_t *digest = slc_compiled_digest(release->compiled);
+    if (memcmp(stream->held, digest, SLC_SHA256_BYTES) == 0 ||
+        memcmp(stream->refused, digest, SLC_SHA256_BYTES) == 0)
+        return;
+    stream->in_flight = slc_release_ref(release);
+    stream->times_requested = slc_calloc(slc_compiled_chunk_count(release->compiled) + 1, 1);
+    arm_answer_timer(stream);
+    enqueue(stream, release->push);
+}
+
+/* ---- what nodes report ---- */
+
+struct report {
+    char node_id[SLC_NODE_ID_CHARS];
+    char build[128], boot_id[64], entity[TEXT_MAX], message[TEXT_MAX];
+    slc_node_report seen;
+    bool nack;
+    int64_t nack_version;
+};
+
+static bool write_report(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct report *report = arg;
+    return slc_usage_node_seen(txn, &report->seen, err) &&
+           (!report->nack || slc_usage_node_nack(txn, report->node_id, report->nack_version, report->entity,
+                                                 report->message, err));
+}
+
+static void on_report_written(void *arg, bool ok, const slc_error *err)
+{
+    if (!ok)
+        slc_log_error(SLC_LOG_WARN, "a node's report was not recorded", err);
+    free(arg);
+}
+
+static struct report *new_report(slc_config_stream *stream)
+{
+    struct report *report = slc_calloc(1, sizeof *report);
+    memcpy(report->node_id, stream->node_id, sizeof report->node_id);
+    memcpy(report->boot_id, stream->boot_id, sizeof report->boot_id);
+    report->seen.node_id = report->node_id;
+    report->seen.boot_id = report->boot_id[0] != '\0' ? report->boot_id : NULL;
+    report->seen.connected = true;
+    report->seen.applied_version = stream->applied_version;
+    return report;
+}
+
+static void send_report(slc_config_stream *stream, struct report *report)
+{
+    slc_catalog_usage(stream->grpc->catalog, NULL, write_report, on_report_written, report);
+}
+
+/* ---- messages ---- */
+
+static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello *hello)
+{
+    if (stream->said_hello) {
+        cut(stream, SLC_RPC_FAILED_PRECONDITION, "a second Hello");
+        return;
+    }
+    stream->said_hello = true;
+    stream->applied_version = (int64_t)hello->held_version;
+    snprintf(stream->boot_id, sizeof stream->boot_id, "%s", hello->boot_id);
+    if (hello->held_manifest_sha256.len == SLC_SHA256_BYTES)
+        memcpy(stream->held, hello->held_manifest_sha256.data, SLC_SHA256_BYTES);
+    struct report *report = new_report(stream);
+    snprintf(report->build, sizeof report->build, "%s", hello->build);
+    report->seen.build = report->build;
+    send_report(stream, report);
+    slc_log(SLC_LOG_INFO, "gateway connected", LS("node", stream->node_id), LS("build", report->build),
+            LI("held_version", stream->applied_version));
+    offer(stream);
+}
+
+static bool answers_push(slc_config_stream *stream, const char *nonce)
+{
+    if (stream->in_flight != NULL && strcmp(nonce, stream->in_flight->nonce) == 0)
+        return true;
+    cut(stream, SLC_RPC_FAILED_PRECONDITION, "an answer to nothing that is in flight");
+    return false;
+}
+
+static void on_chunk_request(slc_config_stream *stream, const Sluice__Config__V1__ChunkRequest *request)
+{
+    if (!answers_push(stream, request->nonce))
+        return;
+    if (request->n_sha256 > MAX_REQUESTED) {
+        cut(stream, SLC_RPC_INVALID_ARGUMENT, "too many chunks in one request");
+        return;
+    }
+    for (size_t i = 0; i < request->n_sha256 && stream->call != NULL; i++) {
+        const ProtobufCBinaryData *sha256 = &request->sha256[i];
+        long index = sha256->len == SLC_SHA256_BYTES
+                         ? slc_compiled_chunk_find(stream->in_flight->compiled, sha256->data)
+                         : -1;
+        if (index < 0) {
+            cut(stream, SLC_RPC_INVALID_ARGUMENT, "a chunk that is not in the configuration in flight");
+            return;
+        }
+        if (stream->times_requested[index]++ >= MAX_TIMES_REQUESTED) {
+            cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "a chunk asked for too often");
+            return;
+        }
+        enqueue(stream, slc_release_chunk(stream->in_flight, (size_t)index));
+    }
+    arm_answer_timer(stream);
+}
+
+static void on_ack(slc_config_stream *stream, const Sluice__Config__V1__Ack *ack)
+{
+    if (!answers_push(stream, ack->nonce))
+        return;
+    memcpy(stream->held, slc_compiled_digest(stream->in_flight->compiled), SLC_SHA256_BYTES);
+    stream->applied_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
+    settle(stream);
+    send_report(stream, new_report(stream));
+    offer(stream);
+}
+
+static void on_nack(slc_config_stream *stream, const Sluice__Config__V1__Nack *nack)
+{
+    if (!answers_push(stream, nack->nonce))
+        return;
+    struct report *report = new_report(stream);
+    report->nack = true;
+    report->nack_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
+    snprintf(report->entity, sizeof report->entity, "%s", nack->entity);
+    snprintf(report->message, sizeof report->message, "%s", nack->message);
+    slc_log(SLC_LOG_WARN, "gateway refused a configuration", LS("node", stream->node_id),
+            LI("version", report->nack_version), LS("entity", report->entity), LS("why", report->message));
+    memcpy(stream->refused, slc_compiled_digest(stream->in_flight->compiled), SLC_SHA256_BYTES);
+    settle(stream);
+    send_report(stream, report);
+    offer(stream);
+}
+
+static void on_status(slc_config_stream *stream, const Sluice__Config__V1__Status *status)
+{
+    struct report *report = new_report(stream);
+    report->seen.connections = status->connections;
+    report->seen.draining = status->draining;
+    send_report(stream, report);
+}
+
+static bool within_budget(slc_config_stream *stream)
+{
+    int64_t now_ms = slc_monotonic_ms();
+    stream->budget += (double)(now_ms - stream->budget_at_ms) / 1000.0 * MESSAGES_PER_SECOND;
+    stream->budget_at_ms = now_ms;
+    if (stream->budget > MESSAGES_BURST)
+        stream->budget = MESSAGES_BURST;
+    stream->budget -= 1.0;
+    return stream->budget >= 0.0;
+}
+
+static void dispatch(slc_config_stream *stream, const Sluice__Config__V1__FromNode *message)
+{
+    bool hello = message->message_case == SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_HELLO;
+    if (!hello && !stream->said_hello) {
+        cut(stream, SLC_RPC_FAILED_PRECONDITION, "the first message is not Hello");
+        return;
+    }
+    switch (message->message_case) {
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_HELLO:
+        on_hello(stream, message->hello);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_CHUNK_REQUEST:
+        on_chunk_request(stream, message->chunk_request);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_ACK:
+        on_ack(stream, message->ack);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_NACK:
+        on_nack(stream, message->nack);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_STATUS:
+        on_status(stream, message->status);
+        break;
+    default:
+        break; /* from a newer build: nothing that we need */
+    }
+}
+
+static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len)
+{
+    slc_config_stream *stream = ctx;
+    SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
+    if (!within_budget(stream)) {
+        cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "too many messages");
+        return;
+    }
+    Sluice__Config__V1__FromNode *message = sluice__config__v1__from_node__unpack(NULL, len, data);
+    if (message == NULL) {
+        cut(stream, SLC_RPC_INVALID_ARGUMENT, "a message that does not decode");
+        return;
+    }
+    dispatch(stream, message);
+    sluice__config__v1__from_node__free_unpacked(message, NULL);
+    if (stream->call != NULL)
+        slc_rpc_call_read(call);
+}
+
+/* ---- begin and end ---- */
+
+static void send_welcome(slc_config_stream *stream, const slc_node_info *info)
+{
+    Sluice__Config__V1__Welcome welcome = SLUICE__CONFIG__V1__WELCOME__INIT;
+    Sluice__Config__V1__ToNode message = SLUICE__CONFIG__V1__TO_NODE__INIT;
+    welcome.node_id = stream->node_id;
+    welcome.group = (char *)info->group_name;
+    welcome.heartbeat_ms = (uint32_t)stream->grpc->options.heartbeat_ms;
+    message.message_case = SLUICE__CONFIG__V1__TO_NODE__MESSAGE_WELCOME;
+    message.welcome = &welcome;
+    slc_rpc_bytes *bytes = slc_pack_bytes(&message.base);
+    enqueue(stream, bytes);
+    slc_rpc_bytes_unref(bytes);
+}
+
+static void count_streams(int64_t change)
+{
+    const char *none[] = {NULL};
+    slc_series_add(slc_metrics_series("sluice_control_streams", none), change);
+}
+
+/* A node that comes back replaces its own old stream, which may not have noticed yet. */
+static void replace_older(slc_config_stream *stream)
+{
+    slc_config_stream *other;
+    TAILQ_FOREACH (other, &stream->grpc->streams, entry) {
+        if (strcmp(other->node_id, stream->node_id) == 0)
+            cut(other, SLC_RPC_ABORTED, "the node has a newer stream");
+    }
+}
+
+struct lookup {
+    slc_config_stream *stream;
+    char group_name[64]; /* by the certificate */
+    slc_node_info info;
+};
+
+static bool find_node(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct lookup *lookup = arg;
+    return slc_node_find(txn, lookup->stream->node_id, &lookup->info, err);
+}
+
+static void admit(slc_config_stream *stream, const struct lookup *lookup)
+{
+    slc_control_grpc *grpc = stream->grpc;
+    replace_older(stream);
+    stream->group = slc_publisher_group(grpc, lookup->info.group_id);
+    stream->listed = true;
+    TAILQ_INSERT_TAIL(&grpc->streams, stream, entry);
+    count_streams(1);
+    if (stream->group->release == NULL)
+        slc_publisher_schedule(grpc);
+    send_welcome(stream, &lookup->info);
+    slc_rpc_call_read(stream->call);
+}
+
+static void on_node_found(void *arg, bool ok, const slc_error *err)
+{
+    struct lookup *lookup = arg;
+    slc_config_stream *stream = lookup->stream;
+    stream->grpc->pending--;
+    if (stream->call == NULL || stream->grpc->stopping)
+        ; /* it left while we looked */
+    else if (!ok)
+        cut(stream, slc_code_rpc_status(err->code), err->message);
+    else if (lookup->info.revoked)
+        cut(stream, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
+    else if (strcmp(lookup->info.group_name, lookup->group_name) != 0)
+        cut(stream, SLC_RPC_PERMISSION_DENIED, "the node's certificate is for another group");
+    else
+        admit(stream, lookup);
+    unref_stream(stream);
+    free(lookup);
+}
+
+void slc_config_stream_on_call(slc_rpc_call *call, void *arg)
+{
+    slc_control_grpc *grpc = arg;
+    SLC_CHECK_MAGIC(grpc, SLC_CONTROL_GRPC_MAGIC);
+    const char *spiffe = slc_rpc_call_peer_spiffe(call);
+    slc_ca_node node = {.node_id = ""};
+    slc_error err = {0};
+    slc_config_stream *stream = slc_calloc(1, sizeof *stream);
+    stream->magic = SLC_CONFIG_STREAM_MAGIC;
+    stream->grpc = grpc;
+    stream->call = call;
+    stream->refs = 1;
+    stream->budget = MESSAGES_BURST;
+    stream->budget_at_ms = slc_monotonic_ms();
+    stream->queue = slc_calloc(QUEUE_MAX, sizeof *stream->queue);
+    stream->answer_timer = evtimer_new(slc_loop_base(grpc->loop), on_answer_timeout, stream);
+    SLC_BUG_ON(stream->answer_timer == NULL);
+    slc_rpc_call_set(call, &ops, stream);
+    if (spiffe == NULL || !slc_ca_parse_spiffe(grpc->ca, spiffe, &node, &err)) {
+        cut(stream, SLC_RPC_UNAUTHENTICATED, "the certificate names no node");
+        return;
+    }
+    snprintf(stream->node_id, sizeof stream->node_id, "%s", node.node_id);
+    struct lookup *lookup = slc_calloc(1, sizeof *lookup);
+    lookup->stream = stream;
+    snprintf(lookup->group_name, sizeof lookup->group_name, "%s", node.group);
+    stream->refs++;
+    grpc->pending++;
+    slc_catalog_read(grpc->catalog, grpc->loop, find_node, on_node_found, lookup);
+}
+
+static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message)
+{
+    slc_config_stream *stream = ctx;
+    (void)call;
+    SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
+    stream->call = NULL;
+    settle(stream);
+    while (stream->queue_len > 0) {
+        slc_rpc_bytes_unref(stream->queue[stream->queue_head]);
+        stream->queue_head = (stream->queue_head + 1) % QUEUE_MAX;
+        stream->queue_len--;
+    }
+    if (stream->listed) {
+        struct report *report = new_report(stream);
+        TAILQ_REMOVE(&stream->grpc->streams, stream, entry);
+        count_streams(-1);
+        report->seen.connected = false;
+        send_report(stream, report);
+        slc_log(SLC_LOG_INFO, "gateway disconnected", LS("node", stream->node_id),
+                LI("status", (int64_t)status), LS("message", message));
+    }
+    unref_stream(stream);
+}
+
+/* ---- all streams ---- */
+
+void slc_config_streams_offer(slc_control_grpc *grpc, const slc_group *group)
+{
+    slc_config_stream *stream;
+    TAILQ_FOREACH (stream, &grpc->streams, entry) {
+        if (stream->group == group)
+            offer(stream);
+    }
+}
+
+json_t *slc_config_streams_nodes(const slc_control_grpc *grpc)
+{
+    json_t *ids = json_array();
+    slc_config_stream *stream;
+    TAILQ_FOREACH (stream, &grpc->streams, entry) {
+        json_array_append_new(ids, json_string(stream->node_id));
+    }
+    return ids;
+}
+
+static bool has_id(const json_t *ids, const char *id)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach ((json_t *)ids, i, item) {
+        if (strcmp(json_string_value(item), id) == 0)
+            return true;
+    }
+    return false;
+}
+
+void slc_config_streams_cut(slc_control_grpc *grpc, const json_t *gone)
+{
+    slc_config_stream *stream;
+    TAILQ_FOREACH (stream, &grpc->streams, entry) {
+        if (has_id(gone, stream->node_id))
+            cut(stream, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
+    }
+}
+
+void slc_config_streams_end(slc_control_grpc *grpc)
+{
+    slc_config_stream *stream;
+    TAILQ_FOREACH (stream, &grpc->streams, entry) {
+        if (stream->call != NULL)
+            slc_rpc_call_finish(stream->call, SLC_RPC_UNAVAILABLE, "the control plane is stopping");
+    }
+}
