@@ -414,10 +414,10 @@ static bool build_group(slc_snapshot *snapshot, slc_error *err)
     if (section == NULL || section->msg == NULL || ((const pb_configuration *)section->msg)->group == NULL)
         return slc_fail(err, SLC_INVALID, NULL, "the snapshot lacks its group");
     snapshot->group = ((const pb_configuration *)section->msg)->group;
-    if (strcmp(snapshot->group->name, snapshot->manifest->group) != 0)
+    if (strcmp(snapshot->group->id, snapshot->manifest->group) != 0)
         return slc_fail(err, SLC_INVALID, NULL,
                         "the manifest is of group \"%.60s\" and its content of \"%.60s\"",
-                        snapshot->manifest->group, snapshot->group->name);
+                        snapshot->manifest->group, snapshot->group->id);
     return true;
 }
 
