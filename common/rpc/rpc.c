@@ -5,6 +5,7 @@
  * slc_rpc_stop has to wait on the loop's thread for the last operations: no start_batch is allowed after the
  * queue's shutdown (gRPC aborts), so all calls must have ended before it.
  */
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -137,6 +138,15 @@ static void wake_drop(slc_message *msg)
 }
 
 /* ---- start and stop ---- */
+
+/* gRPC's pool has detached threads that may still be ending when the process exits. OpenSSL's own exit handler
+ * would take away the key under which it keeps their error queues, and with it their destructor: at best a
+ * leak, at worst a thread that uses OpenSSL after its end. The handler can be declined only before anything
+ * else has used OpenSSL. */
+__attribute__((constructor)) static void decline_openssl_cleanup(void)
+{
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
 
 /* gRPC's threads inherit the mask: signals are for the main loop, except those that report a fault. */
 static int start_threads(slc_rpc *rpc)
