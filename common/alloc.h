@@ -1,5 +1,5 @@
-/* Allocation that cannot fail: out of memory is a bug report, not an error path that nobody tests. Sizes that come
- * from outside are checked against a limit by the caller before they get here. Free with free(). */
+/* Allocation that cannot fail: out of memory is a bug report, not an error path that nobody tests. Sizes that
+ * come from outside are checked against a limit by the caller before they get here. Free with free(). */
 #ifndef SLC_COMMON_ALLOC_H
 #define SLC_COMMON_ALLOC_H
 

@@ -13,7 +13,8 @@
 
 void slc_buf_init(slc_buf *buf, size_t max_bytes)
 {
-    *buf = (slc_buf){.max = max_bytes};
+    /* So that sums of sizes cannot wrap. */
+    *buf = (slc_buf){.max = max_bytes < SIZE_MAX / 4 ? max_bytes : SIZE_MAX / 4};
 }
 
 void slc_buf_release(slc_buf *buf)

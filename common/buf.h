@@ -21,8 +21,8 @@ void slc_buf_release(slc_buf *buf);
 /* Forgets the content, keeps the memory. */
 void slc_buf_clear(slc_buf *buf);
 
-/* Each returns false and sets `overflow` when the limit would be passed; nothing is added then. Callers that build a
- * document may ignore single results and check `overflow` once at the end. */
+/* Each returns false and sets `overflow` when the limit would be passed; nothing is added then. Callers that
+ * build a document may ignore single results and check `overflow` once at the end. */
 bool slc_buf_add(slc_buf *buf, const void *data, size_t len);
 bool slc_buf_adds(slc_buf *buf, const char *s);
 bool slc_buf_addc(slc_buf *buf, char c);
@@ -30,8 +30,8 @@ bool slc_buf_addf(slc_buf *buf, const char *fmt, ...) SLC_PRINTF(2, 3);
 /* Room for `len` more bytes at the end, which become content; NULL when over the limit. */
 uint8_t *slc_buf_extend(slc_buf *buf, size_t len);
 
-/* Adds `len` bytes as the inside of a JSON string (RFC 8259 section 7), without quotes; bytes that are not UTF-8
- * become U+FFFD. */
+/* Adds `len` bytes as the inside of a JSON string (RFC 8259 section 7), without quotes; bytes that are not
+ * UTF-8 become U+FFFD. */
 bool slc_buf_add_json_string(slc_buf *buf, const char *s, size_t len);
 bool slc_buf_add_base64(slc_buf *buf, const void *data, size_t len);
 

@@ -12,7 +12,8 @@ int64_t slc_monotonic_us(void);
 
 #define SLC_RFC3339_CHARS 25 /* "2026-11-24T20:18:39.123Z" and NUL */
 void slc_rfc3339_format(int64_t wall_ms, char out[SLC_RFC3339_CHARS]);
-/* RFC 3339 section 5.6 with any offset; fractions beyond milliseconds are cut. False on anything else. */
+/* RFC 3339 section 5.6 with any offset, T, t or a space between; fractions beyond milliseconds are cut; a leap
+ * second is the last millisecond of its day. False on anything else. */
 bool slc_rfc3339_parse(const char *text, size_t len, int64_t *wall_ms);
 
 /* `base_ms` spread evenly over ± percent: for retries and renewals that must not arrive together. */

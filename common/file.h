@@ -11,7 +11,8 @@
 /* Reads a whole file of at most `max_bytes`; NUL-terminated; the caller frees. NULL on error. */
 char *slc_file_read(const char *path, size_t max_bytes, size_t *len, slc_error *err) SLC_CHECKED;
 /* Writes path atomically: temporary file in the same directory, fsync, rename, fsync of the directory. */
-bool slc_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode, slc_error *err) SLC_CHECKED;
+bool slc_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
+                           slc_error *err) SLC_CHECKED;
 /* Makes the directory and its parents; an existing one is fine. */
 bool slc_dir_make(const char *path, mode_t mode, slc_error *err) SLC_CHECKED;
 

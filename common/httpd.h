@@ -1,16 +1,17 @@
-/* What both programs' HTTP servers share, over libevent's evhttp: listeners, TLS, limits, problem documents, request
- * ids. Everything here runs on the thread of the event_base, unless it says otherwise.
+/* What both programs' HTTP servers share, over libevent's evhttp: listeners, TLS, limits, problem documents,
+ * request ids. Everything here runs on the thread of the event_base, unless it says otherwise.
  *
- * The httpd owns two slots that evhttp has only once per request and connection: use slc_httpd_on_end instead of
- * evhttp_request_set_on_complete_cb and evhttp_connection_set_closecb, and leave the bufferevent's callbacks and
- * timeouts alone (to read from the bufferevent, and to ask how much output waits, is fine).
+ * The httpd owns two slots that evhttp has only once per request and connection: use slc_httpd_on_end instead
+ * of evhttp_request_set_on_complete_cb and evhttp_connection_set_closecb, and leave the bufferevent's callbacks
+ * and timeouts alone (to read from the bufferevent, and to ask how much output waits, is fine).
  *
- * Requests that never reach the handler: what evhttp refuses itself (431 over the header limit, 413 over the body
- * limit, 501 for an unknown method, 417, 400 for what is not HTTP) and what could be read in two ways by two servers
- * in a row (400: both Content-Length and Transfer-Encoding, a repeated or malformed Content-Length, another
- * Transfer-Encoding than chunked, a body with HEAD or TRACE, header names that are not tokens, control characters,
- * trailer fields that evhttp would mix with the header's, a missing or repeated Host in HTTP/1.1). All are answered with a problem document; then the
- * connection is closed, in such a way that a client that is still sending gets to read the answer.
+ * Requests that never reach the handler: what evhttp refuses itself (431 over the header limit, 413 over the
+ * body limit, 501 for an unknown method, 417, 400 for what is not HTTP) and what could be read in two ways by
+ * two servers in a row (400: both Content-Length and Transfer-Encoding, a repeated or malformed Content-Length,
+ * another Transfer-Encoding than chunked, a body with HEAD or TRACE, header names that are not tokens, control
+ * characters, trailer fields that evhttp would mix with the header's, a missing or repeated Host in HTTP/1.1).
+ * All are answered with a problem document; then the connection is closed, in such a way that a client that is
+ * still sending gets to read the answer.
  */
 #ifndef SLC_COMMON_HTTPD_H
 #define SLC_COMMON_HTTPD_H
@@ -28,35 +29,37 @@ typedef struct slc_httpd_limits {
     int64_t header_bytes;       /* request line and headers, without line ends: 431 over it */
     int64_t body_bytes;         /* 413 over it */
     int64_t request_timeout_ms; /* to receive a whole request (with the TLS handshake), and idle keep-alive: the
-                                 * connection is closed. Also how long a client may take no byte of an answer. There is
-                                 * no limit on how long a handler takes to answer. */
+                                 * connection is closed. Also how long a client may take no byte of an answer.
+                                 * There is no limit on how long a handler takes to answer. */
     unsigned connections;       /* of this httpd; at it accepting pauses */
 } slc_httpd_limits;
 
 typedef struct slc_httpd slc_httpd;
 
-/* `handler` gets every request, of any method that evhttp knows. It answers now or later, exactly once. When the
- * client has gone in between, the answer is dropped, but it must still be given, because it is what frees the request;
- * slc_httpd_on_end tells. */
+/* `handler` gets every request, of any method that evhttp knows. It answers now or later, exactly once. When
+ * the client has gone in between, the answer is dropped, but it must still be given, because it is what frees
+ * the request; slc_httpd_on_end tells. */
 slc_httpd *slc_httpd_new(struct event_base *base, const slc_httpd_limits *limits,
                          void (*handler)(struct evhttp_request *req, void *arg), void *arg);
-/* Closes every listener and connection at once. Not from inside the handler. Requests that wait for their answer end
- * as if the client had gone. libevent releases the sockets' memory when the loop runs next or the base is freed. */
+/* Closes every listener and connection at once. Not from inside the handler. Requests that wait for their
+ * answer end as if the client had gone. libevent releases the sockets' memory when the loop runs next or the
+ * base is freed. */
 void slc_httpd_free(slc_httpd *httpd);
 
-/* Opens a listening socket: SO_REUSEADDR, and SO_REUSEPORT when asked for (one socket per worker). Returns the fd,
- * or -1. Any thread. `address` as SLC_SET_ADDRESS; port 0 takes a free one. */
+/* Opens a listening socket: SO_REUSEADDR, and SO_REUSEPORT when asked for (one socket per worker). Returns the
+ * fd, or -1. Any thread. `address` as SLC_SET_ADDRESS; port 0 takes a free one. */
 int slc_listen(const char *address, bool reuse_port, slc_error *err) SLC_CHECKED;
 /* The port a socket is bound to. */
 uint16_t slc_listen_port(int fd);
 
 typedef struct slc_httpd_listener slc_httpd_listener;
 
-/* Serves an open socket; `tls` NULL means plain (else a reference is taken); the fd is stolen. `tag` comes back from
- * slc_httpd_tag and must live until the listener has ended. Returns a handle for slc_httpd_close_listener. */
+/* Serves an open socket; `tls` NULL means plain (else a reference is taken); the fd is stolen. `tag` comes back
+ * from slc_httpd_tag and must live until the listener has ended. Returns a handle for slc_httpd_close_listener.
+ */
 slc_httpd_listener *slc_httpd_serve(slc_httpd *httpd, int fd, slc_tls *tls, void *tag);
-/* Closes the socket; connections that are open stay. The handle is void afterwards. `ended` (may be NULL) is called
- * with the tag, from the loop and never before this returns, when the last connection has gone, or by
+/* Closes the socket; connections that are open stay. The handle is void afterwards. `ended` (may be NULL) is
+ * called with the tag, from the loop and never before this returns, when the last connection has gone, or by
  * slc_httpd_free. */
 void slc_httpd_close_listener(slc_httpd_listener *listener, void (*ended)(void *tag));
 
@@ -67,28 +70,29 @@ unsigned slc_httpd_connections(const slc_httpd *httpd);
 
 /* The tag of the listener that a request's connection came in by; NULL once the client has gone. */
 void *slc_httpd_tag(struct evhttp_request *req);
-/* Has `fn` called exactly once when the request ends. `completed`: the answer was handed to the kernel in full; req is
- * freed after `fn` returns. Otherwise the client went away (or the httpd was freed): if the answer was not complete
- * yet, finish it now or later (evhttp_send_reply, evhttp_send_reply_end, slc_http_...: goes nowhere, frees req), else
- * don't touch req. Once per request, before the answer is finished. */
-void slc_httpd_on_end(struct evhttp_request *req, void (*fn)(struct evhttp_request *req, bool completed, void *arg),
-                      void *arg);
+/* Has `fn` called exactly once when the request ends. `completed`: the answer was handed to the kernel in full;
+ * req is freed after `fn` returns. Otherwise the client went away (or the httpd was freed): if the answer was
+ * not complete yet, finish it now or later (evhttp_send_reply, evhttp_send_reply_end, slc_http_...: goes
+ * nowhere, frees req), else don't touch req. Once per request, before the answer is finished. */
+void slc_httpd_on_end(struct evhttp_request *req,
+                      void (*fn)(struct evhttp_request *req, bool completed, void *arg), void *arg);
 
 /* The method's name ("GET"), also for those that evhttp gives only a bit. */
 const char *slc_http_method(struct evhttp_request *req);
 
-/* Answers with `len` bytes; `content_type` NULL when there is nothing to describe. Headers that were added to the
- * answer before stay. HEAD gets the length without the bytes. */
-void slc_http_send(struct evhttp_request *req, int status, const char *content_type, const void *data, size_t len);
+/* Answers with `len` bytes; `content_type` NULL when there is nothing to describe. Headers that were added to
+ * the answer before stay. HEAD gets the length without the bytes. */
+void slc_http_send(struct evhttp_request *req, int status, const char *content_type, const void *data,
+                   size_t len);
 
 /* Answers with an RFC 9457 problem document: type, title, status, detail, and instance "urn:request:<id>" when
  * slc_http_request_id was called for the request. `type` is the last part of https://sluice.dev/problems/<type>
- * (stable; docs/problems.md lists them); `title` NULL: the status's reason; `detail` may be NULL; `extra` (may be NULL,
- * stolen) is merged in. */
+ * (stable; docs/problems.md lists them); `title` NULL: the status's reason; `detail` may be NULL; `extra` (may
+ * be NULL, stolen) is merged in. */
 void slc_http_problem(struct evhttp_request *req, int status, const char *type, const char *title,
                       const char *detail, json_t *extra);
-/* The same for an slc_error: status and type from its code, `errors: [{pointer, detail}]` from its field. The message
- * of what is our own fault (500) goes to the log instead of to the client. */
+/* The same for an slc_error: status and type from its code, `errors: [{pointer, detail}]` from its field. The
+ * message of what is our own fault (500) goes to the log instead of to the client. */
 void slc_http_problem_error(struct evhttp_request *req, const slc_error *err);
 int slc_code_http_status(enum slc_code code);
 
@@ -96,8 +100,8 @@ int slc_code_http_status(enum slc_code code);
 void slc_http_json(struct evhttp_request *req, int status, json_t *body);
 const char *slc_http_reason(int status);
 
-/* The request's id: a valid incoming X-Request-Id (at most 64 of [A-Za-z0-9._-]), else a new one; it is also set on
- * the answer. The same for every call on a request. `out` holds 65. */
+/* The request's id: a valid incoming X-Request-Id (at most 64 of [A-Za-z0-9._-]), else a new one; it is also
+ * set on the answer. The same for every call on a request. `out` holds 65. */
 void slc_http_request_id(struct evhttp_request *req, char out[65]);
 
 #endif

@@ -1,5 +1,5 @@
-/* Structured logging: one JSON object a line on stderr (or a file), or a human-readable line when the format setting
- * is "text". Thread safe: each line is one write(2).
+/* Structured logging: one JSON object a line on stderr (or a file), or a human-readable line when the format
+ * setting is "text". Thread safe: each line is one write(2).
  *
  *   slc_log(SLC_LOG_INFO, "listener opened", LS("address", addr), LI("port", port));
  *
@@ -35,8 +35,9 @@ struct slc_log_pair {
 #define LD(name, v) ((struct slc_log_pair){(name), {SLC_LV_DOUBLE, {.d = (v)}}})
 #define LB(name, v) ((struct slc_log_pair){(name), {SLC_LV_BOOL, {.b = (v)}}})
 
-/* slc_log(level, text, fields...): the field list may be empty and holds at most SLC_LOG_FIELDS_MAX. Arguments are not
- * evaluated when the level is off. (The text is part of the variable arguments because ISO C wants at least one.) */
+/* slc_log(level, text, fields...): the field list may be empty and holds at most SLC_LOG_FIELDS_MAX. Arguments
+ * are not evaluated when the level is off. (The text is part of the variable arguments because ISO C wants at
+ * least one.) */
 #define SLC_LOG_FIELDS_MAX 24
 #define slc_log(level, ...)                                                                                    \
     do {                                                                                                       \

@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/log.h"
 
 #define LOOP_MAGIC 0x6c6f6f70U
 
@@ -27,17 +28,29 @@ struct slc_loop {
 /* The loop that the calling thread runs, if it does. */
 static _Thread_local const slc_loop *current;
 
-static pthread_once_t ignore_once = PTHREAD_ONCE_INIT;
+static pthread_once_t prepare_once = PTHREAD_ONCE_INIT;
 
-/* A peer that closes while we write is an errno for that connection, not a signal for the process. */
-static void ignore_sigpipe(void)
+static void on_libevent_log(int severity, const char *message)
 {
+    static const enum slc_log_level levels[] = {[EVENT_LOG_DEBUG] = SLC_LOG_DEBUG,
+                                                [EVENT_LOG_MSG] = SLC_LOG_INFO,
+                                                [EVENT_LOG_WARN] = SLC_LOG_WARN,
+                                                [EVENT_LOG_ERR] = SLC_LOG_ERROR};
+    bool known = severity >= EVENT_LOG_DEBUG && severity <= EVENT_LOG_ERR;
+    slc_log(known ? levels[severity] : SLC_LOG_WARN, "libevent", LS("text", message));
+}
+
+/* Of the process, before its first loop. */
+static void prepare(void)
+{
+    /* A peer that closes while we write is an errno for that connection, not a signal for the process. */
     SLC_BUG_ON(signal(SIGPIPE, SIG_IGN) == SIG_ERR);
+    event_set_log_callback(on_libevent_log);
 }
 
 slc_loop *slc_loop_new(const char *name, void *owner)
 {
-    pthread_once(&ignore_once, ignore_sigpipe);
+    pthread_once(&prepare_once, prepare);
     slc_loop *loop = slc_calloc(1, sizeof(*loop));
     loop->magic = LOOP_MAGIC;
     SLC_BUG_ON(strlen(name) >= sizeof(loop->name));
