@@ -91,7 +91,7 @@ static uint8_t *pack_manifest(slc_compile *compile, uint64_t version, size_t *le
 {
     Sluice__Snapshot__V1__Manifest manifest = SLUICE__SNAPSHOT__V1__MANIFEST__INIT;
     manifest.version = version;
-    manifest.group = (char *)compile->group_id;
+    manifest.group = (char *)compile->group_name;
     manifest.n_chunks = compile->ref_count;
     manifest.chunks = compile->refs;
     *len = sluice__snapshot__v1__manifest__get_packed_size(&manifest);
@@ -236,7 +236,8 @@ slc_chunk *slc_compiled_find(const slc_compiled *compiled, const uint8_t sha256[
     return index < 0 ? NULL : compiled->chunks[index];
 }
 
-const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, size_t *len, const uint8_t **sha256)
+const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, size_t *len,
+                                  const uint8_t **sha256)
 {
     const slc_chunk *chunk = compiled->chunks[index];
     *len = chunk->len;

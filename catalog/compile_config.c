@@ -68,6 +68,7 @@ static bool compile_group(slc_compile *compile, slc_error *err)
         group->rest_url = slc_compile_text(compile, slc_column_text(stmt, 3));
         group->kafka_url = slc_compile_text(compile, slc_column_text(stmt, 4));
         group->max_staleness_ms = sqlite3_column_int64(stmt, 5);
+        compile->group_name = group->name;
         compile->environment = group->environment;
         slc_items_add(&items, &group->base, group->id);
         emit_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_GROUP, &items);

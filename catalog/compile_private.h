@@ -39,6 +39,7 @@ typedef struct slc_compile {
 
     /* The group. */
     const char *group_id;
+    const char *group_name;
     const char *environment;
 
     /* Ids of what is in the snapshot, so that nothing else is: JSON objects as sets. */

@@ -55,7 +55,7 @@ provision_sample() {
         \"topic\":\"$topic\",\"listener\":\"http\"}"
 
     say "product, plan, application, subscription, API key"
-    ensure products orders '{"name":"orders","title":"Orders","team":"platform","visibility":"public",
+    ensure products orders '{"name":"orders","title":"Orders","team":"platform","visibility":"public","lifecycle":"published",
         "event_apis":["orders.v1"]}'
     ensure plans orders.free '{"product":"orders","name":"free","title":"Free","operations":["publish","read"],
         "approval":"auto"}'

@@ -47,7 +47,7 @@ class SampleApi:
         self.admin.create("deployments", event_api=self.event_api, gateway_group=self.group,
                           virtual_cluster=self.virtual_cluster, topic=self.topic, listener=self.listener)
         self.product, self.plan = f"{prefix}orders", f"{prefix}orders.free"
-        self.admin.create("products", name=self.product, team=self.team, visibility="public",
+        self.admin.create("products", name=self.product, team=self.team, visibility="public", lifecycle="published",
                           event_apis=[self.event_api])
         self.admin.create("plans", product=self.product, name="free", operations=operations, approval="auto")
 
