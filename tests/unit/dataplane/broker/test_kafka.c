@@ -112,6 +112,14 @@ START_TEST(a_tailing_consumer_sees_new_records)
     publish(&f, "a", "2", 1);
     WAIT_UNTIL(f.c, f.c->count == 2);
     ck_assert_mem_eq(f.c->records[1]->value, "2", 1);
+    /* Regression 1: what came during a pause was not taken after it until something else came. */
+    ops->pause(consumer, true);
+    publish(&f, "a", "3", 1);
+    WAIT_UNTIL(f.c, f.c->answers == 3);
+    struct timespec fetched = {.tv_nsec = 300000000}; /* the mock's fetch waits 50 ms: it is in the queue by then */
+    nanosleep(&fetched, NULL);
+    ops->pause(consumer, false);
+    WAIT_UNTIL(f.c, f.c->count == 3);
     stop(&f, consumer);
     fixture_release(&f);
 }
