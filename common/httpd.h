@@ -9,9 +9,11 @@
  * body limit, 501 for an unknown method, 417, 400 for what is not HTTP) and what could be read in two ways by
  * two servers in a row (400: both Content-Length and Transfer-Encoding, a repeated or malformed Content-Length,
  * another Transfer-Encoding than chunked, a body with HEAD or TRACE, header names that are not tokens, control
- * characters, trailer fields that evhttp would mix with the header's, a missing or repeated Host in HTTP/1.1).
- * All are answered with a problem document; then the connection is closed, in such a way that a client that is
- * still sending gets to read the answer.
+ * characters, a request target that is not visible ASCII, trailer fields that evhttp would mix with the
+ * header's, a missing or repeated Host in HTTP/1.1). All are answered with a problem document; then the
+ * connection is closed, in such a way that a client that is still sending gets to read the answer.
+ *
+ * Header values and bodies may hold any bytes from 0x80 on: they are not always UTF-8.
  */
 #ifndef SLC_COMMON_HTTPD_H
 #define SLC_COMMON_HTTPD_H

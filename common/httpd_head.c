@@ -59,6 +59,15 @@ static bool has_control(const char *s)
     return false;
 }
 
+/* RFC 3986 knows only visible ASCII: everything else comes percent-encoded. */
+static bool is_target(const char *s)
+{
+    for (; *s != '\0'; s++)
+        if ((unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7F)
+            return false;
+    return true;
+}
+
 static bool is_length(const char *s)
 {
     size_t len = strlen(s);
@@ -111,8 +120,10 @@ const char *slc_http_head_check(const struct slc_http_head *head, struct evhttp_
     const struct evkeyval *field;
     if (req->major != 1 || req->minor < 0)
         return "The HTTP version is not supported.";
-    if (head->bad_bytes || has_control(req->uri))
+    if (head->bad_bytes)
         return "The header holds control characters.";
+    if (!is_target(req->uri))
+        return "The request target holds characters that must be percent-encoded.";
     TAILQ_FOREACH (field, req->input_headers, next) {
         if (!is_token(field->key))
             return "A header name is not a token.";

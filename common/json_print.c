@@ -100,6 +100,7 @@ static void print_value(slc_buf *out, const json_t *value, bool sorted)
 
 static char *print(const json_t *value, size_t *len, bool sorted)
 {
+    SLC_BUG_ON(value == NULL); /* such as json_pack's, when a text was not UTF-8 */
     slc_buf out;
     slc_buf_init(&out, SIZE_MAX / 4);
     print_value(&out, value, sorted);

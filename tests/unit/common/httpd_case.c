@@ -39,7 +39,10 @@ static void echo(struct evhttp_request *req)
     json_t *answer = json_pack(
         "{s:s,s:s,s:s#,s:s}", "method", slc_http_method(req), "uri", evhttp_request_get_uri(req), "body",
         len > 0 ? (char *)evbuffer_pullup(input, -1) : "", (int)len, "tag", (char *)slc_httpd_tag(req));
-    slc_http_json(req, 200, answer);
+    if (answer != NULL)
+        slc_http_json(req, 200, answer);
+    else /* the body is not UTF-8 */
+        slc_http_send(req, 200, "text/plain", "damaged", 7);
 }
 
 static void start_stream(struct evhttp_request *req)
