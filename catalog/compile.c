@@ -91,7 +91,7 @@ static uint8_t *pack_manifest(slc_compile *compile, uint64_t version, size_t *le
 {
     Sluice__Snapshot__V1__Manifest manifest = SLUICE__SNAPSHOT__V1__MANIFEST__INIT;
     manifest.version = version;
-    manifest.group = (char *)compile->group_name;
+    manifest.group = (char *)compile->group_id;
     manifest.n_chunks = compile->ref_count;
     manifest.chunks = compile->refs;
     *len = sluice__snapshot__v1__manifest__get_packed_size(&manifest);
