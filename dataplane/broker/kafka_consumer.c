@@ -2,6 +2,7 @@
  * on is the reader's business. A paused consumer is one whose queue nobody empties: librdkafka stops fetching
  * when its small prefetch is full, and nothing is thrown away.
  */
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,9 @@
 #include "dataplane/broker/kafka_private.h"
 
 #define CONSUMER_MAGIC 0x4b434f4eU
-#define BATCH          256 /* records handed over at once */
-#define SERVE_BATCHES  16  /* before other handles get their turn */
+#define BATCH          256          /* records handed over at once */
+#define WAKE_BYTES     (512 * 1024) /* so much may have been a full prefetch */
+#define SERVE_BATCHES  16           /* before other handles get their turn */
 
 typedef struct slc_kafka_consumer {
     unsigned magic;
@@ -25,6 +27,7 @@ typedef struct slc_kafka_consumer {
     slc_consumer_callbacks callbacks;
     void *ctx;
     bool paused, stopping, down;
+    size_t taken_bytes; /* since the queue was empty */
     unsigned questions; /* bounds asked for and not answered */
     void (*done)(void *ctx);
     void *done_ctx;
@@ -173,7 +176,8 @@ static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messa
     for (ssize_t i = 0; i < count; i++) {
         rd_kafka_message_t *message = messages[i];
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            records[ready++] = to_record(message);
+            records[ready] = to_record(message);
+            consumer->taken_bytes += records[ready++]->size_bytes;
             total++;
         } else {
             if (ready > 0)
@@ -188,6 +192,23 @@ static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messa
     return total;
 }
 
+/* Regression 2: a broker thread of this librdkafka that found the prefetch full looks again after a second, not
+ * when there is room. Setting the credentials (to what they are) is the one call that wakes the threads and
+ * does nothing else: a request would be a round trip, a seek would throw away what is under way. */
+static void wake_fetchers(slc_kafka_consumer *consumer)
+{
+    char name[512] = "-", password[4096] = "-";
+    size_t name_size = sizeof name, password_size = sizeof password;
+    const rd_kafka_conf_t *conf = rd_kafka_conf(consumer->handle->rk);
+    if (rd_kafka_conf_get(conf, "sasl.username", name, &name_size) != RD_KAFKA_CONF_OK || name_size == 0)
+        snprintf(name, sizeof name, "-");
+    if (rd_kafka_conf_get(conf, "sasl.password", password, &password_size) != RD_KAFKA_CONF_OK ||
+        password_size == 0)
+        snprintf(password, sizeof password, "-");
+    rd_kafka_error_destroy(rd_kafka_sasl_set_credentials(consumer->handle->rk, name, password));
+    OPENSSL_cleanse(password, sizeof password);
+}
+
 static void serve_consumer(slc_kafka_handle *handle)
 {
     rd_kafka_message_t *messages[BATCH];
@@ -197,8 +218,12 @@ static void serve_consumer(slc_kafka_handle *handle)
         if (consumer->paused || consumer->stopping)
             return;
         ssize_t count = rd_kafka_consume_batch_queue(handle->queue, 0, messages, BATCH);
-        if (count <= 0)
+        if (count <= 0) {
+            if (consumer->taken_bytes >= WAKE_BYTES)
+                wake_fetchers(consumer);
+            consumer->taken_bytes = 0;
             return;
+        }
         if (hand_over(consumer, messages, count) > 0 && consumer->down)
             report(consumer, NULL);
     }

@@ -103,7 +103,6 @@ void slc_ring_init(slc_ring *ring, const slc_cursor_codec *codec, const uint8_t 
                        .scratch = scratch,
                        .first = first,
                        .next = first,
-                       .frame_floor = first,
                        .capacity = FIRST_CAPACITY,
                        .frame_max_bytes = frame_max_bytes,
                        .partitions = partitions};
@@ -143,8 +142,6 @@ void slc_ring_drop_first(slc_ring *ring)
     if (ring->first % CHECKPOINT_EVERY == 0)
         drop_checkpoint(ring, ring->first);
     ring->first++;
-    if (ring->frame_floor < ring->first)
-        ring->frame_floor = ring->first;
 }
 
 void slc_ring_release(slc_ring *ring)
@@ -152,6 +149,7 @@ void slc_ring_release(slc_ring *ring)
     while (ring->first < ring->next)
         slc_ring_drop_first(ring);
     slc_frame_id_unref(ring->tail_id);
+    free(ring->rendered);
     free(ring->entries);
     free(ring->checkpoints);
     free(ring->start);
@@ -272,24 +270,42 @@ bool slc_ring_reached(const slc_ring *ring, uint64_t seq, const slc_position *ow
 /* Rendering
  * ----------------------------------------------------------------------------------------------------- */
 
-static void bound_frames(slc_ring *ring, uint64_t keep)
+static void grow_rendered(slc_ring *ring)
 {
-    while (ring->frame_bytes > ring->frame_max_bytes && ring->frame_floor < ring->next) {
-        if (ring->frame_floor != keep)
-            forget_frame(ring, entry_at(ring, ring->frame_floor));
-        ring->frame_floor++;
+    size_t capacity = ring->rendered_capacity == 0 ? 64 : ring->rendered_capacity * 2;
+    uint64_t *bigger = slc_malloc(capacity * sizeof *bigger);
+    for (size_t i = 0; i < ring->rendered_count; i++)
+        bigger[i] = ring->rendered[(ring->rendered_first + i) & (ring->rendered_capacity - 1)];
+    free(ring->rendered);
+    ring->rendered = bigger;
+    ring->rendered_first = 0;
+    ring->rendered_capacity = capacity;
+}
+
+/* Forgets what was rendered longest ago. Numbers that the ring has dropped leave on the way. */
+static void bound_frames(slc_ring *ring, uint64_t newest)
+{
+    while (ring->rendered_count > 0) {
+        uint64_t seq = ring->rendered[ring->rendered_first];
+        if (seq >= ring->first && ring->frame_bytes <= ring->frame_max_bytes)
+            break;
+        if (seq >= ring->first)
+            forget_frame(ring, entry_at(ring, seq));
+        ring->rendered_first = (ring->rendered_first + 1) & (ring->rendered_capacity - 1);
+        ring->rendered_count--;
     }
+    if (ring->rendered_count == ring->rendered_capacity)
+        grow_rendered(ring);
+    ring->rendered[(ring->rendered_first + ring->rendered_count++) & (ring->rendered_capacity - 1)] = newest;
 }
 
 slc_frame *slc_ring_frame(slc_ring *ring, uint64_t seq)
 {
     slc_entry *entry = entry_at(ring, seq);
     if (entry->frame == NULL) {
+        bound_frames(ring, seq);
         entry->frame = render(ring, entry->record);
         ring->frame_bytes += entry->frame->len;
-        if (seq < ring->frame_floor)
-            ring->frame_floor = seq;
-        bound_frames(ring, seq);
     }
     return entry->frame;
 }

@@ -45,7 +45,8 @@ typedef struct slc_ring {
     size_t bytes;               /* of the records */
     size_t frame_bytes;
     size_t frame_max_bytes;
-    uint64_t frame_floor; /* no frames before it */
+    uint64_t *rendered; /* numbers with frames, in the order in which they were rendered; circular */
+    size_t rendered_first, rendered_count, rendered_capacity;
     int32_t partitions;
     slc_position *start, *end; /* before `first` and behind the last */
     slc_frame_id *tail_id;     /* of `end`; NULL: stale */
