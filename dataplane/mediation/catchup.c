@@ -25,6 +25,8 @@ void slc_catchup_pool_init(slc_catchup_pool *pool, unsigned places)
     *pool = (slc_catchup_pool){.places = places > 0 ? places : 1};
     pthread_mutex_init(&pool->lock, NULL);
     TAILQ_INIT(&pool->queue);
+    pool->scans = slc_metrics_series("sluice_catchup_scans", NULL);
+    pool->fetched_bytes = slc_metrics_series("sluice_catchup_fetched_bytes_total", NULL);
 }
 
 void slc_catchup_pool_release(slc_catchup_pool *pool)
@@ -153,6 +155,7 @@ static void stop(slc_scan *scan)
         return;
     scan->state = SLC_SCAN_STOPPING;
     if (state == SLC_SCAN_RUNNING) {
+        slc_series_add(pool_of(scan)->scans, -1);
         slc_tally_begin(scan->api->worker->tally);
         scan->api->link->ops->stop(scan->consumer, on_stopped, scan);
     } else if (leave_queue(scan)) {
@@ -222,6 +225,7 @@ static void run(slc_scan *scan)
         offsets[i] = ring->start[i].next;
     slc_link *link = scan->api->link;
     scan->state = SLC_SCAN_RUNNING;
+    slc_series_add(pool_of(scan)->scans, 1);
     scan->granted_ms = scan->used_ms = slc_monotonic_ms();
     scan->consumer = link->ops->consume(link->broker, scan->api->api->backend_topic, offsets, ring->partitions,
                                         &callbacks, scan);
@@ -259,6 +263,7 @@ static void take_records(slc_scan *scan, struct scan_news *news)
         else
             slc_record_unref(record);
     }
+    slc_series_add(pool_of(scan)->fetched_bytes, (int64_t)news->bytes);
     if (scan->state != SLC_SCAN_RUNNING)
         return;
     if (scan->ring.bytes > WINDOW_BYTES)

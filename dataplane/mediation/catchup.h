@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "common/loop.h"
+#include "common/metrics.h"
 #include "dataplane/broker/broker.h"
 #include "dataplane/mediation/ring.h"
 
@@ -49,6 +50,7 @@ typedef struct slc_catchup_pool {
     pthread_mutex_t lock;
     unsigned places, taken;
     atomic_uint queued;
+    slc_series *scans, *fetched_bytes;
     TAILQ_HEAD(, slc_scan) queue;
 } slc_catchup_pool;
 

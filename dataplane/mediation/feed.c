@@ -129,6 +129,9 @@ static void tell(slc_feed *feed)
     }
     update_unref(update);
     feed->err_due = feed->ok_due = false;
+    slc_series_set(feed->ring_bytes, (int64_t)feed->bytes);
+    slc_series_set(feed->ring_records, (int64_t)(feed->next - feed->first));
+    slc_series_add(feed->resets, reset);
     if (live) {
         feed->reset_due = false;
         feed->told = feed->next;
@@ -249,6 +252,16 @@ static slc_feed *find(slc_feeds *feeds, const slc_subscription *subscription)
     return NULL;
 }
 
+static void find_series(slc_feed *feed)
+{
+    const char *const labels[] = {feed->link->name, feed->topic};
+    feed->ring_bytes = slc_metrics_series("sluice_feed_ring_bytes", labels);
+    feed->ring_records = slc_metrics_series("sluice_feed_ring_records", labels);
+    feed->fetched_bytes = slc_metrics_series("sluice_feed_fetched_bytes_total", labels);
+    feed->fetched_records = slc_metrics_series("sluice_feed_fetched_records_total", labels);
+    feed->resets = slc_metrics_series("sluice_feed_resets_total", labels);
+}
+
 static slc_feed *open_feed(slc_feeds *feeds, const slc_subscription *subscription)
 {
     slc_feed *feed = slc_calloc(1, sizeof *feed);
@@ -257,6 +270,7 @@ static slc_feed *open_feed(slc_feeds *feeds, const slc_subscription *subscriptio
     feed->link = slc_link_ref(subscription->link);
     feed->topic = slc_strdup(subscription->topic);
     feed->flush = event_new(slc_loop_base(feeds->loop), -1, 0, on_flush, feed);
+    find_series(feed);
     TAILQ_INIT(&feed->subscriptions);
     TAILQ_INSERT_TAIL(&feeds->list, feed, entry);
     slc_log(SLC_LOG_INFO, "opening a feed", LS("backend", feed->link->name), LS("topic", feed->topic));

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdatomic.h>
 
+#include "common/metrics.h"
 #include "dataplane/mediation/feed.h"
 
 #define SLC_FEED_MAGIC         0x46454544U
@@ -62,6 +63,7 @@ struct slc_feed {
     bool resume;                  /* the ring is kept and the consumer goes on behind it */
     atomic_llong under_way_bytes; /* from the broker's thread */
     bool held;                    /* the consumer is paused because of them */
+    slc_series *ring_bytes, *ring_records, *fetched_bytes, *fetched_records, *resets;
     TAILQ_HEAD(, slc_subscription) subscriptions;
     TAILQ_ENTRY(slc_feed) entry;
 };

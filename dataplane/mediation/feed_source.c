@@ -139,6 +139,8 @@ static void take_records(slc_message *msg, void *owner)
         else
             slc_feed_append(feed, news->records[i]);
     }
+    slc_series_add(feed->fetched_bytes, (int64_t)news->bytes);
+    slc_series_add(feed->fetched_records, (int64_t)news->record_count);
     hold_or_go(feed, atomic_fetch_sub(&feed->under_way_bytes, (long long)news->bytes));
     news_free(news);
     if (!stopping)
@@ -273,6 +275,8 @@ bool slc_feed_free_if_done(slc_feed *feed)
         return false;
     slc_log(SLC_LOG_INFO, "closing a feed", LS("backend", feed->link->name), LS("topic", feed->topic));
     slc_feed_clear(feed);
+    slc_series_set(feed->ring_bytes, 0);
+    slc_series_set(feed->ring_records, 0);
     TAILQ_REMOVE(&feed->feeds->list, feed, entry);
     if (feed->timer != NULL)
         event_free(feed->timer);

@@ -111,18 +111,13 @@ static void answer_single(slc_exchange *exchange, const publish_item *item)
     reply_json(exchange, 201, text, (size_t)len);
 }
 
+/* Of a batch of which nothing was stored. */
 static json_t *results(const slc_publish *publish)
 {
-    char id[40];
     json_t *list = json_array();
     for (size_t i = 0; i < publish->count; i++) {
         const publish_item *item = &publish->items[i];
-        if (is_stored(item)) {
-            slc_event_id(item->partition, item->offset, id);
-            json_array_append_new(list, json_pack("{s:s}", "id", id));
-        } else {
-            json_array_append_new(list, slc_problem_json(problem_of_item(item), item->detail));
-        }
+        json_array_append_new(list, slc_problem_json(problem_of_item(item), item->detail));
     }
     return list;
 }
@@ -143,6 +138,23 @@ static enum slc_problem_kind problem_of_all(const slc_publish *publish)
     return same ? first : retry ? SLC_PROBLEM_NOT_PERSISTED : SLC_PROBLEM_ALL_FAILED;
 }
 
+static void add_result(struct evbuffer *body, const publish_item *item)
+{
+    char id[40];
+    if (is_stored(item)) {
+        slc_event_id(item->partition, item->offset, id);
+        evbuffer_add(body, "{\"id\":\"", 7);
+        evbuffer_add(body, id, strlen(id));
+        evbuffer_add(body, "\"}", 2);
+        return;
+    }
+    json_t *problem = slc_problem_json(problem_of_item(item), item->detail);
+    char *text = json_dumps(problem, JSON_COMPACT);
+    evbuffer_add(body, text, strlen(text));
+    free(text);
+    json_decref(problem);
+}
+
 static void answer_batch(slc_exchange *exchange, const slc_publish *publish)
 {
     size_t stored = 0;
@@ -153,12 +165,18 @@ static void answer_batch(slc_exchange *exchange, const slc_publish *publish)
                          json_pack("{s:o}", "results", results(publish)));
         return;
     }
-    json_t *body = json_pack("{s:o}", "results", results(publish));
-    char *text = json_dumps(body, JSON_COMPACT);
+    struct evbuffer *body = evbuffer_new();
+    SLC_BUG_ON(body == NULL);
+    evbuffer_add(body, "{\"results\":[", 12);
+    for (size_t i = 0; i < publish->count; i++) {
+        if (i > 0)
+            evbuffer_add(body, ",", 1);
+        add_result(body, &publish->items[i]);
+    }
+    evbuffer_add(body, "]}", 2);
     exchange->events = (uint32_t)stored;
-    reply_json(exchange, stored == publish->count ? 201 : 207, text, strlen(text));
-    free(text);
-    json_decref(body);
+    slc_exchange_reply(exchange, stored == publish->count ? 201 : 207, "application/json", body);
+    evbuffer_free(body);
 }
 
 static void answer(slc_publish *publish)
