@@ -178,6 +178,7 @@ static struct report *new_report(slc_config_stream *stream)
     return report;
 }
 
+/* Takes the report over: it may be gone when this returns. */
 static void send_report(slc_config_stream *stream, struct report *report)
 {
     slc_catalog_usage(stream->grpc->catalog, NULL, write_report, on_report_written, report);
@@ -199,9 +200,9 @@ static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello 
     struct report *report = new_report(stream);
     snprintf(report->build, sizeof report->build, "%s", hello->build);
     report->seen.build = report->build;
-    send_report(stream, report);
     slc_log(SLC_LOG_INFO, "gateway connected", LS("node", stream->node_id), LS("build", report->build),
             LI("held_version", stream->applied_version));
+    send_report(stream, report); /* which owns it from here on */
     offer(stream);
 }
 
