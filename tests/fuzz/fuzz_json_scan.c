@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     slc_json_info info;
     json_error_t error;
-    char *text = calloc(1, size + 1); /* exactly sized, so that a read beyond the end is seen */
+    char *text = calloc(1, size > 0 ? size : 1); /* exactly sized, so that a read beyond the end is seen */
     if (size > 0)
         memcpy(text, data, size);
     bool ours = slc_json_scan(text, size, &info);
