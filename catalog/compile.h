@@ -31,7 +31,8 @@ const uint8_t *slc_compiled_digest(const slc_compiled *compiled);
 /* The chunks are numbered from 0. Where the one with this address is; -1 when this version has none such. */
 long slc_compiled_chunk_find(const slc_compiled *compiled, const uint8_t sha256[SLC_SHA256_BYTES]);
 /* Borrowed content and address. */
-const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, size_t *len, const uint8_t **sha256);
+const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, size_t *len,
+                                  const uint8_t **sha256);
 size_t slc_compiled_chunk_count(const slc_compiled *compiled);
 /* The earliest time at which something in it expires, so that it must be compiled again; 0: never. */
 int64_t slc_compiled_expires_ms(const slc_compiled *compiled);

@@ -116,7 +116,8 @@ START_TEST(a_tailing_consumer_sees_new_records)
     ops->pause(consumer, true);
     publish(&f, "a", "3", 1);
     WAIT_UNTIL(f.c, f.c->answers == 3);
-    struct timespec fetched = {.tv_nsec = 300000000}; /* the mock's fetch waits 50 ms: it is in the queue by then */
+    struct timespec fetched = {.tv_nsec =
+                                   300000000}; /* the mock's fetch waits 50 ms: it is in the queue by then */
     nanosleep(&fetched, NULL);
     ops->pause(consumer, false);
     WAIT_UNTIL(f.c, f.c->count == 3);
