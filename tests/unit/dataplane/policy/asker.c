@@ -1,0 +1,126 @@
+#include "asker.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/alloc.h"
+#include "common/crypto.h"
+
+static uint8_t secret_sha256[SLC_SHA256_BYTES];
+
+struct asker *asker_new(void)
+{
+    struct asker *asker = slc_calloc(1, sizeof *asker);
+    slc_sha256(ASKER_SECRET, strlen(ASKER_SECRET), secret_sha256);
+    asker->maker = maker_new();
+    asker->maker->policies = 0;
+    asker->maker->credential[0].secret_sha256 = (ProtobufCBinaryData){sizeof secret_sha256, secret_sha256};
+    return asker;
+}
+
+void asker_free(struct asker *asker)
+{
+    if (asker->snapshot != NULL)
+        slc_snapshot_unref(asker->snapshot);
+    maker_free(asker->maker);
+    free(asker);
+}
+
+void asker_rebuild(struct asker *asker)
+{
+    slc_snapshot *previous = asker->snapshot;
+    asker->maker->version++;
+    asker->snapshot = maker_build(asker->maker, previous);
+    if (previous != NULL)
+        slc_snapshot_unref(previous);
+}
+
+void asker_policy(struct asker *asker, const char *name, const char *type, const char *config)
+{
+    struct maker *maker = asker->maker;
+    ck_assert_uint_lt(maker->policies, sizeof maker->policy / sizeof *maker->policy);
+    Sluice__Snapshot__V1__Policy *policy = &maker->policy[maker->policies++];
+    policy->name = (char *)name;
+    policy->type = (char *)type;
+    policy->config_json = (char *)config;
+    policy->scope = SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_GROUP;
+    policy->scope_id = maker->group.id;
+}
+
+void asker_send(struct asker *asker, const char *name, const char *value)
+{
+    struct asker_header *header = NULL;
+    for (size_t i = 0; i < asker->sent_count; i++)
+        if (strcasecmp(asker->sent[i].name, name) == 0)
+            header = &asker->sent[i];
+    if (header == NULL) {
+        ck_assert_uint_lt(asker->sent_count, ASKER_HEADERS);
+        header = &asker->sent[asker->sent_count++];
+    }
+    snprintf(header->name, sizeof header->name, "%s", value != NULL ? name : "");
+    snprintf(header->value, sizeof header->value, "%s", value != NULL ? value : "");
+}
+
+static const char *get_header(void *protocol, const char *name)
+{
+    const struct asker *asker = protocol;
+    for (size_t i = 0; i < asker->sent_count; i++)
+        if (strcasecmp(asker->sent[i].name, name) == 0)
+            return asker->sent[i].value;
+    return NULL;
+}
+
+static void add_header(void *protocol, const char *name, const char *value)
+{
+    struct asker *asker = protocol;
+    ck_assert_uint_lt(asker->answered_count, ASKER_HEADERS);
+    struct asker_header *header = &asker->answered[asker->answered_count++];
+    snprintf(header->name, sizeof header->name, "%s", name);
+    snprintf(header->value, sizeof header->value, "%s", value);
+}
+
+enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const char *method,
+                               Sluice__Snapshot__V1__Operation operation)
+{
+    if (asker->snapshot == NULL)
+        asker_rebuild(asker);
+    const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, api_id);
+    ck_assert_ptr_nonnull(api);
+    memset(&asker->principal, 0, sizeof asker->principal);
+    memset(&asker->denial, 0, sizeof asker->denial);
+    asker->answered_count = 0;
+    slc_policy_request request = {.snapshot = asker->snapshot,
+                                  .api = api,
+                                  .operation = operation,
+                                  .client_address = "192.0.2.1",
+                                  .header = get_header,
+                                  .add_header = add_header,
+                                  .method = method,
+                                  .protocol = asker,
+                                  .principal = &asker->principal};
+    return slc_chain_run(api->chain, &request, &asker->denial);
+}
+
+enum slc_verdict asker_ask(struct asker *asker, const char *method)
+{
+    return asker_ask_api(asker, "api-1", method, strcmp(method, "POST") == 0 ? PUBLISH : READ);
+}
+
+const char *asker_answer(const struct asker *asker, const char *name)
+{
+    for (size_t i = 0; i < asker->answered_count; i++)
+        if (strcasecmp(asker->answered[i].name, name) == 0)
+            return asker->answered[i].value;
+    return NULL;
+}
+
+size_t asker_answer_count(const struct asker *asker, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < asker->answered_count; i++)
+        count += strcasecmp(asker->answered[i].name, name) == 0 ? 1 : 0;
+    return count;
+}
