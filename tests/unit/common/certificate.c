@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
+
 static void add_extension(X509 *cert, int nid, const char *value)
 {
     X509V3_CTX ctx;
@@ -22,7 +24,7 @@ static char *to_text(BIO *bio)
 {
     char *data;
     long len = BIO_get_mem_data(bio, &data);
-    char *text = strndup(data, (size_t)len);
+    char *text = slc_strndup(data, (size_t)len);
     BIO_free(bio);
     return text;
 }
