@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -135,6 +136,18 @@ void slc_exchange_empty(slc_exchange *exchange, int status)
         slc_http_send(exchange->req, status, NULL, NULL, 0);
 }
 
+/* evhttp would send a body with HEAD, which the client would take for the next answer. */
+static void keep_length_only(struct evkeyvalq *headers, struct evbuffer *body)
+{
+    char text[24];
+    size_t len = evbuffer_get_length(body);
+    if (len == 0)
+        return;
+    snprintf(text, sizeof text, "%zu", len);
+    evhttp_add_header(headers, "Content-Length", text);
+    evbuffer_drain(body, len);
+}
+
 void slc_exchange_reply(slc_exchange *exchange, int status, const char *content_type, struct evbuffer *body)
 {
     struct evhttp_request *req = exchange->req;
@@ -143,8 +156,11 @@ void slc_exchange_reply(slc_exchange *exchange, int status, const char *content_
         evbuffer_drain(body, evbuffer_get_length(body));
         return;
     }
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
     if (content_type != NULL)
-        evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", content_type);
+        evhttp_add_header(headers, "Content-Type", content_type);
+    if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD)
+        keep_length_only(headers, body);
     evhttp_send_reply(req, status, slc_http_reason(status), body);
 }
 

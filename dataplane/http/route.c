@@ -183,6 +183,15 @@ static bool wants_stream(slc_exchange *exchange)
     return accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
 }
 
+/* What GET would be; reading events for it would be of no use, and a stream would never end. */
+static void answer_head(slc_exchange *exchange, bool stream)
+{
+    struct evbuffer *nothing = evbuffer_new();
+    SLC_BUG_ON(nothing == NULL);
+    slc_exchange_reply(exchange, 200, stream ? "text/event-stream" : "application/json", nothing);
+    evbuffer_free(nothing);
+}
+
 static void dispatch(slc_exchange *exchange, const char *method, bool stream)
 {
     struct slc_http_front *front = exchange->private_http;
@@ -196,6 +205,8 @@ static void dispatch(slc_exchange *exchange, const char *method, bool stream)
     else if (stream && front->streams >= limits->streams)
         slc_exchange_problem(exchange, 503, "too-many-streams", "Too many streams",
                              "This gateway has as many open streams as it may; retry later.", NULL);
+    else if (strcmp(method, "HEAD") == 0)
+        answer_head(exchange, stream);
     else if (exchange->operation == PUBLISH)
         slc_publish_handle(exchange);
     else

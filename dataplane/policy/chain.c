@@ -38,7 +38,7 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
 {
     struct entry *entry = &chain->entries[chain->count];
     for (size_t i = 0; i < chain->count; i++)
-        if (chain->entries[i].type == type)
+        if (chain->entries[i].type == type && !chain->entries[i].dry_run)
             return true;
     json_t *config = json_object();
     memset(entry, 0, sizeof *entry);
@@ -162,6 +162,24 @@ static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
     return NULL;
 }
 
+static void drop_header(void *protocol, const char *name, const char *value)
+{
+    (void)protocol, (void)name, (void)value;
+}
+
+/* Asks a policy and does not do what it says: the log tells what would have happened. */
+static void run_dry(const struct entry *entry, phase_fn fn, const slc_policy_request *request)
+{
+    slc_principal principal = *request->principal;
+    slc_policy_request copy = *request;
+    slc_denial denial = {0};
+    copy.principal = &principal;
+    copy.add_header = drop_header;
+    if (fn(entry->compiled, &copy, &denial) == SLC_DENY)
+        slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
+                LS("reason", denial.reason));
+}
+
 /* The first that has something to say decides. */
 static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_policy_request *request,
                                   slc_denial *denial)
@@ -171,12 +189,11 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
         phase_fn fn = phase_of(entry->type, phase);
         if (fn == NULL || !concerns(entry, request->principal))
             continue;
-        enum slc_verdict verdict = fn(entry->compiled, request, denial);
-        if (verdict == SLC_DENY && entry->dry_run) {
-            slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
-                    LS("reason", denial->reason));
+        if (entry->dry_run) {
+            run_dry(entry, fn, request);
             continue;
         }
+        enum slc_verdict verdict = fn(entry->compiled, request, denial);
         if (verdict != SLC_PASS)
             return verdict;
     }

@@ -133,10 +133,11 @@ static enum slc_verdict on_request(void *compiled, slc_policy_request *request, 
     const char *origin = request->method != NULL ? request->header(request->protocol, "Origin") : NULL;
     bool preflight = origin != NULL && strcmp(request->method, "OPTIONS") == 0 &&
                      request->header(request->protocol, "Access-Control-Request-Method") != NULL;
+    /* Also without Origin: else a cache could give a page the answer that it kept for somebody else. */
+    if (!cors->any_origin && request->method != NULL)
+        request->add_header(request->protocol, "Vary", "Origin");
     if (origin == NULL)
         return SLC_PASS;
-    if (!cors->any_origin)
-        request->add_header(request->protocol, "Vary", "Origin");
     if (allowed(cors, origin)) {
         request->add_header(request->protocol, "Access-Control-Allow-Origin", cors->any_origin ? "*" : origin);
         if (cors->credentials)

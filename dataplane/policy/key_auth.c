@@ -24,6 +24,14 @@ struct key_auth {
     bool basic;
 };
 
+/* RFC 9110 section 5.6.2; a header of another name could never be sent, and nobody would get in. */
+static bool is_token(const char *text)
+{
+    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
+                                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return *text != '\0' && text[strspn(text, allowed)] == '\0';
+}
+
 /* What the client sent, not yet believed. */
 struct presented {
     char id[MAX_ID_CHARS + 1];
@@ -39,6 +47,8 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
     const char *header = slc_policy_config_string(config, "header", DEFAULT_HEADER, 64, err);
     if (header == NULL || !slc_policy_config_bool(config, "basic", true, &key_auth.basic, err))
         return false;
+    if (!is_token(header))
+        return slc_fail(err, SLC_INVALID, "/config/header", "header must be the name of a request header");
     key_auth.header = slc_strdup(header);
     *compiled = slc_memdup(&key_auth, sizeof key_auth);
     return true;
@@ -76,6 +86,8 @@ static bool parse_basic(const char *text, struct presented *out)
     char decoded[MAX_ID_CHARS + MAX_SECRET_CHARS + 2];
     text += strspn(text, " ");
     long len = slc_base64_decode(text, strlen(text), (uint8_t *)decoded, sizeof decoded);
+    if (len > 0 && memchr(decoded, '\0', (size_t)len) != NULL)
+        len = -1; /* what follows a NUL would not be compared */
     const char *colon = len > 0 ? memchr(decoded, ':', (size_t)len) : NULL;
     bool ok = colon != NULL && present(out, decoded, (size_t)(colon - decoded), colon + 1,
                                        (size_t)(decoded + len - (colon + 1)));

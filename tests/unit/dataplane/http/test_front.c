@@ -179,6 +179,52 @@ START_TEST(the_description_says_what_is_offered)
 }
 END_TEST
 
+/* A body after the head of HEAD's answer would be read as the next answer. */
+START_TEST(head_keeps_the_connection_in_step)
+{
+    setup();
+    int fd = rig_connect(rig);
+    static const char *const paths[] = {"/orders/v1", "/orders/v1/events", "/nothing"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "HEAD %s HTTP/1.1\r\nHost: g\r\n" RIG_KEY "\r\n", paths[i]);
+        rig_send(fd, request);
+        char *text = rig_answer_of(fd, true);
+        ck_assert_int_eq(rig_status(text), i == 2 ? 404 : 200);
+        /* Of a page that nobody reads the length is not known. */
+        ck_assert_int_eq(rig_header(text, "Content-Length") != NULL, i != 1);
+        free(text);
+        rig_send(fd, "GET /orders/v1 HTTP/1.1\r\nHost: g\r\n\r\n");
+        text = rig_answer_of(fd, false);
+        ck_assert_int_eq(rig_status(text), 200);
+        free(text);
+    }
+    close(fd);
+    teardown();
+}
+END_TEST
+
+START_TEST(head_starts_no_stream)
+{
+    setup();
+    rig_set_mode(rig, RIG_STREAM);
+    int fd = rig_connect(rig);
+    rig_send(fd, "HEAD /orders/v1/events HTTP/1.1\r\nHost: g\r\nAccept: text/event-stream\r\n" RIG_KEY "\r\n");
+    char *text = rig_answer_of(fd, true);
+    ck_assert_int_eq(rig_status(text), 200);
+    ck_assert_str_eq(rig_header(text, "Content-Type"), "text/event-stream");
+    free(text);
+    ck_assert(rig_idle(rig));
+    rig_send(fd, "GET /orders/v1 HTTP/1.1\r\nHost: g\r\n\r\n");
+    text = rig_answer_of(fd, false);
+    ck_assert_int_eq(rig_status(text), 200);
+    free(text);
+    close(fd);
+    expect("HEAD /orders/v1/events", "", NULL, 401, NULL);
+    teardown();
+}
+END_TEST
+
 START_TEST(one_connection_serves_many_requests)
 {
     setup();
@@ -357,7 +403,7 @@ UNIT_MAIN("front", an_unknown_path_is_not_found_whoever_asks, only_the_granted_c
           a_refusal_names_how_to_authenticate_and_nothing_else, a_method_that_is_not_offered_is_not_allowed,
           an_exposure_that_is_not_offered_is_not_acceptable, options_lists_the_methods,
           a_preflight_is_answered_by_the_cors_policy, the_description_says_what_is_offered,
-          one_connection_serves_many_requests, a_client_that_waits_for_continue_gets_it,
-          a_chunked_body_is_one_body, a_request_id_comes_back, a_configuration_that_is_too_old_serves_nobody,
-          streams_have_a_limit, a_listener_that_is_gone_closes_and_its_connections_stay,
-          the_access_log_tells_who_did_what)
+          head_keeps_the_connection_in_step, head_starts_no_stream, one_connection_serves_many_requests,
+          a_client_that_waits_for_continue_gets_it, a_chunked_body_is_one_body, a_request_id_comes_back,
+          a_configuration_that_is_too_old_serves_nobody, streams_have_a_limit,
+          a_listener_that_is_gone_closes_and_its_connections_stay, the_access_log_tells_who_did_what)

@@ -53,6 +53,56 @@ START_TEST(an_empty_chain_has_the_built_in_policies)
 }
 END_TEST
 
+/* What a dry run would do is logged; what happens is what would happen without it. */
+START_TEST(a_dry_run_authenticates_nobody)
+{
+    asker = asker_new();
+    asker_policy(asker, "new-header", "key-auth", "{\"header\":\"X-Shop-Key\",\"basic\":false}");
+    asker->maker->policy[0].dry_run = true;
+    asker_send(asker, "X-API-Key", ASKER_KEY);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert_str_eq(asker->principal.application_id, "app-1");
+    asker_send(asker, "X-Shop-Key", "slk_cred-1_wrong");
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert_ptr_null(asker_answer(asker, "WWW-Authenticate"));
+    asker_send(asker, "X-API-Key", NULL);
+    asker_send(asker, "X-Shop-Key", ASKER_KEY);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+    ck_assert_int_eq(asker->denial.status, 401);
+    ck_assert_str_eq(asker->principal.application_id, "");
+    asker_free(asker);
+}
+END_TEST
+
+START_TEST(a_dry_run_answers_no_preflight)
+{
+    asker = asker_new();
+    asker_policy(asker, "browsers", "cors", "{\"origins\":[\"*\"]}");
+    asker->maker->policy[0].dry_run = true;
+    asker_send(asker, "Origin", "https://shop.example");
+    asker_send(asker, "Access-Control-Request-Method", "GET");
+    ck_assert_int_eq(asker_ask(asker, "OPTIONS"), SLC_DENY);
+    ck_assert_ptr_null(asker_answer(asker, "Access-Control-Allow-Origin"));
+    asker_free(asker);
+}
+END_TEST
+
+START_TEST(a_dry_run_grants_nothing)
+{
+    asker = asker_new();
+    asker_policy(asker, "later", "subscription", "");
+    asker->maker->policy[0].dry_run = true;
+    asker->maker->plan[0].n_operations = 1; /* publish */
+    asker_send(asker, "X-API-Key", ASKER_KEY);
+    ck_assert_int_eq(asker_ask(asker, "POST"), SLC_ALLOW);
+    ck_assert_str_eq(asker->principal.plan_id, "plan-1");
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+    ck_assert_int_eq(asker->denial.status, 403);
+    ck_assert_str_eq(asker->denial.type, "not-subscribed");
+    asker_free(asker);
+}
+END_TEST
+
 START_TEST(a_policy_holds_where_it_is_attached)
 {
     asker = asker_new();
@@ -161,6 +211,7 @@ START_TEST(schemas_name_the_members_that_are_read)
 END_TEST
 
 UNIT_MAIN("chain", nobody_gets_in_without_a_policy_that_says_so, an_empty_chain_has_the_built_in_policies,
+          a_dry_run_authenticates_nobody, a_dry_run_answers_no_preflight, a_dry_run_grants_nothing,
           a_policy_holds_where_it_is_attached, order_does_not_depend_on_the_list,
           what_cannot_be_enforced_is_not_accepted, an_error_leaves_the_old_snapshot_alone,
           every_type_is_listed_and_documented, schemas_name_the_members_that_are_read)

@@ -127,6 +127,18 @@ START_TEST(credentials_go_with_listed_origins)
 }
 END_TEST
 
+/* A cache must not give a page what was stored for a client without Origin. */
+START_TEST(answers_vary_by_origin_whoever_asks)
+{
+    setup("{\"origins\":[\"" SHOP "\"]}");
+    asker_send(asker, "X-API-Key", ASKER_KEY);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert_str_eq(asker_answer(asker, "Vary"), "Origin");
+    no_cors_headers();
+    asker_free(asker);
+}
+END_TEST
+
 START_TEST(a_wrong_config_is_an_error_with_a_pointer)
 {
     static const struct {
@@ -166,5 +178,5 @@ END_TEST
 UNIT_MAIN("cors", a_preflight_is_answered_before_authentication, a_preflight_of_another_origin_learns_nothing,
           options_without_a_preflight_is_not_answered_here, a_refusal_carries_the_headers_too,
           an_origin_that_is_not_listed_is_no_refusal, an_allowed_origin_does_not_authenticate,
-          every_origin_means_a_star, credentials_go_with_listed_origins,
+          every_origin_means_a_star, credentials_go_with_listed_origins, answers_vary_by_origin_whoever_asks,
           a_wrong_config_is_an_error_with_a_pointer)

@@ -111,8 +111,12 @@ END_TEST
 START_TEST(malformed_basic_is_refused)
 {
     static const char *const wrong[] = {
-        "Basic ",     "Basic !!!!", "Basic Y3JlZC0x" /* cred-1 */, "Basic Y3JlZC0xOg==" /* cred-1: */,
+        "Basic ",
+        "Basic !!!!",
+        "Basic Y3JlZC0x" /* cred-1 */,
+        "Basic Y3JlZC0xOg==" /* cred-1: */,
         "Basic Og==", /* : */
+        "Basic Y3JlZC0xOmNvcnJlY3QtaG9yc2UtYmF0dGVyeS1zdGFwbGUtMDEyMwA=" /* a NUL behind the secret */,
     };
     setup();
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -193,9 +197,15 @@ START_TEST(a_wrong_config_is_an_error_with_a_pointer)
     static const struct {
         const char *config, *pointer;
     } wrong[] = {
-        {"{\"heder\":\"X-Key\"}", "/config/heder"}, {"{\"header\":7}", "/config/header"},
-        {"{\"header\":\"\"}", "/config/header"},    {"{\"basic\":\"yes\"}", "/config/basic"},
-        {"{\"basic\":null}", "/config/basic"},      {"{\"header\":\"X\",\"a/b\":1}", "/config/a~1b"},
+        {"{\"heder\":\"X-Key\"}", "/config/heder"},
+        {"{\"header\":7}", "/config/header"},
+        {"{\"header\":\"\"}", "/config/header"},
+        {"{\"header\":\"X Key\"}", "/config/header"},
+        {"{\"header\":\"X-Key:\"}", "/config/header"},
+        {"{\"header\":\"X-Key\\r\\nA: b\"}", "/config/header"},
+        {"{\"basic\":\"yes\"}", "/config/basic"},
+        {"{\"basic\":null}", "/config/basic"},
+        {"{\"header\":\"X\",\"a/b\":1}", "/config/a~1b"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         Sluice__Snapshot__V1__Policy policy = SLUICE__SNAPSHOT__V1__POLICY__INIT;
