@@ -23,7 +23,7 @@ struct planned {
 };
 
 /* Shared by the workers; the last frees it. */
-struct plan {
+struct slc_apply_plan {
     atomic_uint waiting;
     struct slc_gateway *gateway;
     slc_snapshot *snapshot;
@@ -33,7 +33,7 @@ struct plan {
 
 struct swap_message {
     slc_message message;
-    struct plan *plan;
+    struct slc_apply_plan *plan;
 };
 
 static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, slc_listener *listener,
@@ -51,7 +51,7 @@ static void release_planned(struct planned *planned, unsigned worker_count)
     slc_listener_unref(planned->listener);
 }
 
-static void free_plan(struct plan *plan)
+static void free_plan(struct slc_apply_plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++)
         release_planned(&plan->listeners[i], plan->gateway->worker_count);
@@ -61,7 +61,7 @@ static void free_plan(struct plan *plan)
 }
 
 /* From here on nothing can fail. */
-static void commit(struct slc_gateway *gateway, struct plan *plan)
+static void commit(struct slc_gateway *gateway, struct slc_apply_plan *plan)
 {
     struct slc_open_listener *open = slc_calloc(plan->count + 1, sizeof *open);
     for (size_t i = 0; i < plan->count; i++) {
@@ -72,6 +72,7 @@ static void commit(struct slc_gateway *gateway, struct plan *plan)
         open[i].tls = planned->tls != NULL ? slc_tls_ref(planned->tls) : NULL;
     }
     slc_gateway_release_listeners(gateway);
+    gateway->pending_plan = plan;
     gateway->open = open;
     gateway->open_count = plan->count;
     atomic_store(&plan->waiting, gateway->worker_count);
@@ -89,7 +90,7 @@ bool slc_gateway_apply(void *arg, slc_snapshot *snapshot, slc_error *err)
     size_t count = 0;
     SLC_CHECK_MAGIC(gateway, SLC_GATEWAY_MAGIC);
     slc_listener *const *listeners = slc_snapshot_listeners(snapshot, &count);
-    struct plan *plan = slc_calloc(1, sizeof *plan);
+    struct slc_apply_plan *plan = slc_calloc(1, sizeof *plan);
     plan->gateway = gateway;
     plan->snapshot = slc_snapshot_ref(snapshot);
     plan->listeners = slc_calloc(count + 1, sizeof *plan->listeners);
@@ -183,13 +184,21 @@ void slc_gateway_release_listeners(struct slc_gateway *gateway)
     gateway->open_count = 0;
 }
 
+void slc_gateway_drop_plan(struct slc_gateway *gateway)
+{
+    if (gateway->pending_plan != NULL)
+        free_plan(gateway->pending_plan);
+    gateway->pending_plan = NULL;
+}
+
 /* Main thread: the client exists by now, which it may not when the first snapshot is swapped. */
 static void report_applied(void *arg)
 {
-    struct plan *plan = arg;
+    struct slc_apply_plan *plan = arg;
     struct slc_gateway *gateway = plan->gateway;
     uint64_t version = slc_snapshot_version(plan->snapshot);
     atomic_store(&gateway->applied, true);
+    gateway->pending_plan = NULL;
     slc_log(SLC_LOG_INFO, "configuration applied", LI("version", (int64_t)version));
     if (gateway->client != NULL)
         slc_config_client_applied(gateway->client, version);
@@ -199,7 +208,7 @@ static void report_applied(void *arg)
 static void run_swap(slc_message *message, void *owner)
 {
     struct swap_message *swap = (struct swap_message *)message;
-    struct plan *plan = swap->plan;
+    struct slc_apply_plan *plan = swap->plan;
     slc_worker *worker = owner;
     SLC_CHECK_MAGIC(worker, SLC_WORKER_MAGIC);
     for (size_t i = 0; i < plan->count; i++) {

@@ -166,6 +166,7 @@ static void stop(struct slc_gateway *gateway)
     slc_observe_free(gateway->observe);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slc_worker_stop(gateway->workers[i]);
+    slc_gateway_drop_plan(gateway);
     free(gateway->workers);
     slc_mediation_free(gateway->mediation);
     slc_gateway_release_listeners(gateway);

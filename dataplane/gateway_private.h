@@ -29,6 +29,7 @@ struct slc_gateway {
 
     struct slc_open_listener *open; /* config thread */
     size_t open_count;
+    struct slc_apply_plan *pending_plan; /* being swapped in; at most one at a time */
 
     atomic_bool applied; /* a snapshot is in force on every worker */
     atomic_bool stale;   /* and too old to be served */
@@ -43,6 +44,8 @@ struct slc_gateway {
 /* apply.c: the config client's callback, on its thread. */
 bool slc_gateway_apply(void *arg, slc_snapshot *snapshot, slc_error *err) SLC_CHECKED;
 void slc_gateway_release_listeners(struct slc_gateway *gateway);
+/* Lets go of a plan whose end nobody reports any more. After the config client and the workers have stopped. */
+void slc_gateway_drop_plan(struct slc_gateway *gateway);
 
 /* drain.c, main thread. */
 void slc_gateway_begin_drain(struct slc_gateway *gateway);
