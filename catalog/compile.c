@@ -279,7 +279,11 @@ bool slc_compile_remember(slc_txn *txn, const slc_compiled *compiled, const char
     return slc_txn_exec(
                txn, err,
                "INSERT OR IGNORE INTO config_versions (\"group\", version, created_at, actor, reason, digest, "
-               "manifest) SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM gateway_groups WHERE id = ?1",
+               "manifest) SELECT id, ?2, ?3, coalesce(?4, (SELECT actor FROM audit_events WHERE revision <= ?2 "
+               "ORDER BY seq DESC LIMIT 1)), coalesce(?5, (SELECT action || ' ' || kind || '/' || ref FROM "
+               "audit_events WHERE revision <= ?2 ORDER BY seq DESC LIMIT 1)), ?6, ?7 FROM gateway_groups "
+               "WHERE "
+               "id = ?1",
                "siisssb", compiled->group_id, (int64_t)compiled->version, slc_txn_now_ms(txn), actor_json,
                reason, digest, (const void *)compiled->manifest, compiled->manifest_len) &&
            slc_txn_exec(

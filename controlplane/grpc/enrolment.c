@@ -1,4 +1,5 @@
 /* Enrolment: a token becomes a node with a certificate; a certificate becomes a newer one. Unary calls. */
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #define ENROLMENT_MAGIC 0x51ce4501u
 #define CLOCK_SKEW_MS   (10 * 60 * 1000LL)
 #define RENEW_CONTEXT   "sluice-renew-v1"
+#define ASK_WITHIN_S    10
 
 /* One call and what it asks for. */
 struct enrolment {
@@ -23,6 +25,7 @@ struct enrolment {
     unsigned refs;      /* the call's, and the catalog's */
     bool renewal;
     bool asked;
+    struct event *ask_timer; /* the port is open to anyone: nobody may hold a call without asking */
     Sluice__Enrolment__V1__EnrolRequest *enrol;
     Sluice__Enrolment__V1__RenewRequest *renew;
     /* The outcome. */
@@ -36,6 +39,7 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
 static void on_sent(slc_rpc_call *call, void *ctx);
 static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message);
 static void on_decided(void *arg, bool ok, const slc_error *err);
+static void on_not_asked(evutil_socket_t fd, short what, void *arg);
 
 static const slc_rpc_call_ops ops = {.on_message = on_message, .on_sent = on_sent, .on_end = on_end};
 
@@ -48,8 +52,20 @@ static void begin(slc_rpc_call *call, slc_control_grpc *grpc, bool renewal)
     self->call = call;
     self->refs = 1;
     self->renewal = renewal;
+    self->ask_timer = evtimer_new(slc_loop_base(grpc->loop), on_not_asked, self);
+    SLC_BUG_ON(self->ask_timer == NULL);
+    event_add(self->ask_timer, &(struct timeval){.tv_sec = ASK_WITHIN_S});
     slc_rpc_call_set(call, &ops, self);
     slc_rpc_call_read(call);
+}
+
+static void on_not_asked(evutil_socket_t fd, short what, void *arg)
+{
+    struct enrolment *self = arg;
+    (void)fd, (void)what;
+    SLC_CHECK_MAGIC(self, ENROLMENT_MAGIC);
+    if (self->call != NULL)
+        slc_rpc_call_finish(self->call, SLC_RPC_DEADLINE_EXCEEDED, "no request came");
 }
 
 void slc_enrolment_on_enrol(slc_rpc_call *call, void *grpc)
@@ -72,6 +88,7 @@ static void unref(struct enrolment *self)
     if (self->renew != NULL)
         sluice__enrolment__v1__renew_request__free_unpacked(self->renew, NULL);
     free(self->certificate_pem);
+    event_free(self->ask_timer);
     self->magic = 0;
     free(self);
 }
@@ -182,6 +199,7 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
         return;
     }
     self->asked = true;
+    event_del(self->ask_timer);
     if (!self->renewal && self->enrol->token[0] == '\0') {
         slc_rpc_call_finish(call, SLC_RPC_UNAUTHENTICATED,
                             "enrol with a join token: this control plane takes no service-account tokens");
@@ -237,5 +255,6 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
     struct enrolment *self = ctx;
     (void)call, (void)status, (void)message;
     self->call = NULL;
+    event_del(self->ask_timer);
     unref(self);
 }

@@ -22,6 +22,8 @@
 #define DEFAULT_DEBOUNCE  50
 #define DEFAULT_HEARTBEAT 5000
 #define DEFAULT_ANSWER_MS 60000
+/* Heartbeats that may go missing. */
+#define DEFAULT_LOST_BEATS 3
 
 static const slc_metric metrics[] = {
     {"sluice_control_streams", SLC_GAUGE, "Configuration streams that are open.", {NULL}, 0, NULL},
@@ -40,6 +42,8 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .heartbeat_ms = options->heartbeat_ms > 0 ? options->heartbeat_ms : DEFAULT_HEARTBEAT,
         .answer_timeout_ms = options->answer_timeout_ms > 0 ? options->answer_timeout_ms : DEFAULT_ANSWER_MS,
         .versions_kept = options->versions_kept};
+    grpc->options.lost_after_ms =
+        options->lost_after_ms > 0 ? options->lost_after_ms : DEFAULT_LOST_BEATS * grpc->options.heartbeat_ms;
 }
 
 /* Where nodes dial: as configured, else the listening host with the port that it got. */

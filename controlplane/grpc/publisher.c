@@ -176,11 +176,32 @@ static void on_debounce(evutil_socket_t fd, short what, void *arg)
     slc_catalog_read(grpc->catalog, grpc->loop, compile_all, on_compiled, new_pass(grpc));
 }
 
-/* Something in a snapshot has run out: gateways know by themselves, but new snapshots should not carry it. */
+static bool expire(slc_txn *txn, void *arg, slc_error *err)
+{
+    (void)arg;
+    return slc_catalog_expire(txn, NULL, err);
+}
+
+static void on_expired(void *arg, bool ok, const slc_error *err)
+{
+    slc_control_grpc *grpc = arg;
+    grpc->pending--;
+    if (!ok)
+        slc_log_error(SLC_LOG_WARN, "subscriptions that have run out could not be marked", err);
+    slc_publisher_schedule(grpc);
+}
+
+/* Something in a snapshot has run out: gateways know by themselves, but people should see it, and new snapshots
+ * should not carry it. */
 static void on_expiry(evutil_socket_t fd, short what, void *arg)
 {
+    slc_control_grpc *grpc = arg;
+    slc_actor actor = {.kind = "system", .id = "system", .name = "expiry"};
     (void)fd, (void)what;
-    slc_publisher_schedule(arg);
+    if (grpc->stopping)
+        return;
+    grpc->pending++;
+    slc_catalog_write(grpc->catalog, grpc->loop, &actor, expire, on_expired, grpc);
 }
 
 struct kept {

@@ -37,6 +37,8 @@ struct slc_config_stream {
     slc_release *in_flight;
     uint8_t *times_requested; /* by chunk */
     struct event *answer_timer;
+    struct event *silence_timer; /* moved by every message */
+    bool cut;
     double budget; /* messages that it may send now */
     int64_t budget_at_ms;
 
@@ -48,6 +50,7 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
 static void on_sent(slc_rpc_call *call, void *ctx);
 static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message);
 static void on_answer_timeout(evutil_socket_t fd, short what, void *arg);
+static void on_silence(evutil_socket_t fd, short what, void *arg);
 
 static const slc_rpc_call_ops ops = {.on_message = on_message, .on_sent = on_sent, .on_end = on_end};
 
@@ -59,6 +62,7 @@ static void unref_stream(slc_config_stream *stream)
     slc_release_unref(stream->in_flight);
     free(stream->times_requested);
     event_free(stream->answer_timer);
+    event_free(stream->silence_timer);
     free(stream->queue);
     stream->magic = 0;
     free(stream);
@@ -67,8 +71,9 @@ static void unref_stream(slc_config_stream *stream)
 /* Ends it for cause. */
 static void cut(slc_config_stream *stream, enum slc_rpc_status status, const char *why)
 {
-    if (stream->call == NULL)
+    if (stream->call == NULL || stream->cut)
         return;
+    stream->cut = true;
     slc_log(SLC_LOG_WARN, "configuration stream cut", LS("node", stream->node_id), LS("reason", why),
             LS("peer", slc_rpc_call_peer_address(stream->call)));
     slc_rpc_call_finish(stream->call, status, why);
@@ -103,11 +108,22 @@ static void on_sent(slc_rpc_call *call, void *ctx)
     send_next(ctx);
 }
 
+static void arm(struct event *timer, int64_t ms)
+{
+    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    event_add(timer, &wait);
+}
+
 static void arm_answer_timer(slc_config_stream *stream)
 {
-    int64_t ms = stream->grpc->options.answer_timeout_ms;
-    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
-    event_add(stream->answer_timer, &wait);
+    arm(stream->answer_timer, stream->grpc->options.answer_timeout_ms);
+}
+
+/* A node that sends neither Hello nor heartbeats is not there, whatever its connection says. */
+static void on_silence(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    cut(arg, SLC_RPC_DEADLINE_EXCEEDED, "nothing was heard of the node");
 }
 
 static void on_answer_timeout(evutil_socket_t fd, short what, void *arg)
@@ -129,7 +145,8 @@ static void settle(slc_config_stream *stream)
 static void offer(slc_config_stream *stream)
 {
     slc_release *release = stream->group->release;
-    if (stream->call == NULL || !stream->said_hello || stream->in_flight != NULL || release == NULL)
+    if (stream->call == NULL || stream->cut || !stream->said_hello || stream->in_flight != NULL ||
+        release == NULL)
         return;
     const uint8_t *digest = slc_compiled_digest(release->compiled);
     if (memcmp(stream->held, digest, SLC_SHA256_BYTES) == 0 ||
@@ -222,7 +239,7 @@ static void on_chunk_request(slc_config_stream *stream, const Sluice__Config__V1
         cut(stream, SLC_RPC_INVALID_ARGUMENT, "too many chunks in one request");
         return;
     }
-    for (size_t i = 0; i < request->n_sha256 && stream->call != NULL; i++) {
+    for (size_t i = 0; i < request->n_sha256 && !stream->cut; i++) {
         const ProtobufCBinaryData *sha256 = &request->sha256[i];
         long index = sha256->len == SLC_SHA256_BYTES
                          ? slc_compiled_chunk_find(stream->in_flight->compiled, sha256->data)
@@ -319,6 +336,7 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
 {
     slc_config_stream *stream = ctx;
     SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
+    arm(stream->silence_timer, stream->grpc->options.lost_after_ms);
     if (!within_budget(stream)) {
         cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "too many messages");
         return;
@@ -389,6 +407,7 @@ static void admit(slc_config_stream *stream, const struct lookup *lookup)
     if (stream->group->release == NULL)
         slc_publisher_schedule(grpc);
     send_welcome(stream, &lookup->info);
+    arm(stream->silence_timer, grpc->options.lost_after_ms);
     slc_rpc_call_read(stream->call);
 }
 
@@ -427,7 +446,8 @@ void slc_config_stream_on_call(slc_rpc_call *call, void *arg)
     stream->budget_at_ms = slc_monotonic_ms();
     stream->queue = slc_calloc(QUEUE_MAX, sizeof *stream->queue);
     stream->answer_timer = evtimer_new(slc_loop_base(grpc->loop), on_answer_timeout, stream);
-    SLC_BUG_ON(stream->answer_timer == NULL);
+    stream->silence_timer = evtimer_new(slc_loop_base(grpc->loop), on_silence, stream);
+    SLC_BUG_ON(stream->answer_timer == NULL || stream->silence_timer == NULL);
     slc_rpc_call_set(call, &ops, stream);
     if (spiffe == NULL || !slc_ca_parse_spiffe(grpc->ca, spiffe, &node, &err)) {
         cut(stream, SLC_RPC_UNAUTHENTICATED, "the certificate names no node");
@@ -448,6 +468,7 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
     (void)call;
     SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
     stream->call = NULL;
+    event_del(stream->silence_timer);
     settle(stream);
     while (stream->queue_len > 0) {
         slc_rpc_bytes_unref(stream->queue[stream->queue_head]);
