@@ -1,0 +1,89 @@
+/* A whole control plane in one process, and nodes that speak to it as raw as a test wants: real gRPC, real TLS.
+ * The test's thread turns the nodes' loop (WAIT_FOR); the control plane has its own threads. */
+#ifndef SLC_TEST_CONTROL_PLANE_H
+#define SLC_TEST_CONTROL_PLANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../catalog/fixture.h"
+#include "common/clock.h"
+#include "common/join.h"
+#include "common/rpc/rpc.h"
+#include "controlplane/grpc/grpc.h"
+#include "sluice/config.pb-c.h"
+#include "sluice/enrolment.pb-c.h"
+
+struct plane {
+    slc_control_grpc *grpc;
+    slc_control_grpc_options options;
+    slc_loop *loop;
+    slc_rpc *rpc;
+    struct event *tick;
+    char *ca_pem;
+};
+
+/* Starts with the sample: group dev with orders.v1, plan orders.free, application demo, subscribed, one
+ * credential. */
+void plane_start(struct plane *plane);
+void plane_stop(struct plane *plane);
+void plane_restart(struct plane *plane);                  /* the control plane alone; ports stay */
+char *plane_token(struct plane *plane, const char *body); /* an enrolment token; new */
+
+void plane_turn(struct plane *plane, int64_t since_ms, const char *what);
+#define WAIT_FOR(plane, condition)                                                                             \
+    do {                                                                                                       \
+        int64_t since_ = slc_monotonic_ms();                                                                   \
+        while (!(condition))                                                                                   \
+            plane_turn(plane, since_, #condition);                                                             \
+    } while (0)
+
+/* ---- unary calls to the enrolment port ---- */
+struct answer {
+    bool ended;
+    enum slc_rpc_status status;
+    char message[400];
+    char *node_id, *group, *certificate_pem, *bundle_pem; /* new; NULL without an answer */
+};
+void plane_enrol(struct plane *plane, const char *token, const char *key_pem, struct answer *answer);
+void plane_renew(struct plane *plane, const Sluice__Enrolment__V1__RenewRequest *request,
+                 struct answer *answer);
+void answer_release(struct answer *answer);
+
+/* ---- a node ---- */
+struct node {
+    struct plane *plane;
+    char *key_pem;
+    struct answer identity;
+    slc_rpc_channel *channel;
+    slc_rpc_call *call; /* NULL: ended */
+    unsigned welcomes, pushes, chunks;
+    size_t chunk_bytes;
+    bool ended;
+    enum slc_rpc_status status;
+    char message[400];
+    /* The last push. */
+    char nonce[64];
+    uint8_t digest[32];
+    Sluice__Snapshot__V1__Manifest *manifest;
+    /* Waiting to be sent. */
+    slc_rpc_bytes *queue[1024];
+    size_t queue_head, queue_len;
+};
+
+void node_enrol(struct plane *plane, struct node *node);
+void node_free(struct node *node);
+void node_connect(struct node *node);
+void node_disconnect(struct node *node);
+void node_send(struct node *node, const Sluice__Config__V1__FromNode *message);
+void node_send_bytes(struct node *node, const void *data, size_t len);
+void node_hello(struct node *node, const uint8_t *held);
+void node_request(struct node *node, const char *nonce, const ProtobufCBinaryData *digests, size_t count);
+void node_request_all(struct node *node); /* what the manifest lists */
+void node_ack(struct node *node, const char *nonce);
+void node_nack(struct node *node, const char *entity, const char *why);
+void node_status(struct node *node);
+/* Enrols, connects, says Hello, takes the current version and acknowledges it. */
+void node_settle(struct plane *plane, struct node *node);
+
+#endif
