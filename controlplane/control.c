@@ -40,7 +40,8 @@ static bool open_catalog(struct control *control, slc_error *err)
     slc_catalog_options options = {.data_dir = settings->data_dir,
                                    .master_key_file = settings->master_key_file,
                                    .busy_timeout_ms = settings->catalog_busy_timeout_ms,
-                                   .readers = (unsigned)settings->catalog_readers};
+                                   .readers = (unsigned)settings->catalog_readers,
+                                   .node_lost_after_ms = settings->node_lost_ms};
     if (!slc_dir_make(settings->data_dir, 0700, err))
         return false;
     control->catalog = slc_catalog_open(&options, err);
