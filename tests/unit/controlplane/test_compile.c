@@ -1,0 +1,390 @@
+/* Compiled snapshots: what goes in, that bytes depend on content alone, and that the gateway's own build takes
+ * them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../catalog/fixture.h"
+#include "catalog/compile.h"
+#include "common/alloc.h"
+#include "dataplane/config/build.h"
+
+static char group_id[24];
+
+struct compile {
+    slc_compiled *previous, *result;
+};
+
+static bool run(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct compile *compile = arg;
+
+    compile->result = slc_compile_group(txn, group_id, compile->previous, err);
+    return compile->result != NULL;
+}
+
+static slc_compiled *compile(slc_compiled *previous)
+{
+    struct compile arg = {previous, NULL};
+    slc_error err;
+
+    ck_assert_msg(t_read(run, &arg, &err), "%s", err.message);
+    return arg.result;
+}
+
+static bool has(void *arg, const uint8_t sha256[SLC_SHA256_BYTES])
+{
+    return slc_compiled_chunk_find(arg, sha256) >= 0;
+}
+
+static uint8_t *get(void *arg, const uint8_t sha256[SLC_SHA256_BYTES], size_t *len)
+{
+    long index = slc_compiled_chunk_find(arg, sha256);
+    const uint8_t *address,
+        *content = index >= 0 ? slc_compiled_chunk(arg, (size_t)index, len, &address) : NULL;
+
+    return content != NULL ? slc_memdup(content, *len) : NULL;
+}
+
+/* As a gateway takes it. */
+static slc_snapshot *build(slc_compiled *compiled)
+{
+    slc_chunk_source source = {has, get, compiled};
+    size_t len;
+    const uint8_t *packed = slc_compiled_manifest(compiled, &len);
+    slc_error err;
+    Sluice__Snapshot__V1__Manifest *manifest = slc_manifest_decode(packed, len, &err);
+    slc_snapshot *snapshot;
+
+    ck_assert_msg(manifest != NULL, "%s", err.message);
+    snapshot = slc_snapshot_build(manifest, &source, NULL, &err);
+    ck_assert_msg(snapshot != NULL, "%s: %s", err.field, err.message);
+    sluice__snapshot__v1__manifest__free_unpacked(manifest, NULL);
+    return snapshot;
+}
+
+static void setup(void)
+{
+    json_t *group;
+
+    t_setup();
+    t_make("teams", "{'name':'platform'}");
+    group = t_create("gateway-groups", "{'name':'dev','environment':'dev'}");
+    snprintf(group_id, sizeof group_id, "%s", t_text(group, "id"));
+    json_decref(group);
+    t_make("gateway-groups", "{'name':'prod','environment':'prod'}");
+    t_make("backend-clusters", "{'name':'local','bootstrap_servers':['127.0.0.1:9092'],"
+                               "'authentication':{'mechanism':'PLAIN','username':'me','password':'hunter2'}}");
+    t_make("virtual-clusters", "{'name':'local','backend_cluster':'local'}");
+    t_make("listeners", "{'name':'edge','gateway_group':'dev','protocol':'http','address':'127.0.0.1:8000'}");
+    t_make("event-apis", "{'name':'orders','major':1,'team':'platform','lifecycle':'published',"
+                         "'operations':['publish','read'],'exposures':['rest','sse']}");
+    t_make("event-apis",
+           "{'name':'drafts','major':1,'team':'platform','operations':['read'],'exposures':['rest']}");
+    t_make("deployments", "{'event_api':'orders.v1','gateway_group':'dev','virtual_cluster':'local',"
+                          "'topic':'orders','listener':'edge'}");
+    t_make("deployments", "{'event_api':'drafts.v1','gateway_group':'dev','virtual_cluster':'local',"
+                          "'topic':'drafts','listener':'edge'}");
+    t_make("products",
+           "{'name':'orders','team':'platform','event_apis':['orders.v1'],'lifecycle':'published'}");
+    t_make("plans", "{'product':'orders','name':'free','operations':['publish','read'],'approval':'auto'}");
+    t_make("applications", "{'name':'demo','team':'platform'}");
+    t_make("credentials", "{'application':'demo','type':'secret'}");
+    t_make("subscriptions", "{'application':'demo','plan':'orders.free','environment':'dev'}");
+}
+
+static void add_applications(unsigned count)
+{
+    char body[200];
+
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(body, sizeof body, "{'name':'app-%u','team':'platform'}", i);
+        t_make("applications", body);
+        snprintf(body, sizeof body, "{'application':'app-%u','type':'secret'}", i);
+        t_make("credentials", body);
+        snprintf(body, sizeof body, "{'application':'app-%u','plan':'orders.free','environment':'dev'}", i);
+        t_make("subscriptions", body);
+    }
+}
+
+/* How many chunks of `next` are not in `before`. */
+static size_t new_chunks(const slc_compiled *before, const slc_compiled *next)
+{
+    size_t fresh = 0, len;
+    const uint8_t *sha256;
+
+    for (size_t i = 0; i < slc_compiled_chunk_count(next); i++) {
+        (void)slc_compiled_chunk(next, i, &len, &sha256);
+        fresh += slc_compiled_chunk_find(before, sha256) < 0;
+    }
+    return fresh;
+}
+
+START_TEST(gateway_takes_what_is_compiled)
+{
+    slc_compiled *compiled = compile(NULL);
+    slc_snapshot *snapshot = build(compiled);
+    json_t *list = t_list("credentials", NULL, 0, NULL);
+    const char *id = t_text(json_array_get(json_object_get(list, "items"), 0), "id");
+    char lookup[64];
+    const slc_event_api *api = slc_snapshot_find_api(snapshot, NULL, "orders", 6, 1);
+
+    snprintf(lookup, sizeof lookup, "secret:%s", id);
+    ck_assert_ptr_nonnull(api);
+    ck_assert_ptr_null(slc_snapshot_find_api(snapshot, NULL, "drafts", 6, 1));
+    ck_assert_uint_eq(slc_snapshot_version(snapshot), slc_compiled_version(compiled));
+    ck_assert_str_eq(slc_snapshot_group(snapshot)->name, "dev");
+    ck_assert_ptr_nonnull(slc_snapshot_credential(snapshot, lookup, strlen(lookup)));
+    ck_assert_uint_eq(api->vcluster->backend->msg->password->value.len, 7);
+    ck_assert_int_eq(memcmp(api->vcluster->backend->msg->password->value.data, "hunter2", 7), 0);
+    json_decref(list);
+    slc_snapshot_unref(snapshot);
+    slc_compiled_unref(compiled);
+}
+END_TEST
+
+START_TEST(bytes_depend_on_content_alone)
+{
+    slc_compiled *first, *second, *third;
+
+    add_applications(30);
+    first = compile(NULL);
+    second = compile(NULL);
+    ck_assert_int_eq(memcmp(slc_compiled_digest(first), slc_compiled_digest(second), 32), 0);
+    third = compile(first); /* nothing changed: the same one */
+    ck_assert_ptr_eq(third, first);
+    slc_compiled_unref(third);
+    slc_compiled_unref(second);
+    t_make("users", "{'name':'somebody'}"); /* a new revision of what no gateway sees */
+    third = compile(first);
+    ck_assert_ptr_eq(third, first);
+    slc_compiled_unref(third);
+    slc_compiled_unref(first);
+}
+END_TEST
+
+START_TEST(one_credential_changes_one_bucket)
+{
+    slc_compiled *first, *second;
+
+    add_applications(60);
+    first = compile(NULL);
+    t_make("credentials", "{'application':'demo','type':'secret'}");
+    second = compile(first);
+    ck_assert_uint_gt(slc_compiled_version(second), slc_compiled_version(first));
+    ck_assert_uint_eq(new_chunks(first, second), 1);
+    slc_snapshot_unref(build(second));
+    slc_compiled_unref(first);
+    slc_compiled_unref(second);
+}
+END_TEST
+
+/* 350 bytes each, so that a bucket of a few hundred outgrows its chunk: by ids that all hash into one bucket.
+ */
+static bool crowd_bucket(slc_txn *txn, void *arg, slc_error *err)
+{
+    unsigned *made = arg;
+
+    for (unsigned i = 0; *made < 150; i++) {
+        char id[24], lookup[40];
+        uint8_t hash[32], verifier[148] = {0};
+
+        snprintf(id, sizeof id, "crowded%09u", i);
+        snprintf(lookup, sizeof lookup, "secret:%s", id);
+        slc_sha256(lookup, strlen(lookup), hash);
+        if (hash[0] != 0)
+            continue;
+        if (!slc_txn_exec(
+                txn, err,
+                "INSERT INTO credentials (id, key, revision, manager, created_at, updated_at, application, "
+                "type, disabled, lookup, secret_sha256, scram_sha256, scram_sha512) SELECT ?1, ?1, 1, "
+                "'api', 1, 1, id, 'secret', 0, ?2, ?3, ?4, ?5 FROM applications WHERE name = 'demo'",
+                "ssbbb", id, lookup, (const void *)hash, (size_t)32, (const void *)verifier, (size_t)84,
+                (const void *)verifier, (size_t)148))
+            return false;
+        (*made)++;
+    }
+    return true;
+}
+
+static bool rename_one(slc_txn *txn, void *arg, slc_error *err)
+{
+    (void)arg;
+    return slc_txn_exec(txn, err,
+                        "UPDATE credentials SET expires_at = 9999999999999 WHERE id = (SELECT min(id) FROM "
+                        "credentials WHERE id LIKE 'crowded%')",
+                        "");
+}
+
+START_TEST(crowded_bucket_is_split_and_a_change_moves_a_part)
+{
+    slc_compiled *first, *second;
+    slc_snapshot *snapshot;
+    unsigned made = 0;
+    slc_error err;
+    size_t len, largest = 0;
+    const uint8_t *sha256;
+
+    ck_assert_msg(t_write(crowd_bucket, &made, &err), "%s", err.message);
+    first = compile(NULL);
+    for (size_t i = 0; i < slc_compiled_chunk_count(first); i++) {
+        (void)slc_compiled_chunk(first, i, &len, &sha256);
+        largest = len > largest ? len : largest;
+    }
+    ck_assert_uint_le(largest, SLC_COMPILE_CHUNK_BYTES);
+    ck_assert_uint_gt(slc_compiled_chunk_count(first), 20);
+    ck_assert(t_write(rename_one, NULL, &err));
+    second = compile(first);
+    ck_assert_uint_eq(new_chunks(first, second), 2); /* the index and one part */
+    snapshot = build(second);
+    ck_assert_ptr_nonnull(slc_snapshot_group(snapshot));
+    slc_snapshot_unref(snapshot);
+    slc_compiled_unref(first);
+    slc_compiled_unref(second);
+}
+END_TEST
+
+/* ---- only live things ---- */
+
+static size_t credentials_of(const char *name, bool *subscribed)
+{
+    slc_compiled *compiled = compile(NULL);
+    slc_snapshot *snapshot = build(compiled);
+    json_t *application = t_get("applications", name), *list;
+    size_t found = 0, i;
+    json_t *item;
+    const Sluice__Snapshot__V1__Application *sent =
+        slc_snapshot_application(snapshot, t_text(application, "id"));
+
+    list = t_list("credentials", NULL, 0, NULL);
+    json_array_foreach (json_object_get(list, "items"), i, item) {
+        char lookup[64];
+
+        snprintf(lookup, sizeof lookup, "secret:%s", t_text(item, "id"));
+        if (strcmp(t_text(item, "application"), name) == 0)
+            found += slc_snapshot_credential(snapshot, lookup, strlen(lookup)) != NULL;
+    }
+    *subscribed = sent != NULL && sent->n_subscriptions > 0;
+    json_decref(list);
+    json_decref(application);
+    slc_snapshot_unref(snapshot);
+    slc_compiled_unref(compiled);
+    return found;
+}
+
+static char *first_id(const char *kind)
+{
+    json_t *list = t_list(kind, NULL, 0, NULL);
+    char *id = slc_strdup(t_text(json_array_get(json_object_get(list, "items"), 0), "id"));
+
+    json_decref(list);
+    return id;
+}
+
+START_TEST(what_is_not_live_is_left_out)
+{
+    char *credential = first_id("credentials"), *subscription = first_id("subscriptions");
+    bool subscribed;
+
+    ck_assert_uint_eq(credentials_of("demo", &subscribed), 1);
+    ck_assert(subscribed);
+    json_decref(t_patch("credentials", credential, "{'disabled':true}"));
+    ck_assert_uint_eq(credentials_of("demo", &subscribed), 0);
+    json_decref(t_patch("credentials", credential, "{'disabled':false}"));
+    ck_assert_uint_eq(credentials_of("demo", &subscribed), 1);
+    json_decref(t_act("subscriptions", subscription, "suspend"));
+    ck_assert_uint_eq(credentials_of("demo", &subscribed), 1);
+    ck_assert(!subscribed);
+    json_decref(t_act("subscriptions", subscription, "resume"));
+    ck_assert_uint_eq(credentials_of("demo", &subscribed), 1);
+    ck_assert(subscribed);
+    json_decref(t_act("credentials", credential, "revoke"));
+    ck_assert_uint_eq(credentials_of("demo", &subscribed), 0);
+    free(credential);
+    free(subscription);
+}
+END_TEST
+
+/* ---- versions ---- */
+
+static bool remember(slc_txn *txn, void *arg, slc_error *err)
+{
+    return slc_compile_remember(txn, arg, NULL, NULL, 3, err);
+}
+
+START_TEST(version_stands_over_a_restart_and_says_who_made_it)
+{
+    slc_compiled *first = compile(NULL), *again;
+    slc_error err;
+    json_t *list;
+
+    ck_assert_msg(t_write(remember, first, &err), "%s", err.message);
+    t_make("users", "{'name':'somebody'}");
+    again = compile(NULL); /* as a new process would */
+    ck_assert_uint_eq(slc_compiled_version(again), slc_compiled_version(first));
+    ck_assert_int_eq(memcmp(slc_compiled_digest(again), slc_compiled_digest(first), 32), 0);
+    list = t_list("config-versions", NULL, 0, NULL);
+    ck_assert_uint_eq(json_array_size(json_object_get(list, "items")), 1);
+    ck_assert_str_ne(t_text(json_array_get(json_object_get(list, "items"), 0), "reason"), "");
+    json_decref(list);
+    slc_compiled_unref(first);
+    slc_compiled_unref(again);
+}
+END_TEST
+
+START_TEST(oldest_versions_are_forgotten)
+{
+    slc_compiled *last = compile(NULL);
+    slc_error err;
+    json_t *list;
+
+    for (unsigned i = 0; i < 6; i++) {
+        slc_compiled *next;
+
+        ck_assert(t_write(remember, last, &err));
+        t_make("credentials", "{'application':'demo','type':'secret'}");
+        next = compile(last);
+        slc_compiled_unref(last);
+        last = next;
+    }
+    list = t_list("config-versions", NULL, 0, NULL);
+    ck_assert_uint_eq(json_array_size(json_object_get(list, "items")), 3);
+    json_decref(list);
+    slc_compiled_unref(last);
+}
+END_TEST
+
+START_TEST(unknown_group_is_not_found)
+{
+    struct compile arg = {NULL, NULL};
+    slc_error err;
+
+    snprintf(group_id, sizeof group_id, "nothing");
+    ck_assert(!t_read(run, &arg, &err));
+    ck_assert_int_eq(err.code, SLC_NOT_FOUND);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("compile");
+    TCase *tcase = tcase_create("compile");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, t_teardown);
+    tcase_set_timeout(tcase, 90);
+    tcase_add_test(tcase, gateway_takes_what_is_compiled);
+    tcase_add_test(tcase, bytes_depend_on_content_alone);
+    tcase_add_test(tcase, one_credential_changes_one_bucket);
+    tcase_add_test(tcase, crowded_bucket_is_split_and_a_change_moves_a_part);
+    tcase_add_test(tcase, what_is_not_live_is_left_out);
+    tcase_add_test(tcase, version_stands_over_a_restart_and_says_who_made_it);
+    tcase_add_test(tcase, oldest_versions_are_forgotten);
+    tcase_add_test(tcase, unknown_group_is_not_found);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
