@@ -244,6 +244,32 @@ START_TEST(torn_tail_is_left_out_and_overwritten)
 }
 END_TEST
 
+/* Otherwise what a crash left would be read as records once something shorter was written over its start. */
+START_TEST(nothing_of_a_torn_tail_stays_in_the_log)
+{
+    static const char *const small[] = {"small"};
+    char *large = slc_malloc(5001), path[128];
+    const char *const texts[] = {two[0], large};
+    slc_cache *cache = open_cache(key);
+    struct stat file;
+    off_t record = 36 + 28;
+
+    memset(large, 'x', 5000);
+    large[5000] = '\0';
+    store(cache, texts, 2);
+    slc_cache_free(cache);
+    snprintf(path, sizeof path, "%s/cache/chunks", folder.path);
+    ck_assert_int_eq(stat(path, &file), 0);
+    ck_assert_int_eq(truncate(path, file.st_size - 1), 0);
+    cache = open_cache(key);
+    store(cache, small, 1);
+    slc_cache_free(cache);
+    ck_assert_int_eq(stat(path, &file), 0);
+    ck_assert_int_eq(file.st_size, 2 * record + (off_t)(strlen(two[0]) + strlen(small[0])));
+    free(large);
+}
+END_TEST
+
 START_TEST(log_is_compacted_when_most_of_it_is_dead)
 {
     slc_cache *cache = open_cache(key);
@@ -286,6 +312,7 @@ int main(void)
     tcase_add_test(tcase, swapped_records_are_refused);
     tcase_add_test(tcase, damaged_manifest_is_refused);
     tcase_add_test(tcase, torn_tail_is_left_out_and_overwritten);
+    tcase_add_test(tcase, nothing_of_a_torn_tail_stays_in_the_log);
     tcase_add_test(tcase, log_is_compacted_when_most_of_it_is_dead);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
