@@ -2,7 +2,6 @@
 #include "fake_control.h"
 
 #include <check.h>
-#include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 #include "sluice/config.pb-c.h"
 #include "sluice/enrolment.pb-c.h"
 
-#define WAIT_S        20
 #define HEARTBEAT_MS  200
 #define SERVER_LIFE   (24 * 3600 * 1000LL)
 #define RENEW_CONTEXT "sluice-renew-v1"
@@ -28,13 +26,20 @@ struct fake_queue {
 
 /* ---- waiting ---- */
 
-bool fake_turn(struct fake *fake)
+bool fake_turn(struct fake *fake, int64_t since_ms)
 {
+    int64_t left_ms = since_ms + FAKE_WAIT_MS - slc_monotonic_ms();
     struct timespec until;
 
+    if (left_ms <= 0)
+        return false;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += WAIT_S;
-    return pthread_cond_timedwait(&fake->changed, &fake->lock, &until) != ETIMEDOUT;
+    until.tv_sec += left_ms / 1000;
+    until.tv_nsec += (left_ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&fake->changed, &fake->lock, &until); /* late or not, the condition decides */
+    return true;
 }
 
 static struct fake_seen *lock(struct fake *fake)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "common/clock.h"
 #include "common/rpc/rpc.h"
 #include "maker.h"
 
@@ -53,14 +54,18 @@ void fake_open_ports(struct fake *fake);
 void fake_push(struct fake *fake, struct maker *maker);
 /* A join string for it; new. `wrong_pin` spoils the pin. */
 char *fake_join(struct fake *fake, bool wrong_pin);
-/* Waits (at most 20 s) until the condition holds; the lock is held while it is looked at. */
+/* Waits until the condition holds, at most FAKE_WAIT_MS in all: heartbeats wake it, and must not prolong it.
+ * The lock is held while the condition is looked at. */
+#define FAKE_WAIT_MS 15000
 #define fake_wait(fake, condition)                                                                             \
     do {                                                                                                       \
+        int64_t since_ = slc_monotonic_ms();                                                                   \
         pthread_mutex_lock(&(fake)->lock);                                                                     \
         while (!(condition))                                                                                   \
-            ck_assert_msg(fake_turn(fake), "waited in vain for %s", #condition);                               \
+            ck_assert_msg(fake_turn(fake, since_), "waited in vain for %s", #condition);                       \
         pthread_mutex_unlock(&(fake)->lock);                                                                   \
     } while (0)
-bool fake_turn(struct fake *fake);
+/* Waits for a change, or until the time since `since_ms` is up: then false. */
+bool fake_turn(struct fake *fake, int64_t since_ms);
 
 #endif
