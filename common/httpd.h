@@ -79,6 +79,22 @@ void *slc_httpd_tag(struct evhttp_request *req);
 void slc_httpd_on_end(struct evhttp_request *req,
                       void (*fn)(struct evhttp_request *req, bool completed, void *arg), void *arg);
 
+/* A place for a word about the connection that a request came in by, kept from request to request: NULL at
+ * first, then malloc'd memory that goes with the connection. NULL once the client has gone. */
+void **slc_httpd_note(struct evhttp_request *req);
+
+typedef struct slc_httpd_open {
+    void *tag; /* the listener's */
+    bool tls;
+    int fd;
+    int64_t opened_ms; /* wall clock */
+    const void *note;
+    void *end_arg; /* what slc_httpd_on_end was given for the request under way; NULL: none is */
+} slc_httpd_open;
+
+/* Every open connection, the newest first, until `fn` returns false. `fn` must not touch them. */
+void slc_httpd_each(slc_httpd *httpd, bool (*fn)(const slc_httpd_open *open, void *arg), void *arg);
+
 /* The method's name ("GET"), also for those that evhttp gives only a bit. */
 const char *slc_http_method(struct evhttp_request *req);
 

@@ -17,6 +17,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/crypto.h"
 #include "common/httpd_private.h"
 
@@ -118,6 +119,7 @@ struct bufferevent *slc_httpd_conn_new(struct event_base *base, void *arg)
     conn->httpd = httpd;
     conn->listener = listener;
     conn->fd = -1;
+    conn->opened_ms = slc_wall_ms();
     conn->linger_fd = -1;
     conn->bev = new_bufferevent(base, listener->tls);
     SLC_BUG_ON(conn->bev == NULL);
@@ -197,6 +199,7 @@ void slc_httpd_conn_free(struct slc_httpd_conn *conn)
     if (conn->listener->closed && conn->listener->connections == 0)
         slc_httpd_later(httpd, NULL);
     conn->magic = 0;
+    free(conn->note);
     free(conn);
     slc_httpd_update_accepting(httpd);
 }
@@ -363,6 +366,29 @@ void *slc_httpd_tag(struct evhttp_request *req)
 {
     struct slc_httpd_conn *conn = conn_of(req);
     return conn != NULL ? conn->listener->tag : NULL;
+}
+
+void **slc_httpd_note(struct evhttp_request *req)
+{
+    struct slc_httpd_conn *conn = conn_of(req);
+    return conn != NULL ? &conn->note : NULL;
+}
+
+void slc_httpd_each(slc_httpd *httpd, bool (*fn)(const slc_httpd_open *open, void *arg), void *arg)
+{
+    struct slc_httpd_conn *conn;
+    SLC_CHECK_MAGIC(httpd, SLC_HTTPD_MAGIC);
+    TAILQ_FOREACH_REVERSE(conn, &httpd->conns, slc_httpd_conns, entry)
+    {
+        slc_httpd_open open = {.tag = conn->listener->tag,
+                               .tls = conn->listener->tls != NULL,
+                               .fd = conn->fd,
+                               .opened_ms = conn->opened_ms,
+                               .note = conn->note,
+                               .end_arg = conn->on_end != NULL ? conn->on_end_arg : NULL};
+        if (conn->evcon != NULL && !fn(&open, arg))
+            return;
+    }
 }
 
 void slc_httpd_on_end(struct evhttp_request *req,

@@ -46,6 +46,8 @@ struct slc_httpd_conn {
     struct bufferevent *bev;         /* evhttp's, except that a reference is ours until it is adopted */
     struct evhttp_connection *evcon; /* NULL until adopted */
     int fd;
+    int64_t opened_ms; /* wall clock */
+    void *note;        /* the owner's, malloc'd */
     struct event deadline;
     struct slc_http_head head;
 
@@ -81,7 +83,7 @@ struct slc_httpd {
     void (*handler)(struct evhttp_request *req, void *arg);
     void *arg;
     TAILQ_HEAD(, slc_httpd_listener) listeners;
-    TAILQ_HEAD(, slc_httpd_conn) conns;
+    TAILQ_HEAD(slc_httpd_conns, slc_httpd_conn) conns; /* the oldest first */
     TAILQ_HEAD(, slc_httpd_conn) todo;
     unsigned connections; /* length of conns */
     struct slc_httpd_conn **by_fd;

@@ -30,6 +30,8 @@ typedef struct slc_control_settings {
     int64_t node_lost_ms;
     int64_t heartbeat_ms;
     int64_t answer_timeout_ms;
+    int64_t question_timeout_ms;
+    int64_t stream_burst;
     int64_t debounce_ms;
     int64_t versions_kept;
     int64_t catalog_busy_timeout_ms;

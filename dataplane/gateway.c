@@ -142,8 +142,11 @@ static bool read_join(const slc_gateway_settings *settings, char **join, slc_err
 static bool start_client(struct slc_gateway *gateway, slc_error *err)
 {
     const slc_gateway_settings *settings = gateway->settings;
-    slc_config_gateway callbacks = {
-        .apply = slc_gateway_apply, .stale = stale, .status = status, .arg = gateway};
+    slc_config_gateway callbacks = {.apply = slc_gateway_apply,
+                                    .stale = stale,
+                                    .status = status,
+                                    .list = slc_gateway_connections_list,
+                                    .arg = gateway};
     char *join = NULL;
     if (!read_join(settings, &join, err))
         return false;
@@ -152,7 +155,9 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
                                          .node_name = settings->node_name,
                                          .build = SLC_VERSION "+" SLC_COMMIT,
                                          .reconnect_min_ms = settings->reconnect_min_ms,
-                                         .reconnect_max_ms = settings->reconnect_max_ms};
+                                         .reconnect_max_ms = settings->reconnect_max_ms,
+                                         .retry_apply_min_ms = settings->retry_apply_min_ms,
+                                         .retry_apply_max_ms = settings->retry_apply_max_ms};
     gateway->client = slc_config_client_new(&options, &callbacks, err);
     if (join != NULL)
         slc_free_secret(join, strlen(join));

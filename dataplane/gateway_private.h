@@ -47,6 +47,9 @@ void slc_gateway_release_listeners(struct slc_gateway *gateway);
 /* Lets go of a plan whose end nobody reports any more. After the config client and the workers have stopped. */
 void slc_gateway_drop_plan(struct slc_gateway *gateway);
 
+/* connections.c: the config client's callback, on its thread. */
+void slc_gateway_connections_list(void *arg, const char *id, size_t limit);
+
 /* drain.c, main thread. */
 void slc_gateway_begin_drain(struct slc_gateway *gateway);
 /* Open connections of all workers; not from a worker's thread. */

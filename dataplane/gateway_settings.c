@@ -24,6 +24,12 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(reconnect_min_ms), 10, DAY_MS},
     {"config.reconnect-max", SLC_SET_DURATION, "30s", "longest wait before reconnecting to the control plane",
      AT(reconnect_max_ms), 10, DAY_MS},
+    {"config.retry-min", SLC_SET_DURATION, "1s",
+     "first wait before a configuration is tried again that this node's surroundings did not allow, such as an "
+     "address in use",
+     AT(retry_apply_min_ms), 10, DAY_MS},
+    {"config.retry-max", SLC_SET_DURATION, "60s", "longest wait before it is tried again",
+     AT(retry_apply_max_ms), 10, DAY_MS},
     {"readiness.require-backend", SLC_SET_BOOL, "false", "not ready while a backend is down",
      AT(require_backend), 0, 0},
 

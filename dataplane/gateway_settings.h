@@ -18,6 +18,8 @@ typedef struct slc_gateway_settings {
     int64_t workers; /* 0: one for each core */
     int64_t reconnect_min_ms;
     int64_t reconnect_max_ms;
+    int64_t retry_apply_min_ms;
+    int64_t retry_apply_max_ms;
     bool require_backend;
     slc_gateway_limits limits;
 } slc_gateway_settings;

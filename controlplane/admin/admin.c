@@ -106,6 +106,11 @@ uint16_t slc_admin_port(const slc_admin *admin)
     return admin->port;
 }
 
+slc_loop *slc_admin_loop(const slc_admin *admin)
+{
+    return admin->loop;
+}
+
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin)
 {
     return admin->grpc;
@@ -251,6 +256,15 @@ static bool run_write(slc_txn *txn, void *arg, slc_error *err)
 static void on_done(void *arg, bool ok, const slc_error *err)
 {
     slc_call *call = arg;
+    SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
+    if (ok && call->after != NULL)
+        call->after(call);
+    else
+        slc_admin_resume(call, ok, err);
+}
+
+void slc_admin_resume(slc_call *call, bool ok, const slc_error *err)
+{
     SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
     slc_admin *admin = call->admin;
     if (ok)

@@ -34,6 +34,10 @@ void slc_admin_drain(slc_admin *admin, int64_t grace_ms, void (*done)(void *arg)
 /* On the loop's thread or after it ended, and after the catalog has no work of it left. */
 void slc_admin_free(slc_admin *admin);
 
+struct slc_call;
+/* Ends a call that its route's `after` has kept; on the loop. */
+void slc_admin_resume(struct slc_call *call, bool ok, const slc_error *err);
+slc_loop *slc_admin_loop(const slc_admin *admin);
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin);
 
 /* The OpenAPI 3.1 document, from the tables of routes and kinds: new reference. */

@@ -42,6 +42,11 @@ typedef struct slc_call {
     /* Who asks; valid once authenticated. */
     slc_identity identity;
 
+    /* Set by a route whose answer takes more than the transaction: called on the loop after it, and owes a
+     * slc_admin_resume. */
+    void (*after)(struct slc_call *call);
+    int64_t limit; /* for `after` */
+
     /* The answer. */
     int status;     /* 0: the route's success */
     json_t *answer; /* own reference; NULL: no body */

@@ -26,7 +26,7 @@ static bool keep_problems(slc_txn *txn, slc_call *call)
     return false;
 }
 
-static int parse_limit(slc_call *call, slc_error *err)
+int slc_call_limit(const slc_call *call, slc_error *err)
 {
     const char *text = slc_call_query(call, "limit");
     char *end = NULL;
@@ -41,7 +41,7 @@ static int parse_limit(slc_call *call, slc_error *err)
 
 bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    slc_list_query query = {.limit = parse_limit(call, err), .cursor = slc_call_query(call, "cursor")};
+    slc_list_query query = {.limit = slc_call_limit(call, err), .cursor = slc_call_query(call, "cursor")};
     struct evkeyval *pair;
     if (query.limit < 0)
         return false;

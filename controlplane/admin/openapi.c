@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/version.h"
 #include "controlplane/admin/admin.h"
+#include "controlplane/admin/handlers.h"
 #include "controlplane/admin/openapi_schema.h"
 #include "controlplane/admin/route.h"
 
@@ -64,6 +65,10 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
         json_array_append_new(parameters, parameter("key", "path", true, "Id or key.", string_type()));
     if (kind != NULL && strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0)
         add_filters(parameters, kind);
+    if (route->run == slc_route_node_connections)
+        json_array_append_new(parameters, parameter("limit", "query", false, "How many are listed at most.",
+                                                    json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum",
+                                                              1, "maximum", 1000)));
     if (update || strcmp(route->method, "DELETE") == 0)
         json_array_append_new(parameters,
                               parameter("If-Match", "header", false,
@@ -130,6 +135,11 @@ static json_t *responses_of(const slc_route *route, const slc_kind *kind)
     }
     if (strstr(route->pattern, "{key}") != NULL)
         add_problem(responses, "404", "There is no such entity.");
+    if (route->run == slc_route_node_connections) {
+        add_problem(responses, "409", "The node is not connected.");
+        add_problem(responses, "429", "Too many wait for this node's answer.");
+        add_problem(responses, "504", "The node did not answer in time.");
+    }
     if (route->access == SLC_ROUTE_WRITE) {
         add_problem(responses, "409", "It exists already, is referred to, or another manager owns it.");
         add_problem(responses, "413", "The body is too large.");

@@ -13,6 +13,8 @@ const slc_route slc_routes[] = {
      "Metrics of the control plane in Prometheus text format"},
     {"GET", "/v1/self", SLC_PERMISSION(SLC_PERMISSION_OPEN), SLC_ROUTE_READ, false, 200, slc_route_self,
      "The token's identity and scopes"},
+    {"GET", "/v1/gateway-nodes/{key}/connections", SLC_PERMISSION("gateway-nodes:read"), SLC_ROUTE_READ, false,
+     200, slc_route_node_connections, "Connections: the node's open client connections, the newest first"},
     {"GET", "/v1/{kind}", SLC_PERMISSION("*:read"), SLC_ROUTE_READ, false, 200, slc_route_list,
      "List, a page at a time"},
     {"POST", "/v1/{kind}", SLC_PERMISSION("*:write"), SLC_ROUTE_WRITE, true, 201, slc_route_create, "Create"},

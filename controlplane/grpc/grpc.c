@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/settings.h"
-#include "controlplane/grpc/grpc_private.h"
+#include "controlplane/grpc/stream_private.h"
 
 #define RECEIVE_BYTES     (256 * 1024)
 #define KEEPALIVE_MS      20000
@@ -22,11 +22,20 @@
 #define DEFAULT_DEBOUNCE  50
 #define DEFAULT_HEARTBEAT 5000
 #define DEFAULT_ANSWER_MS 60000
+#define DEFAULT_QUESTION  3000
+#define DEFAULT_BURST     20
 /* Heartbeats that may go missing. */
 #define DEFAULT_LOST_BEATS 3
 
 static const slc_metric metrics[] = {
     {"sluice_control_streams", SLC_GAUGE, "Configuration streams that are open.", {NULL}, 0, NULL},
+    {"sluice_control_streams_cut_total",
+     SLC_COUNTER,
+     "Configuration streams that the control plane ended, by cause.",
+     {"cause"},
+     0,
+     NULL},
+    {"sluice_control_nacks_total", SLC_COUNTER, "Configurations that gateways refused.", {NULL}, 0, NULL},
     {NULL, SLC_COUNTER, NULL, {NULL}, 0, NULL},
 };
 
@@ -41,7 +50,10 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .debounce_ms = options->debounce_ms > 0 ? options->debounce_ms : DEFAULT_DEBOUNCE,
         .heartbeat_ms = options->heartbeat_ms > 0 ? options->heartbeat_ms : DEFAULT_HEARTBEAT,
         .answer_timeout_ms = options->answer_timeout_ms > 0 ? options->answer_timeout_ms : DEFAULT_ANSWER_MS,
-        .versions_kept = options->versions_kept};
+        .versions_kept = options->versions_kept,
+        .question_timeout_ms =
+            options->question_timeout_ms > 0 ? options->question_timeout_ms : DEFAULT_QUESTION,
+        .stream_burst = options->stream_burst > 0 ? options->stream_burst : DEFAULT_BURST};
     grpc->options.lost_after_ms =
         options->lost_after_ms > 0 ? options->lost_after_ms : DEFAULT_LOST_BEATS * grpc->options.heartbeat_ms;
 }
@@ -124,6 +136,7 @@ static void start_here(void *arg)
     struct start *start = arg;
     slc_control_grpc *grpc = start->grpc;
     TAILQ_INIT(&grpc->streams);
+    slc_guard_init(grpc);
     slc_publisher_init(grpc);
     grpc->rpc = slc_rpc_start(grpc->loop, start->err);
     start->ok = grpc->rpc != NULL && start_servers(grpc, start->options, start->err);
@@ -225,6 +238,7 @@ static void release_here(void *arg)
 {
     slc_control_grpc *grpc = arg;
     slc_publisher_release(grpc);
+    slc_guard_release(grpc);
 }
 
 void slc_control_grpc_stop(slc_control_grpc *grpc)

@@ -4,10 +4,12 @@
 #ifndef SLC_CONTROLPLANE_GRPC_H
 #define SLC_CONTROLPLANE_GRPC_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "catalog/catalog.h"
 #include "common/error.h"
+#include "common/loop.h"
 
 typedef struct slc_control_grpc slc_control_grpc;
 
@@ -16,13 +18,15 @@ typedef struct slc_control_grpc_options {
     const char *enrolment_address; /* "127.0.0.1:8006" */
     const char *config_endpoint;   /* host:port that nodes dial; NULL: the address it listens on */
     const char *enrolment_endpoint;
-    const char *trust_domain;  /* NULL: "sluice" */
-    const char *server_names;  /* more names and addresses for the certificate, comma separated */
-    int64_t debounce_ms;       /* 0: 50 */
-    int64_t heartbeat_ms;      /* 0: 5,000 */
-    int64_t lost_after_ms;     /* 0: 3 heartbeats */
-    int64_t answer_timeout_ms; /* 0: 60,000; how long a node may take to answer a push or take a chunk */
-    int64_t versions_kept;     /* 0: 100 */
+    const char *trust_domain;    /* NULL: "sluice" */
+    const char *server_names;    /* more names and addresses for the certificate, comma separated */
+    int64_t debounce_ms;         /* 0: 50 */
+    int64_t heartbeat_ms;        /* 0: 5,000 */
+    int64_t lost_after_ms;       /* 0: 3 heartbeats */
+    int64_t answer_timeout_ms;   /* 0: 60,000; how long a node may take to answer a push or take a chunk */
+    int64_t versions_kept;       /* 0: 100 */
+    int64_t question_timeout_ms; /* 0: 3,000; how long somebody who asks about a node waits for its answer */
+    int64_t stream_burst;        /* 0: 20; streams that a node may open at once, and then one a second */
 } slc_control_grpc_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -39,6 +43,15 @@ uint16_t slc_control_grpc_enrolment_port(const slc_control_grpc *grpc);
 
 /* The join string for an enrolment token that was just made; new, free with slc_free_secret. Any thread. */
 char *slc_control_grpc_join(const slc_control_grpc *grpc, const char *token, slc_error *err) SLC_CHECKED;
+
+/* The open client connections of a node, as it says itself: {node, total, truncated, connections}, newest first
+ * and at most SLC_CONNECTIONS_MAX of them. Any thread. `done` is called once on `loop`, with the answer
+ * (borrowed), or with NULL and an error: SLC_CONFLICT when the node is not connected, SLC_TIMEOUT when it does
+ * not answer, SLC_LIMIT when too many ask. Who asks while a question is under way shares its answer. */
+#define SLC_CONNECTIONS_MAX 1000
+typedef void (*slc_connections_done)(void *arg, json_t *answer, const slc_error *err);
+void slc_control_grpc_connections(slc_control_grpc *grpc, const char *node_id, slc_loop *loop,
+                                  slc_connections_done done, void *arg);
 
 /* Compiles now instead of at the next commit (a change that no commit announced, such as an expiry). Any
  * thread. */

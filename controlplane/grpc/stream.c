@@ -9,42 +9,16 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
-#include "controlplane/grpc/grpc_private.h"
+#include "common/utf8.h"
+#include "controlplane/grpc/stream_private.h"
 
 #define MAX_REQUESTED       1024 /* digests in one request */
 #define MAX_TIMES_REQUESTED 2    /* for each chunk of a release */
 #define MESSAGES_BURST      200.0
 #define MESSAGES_PER_SECOND 20.0
 #define QUEUE_MAX           4096 /* messages waiting to be sent */
-#define TEXT_MAX            300  /* of what a node says about itself */
-
-struct slc_config_stream {
-    unsigned magic;
-    slc_control_grpc *grpc;
-    slc_rpc_call *call; /* NULL once it has ended */
-    TAILQ_ENTRY(slc_config_stream) entry;
-    bool listed;
-    unsigned refs; /* the call's, and one for each catalog work */
-
-    char node_id[SLC_NODE_ID_CHARS];
-    char boot_id[64];
-    slc_group *group;
-    bool said_hello;
-    uint8_t held[SLC_SHA256_BYTES]; /* digest of the manifest that the node runs on */
-    uint8_t refused[SLC_SHA256_BYTES];
-    int64_t applied_version;
-
-    slc_release *in_flight;
-    uint8_t *times_requested; /* by chunk */
-    struct event *answer_timer;
-    struct event *silence_timer; /* moved by every message */
-    bool cut;
-    double budget; /* messages that it may send now */
-    int64_t budget_at_ms;
-
-    slc_rpc_bytes **queue; /* own references */
-    size_t queue_head, queue_len;
-};
+#define QUEUE_FIRST         16
+#define TEXT_MAX            300 /* of what a node says about itself */
 
 static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len);
 static void on_sent(slc_rpc_call *call, void *ctx);
@@ -68,15 +42,20 @@ static void unref_stream(slc_config_stream *stream)
     free(stream);
 }
 
-/* Ends it for cause. */
-static void cut(slc_config_stream *stream, enum slc_rpc_status status, const char *why)
+void slc_config_stream_cut(slc_config_stream *stream, enum slc_cut cause, enum slc_rpc_status status,
+                           const char *why)
 {
     if (stream->call == NULL || stream->cut)
         return;
     stream->cut = true;
-    slc_log(SLC_LOG_WARN, "configuration stream cut", LS("node", stream->node_id), LS("reason", why),
-            LS("peer", slc_rpc_call_peer_address(stream->call)));
+    slc_guard_note_cut(stream->grpc, stream->node_id, slc_rpc_call_peer_address(stream->call), cause, why);
     slc_rpc_call_finish(stream->call, status, why);
+}
+
+/* Most causes are a rule that was broken. */
+static void cut(slc_config_stream *stream, enum slc_rpc_status status, const char *why)
+{
+    slc_config_stream_cut(stream, SLC_CUT_PROTOCOL, status, why);
 }
 
 /* ---- sending ---- */
@@ -86,19 +65,35 @@ static void send_next(slc_config_stream *stream)
     if (stream->call == NULL || stream->queue_len == 0 || !slc_rpc_call_can_send(stream->call))
         return;
     slc_rpc_bytes *bytes = stream->queue[stream->queue_head];
-    stream->queue_head = (stream->queue_head + 1) % QUEUE_MAX;
+    stream->queue_head = (stream->queue_head + 1) % stream->queue_capacity;
     stream->queue_len--;
     slc_rpc_call_send(stream->call, bytes);
     slc_rpc_bytes_unref(bytes);
 }
 
-static void enqueue(slc_config_stream *stream, slc_rpc_bytes *bytes)
+static void grow_queue(slc_config_stream *stream)
+{
+    size_t capacity = stream->queue_capacity > 0 ? 2 * stream->queue_capacity : QUEUE_FIRST;
+    slc_rpc_bytes **queue = slc_calloc(capacity, sizeof *queue);
+    for (size_t i = 0; i < stream->queue_len; i++)
+        queue[i] = stream->queue[(stream->queue_head + i) % stream->queue_capacity];
+    free(stream->queue);
+    stream->queue = queue;
+    stream->queue_capacity = capacity;
+    stream->queue_head = 0;
+}
+
+void slc_config_stream_send(slc_config_stream *stream, slc_rpc_bytes *bytes)
 {
     if (stream->queue_len == QUEUE_MAX) {
-        cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "too much is waiting to be sent");
+        slc_config_stream_cut(stream, SLC_CUT_BACKLOG, SLC_RPC_RESOURCE_EXHAUSTED,
+                              "too much is waiting to be sent");
         return;
     }
-    stream->queue[(stream->queue_head + stream->queue_len++) % QUEUE_MAX] = slc_rpc_bytes_ref(bytes);
+    if (stream->queue_len == stream->queue_capacity)
+        grow_queue(stream);
+    size_t last = (stream->queue_head + stream->queue_len++) % stream->queue_capacity;
+    stream->queue[last] = slc_rpc_bytes_ref(bytes);
     send_next(stream);
 }
 
@@ -123,13 +118,14 @@ static void arm_answer_timer(slc_config_stream *stream)
 static void on_silence(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    cut(arg, SLC_RPC_DEADLINE_EXCEEDED, "nothing was heard of the node");
+    slc_config_stream_cut(arg, SLC_CUT_SILENT, SLC_RPC_DEADLINE_EXCEEDED, "nothing was heard of the node");
 }
 
 static void on_answer_timeout(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    cut(arg, SLC_RPC_DEADLINE_EXCEEDED, "no answer to a pushed configuration");
+    slc_config_stream_cut(arg, SLC_CUT_NO_ANSWER, SLC_RPC_DEADLINE_EXCEEDED,
+                          "no answer to a pushed configuration");
 }
 
 static void settle(slc_config_stream *stream)
@@ -155,7 +151,7 @@ static void offer(slc_config_stream *stream)
     stream->in_flight = slc_release_ref(release);
     stream->times_requested = slc_calloc(slc_compiled_chunk_count(release->compiled) + 1, 1);
     arm_answer_timer(stream);
-    enqueue(stream, release->push);
+    slc_config_stream_send(stream, release->push);
 }
 
 /* ---- what nodes report ---- */
@@ -192,6 +188,8 @@ static struct report *new_report(slc_config_stream *stream)
     report->seen.boot_id = report->boot_id[0] != '\0' ? report->boot_id : NULL;
     report->seen.connected = true;
     report->seen.applied_version = stream->applied_version;
+    report->seen.connections = stream->connections;
+    report->seen.draining = stream->draining;
     return report;
 }
 
@@ -203,6 +201,13 @@ static void send_report(slc_config_stream *stream, struct report *report)
 
 /* ---- messages ---- */
 
+/* What a node says may be cut anywhere and hold anything; people read it. */
+static void copy_text(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text);
+    slc_utf8_clean(out);
+}
+
 static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello *hello)
 {
     if (stream->said_hello) {
@@ -211,11 +216,11 @@ static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello 
     }
     stream->said_hello = true;
     stream->applied_version = (int64_t)hello->held_version;
-    snprintf(stream->boot_id, sizeof stream->boot_id, "%s", hello->boot_id);
+    copy_text(stream->boot_id, sizeof stream->boot_id, hello->boot_id);
     if (hello->held_manifest_sha256.len == SLC_SHA256_BYTES)
         memcpy(stream->held, hello->held_manifest_sha256.data, SLC_SHA256_BYTES);
     struct report *report = new_report(stream);
-    snprintf(report->build, sizeof report->build, "%s", hello->build);
+    copy_text(report->build, sizeof report->build, hello->build);
     report->seen.build = report->build;
     slc_log(SLC_LOG_INFO, "gateway connected", LS("node", stream->node_id), LS("build", report->build),
             LI("held_version", stream->applied_version));
@@ -249,12 +254,19 @@ static void on_chunk_request(slc_config_stream *stream, const Sluice__Config__V1
             return;
         }
         if (stream->times_requested[index]++ >= MAX_TIMES_REQUESTED) {
-            cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "a chunk asked for too often");
+            slc_config_stream_cut(stream, SLC_CUT_FLOOD, SLC_RPC_RESOURCE_EXHAUSTED,
+                                  "a chunk asked for too often");
             return;
         }
-        enqueue(stream, slc_release_chunk(stream->in_flight, (size_t)index));
+        slc_config_stream_send(stream, slc_release_chunk(stream->in_flight, (size_t)index));
     }
     arm_answer_timer(stream);
+}
+
+static void forget_refusal(slc_config_stream *stream)
+{
+    memset(stream->refused, 0, sizeof stream->refused);
+    stream->refused_version = 0;
 }
 
 static void on_ack(slc_config_stream *stream, const Sluice__Config__V1__Ack *ack)
@@ -264,33 +276,62 @@ static void on_ack(slc_config_stream *stream, const Sluice__Config__V1__Ack *ack
     memcpy(stream->held, slc_compiled_digest(stream->in_flight->compiled), SLC_SHA256_BYTES);
     stream->applied_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
     settle(stream);
+    forget_refusal(stream);
     send_report(stream, new_report(stream));
     offer(stream);
+}
+
+static void report_refusal(slc_config_stream *stream, int64_t version, const char *entity, const char *message)
+{
+    struct report *report = new_report(stream);
+    report->nack = true;
+    report->nack_version = version;
+    copy_text(report->entity, sizeof report->entity, entity);
+    copy_text(report->message, sizeof report->message, message);
+    slc_log(SLC_LOG_WARN, "gateway refused a configuration", LS("node", stream->node_id),
+            LI("version", report->nack_version), LS("entity", report->entity), LS("why", report->message));
+    send_report(stream, report);
 }
 
 static void on_nack(slc_config_stream *stream, const Sluice__Config__V1__Nack *nack)
 {
     if (!answers_push(stream, nack->nonce))
         return;
-    struct report *report = new_report(stream);
-    report->nack = true;
-    report->nack_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
-    snprintf(report->entity, sizeof report->entity, "%s", nack->entity);
-    snprintf(report->message, sizeof report->message, "%s", nack->message);
-    slc_log(SLC_LOG_WARN, "gateway refused a configuration", LS("node", stream->node_id),
-            LI("version", report->nack_version), LS("entity", report->entity), LS("why", report->message));
+    const char *none[] = {NULL};
+    slc_series_add(slc_metrics_series("sluice_control_nacks_total", none), 1);
+    stream->refused_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
     memcpy(stream->refused, slc_compiled_digest(stream->in_flight->compiled), SLC_SHA256_BYTES);
     settle(stream);
-    send_report(stream, report);
+    report_refusal(stream, stream->refused_version, nack->entity, nack->message);
     offer(stream);
+}
+
+/* The node has tried what it had refused again, which is its own affair: nothing is in flight for it. Word of
+ * anything else may be late, for a push overtook it. */
+static void on_retried(slc_config_stream *stream, const Sluice__Config__V1__Retried *retried)
+{
+    if (retried->manifest_sha256.len != SLC_SHA256_BYTES) {
+        cut(stream, SLC_RPC_INVALID_ARGUMENT, "a digest that is none");
+        return;
+    }
+    if (stream->refused_version == 0 || (int64_t)retried->version != stream->refused_version ||
+        memcmp(retried->manifest_sha256.data, stream->refused, SLC_SHA256_BYTES) != 0)
+        return;
+    if (!retried->applied) {
+        report_refusal(stream, stream->refused_version, retried->entity, retried->message);
+        return;
+    }
+    memcpy(stream->held, stream->refused, SLC_SHA256_BYTES);
+    stream->applied_version = stream->refused_version;
+    forget_refusal(stream);
+    send_report(stream, new_report(stream));
 }
 
 static void on_status(slc_config_stream *stream, const Sluice__Config__V1__Status *status)
 {
-    struct report *report = new_report(stream);
-    report->seen.connections = status->connections;
-    report->seen.draining = status->draining;
-    send_report(stream, report);
+    stream->connections = status->connections;
+    stream->draining = status->draining;
+    send_report(stream, new_report(stream));
 }
 
 static bool within_budget(slc_config_stream *stream)
@@ -327,6 +368,12 @@ static void dispatch(slc_config_stream *stream, const Sluice__Config__V1__FromNo
     case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_STATUS:
         on_status(stream, message->status);
         break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_CONNECTIONS:
+        slc_question_answered(stream, message->connections);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_RETRIED:
+        on_retried(stream, message->retried);
+        break;
     default:
         break; /* from a newer build: nothing that we need */
     }
@@ -338,7 +385,7 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
     SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
     arm(stream->silence_timer, stream->grpc->options.lost_after_ms);
     if (!within_budget(stream)) {
-        cut(stream, SLC_RPC_RESOURCE_EXHAUSTED, "too many messages");
+        slc_config_stream_cut(stream, SLC_CUT_FLOOD, SLC_RPC_RESOURCE_EXHAUSTED, "too many messages");
         return;
     }
     Sluice__Config__V1__FromNode *message = sluice__config__v1__from_node__unpack(NULL, len, data);
@@ -364,7 +411,7 @@ static void send_welcome(slc_config_stream *stream, const slc_node_info *info)
     message.message_case = SLUICE__CONFIG__V1__TO_NODE__MESSAGE_WELCOME;
     message.welcome = &welcome;
     slc_rpc_bytes *bytes = slc_pack_bytes(&message.base);
-    enqueue(stream, bytes);
+    slc_config_stream_send(stream, bytes);
     slc_rpc_bytes_unref(bytes);
 }
 
@@ -380,7 +427,7 @@ static void replace_older(slc_config_stream *stream)
     slc_config_stream *other;
     TAILQ_FOREACH (other, &stream->grpc->streams, entry) {
         if (strcmp(other->node_id, stream->node_id) == 0)
-            cut(other, SLC_RPC_ABORTED, "the node has a newer stream");
+            slc_config_stream_cut(other, SLC_CUT_REPLACED, SLC_RPC_ABORTED, "the node has a newer stream");
     }
 }
 
@@ -419,11 +466,13 @@ static void on_node_found(void *arg, bool ok, const slc_error *err)
     if (stream->call == NULL || stream->grpc->stopping)
         ; /* it left while we looked */
     else if (!ok)
-        cut(stream, slc_code_rpc_status(err->code), err->message);
+        slc_config_stream_cut(stream, err->code == SLC_NOT_FOUND ? SLC_CUT_REVOKED : SLC_CUT_UNAVAILABLE,
+                              slc_code_rpc_status(err->code), err->message);
     else if (lookup->info.revoked)
-        cut(stream, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
+        slc_config_stream_cut(stream, SLC_CUT_REVOKED, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
     else if (strcmp(lookup->info.group_name, lookup->group_name) != 0)
-        cut(stream, SLC_RPC_PERMISSION_DENIED, "the node's certificate is for another group");
+        slc_config_stream_cut(stream, SLC_CUT_IDENTITY, SLC_RPC_PERMISSION_DENIED,
+                              "the node's certificate is for another group");
     else
         admit(stream, lookup);
     unref_stream(stream);
@@ -444,16 +493,21 @@ void slc_config_stream_on_call(slc_rpc_call *call, void *arg)
     stream->refs = 1;
     stream->budget = MESSAGES_BURST;
     stream->budget_at_ms = slc_monotonic_ms();
-    stream->queue = slc_calloc(QUEUE_MAX, sizeof *stream->queue);
     stream->answer_timer = evtimer_new(slc_loop_base(grpc->loop), on_answer_timeout, stream);
     stream->silence_timer = evtimer_new(slc_loop_base(grpc->loop), on_silence, stream);
     SLC_BUG_ON(stream->answer_timer == NULL || stream->silence_timer == NULL);
     slc_rpc_call_set(call, &ops, stream);
     if (spiffe == NULL || !slc_ca_parse_spiffe(grpc->ca, spiffe, &node, &err)) {
-        cut(stream, SLC_RPC_UNAUTHENTICATED, "the certificate names no node");
+        slc_config_stream_cut(stream, SLC_CUT_IDENTITY, SLC_RPC_UNAUTHENTICATED,
+                              "the certificate names no node");
         return;
     }
     snprintf(stream->node_id, sizeof stream->node_id, "%s", node.node_id);
+    if (!slc_guard_admit(grpc, stream->node_id)) {
+        slc_config_stream_cut(stream, SLC_CUT_FLOOD, SLC_RPC_RESOURCE_EXHAUSTED,
+                              "the node opens streams too often");
+        return;
+    }
     struct lookup *lookup = slc_calloc(1, sizeof *lookup);
     lookup->stream = stream;
     snprintf(lookup->group_name, sizeof lookup->group_name, "%s", node.group);
@@ -470,9 +524,10 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
     stream->call = NULL;
     event_del(stream->silence_timer);
     settle(stream);
+    slc_question_drop(stream);
     while (stream->queue_len > 0) {
         slc_rpc_bytes_unref(stream->queue[stream->queue_head]);
-        stream->queue_head = (stream->queue_head + 1) % QUEUE_MAX;
+        stream->queue_head = (stream->queue_head + 1) % stream->queue_capacity;
         stream->queue_len--;
     }
     if (stream->listed) {
@@ -480,6 +535,7 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
         TAILQ_REMOVE(&stream->grpc->streams, stream, entry);
         count_streams(-1);
         report->seen.connected = false;
+        report->seen.connections = 0;
         send_report(stream, report);
         slc_log(SLC_LOG_INFO, "gateway disconnected", LS("node", stream->node_id),
                 LI("status", (int64_t)status), LS("message", message));
@@ -524,7 +580,7 @@ void slc_config_streams_cut(slc_control_grpc *grpc, const json_t *gone)
     slc_config_stream *stream;
     TAILQ_FOREACH (stream, &grpc->streams, entry) {
         if (has_id(gone, stream->node_id))
-            cut(stream, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
+            slc_config_stream_cut(stream, SLC_CUT_REVOKED, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
     }
 }
 

@@ -15,6 +15,8 @@
 #define RECONNECT_MIN_MS 500
 #define RECONNECT_MAX_MS 30000
 #define RETRY_ENROL_MS   2000
+#define RETRY_APPLY_MIN  1000
+#define RETRY_APPLY_MAX  60000
 #define TICK_MS          1000
 #define WARN_EVERY_MS    60000
 #define STALLED_MS       60000
@@ -132,6 +134,13 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
     slc_client_arm(client->heartbeat_timer, slc_jitter_ms(client->heartbeat_ms, 10));
 }
 
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    slc_client_retry(arg);
+}
+
 static void on_enrol(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -171,6 +180,7 @@ static void start(void *arg)
     client->reconnect_timer = evtimer_new(base, on_reconnect, client);
     client->heartbeat_timer = evtimer_new(base, on_heartbeat, client);
     client->enrol_timer = evtimer_new(base, on_enrol, client);
+    client->retry_timer = evtimer_new(base, on_retry, client);
     client->tick = event_new(base, -1, EV_PERSIST, on_tick, client);
     event_add(client->tick, &second);
     client->rpc = slc_rpc_start(client->loop, &err);
@@ -208,6 +218,8 @@ static slc_config_client *new_client(const slc_config_client_options *options,
     client->reconnect_min_ms = or_default(options->reconnect_min_ms, RECONNECT_MIN_MS);
     client->reconnect_max_ms = or_default(options->reconnect_max_ms, RECONNECT_MAX_MS);
     client->retry_enrol_ms = or_default(options->retry_enrol_ms, RETRY_ENROL_MS);
+    client->retry_apply_min_ms = or_default(options->retry_apply_min_ms, RETRY_APPLY_MIN);
+    client->retry_apply_max_ms = or_default(options->retry_apply_max_ms, RETRY_APPLY_MAX);
     client->backoff_ms = client->reconnect_min_ms;
     client->enrol_backoff_ms = client->retry_enrol_ms;
     client->outgoing_tail = &client->outgoing;
@@ -221,6 +233,7 @@ static void free_client(slc_config_client *client)
     slc_client_forget_fetch(client);
     slc_client_drop_chunks(client);
     slc_snapshot_unref(client->pending);
+    slc_snapshot_unref(client->refused);
     slc_snapshot_unref(client->current);
     slc_cache_free(client->cache);
     slc_identity_free(client->identity);
@@ -286,6 +299,7 @@ static void stop(void *arg)
     event_free(client->reconnect_timer);
     event_free(client->heartbeat_timer);
     event_free(client->enrol_timer);
+    event_free(client->retry_timer);
     event_free(client->tick);
 }
 

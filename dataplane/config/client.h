@@ -15,10 +15,13 @@
 
 #include "common/error.h"
 #include "dataplane/config/snapshot.h"
+#include "dataplane/connections.h"
 
 typedef struct slc_config_client slc_config_client;
 
-#define SLC_CONFIG_MAX_LISTENERS 64
+#define SLC_CONFIG_MAX_LISTENERS   64
+#define SLC_CONFIG_QUESTION_CHARS  63
+#define SLC_CONFIG_MAX_CONNECTIONS 1000 /* in the answer to a question */
 
 /* What the gateway reports with each heartbeat. */
 typedef struct slc_config_status {
@@ -38,24 +41,31 @@ typedef struct slc_config_gateway {
      * bound), starts swapping every worker and returns true; when the last has swapped it calls
      * slc_config_client_applied, from any thread, possibly before apply returns. Until then no other snapshot
      * is handed over. False: nothing was changed; `err` says why and its field names the entity
-     * ("listener/edge"). `snapshot` is borrowed: take references. */
+     * ("listener/edge"). Then the same snapshot is handed over again later, with growing pauses, until it is
+     * taken or another comes: what only the gateway can check may change by itself. `snapshot` is borrowed:
+     * take references. */
     bool (*apply)(void *arg, slc_snapshot *snapshot, slc_error *err);
     /* The group's max_staleness was exceeded (true) or contact was made again (false): not ready and refuse, or
      * go on. */
     void (*stale)(void *arg, bool stale);
     /* Fills the zeroed struct. */
     void (*status)(void *arg, slc_config_status *status);
+    /* Somebody asks who is connected: lists the newest `limit` connections and calls slc_config_client_listed
+     * with the same `id` (borrowed), from any thread, now or later. */
+    void (*list)(void *arg, const char *id, size_t limit);
     void *arg;
 } slc_config_gateway;
 
 typedef struct slc_config_client_options {
-    const char *state_dir;    /* identity and cache; made with mode 0700 */
-    const char *join;         /* join string; needed only until there is an identity; NULL: none */
-    const char *node_name;    /* a wish, for people; NULL: the host's name */
-    const char *build;        /* version and commit */
-    int64_t reconnect_min_ms; /* 0: 500 ms */
-    int64_t reconnect_max_ms; /* 0: 30 s */
-    int64_t retry_enrol_ms;   /* 0: 2 s, growing to reconnect_max */
+    const char *state_dir;      /* identity and cache; made with mode 0700 */
+    const char *join;           /* join string; needed only until there is an identity; NULL: none */
+    const char *node_name;      /* a wish, for people; NULL: the host's name */
+    const char *build;          /* version and commit */
+    int64_t reconnect_min_ms;   /* 0: 500 ms */
+    int64_t reconnect_max_ms;   /* 0: 30 s */
+    int64_t retry_enrol_ms;     /* 0: 2 s, growing to reconnect_max */
+    int64_t retry_apply_min_ms; /* 0: 1 s; after the gateway's refusal, doubling */
+    int64_t retry_apply_max_ms; /* 0: 60 s */
 } slc_config_client_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -70,6 +80,9 @@ void slc_config_client_free(slc_config_client *client);
 
 /* Every worker runs on the snapshot of this version now. Any thread. */
 void slc_config_client_applied(slc_config_client *client, uint64_t version);
+
+/* The answer to `list`; the items are stolen. Any thread. */
+void slc_config_client_listed(slc_config_client *client, const char *id, slc_connection_list *list);
 
 /* For readiness and tests; any thread. */
 bool slc_config_client_connected(const slc_config_client *client);

@@ -13,13 +13,22 @@ static const char *entity_of(const slc_error *err)
     return err->field[0] != '\0' ? err->field : "(whole)";
 }
 
-static void refuse(slc_config_client *client, const char *nonce, uint64_t version, const slc_error *why)
+/* The answer to whoever waits for one: the push's sender, or, after a retry, the control plane if it does not
+ * know the reason yet. */
+static void refuse(slc_config_client *client, const char *nonce, const slc_snapshot *snapshot,
+                   const slc_error *why)
 {
-    slc_log(SLC_LOG_ERROR, "configuration refused: the one before stays", LI("version", (int64_t)version),
-            LS("entity", entity_of(why)), LS("reason", why->message));
+    uint64_t version = slc_snapshot_version(snapshot);
+    bool known = client->retrying && strcmp(client->refused_why.field, why->field) == 0 &&
+                 strcmp(client->refused_why.message, why->message) == 0;
+
+    slc_log(known ? SLC_LOG_DEBUG : SLC_LOG_ERROR, "configuration refused: the one before stays",
+            LI("version", (int64_t)version), LS("entity", entity_of(why)), LS("reason", why->message));
     slc_series_add(client->m_nacks, 1);
     if (nonce != NULL)
         slc_client_nack(client, nonce, version, why);
+    else if (client->retrying && !known)
+        slc_client_retried(client, snapshot, why);
 }
 
 /* Writes what was applied to disk. A full disk costs the cold start, never the service. */
@@ -63,6 +72,9 @@ void slc_client_swapped(slc_config_client *client, uint64_t version)
     slc_series_set(client->m_applied, (int64_t)version);
     if (nonce != NULL)
         slc_client_ack(client, nonce, version);
+    else if (client->retrying)
+        slc_client_retried(client, client->current, NULL);
+    client->retrying = false;
     if (client->pending_fetched) {
         store(client, client->current);
         slc_client_drop_chunks(client);
@@ -73,22 +85,21 @@ void slc_client_swapped(slc_config_client *client, uint64_t version)
 
 void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *nonce)
 {
-    uint64_t version = slc_snapshot_version(snapshot);
     slc_error err;
 
     client->pending = snapshot;
     client->pending_nonce = nonce;
-    client->pending_fetched = nonce != NULL;
+    client->pending_fetched = nonce != NULL || (client->retrying && client->refused_fetched);
     slc_error_clear(&err);
     if (client->gateway.apply(client->gateway.arg, snapshot, &err))
         return;
     client->pending = NULL;
     nonce = client->pending_nonce;
     client->pending_nonce = NULL;
-    refuse(client, nonce, version, &err);
-    slc_snapshot_unref(snapshot);
+    client->refused_fetched = client->pending_fetched; /* its chunks stay until it is settled */
+    refuse(client, nonce, snapshot, &err);
+    slc_client_retry_later(client, snapshot, &err);
     free(nonce);
-    slc_client_drop_chunks(client);
     slc_client_next_push(client);
 }
 

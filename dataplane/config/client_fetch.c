@@ -238,6 +238,16 @@ static bool is_current(const slc_config_client *client, const slc_push *push)
 
 static void begin(slc_config_client *client, slc_push *push)
 {
+    slc_snapshot *refused = slc_client_retry_take(client, push->manifest);
+
+    if (refused != NULL) { /* by another stream, or by none: now somebody wants an answer */
+        char *nonce = push->nonce;
+
+        push->nonce = NULL;
+        free_push(push);
+        slc_client_apply(client, refused, nonce);
+        return;
+    }
     if (is_current(client, push)) {
         slc_client_ack(client, push->nonce, push->manifest->version);
         free_push(push);

@@ -39,6 +39,7 @@ struct slc_config_client {
     slc_config_gateway gateway;
     char *state_dir, *node_name, *build, *join_text;
     int64_t reconnect_min_ms, reconnect_max_ms, retry_enrol_ms;
+    int64_t retry_apply_min_ms, retry_apply_max_ms;
     char boot_id[17];
 
     slc_loop *loop;
@@ -54,6 +55,13 @@ struct slc_config_client {
     slc_snapshot *pending;
     char *pending_nonce;  /* NULL: nobody waits for an answer: from the cache, or its stream has ended */
     bool pending_fetched; /* it came over a stream, and is to be kept on disk */
+    /* What the gateway refused last, to be tried again: its surroundings may change by themselves. */
+    slc_snapshot *refused;
+    bool refused_fetched;
+    slc_error refused_why;
+    struct event *retry_timer;
+    int64_t retry_ms; /* the next pause */
+    bool retrying;    /* `pending` is what had been refused, and nobody asked for it */
 
     /* fetch.c */
     slc_push *push;     /* being fetched */
@@ -69,6 +77,7 @@ struct slc_config_client {
     slc_rpc_call *call;
     struct slc_outgoing *outgoing, **outgoing_tail;
     size_t outgoing_count;
+    char question[SLC_CONFIG_QUESTION_CHARS + 1]; /* that the control plane waits for; empty: none */
     int64_t heartbeat_ms;
     int64_t backoff_ms;
     int64_t progress_ms; /* monotonic: when the fetch last moved */
@@ -106,6 +115,18 @@ void slc_client_load_cache(slc_config_client *client);
 void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *nonce);
 void slc_client_swapped(slc_config_client *client, uint64_t version);
 
+/* client_retry.c: what the gateway refused is tried again */
+/* Keeps the snapshot (stolen) and tries it again later. */
+void slc_client_retry_later(slc_config_client *client, slc_snapshot *snapshot, const slc_error *why);
+/* The timer's turn. */
+void slc_client_retry(slc_config_client *client);
+/* Something else came. Its chunks go too. */
+void slc_client_retry_forget(slc_config_client *client);
+/* If this is what was refused last, it is handed out (the reference is the caller's), else forgotten: NULL. */
+slc_snapshot *slc_client_retry_take(slc_config_client *client, const Sluice__Snapshot__V1__Manifest *manifest);
+/* Tells the control plane how a retry went. */
+void slc_client_retried(slc_config_client *client, const slc_snapshot *snapshot, const slc_error *why);
+
 /* client_fetch.c */
 void slc_client_pushed(slc_config_client *client, const Sluice__Config__V1__ManifestPush *push);
 /* False when the peer broke the protocol: the stream is cut. */
@@ -114,6 +135,10 @@ void slc_client_next_push(slc_config_client *client);
 void slc_client_forget_fetch(slc_config_client *client); /* the push, the deferred one, what is outstanding */
 void slc_client_drop_chunks(slc_config_client *client);
 slc_chunk_source slc_client_source(slc_config_client *client);
+
+/* client_ask.c */
+/* False when the peer broke the protocol: one question at a time. */
+bool slc_client_asked(slc_config_client *client, const Sluice__Config__V1__ConnectionsRequest *request);
 
 /* client_stream.c */
 void slc_client_connect(slc_config_client *client);

@@ -188,6 +188,10 @@ static const char *dispatch(slc_config_client *client, const Sluice__Config__V1_
         return slc_client_chunk(client, message->chunk)
                    ? NULL
                    : "the control plane sent a chunk that was not asked for or is not what its digest says";
+    case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_CONNECTIONS_REQUEST:
+        return slc_client_asked(client, message->connections_request)
+                   ? NULL
+                   : "the control plane asks a second question before the first is answered";
     default:
         return NULL; /* of a later version */
     }
@@ -226,6 +230,7 @@ static void on_sent(slc_rpc_call *call, void *ctx)
 static void closed(slc_config_client *client)
 {
     client->call = NULL;
+    client->question[0] = '\0';
     drop_outgoing(client);
     slc_client_forget_fetch(client);
     event_del(client->heartbeat_timer);

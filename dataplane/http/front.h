@@ -3,6 +3,7 @@
 #define SLC_DATAPLANE_HTTP_FRONT_H
 
 #include "dataplane/config/snapshot.h"
+#include "dataplane/connections.h"
 #include "dataplane/http/access_log.h"
 #include "dataplane/worker.h"
 
@@ -24,6 +25,8 @@ void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot);
 void slc_http_front_refuse(slc_http_front *front, bool refuse);
 void slc_http_front_drain(slc_http_front *front);
 unsigned slc_http_front_connections(const slc_http_front *front);
+/* The newest `limit` open connections; the caller releases the list. A few microseconds for each. */
+void slc_http_front_list(slc_http_front *front, size_t limit, slc_connection_list *list);
 /* Exchanges that are not over. */
 bool slc_http_front_idle(const slc_http_front *front);
 

@@ -54,6 +54,8 @@ struct slc_http_front {
     TAILQ_HEAD(, slc_front_listener) listeners;
 };
 
+/* Remembers who uses this connection and for what, for those who list connections. */
+void slc_exchange_note_connection(slc_exchange *exchange);
 slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_request *req);
 /* For the access log: why it was refused. */
 void slc_exchange_note_denial(slc_exchange *exchange, const char *reason);

@@ -198,6 +198,8 @@ static void dispatch(slc_exchange *exchange, const char *method, bool stream)
     const slc_gateway_limits *limits = slc_gateway_limits_of(exchange->worker->gateway);
     slc_denial denial = {0};
     enum slc_verdict verdict = run_chain(exchange, method, stream, &denial);
+    if (verdict == SLC_ALLOW && !stream)
+        slc_exchange_note_connection(exchange);
     if (verdict == SLC_ANSWER)
         slc_exchange_empty(exchange, denial.status);
     else if (verdict != SLC_ALLOW)

@@ -1,0 +1,77 @@
+/* A configuration stream as its files share it: stream.c has its life and the configuration's messages, ask.c
+ * what a node is asked, guard.c what it may cost. On the gRPC loop's thread. */
+#ifndef SLC_CONTROLPLANE_GRPC_STREAM_PRIVATE_H
+#define SLC_CONTROLPLANE_GRPC_STREAM_PRIVATE_H
+
+#include "controlplane/grpc/grpc_private.h"
+
+struct slc_question; /* ask.c */
+
+struct slc_config_stream {
+    unsigned magic;
+    slc_control_grpc *grpc;
+    slc_rpc_call *call; /* NULL once it has ended */
+    TAILQ_ENTRY(slc_config_stream) entry;
+    bool listed;
+    unsigned refs; /* the call's, and one for each catalog work */
+
+    char node_id[SLC_NODE_ID_CHARS];
+    char boot_id[64];
+    slc_group *group;
+    bool said_hello;
+    uint8_t held[SLC_SHA256_BYTES]; /* digest of the manifest that the node runs on */
+    uint8_t refused[SLC_SHA256_BYTES];
+    int64_t refused_version;
+    int64_t applied_version;
+    uint32_t connections; /* as it last said */
+    bool draining;
+
+    slc_release *in_flight;
+    uint8_t *times_requested; /* by chunk */
+    struct event *answer_timer;
+    struct event *silence_timer; /* moved by every message */
+    bool cut;
+    double budget; /* messages that it may send now */
+    int64_t budget_at_ms;
+
+    slc_rpc_bytes **queue; /* own references; a ring that grows up to its limit */
+    size_t queue_head, queue_len, queue_capacity;
+
+    struct slc_question *question; /* that the node has not answered yet */
+};
+
+/* Why streams are cut: a metric's label, and what the log says. */
+enum slc_cut {
+    SLC_CUT_IDENTITY,
+    SLC_CUT_REVOKED,
+    SLC_CUT_REPLACED,
+    SLC_CUT_SILENT,
+    SLC_CUT_NO_ANSWER,
+    SLC_CUT_PROTOCOL,
+    SLC_CUT_FLOOD,
+    SLC_CUT_BACKLOG,
+    SLC_CUT_UNAVAILABLE,
+    SLC_CUT_REASONS
+};
+
+/* ---- stream.c ---- */
+/* Ends it for cause; the log and the metric have it. */
+void slc_config_stream_cut(slc_config_stream *stream, enum slc_cut cause, enum slc_rpc_status status,
+                           const char *why);
+void slc_config_stream_send(slc_config_stream *stream, slc_rpc_bytes *bytes); /* takes a reference of its own */
+
+/* ---- guard.c ---- */
+void slc_guard_init(slc_control_grpc *grpc);
+void slc_guard_release(slc_control_grpc *grpc);
+/* May this node open another stream now? */
+bool slc_guard_admit(slc_control_grpc *grpc, const char *node_id);
+/* Counts a cut, and logs it unless this node's was logged a moment ago. */
+void slc_guard_note_cut(slc_control_grpc *grpc, const char *node_id, const char *peer, enum slc_cut cause,
+                        const char *why);
+
+/* ---- ask.c ---- */
+void slc_question_answered(slc_config_stream *stream, const Sluice__Config__V1__Connections *answer);
+/* The stream has ended: nobody will answer. */
+void slc_question_drop(slc_config_stream *stream);
+
+#endif
