@@ -1,5 +1,5 @@
-/* Each worker lists its own newest connections when its turn comes; the last sends all of it to the main thread,
- * which merges. Nobody waits for anybody. */
+/* Each worker lists its own newest connections when its turn comes; the last sends all of it to the main
+ * thread, which merges. Nobody waits for anybody. */
 #include "dataplane/connections.h"
 
 #include <stdlib.h>
@@ -103,8 +103,7 @@ void slc_gateway_connections_list(void *arg, const char *id, size_t limit)
 {
     struct slc_gateway *gateway = arg;
     SLC_CHECK_MAGIC(gateway, SLC_GATEWAY_MAGIC);
-    struct gather *gather =
-        slc_calloc(1, sizeof *gather + gateway->worker_count * sizeof(slc_connection_list));
+    struct gather *gather = slc_calloc(1, sizeof *gather + gateway->worker_count * sizeof(slc_connection_list));
     gather->msg.run = merge;
     gather->msg.drop = drop_gather;
     gather->gateway = gateway;

@@ -194,9 +194,8 @@ static void finish(slc_config_stream *stream, uint64_t total)
     struct asker *asker;
     size_t listed = json_array_size(question->connections);
     int64_t most = total < INT64_MAX ? (int64_t)total : INT64_MAX;
-    json_t *body =
-        json_pack("{s:s, s:I, s:b, s:O}", "node", stream->node_id, "total", (json_int_t)most, "truncated",
-                  (int)(total > listed), "connections", question->connections);
+    json_t *body = json_pack("{s:s, s:I, s:b, s:O}", "node", stream->node_id, "total", (json_int_t)most,
+                             "truncated", (int)(total > listed), "connections", question->connections);
     while ((asker = TAILQ_FIRST(&question->askers)) != NULL) {
         asker->answer = json_incref(body);
         answer(asker);

@@ -33,10 +33,9 @@ struct slc_guard {
 };
 
 static const char *const cause_names[SLC_CUT_REASONS] = {
-    [SLC_CUT_IDENTITY] = "identity",     [SLC_CUT_REVOKED] = "revoked",   [SLC_CUT_REPLACED] = "replaced",
-    [SLC_CUT_SILENT] = "silent",         [SLC_CUT_NO_ANSWER] = "no-answer", [SLC_CUT_PROTOCOL] = "protocol",
-    [SLC_CUT_FLOOD] = "flood",           [SLC_CUT_BACKLOG] = "backlog",
-    [SLC_CUT_UNAVAILABLE] = "unavailable",
+    [SLC_CUT_IDENTITY] = "identity", [SLC_CUT_REVOKED] = "revoked",     [SLC_CUT_REPLACED] = "replaced",
+    [SLC_CUT_SILENT] = "silent",     [SLC_CUT_NO_ANSWER] = "no-answer", [SLC_CUT_PROTOCOL] = "protocol",
+    [SLC_CUT_FLOOD] = "flood",       [SLC_CUT_BACKLOG] = "backlog",     [SLC_CUT_UNAVAILABLE] = "unavailable",
 };
 
 void slc_guard_init(slc_control_grpc *grpc)
