@@ -16,10 +16,12 @@
 typedef struct slc_compiled slc_compiled;
 
 /* Compiles inside a read (or write) transaction. `previous` (may be NULL) is the group's last result: when
- * nothing changed, another reference to it is returned, with its version; chunks that did not change are shared
- * with it. SLC_NOT_FOUND when there is no such group. */
+ * nothing changed, another reference to it is returned, with its version. `sibling` (may be NULL) is another
+ * group's, best of the same pass. Only what has changed since them is read (docs/decisions/0005-incremental-
+ * compile.md), and what did not change is shared with them. One compilation at a time may use a result so.
+ * SLC_NOT_FOUND when there is no such group. */
 slc_compiled *slc_compile_group(slc_txn *txn, const char *group_id, slc_compiled *previous,
-                                slc_error *err) SLC_CHECKED;
+                                slc_compiled *sibling, slc_error *err) SLC_CHECKED;
 slc_compiled *slc_compiled_ref(slc_compiled *compiled);
 void slc_compiled_unref(slc_compiled *compiled); /* NULL is fine */
 
@@ -36,6 +38,8 @@ const uint8_t *slc_compiled_chunk(const slc_compiled *compiled, size_t index, si
 size_t slc_compiled_chunk_count(const slc_compiled *compiled);
 /* The earliest time at which something in it expires, so that it must be compiled again; 0: never. */
 int64_t slc_compiled_expires_ms(const slc_compiled *compiled);
+/* How many rows of subscriptions and credentials were read for it, by the last compilation that came to it. */
+size_t slc_compiled_rows(const slc_compiled *compiled);
 
 /* The ids of all groups: new array. */
 json_t *slc_compile_groups(slc_txn *txn, slc_error *err) SLC_CHECKED;

@@ -5,11 +5,8 @@
 #include "catalog/compile_private.h"
 #include "common/alloc.h"
 
-#define KIND_CONFIGURATION SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CONFIGURATION
-#define KIND_CREDENTIALS   SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CREDENTIALS
-#define KIND_INDEX         SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_INDEX
-#define PARTS              16
-#define MAX_DEPTH          4
+#define PARTS     16
+#define MAX_DEPTH 4
 
 /* A place in a tree: what the chunks are and how many hash bits led here. */
 struct place {
@@ -23,61 +20,30 @@ static void *grow(void *array, size_t count, size_t *cap, size_t item_size)
 {
     if (count < *cap)
         return array;
-    *cap = *cap == 0 ? 64 : *cap * 2;
+    *cap = *cap == 0 ? 16 : *cap * 2;
     return slc_realloc(array, *cap * item_size);
 }
 
-void *slc_compile_alloc(slc_compile *compile, size_t size_bytes)
-{
-    compile->arena = grow(compile->arena, compile->arena_count, &compile->arena_cap, sizeof *compile->arena);
-    void *memory = slc_calloc(1, size_bytes);
-    compile->arena[compile->arena_count++] = memory;
-    return memory;
-}
-
-char *slc_compile_text(slc_compile *compile, const char *text)
-{
-    if (text == NULL || text[0] == '\0')
-        return (char *)protobuf_c_empty_string;
-    size_t len = strlen(text);
-    return memcpy(slc_compile_alloc(compile, len + 1), text, len);
-}
-
-char *slc_compile_json_text(slc_compile *compile, const json_t *object, const char *field)
-{
-    return slc_compile_text(compile, json_string_value(json_object_get(object, field)));
-}
-
-ProtobufCBinaryData slc_compile_bytes(slc_compile *compile, const void *data, size_t len)
-{
-    ProtobufCBinaryData out = {.len = len};
-    if (len > 0)
-        out.data = memcpy(slc_compile_alloc(compile, len), data, len);
-    return out;
-}
-
-char **slc_compile_texts(slc_compile *compile, const json_t *array, size_t *count)
-{
-    *count = json_array_size(array);
-    char **texts = slc_compile_alloc(compile, (*count + 1) * sizeof *texts);
-    for (size_t i = 0; i < *count; i++)
-        texts[i] = slc_compile_text(compile, json_string_value(json_array_get(array, i)));
-    return texts;
-}
-
-void slc_compile_note_expiry(slc_compile *compile, int64_t expires_ms)
-{
-    if (expires_ms > 0 && (compile->expires_ms == 0 || expires_ms < compile->expires_ms))
-        compile->expires_ms = expires_ms;
-}
-
-void slc_items_add(slc_items *items, ProtobufCMessage *message, const char *key)
+void slc_items_add_hashed(slc_items *items, ProtobufCMessage *message, const char *key,
+                          const uint8_t hash[SLC_SHA256_BYTES])
 {
     items->items = grow(items->items, items->count, &items->cap, sizeof *items->items);
     slc_item *item = &items->items[items->count++];
     item->message = message;
     item->key = key;
-    slc_sha256(key, strlen(key), item->hash);
+    memcpy(item->hash, hash, SLC_SHA256_BYTES);
+}
+
+void slc_items_add(slc_items *items, ProtobufCMessage *message, const char *key)
+{
+    uint8_t hash[SLC_SHA256_BYTES];
+    slc_sha256(key, strlen(key), hash);
+    slc_items_add_hashed(items, message, key, hash);
+}
+
+void slc_items_note_expiry(slc_items *items, int64_t expires_ms)
+{
+    items->expires_ms = slc_earlier_ms(items->expires_ms, expires_ms);
 }
 
 void slc_items_release(slc_items *items)
@@ -129,11 +95,11 @@ static size_t pack_leaf(const struct place *place, const slc_item *items, size_t
     ProtobufCMessage **messages = slc_calloc(count, sizeof *messages);
     for (size_t i = 0; i < count; i++)
         messages[i] = items[i].message;
-    if (place->kind == KIND_CONFIGURATION) {
+    if (place->kind == SLC_CHUNKS_CONFIGURATION) {
         Sluice__Snapshot__V1__Configuration chunk = SLUICE__SNAPSHOT__V1__CONFIGURATION__INIT;
         set_section(&chunk, place->section, messages, count);
         len = pack(&chunk.base, data);
-    } else if (place->kind == KIND_CREDENTIALS) {
+    } else if (place->kind == SLC_CHUNKS_CREDENTIALS) {
         Sluice__Snapshot__V1__CredentialBucket chunk = SLUICE__SNAPSHOT__V1__CREDENTIAL_BUCKET__INIT;
         chunk.n_credentials = count;
         chunk.credentials = (Sluice__Snapshot__V1__Credential **)messages;
@@ -150,24 +116,33 @@ static size_t pack_leaf(const struct place *place, const slc_item *items, size_t
 
 /* ---- chunks ---- */
 
-void slc_chunk_unref(slc_chunk *chunk)
+static void unref_chunk(slc_chunk *chunk)
 {
     if (__atomic_sub_fetch(&chunk->refs, 1, __ATOMIC_ACQ_REL) == 0)
         slc_free_secret(chunk, sizeof *chunk + chunk->len);
 }
 
-/* Keeps the content, or the previous version's copy of it. */
+static slc_chunk *find_chunk(const slc_compile *compile, const uint8_t sha256[SLC_SHA256_BYTES])
+{
+    slc_chunk *chunk = compile->previous != NULL ? slc_compiled_find(compile->previous, sha256) : NULL;
+    if (chunk == NULL && compile->sibling != NULL)
+        chunk = slc_compiled_find(compile->sibling, sha256);
+    if (chunk != NULL)
+        __atomic_add_fetch(&chunk->refs, 1, __ATOMIC_RELAXED);
+    return chunk;
+}
+
+/* Keeps the content, or an earlier result's copy of it. */
 static Sluice__Snapshot__V1__ChunkRef *add_chunk(slc_compile *compile, Sluice__Snapshot__V1__ChunkKind kind,
                                                  uint8_t *data, size_t len)
 {
     uint8_t sha256[SLC_SHA256_BYTES];
     slc_sha256(data, len, sha256);
-    slc_chunk *chunk = compile->previous != NULL ? slc_compiled_find(compile->previous, sha256) : NULL;
-    if (chunk != NULL) {
-        __atomic_add_fetch(&chunk->refs, 1, __ATOMIC_RELAXED);
-    } else {
+    slc_chunk *chunk = find_chunk(compile, sha256);
+    if (chunk == NULL) {
         chunk = slc_malloc(sizeof *chunk + len);
         chunk->refs = 1;
+        chunk->leaf = kind != SLC_CHUNKS_INDEX;
         chunk->len = len;
         memcpy(chunk->sha256, sha256, sizeof sha256);
         memcpy(chunk->data, data, len);
@@ -204,7 +179,8 @@ static Sluice__Snapshot__V1__ChunkRef *emit_index(slc_compile *compile, struct p
         slc_items share = {0};
         for (size_t i = 0; i < items->count; i++)
             if (nibble_of(&items->items[i], place.nibble) == part)
-                slc_items_add(&share, items->items[i].message, items->items[i].key);
+                slc_items_add_hashed(&share, items->items[i].message, items->items[i].key,
+                                     items->items[i].hash);
         if (share.count > 0) {
             parts[index.n_parts] = emit_tree(compile, below, &share);
             parts[index.n_parts++]->bucket = part;
@@ -212,7 +188,7 @@ static Sluice__Snapshot__V1__ChunkRef *emit_index(slc_compile *compile, struct p
         slc_items_release(&share);
     }
     size_t len = pack(&index.base, &data);
-    Sluice__Snapshot__V1__ChunkRef *ref = add_chunk(compile, KIND_INDEX, data, len);
+    Sluice__Snapshot__V1__ChunkRef *ref = add_chunk(compile, SLC_CHUNKS_INDEX, data, len);
     ref->parts_kind = place.kind;
     return ref;
 }
@@ -228,15 +204,72 @@ static Sluice__Snapshot__V1__ChunkRef *emit_tree(slc_compile *compile, struct pl
     return emit_index(compile, place, items);
 }
 
-void slc_compile_emit(slc_compile *compile, Sluice__Snapshot__V1__ChunkKind kind, unsigned bucket,
-                      slc_items *items)
+/* ---- roots ---- */
+
+slc_root *slc_compile_root(slc_compile *compile, Sluice__Snapshot__V1__ChunkKind kind, unsigned section,
+                           slc_items *items)
 {
-    bool section = kind == KIND_CONFIGURATION;
-    struct place place = {.kind = kind, .section = section ? bucket : 0, .nibble = section ? 0 : 2};
+    bool sections = kind == SLC_CHUNKS_CONFIGURATION;
+    struct place place = {.kind = kind, .section = section, .nibble = sections ? 0 : 2};
     if (items->count == 0)
+        return NULL;
+    compile->chunk_count = 0;
+    emit_tree(compile, place, items);
+    size_t list_bytes = compile->chunk_count * sizeof *compile->chunks;
+    slc_root *root = slc_malloc(sizeof *root + list_bytes);
+    root->refs = 1;
+    root->expires_ms = items->expires_ms;
+    root->count = compile->chunk_count;
+    memcpy(root->chunks, compile->chunks, list_bytes);
+    return root;
+}
+
+void slc_compile_section(slc_compile *compile, Sluice__Snapshot__V1__Section section, slc_items *items)
+{
+    slc_root *root = slc_compile_root(compile, SLC_CHUNKS_CONFIGURATION, section, items);
+    slc_root *earlier = compile->previous != NULL ? compile->previous->roots.sections[section] : NULL;
+    compile->roots.sections[section] = slc_root_share(root, earlier);
+    slc_items_release(items);
+}
+
+slc_root *slc_root_ref(slc_root *root)
+{
+    if (root != NULL)
+        __atomic_add_fetch(&root->refs, 1, __ATOMIC_RELAXED);
+    return root;
+}
+
+void slc_root_unref(slc_root *root)
+{
+    if (root == NULL || __atomic_sub_fetch(&root->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    Sluice__Snapshot__V1__ChunkRef *ref = emit_tree(compile, place, items);
-    ref->bucket = bucket;
-    compile->refs = grow(compile->refs, compile->ref_count, &compile->ref_cap, sizeof *compile->refs);
-    compile->refs[compile->ref_count++] = ref;
+    for (size_t i = 0; i < root->count; i++)
+        unref_chunk(root->chunks[i]);
+    free(root);
+}
+
+bool slc_root_equal(const slc_root *a, const slc_root *b)
+{
+    if (a == b || a == NULL || b == NULL)
+        return a == b;
+    return memcmp(a->chunks[a->count - 1]->sha256, b->chunks[b->count - 1]->sha256, SLC_SHA256_BYTES) == 0;
+}
+
+slc_root *slc_root_share(slc_root *root, slc_root *earlier)
+{
+    if (root == NULL || root == earlier || !slc_root_equal(root, earlier))
+        return root;
+    slc_root_unref(root);
+    return slc_root_ref(earlier);
+}
+
+void slc_roots_release(slc_roots *roots)
+{
+    for (unsigned i = 0; i < SLC_COMPILE_SECTIONS; i++)
+        slc_root_unref(roots->sections[i]);
+    for (unsigned i = 0; i < SLC_COMPILE_BUCKETS; i++) {
+        slc_root_unref(roots->credentials[i]);
+        slc_root_unref(roots->applications[i]);
+    }
+    memset(roots, 0, sizeof *roots);
 }

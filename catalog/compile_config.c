@@ -7,16 +7,6 @@
 #include "catalog/compile_private.h"
 #include "common/alloc.h"
 
-typedef Sluice__Snapshot__V1__Section section_id;
-
-#define KIND_CONFIGURATION SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CONFIGURATION
-
-static void emit_section(slc_compile *compile, section_id section, slc_items *items)
-{
-    slc_compile_emit(compile, KIND_CONFIGURATION, section, items);
-    slc_items_release(items);
-}
-
 /* A stored secret as gateways get it: unsealed, or the reference that only they resolve. NULL when there is
  * none. */
 static bool compile_secret(slc_compile *compile, const char *kind, const char *id, const char *path,
@@ -71,7 +61,7 @@ static bool compile_group(slc_compile *compile, slc_error *err)
         compile->group_name = group->name;
         compile->environment = group->environment;
         slc_items_add(&items, &group->base, group->id);
-        emit_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_GROUP, &items);
+        slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_GROUP, &items);
     } else if (row == 0) {
         slc_fail(err, SLC_NOT_FOUND, NULL, "there is no gateway group %s", compile->group_id);
     }
@@ -198,7 +188,7 @@ static bool compile_event_apis(slc_compile *compile, slc_error *err)
         ok = compile_cursor_keys(compile, api, err);
     }
     slc_txn_finish(compile->txn, stmt);
-    emit_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_EVENT_APIS, &items);
+    slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_EVENT_APIS, &items);
     return ok && row == 0;
 }
 
@@ -276,7 +266,7 @@ static bool compile_listeners(slc_compile *compile, slc_error *err)
     while (ok && (row = slc_txn_step(compile->txn, stmt, err)) == 1)
         ok = compile_listener(compile, stmt, &items, err);
     slc_txn_finish(compile->txn, stmt);
-    emit_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_LISTENERS, &items);
+    slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_LISTENERS, &items);
     return ok && row == 0;
 }
 
@@ -325,7 +315,7 @@ static bool compile_vclusters(slc_compile *compile, slc_error *err)
         if (slc_set_has(compile->vclusters, slc_column_text(stmt, 0)))
             compile_vcluster(compile, stmt, &items);
     slc_txn_finish(compile->txn, stmt);
-    emit_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_VIRTUAL_CLUSTERS, &items);
+    slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_VIRTUAL_CLUSTERS, &items);
     return row == 0;
 }
 
@@ -398,7 +388,7 @@ static bool compile_backends(slc_compile *compile, slc_error *err)
         if (slc_set_has(compile->backends, slc_column_text(stmt, 0)))
             ok = compile_backend(compile, stmt, &items, err);
     slc_txn_finish(compile->txn, stmt);
-    emit_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_BACKENDS, &items);
+    slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_BACKENDS, &items);
     return ok && row == 0;
 }
 

@@ -4,8 +4,6 @@
 
 #include "catalog/compile_private.h"
 
-#define KIND_CONFIGURATION SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CONFIGURATION
-
 /* ---- plans ---- */
 
 /* Those of the product's event APIs that are deployed here. */
@@ -78,8 +76,7 @@ bool slc_compile_plans(slc_compile *compile, slc_error *err)
     while (ok && (row = slc_txn_step(compile->txn, stmt, err)) == 1)
         ok = compile_plan(compile, stmt, &items, err);
     slc_txn_finish(compile->txn, stmt);
-    slc_compile_emit(compile, KIND_CONFIGURATION, SLUICE__SNAPSHOT__V1__SECTION__SECTION_PLANS, &items);
-    slc_items_release(&items);
+    slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_PLANS, &items);
     return ok && row == 0;
 }
 
@@ -147,7 +144,6 @@ bool slc_compile_policies(slc_compile *compile, slc_error *err)
     while ((row = slc_txn_step(compile->txn, stmt, err)) == 1)
         compile_policy(compile, stmt, &items);
     slc_txn_finish(compile->txn, stmt);
-    slc_compile_emit(compile, KIND_CONFIGURATION, SLUICE__SNAPSHOT__V1__SECTION__SECTION_POLICIES, &items);
-    slc_items_release(&items);
+    slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_POLICIES, &items);
     return row == 0;
 }

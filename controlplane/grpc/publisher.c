@@ -116,9 +116,10 @@ static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
     bool ok = ids != NULL;
     pass->compiled = slc_calloc(json_array_size(ids) + 1, sizeof(slc_compiled *));
     json_array_foreach (ids, i, id) {
+        slc_compiled *previous = previous_of(pass, json_string_value(id));
+        slc_compiled *sibling = pass->count > 0 ? pass->compiled[pass->count - 1] : pass->previous[0];
         slc_compiled *compiled =
-            ok ? slc_compile_group(txn, json_string_value(id), previous_of(pass, json_string_value(id)), err)
-               : NULL;
+            ok ? slc_compile_group(txn, json_string_value(id), previous, sibling, err) : NULL;
         ok = compiled != NULL;
         if (ok)
             pass->compiled[pass->count++] = compiled;
@@ -246,7 +247,8 @@ static void take_over(slc_control_grpc *grpc, slc_compiled *compiled)
     group->release = slc_release_new(slc_compiled_ref(compiled));
     slc_log(SLC_LOG_INFO, "configuration compiled", LS("group", group->id),
             LI("version", (int64_t)slc_compiled_version(compiled)),
-            LI("chunks", (int64_t)slc_compiled_chunk_count(compiled)));
+            LI("chunks", (int64_t)slc_compiled_chunk_count(compiled)),
+            LI("rows_read", (int64_t)slc_compiled_rows(compiled)));
     keep_version(grpc, compiled);
     slc_config_streams_offer(grpc, group);
 }

@@ -14,7 +14,7 @@ static slc_compiled *compiled;
 static bool compile_dev(slc_txn *txn, void *arg, slc_error *err)
 {
     json_t *group = slc_entity_load(txn, slc_kind_find("gateway-groups"), "dev", err);
-    compiled = slc_compile_group(txn, t_text(group, "id"), arg, err);
+    compiled = slc_compile_group(txn, t_text(group, "id"), arg, NULL, err);
     json_decref(group);
     return compiled != NULL;
 }
@@ -196,7 +196,7 @@ END_TEST
 static bool compile_nothing(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
-    return slc_compile_group(txn, "no-such-group", NULL, err) != NULL;
+    return slc_compile_group(txn, "no-such-group", NULL, NULL, err) != NULL;
 }
 
 START_TEST(an_unknown_group_is_an_error)
