@@ -1,5 +1,5 @@
-/* Buckets from those of an earlier result: what changed is read again, the rest of the bucket is what its chunks
- * say, and the bucket is packed and split as any other. */
+/* Buckets from those of an earlier result: what changed is read again, the rest of the bucket is what its
+ * chunks say, and the bucket is packed and split as any other. */
 #include <stdio.h>
 #include <string.h>
 

@@ -11,7 +11,8 @@
 
 static bool read_seq(slc_txn *txn, int64_t *seq, slc_error *err)
 {
-    sqlite3_stmt *stmt = slc_txn_prepare(txn, "SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'", err);
+    sqlite3_stmt *stmt =
+        slc_txn_prepare(txn, "SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'", err);
     int row = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
     *seq = row == 1 ? sqlite3_column_int64(stmt, 0) : 0;
     slc_txn_finish(txn, stmt);
@@ -125,8 +126,8 @@ static bool follow_subscriptions(const slc_compile *compile, slc_delta *delta, s
     bool ok = true;
     json_object_foreach (delta->subscriptions, id, ignored) {
         size_t count;
-        ok = ok && add_found(compile, "SELECT application FROM subscriptions WHERE id = ?1", id, delta, &count,
-                             err);
+        ok = ok &&
+             add_found(compile, "SELECT application FROM subscriptions WHERE id = ?1", id, delta, &count, err);
         if (ok && count == 0)
             slc_set_add(gone, id);
     }

@@ -1,4 +1,5 @@
-/* Compiling from an earlier result gives the bytes of compiling from nothing, whatever has changed in between. */
+/* Compiling from an earlier result gives the bytes of compiling from nothing, whatever has changed in between.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "fixture.h"
 
 #define GROUPS 3
-#define STEPS  250
+#define STEPS  120
 #define CROWD  400 /* ids that are all of one bucket */
 
 static const char *const group_names[GROUPS] = {"dev", "dev-2", "prod"};
@@ -134,8 +135,9 @@ static bool make(slc_txn *txn, const char *kind, const char *body, slc_error *er
 static bool pick(slc_txn *txn, const char *table, const char *column, char out[200], slc_error *err)
 {
     char sql[200];
-    snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE id NOT LIKE 'crowd%%' LIMIT 1 OFFSET ?1 %% max(1, "
-                              "(SELECT count(*) FROM %s WHERE id NOT LIKE 'crowd%%'))",
+    snprintf(sql, sizeof sql,
+             "SELECT %s FROM %s WHERE id NOT LIKE 'crowd%%' LIMIT 1 OFFSET ?1 %% max(1, "
+             "(SELECT count(*) FROM %s WHERE id NOT LIKE 'crowd%%'))",
              column, table, table);
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "i", (int64_t)roll(100000));
     bool found = stmt != NULL && slc_txn_step(txn, stmt, err) == 1;
@@ -152,9 +154,9 @@ static bool patch(slc_txn *txn, const char *kind, const char *table, const char 
         return false;
     const slc_kind *of = slc_kind_find(kind);
     json_t *stored = slc_entity_load(txn, of, id, err), *json = t_json(body);
-    bool ok = stored != NULL && done(slc_entity_update(txn, of, id, json, true,
-                                                       json_integer_value(json_object_get(stored, "revision")),
-                                                       err));
+    bool ok =
+        stored != NULL && done(slc_entity_update(txn, of, id, json, true,
+                                                 json_integer_value(json_object_get(stored, "revision")), err));
     json_decref(stored);
     json_decref(json);
     return ok;
@@ -195,9 +197,8 @@ static bool change_application(slc_txn *txn, slc_error *err)
     case 1:
         snprintf(body, sizeof body, "{'team': 'team-%u'}", roll(3));
         return patch(txn, "applications", "applications", body, err);
-    case 2: /* with all that it has */
+    case 2: /* that nothing refers to any more */
         return pick(txn, "applications", "id", name, err) &&
-               slc_txn_exec(txn, err, "SELECT 1", "") && /* keeps the statement cache busy */
                slc_entity_delete(txn, slc_kind_find("applications"), name, -1, NULL, err);
     default:
         snprintf(body, sizeof body, "{'name': 'app-%u', 'team': 'team-%u'}", roll(1000000), roll(3));
@@ -251,8 +252,8 @@ static bool change_subscription(slc_txn *txn, slc_error *err)
     default:
         if (!pick(txn, "applications", "name", name, err))
             return false;
-        snprintf(body, sizeof body, "{'application': '%s', 'plan': 'product-%u.plan', 'environment': '%s'%s}", name,
-                 roll(3), roll(2) == 0 ? "dev" : "prod", soon());
+        snprintf(body, sizeof body, "{'application': '%s', 'plan': 'product-%u.plan', 'environment': '%s'%s}",
+                 name, roll(3), roll(2) == 0 ? "dev" : "prod", soon());
         return make(txn, "subscriptions", body, err);
     }
 }
@@ -288,13 +289,23 @@ static bool change_plans(slc_txn *txn, slc_error *err)
     }
 }
 
+/* No API renames a team, but the compiler does not count on it. */
+static bool rename_team(slc_txn *txn, slc_error *err)
+{
+    char id[200], name[40];
+    uint64_t revision;
+    snprintf(name, sizeof name, "name-%u", roll(1000000));
+    return pick(txn, "teams", "id", id, err) && slc_txn_bump(txn, &revision, err) &&
+           slc_txn_exec(txn, err, "UPDATE teams SET name = ?2 WHERE id = ?1", "ss", id, name) &&
+           slc_audit(txn, "update", "teams", id, id, NULL, err);
+}
+
 static bool change_configuration(slc_txn *txn, slc_error *err)
 {
     char body[300];
     switch (roll(6)) {
     case 0:
-        snprintf(body, sizeof body, "{'name': 'team-%u', 'title': 'Team %u'}", 3 + roll(1000), roll(10));
-        return patch(txn, "teams", "teams", body, err);
+        return rename_team(txn, err);
     case 1:
         snprintf(body, sizeof body, "{'environment': '%s'}", roll(2) == 0 ? "dev" : "prod");
         return patch(txn, "gateway-groups", "gateway_groups", body, err);
@@ -326,19 +337,23 @@ static bool change_crowd(slc_txn *txn, slc_error *err)
         const char *kind = app ? "subscriptions" : "credentials";
         static const char *const sql[2][2] = {
             {"DELETE FROM credentials WHERE id = ?1",
-             "INSERT OR IGNORE INTO credentials (id, key, revision, manager, created_at, updated_at, application, "
-             "type, disabled, lookup, secret_sha256, scram_sha256, scram_sha512) SELECT ?1, ?1, 1, 'api', 1, 1, "
+             "INSERT OR IGNORE INTO credentials (id, key, revision, manager, created_at, updated_at, "
+             "application, "
+             "type, disabled, lookup, secret_sha256, scram_sha256, scram_sha512) SELECT ?1, ?1, 1, 'api', 1, "
+             "1, "
              "(SELECT min(id) FROM applications), 'secret', 0, 'secret:' || ?1, zeroblob(32), zeroblob(84), "
              "zeroblob(148) WHERE EXISTS (SELECT 1 FROM applications)"},
             {"DELETE FROM subscriptions WHERE id = ?1",
-             "INSERT OR IGNORE INTO subscriptions (id, key, revision, manager, created_at, updated_at, application, "
+             "INSERT OR IGNORE INTO subscriptions (id, key, revision, manager, created_at, updated_at, "
+             "application, "
              "plan, product, environment, state) SELECT ?1, ?1, 1, 'api', 1, 1, ?1, p.id, p.product, 'dev', "
              "'approved' FROM plans AS p ORDER BY p.id LIMIT 1"}};
-        if (app && !slc_txn_exec(txn, err,
-                                 "INSERT OR IGNORE INTO applications (id, key, revision, manager, created_at, "
-                                 "updated_at, name, team) SELECT ?1, ?1, 1, 'api', 1, 1, 'a-long-name-so-that-few-fill-"
-                                 "a-bucket-' || ?1, min(id) FROM teams",
-                                 "s", id))
+        if (app && !slc_txn_exec(
+                       txn, err,
+                       "INSERT OR IGNORE INTO applications (id, key, revision, manager, created_at, "
+                       "updated_at, name, team) SELECT ?1, ?1, 1, 'api', 1, 1, 'a-long-name-so-that-few-fill-"
+                       "a-bucket-' || ?1, min(id) FROM teams",
+                       "s", id))
             return false;
         if (!slc_txn_bump(txn, &revision, err) || !slc_txn_exec(txn, err, sql[app][add], "s", id) ||
             !slc_audit(txn, "update", kind, id, id, NULL, err))
@@ -348,13 +363,14 @@ static bool change_crowd(slc_txn *txn, slc_error *err)
 }
 
 /* What no caller does, and what must cost time only: a change that is not audited, an audit trail that was
- * pruned. */
+ * pruned before it was read. */
 static bool misbehave(slc_txn *txn, slc_error *err)
 {
     uint64_t revision;
     if (roll(2) == 0)
-        return slc_txn_exec(txn, err, "DELETE FROM audit_events WHERE seq > (SELECT max(seq) - 2 FROM audit_events)",
-                            "");
+        return make_credential(txn, err) && change_subscription(txn, err) &&
+               slc_txn_exec(txn, err,
+                            "DELETE FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)", "");
     return slc_txn_bump(txn, &revision, err) &&
            slc_txn_exec(txn, err, "UPDATE credentials SET expires_at = NULL WHERE expires_at IS NOT NULL", "");
 }
@@ -362,14 +378,14 @@ static bool misbehave(slc_txn *txn, slc_error *err)
 static bool change(slc_txn *txn, void *arg, slc_error *err)
 {
     static bool (*const changes[])(slc_txn *, slc_error *) = {
-        change_application, change_application,  change_credential,   change_credential, change_credential,
-        change_credential,  change_subscription, change_subscription, change_plans,      change_configuration,
-        change_crowd,
+        change_application, change_application,   change_credential,   change_credential,
+        change_credential,  change_credential,    change_subscription, change_subscription,
+        change_plans,       change_configuration, change_crowd,
     };
     unsigned count = 1 + roll(3);
     (void)arg;
     txn->now_ms = now_ms;
-    if (roll(40) == 0)
+    if (roll(25) == 0)
         return misbehave(txn, err);
     if (roll(10) == 0)
         return slc_catalog_expire(txn, NULL, err);
@@ -393,8 +409,9 @@ static void compare(const slc_compiled *ours, const slc_compiled *truth, unsigne
         ck_assert_uint_eq(ours_len, truth_len);
         ck_assert_mem_eq(a, b, truth_len);
     }
-    ck_assert_msg(slc_compiled_expires_ms(ours) == slc_compiled_expires_ms(truth), "step %u: expiry %lld, not %lld",
-                  step, (long long)slc_compiled_expires_ms(ours), (long long)slc_compiled_expires_ms(truth));
+    ck_assert_msg(slc_compiled_expires_ms(ours) == slc_compiled_expires_ms(truth),
+                  "step %u: expiry %lld, not %lld", step, (long long)slc_compiled_expires_ms(ours),
+                  (long long)slc_compiled_expires_ms(truth));
 }
 
 /* The manifest but for its version, which says when it was compiled first. */
@@ -449,7 +466,8 @@ START_TEST(any_change_gives_the_bytes_of_a_compilation_from_nothing)
     }
     ck_assert_uint_gt(made, steps / 3);
     /* It did start from what was there. */
-    ck_assert_msg(rows_from_before * 3 < rows_from_nothing, "%zu of %zu rows", rows_from_before, rows_from_nothing);
+    ck_assert_msg(rows_from_before * 3 < rows_from_nothing, "%zu of %zu rows", rows_from_before,
+                  rows_from_nothing);
 }
 END_TEST
 

@@ -178,6 +178,62 @@ START_TEST(one_credential_changes_one_bucket)
 }
 END_TEST
 
+START_TEST(every_chunk_is_found_by_its_digest)
+{
+    slc_compiled *all = compile(NULL);
+
+    ck_assert_uint_gt(slc_compiled_chunk_count(all), 5);
+    for (size_t i = 0; i < slc_compiled_chunk_count(all); i++) {
+        uint8_t digest[SLC_SHA256_BYTES];
+        const uint8_t *sha256 = NULL;
+        size_t len = 0;
+        const uint8_t *content = slc_compiled_chunk(all, i, &len, &sha256);
+
+        slc_sha256(content, len, digest);
+        ck_assert_mem_eq(digest, sha256, sizeof digest);
+        ck_assert_int_eq(slc_compiled_chunk_find(all, digest), (long)i);
+        digest[0] ^= 1;
+        ck_assert_int_eq(slc_compiled_chunk_find(all, digest), -1);
+    }
+    slc_compiled_unref(all);
+}
+END_TEST
+
+/* ---- splitting ---- */
+
+/* More event APIs than fit into 32 KiB become an index with parts, each within the limit. */
+START_TEST(a_section_over_the_limit_is_split)
+{
+    char body[512];
+    size_t len;
+    const uint8_t *sha256;
+    slc_compiled *before = compile(NULL), *all;
+
+    for (int i = 0; i < 160; i++) {
+        snprintf(body, sizeof body,
+                 "{'name': 'api-%d', 'major': 1, 'team': 'platform', 'lifecycle': 'published', 'title': "
+                 "'A title that is long enough to fill a section with few of them, number %d', 'operations': "
+                 "['read'], 'exposures': ['sse']}",
+                 i, i);
+        t_make("event-apis", body);
+        snprintf(body, sizeof body,
+                 "{'event_api': 'api-%d.v1', 'gateway_group': 'dev', 'virtual_cluster': 'local', 'topic': "
+                 "'a-topic-with-a-name-that-is-not-short-%d', 'listener': 'edge'}",
+                 i, i);
+        t_make("deployments", body);
+    }
+    all = compile(before);
+    for (size_t i = 0; i < slc_compiled_chunk_count(all); i++) {
+        (void)slc_compiled_chunk(all, i, &len, &sha256);
+        ck_assert_uint_le(len, SLC_COMPILE_CHUNK_BYTES);
+    }
+    ck_assert_uint_gt(slc_compiled_chunk_count(all), slc_compiled_chunk_count(before) + 2);
+    slc_snapshot_unref(build(all));
+    slc_compiled_unref(before);
+    slc_compiled_unref(all);
+}
+END_TEST
+
 /* 350 bytes each, so that a bucket of a few hundred outgrows its chunk: by ids that all hash into one bucket.
  */
 static bool crowd_bucket(slc_txn *txn, void *arg, slc_error *err)
@@ -308,6 +364,50 @@ START_TEST(what_is_not_live_is_left_out)
 }
 END_TEST
 
+/* ---- groups ---- */
+
+struct two {
+    slc_compiled *dev, *prod;
+};
+
+static bool compile_two(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct two *two = arg;
+    json_t *prod = slc_entity_load(txn, slc_kind_find("gateway-groups"), "prod", err);
+
+    two->dev = slc_compile_group(txn, group_id, NULL, NULL, err);
+    two->prod = slc_compile_group(txn, t_text(prod, "id"), NULL, two->dev, err);
+    json_decref(prod);
+    return two->dev != NULL && two->prod != NULL;
+}
+
+START_TEST(groups_share_the_memory_of_credentials)
+{
+    struct two two;
+    size_t shared = 0, len;
+    const uint8_t *sha256;
+    slc_error err;
+
+    add_applications(20);
+    ck_assert_msg(t_read(compile_two, &two, &err), "%s", err.message);
+    for (size_t i = 0; i < slc_compiled_chunk_count(two.prod); i++) {
+        const uint8_t *content = slc_compiled_chunk(two.prod, i, &len, &sha256);
+        long twin = slc_compiled_chunk_find(two.dev, sha256);
+
+        if (twin < 0)
+            continue;
+        ck_assert_ptr_eq(slc_compiled_chunk(two.dev, (size_t)twin, &len, &sha256), content);
+        shared++;
+    }
+    ck_assert_uint_gt(shared, 10);
+    /* The second group read none of them again. */
+    ck_assert_uint_ge(slc_compiled_rows(two.dev), 42);
+    ck_assert_uint_eq(slc_compiled_rows(two.prod), 0);
+    slc_compiled_unref(two.dev);
+    slc_compiled_unref(two.prod);
+}
+END_TEST
+
 /* ---- versions ---- */
 
 static bool remember(slc_txn *txn, void *arg, slc_error *err)
@@ -380,6 +480,9 @@ int main(void)
     tcase_add_test(tcase, gateway_takes_what_is_compiled);
     tcase_add_test(tcase, bytes_depend_on_content_alone);
     tcase_add_test(tcase, one_credential_changes_one_bucket);
+    tcase_add_test(tcase, every_chunk_is_found_by_its_digest);
+    tcase_add_test(tcase, a_section_over_the_limit_is_split);
+    tcase_add_test(tcase, groups_share_the_memory_of_credentials);
     tcase_add_test(tcase, crowded_bucket_is_split_and_a_change_moves_a_part);
     tcase_add_test(tcase, what_is_not_live_is_left_out);
     tcase_add_test(tcase, version_stands_over_a_restart_and_says_who_made_it);
