@@ -96,7 +96,7 @@ static slc_compiled *finish(slc_compile *compile)
     return slc_compiled_new(compile, version != 0 ? version : slc_catalog_revision(compile->txn));
 }
 
-/* ---- groups and versions ---- */
+/* ---- groups ---- */
 
 json_t *slc_compile_groups(slc_txn *txn, slc_error *err)
 {
@@ -110,26 +110,4 @@ json_t *slc_compile_groups(slc_txn *txn, slc_error *err)
         return ids;
     json_decref(ids);
     return NULL;
-}
-
-bool slc_compile_remember(slc_txn *txn, const slc_compiled *compiled, const char *actor_json,
-                          const char *reason, int64_t keep, slc_error *err)
-{
-    char digest[2 * SLC_SHA256_BYTES + 1];
-    slc_hex_encode(compiled->digest, SLC_SHA256_BYTES, digest);
-    return slc_txn_exec(
-               txn, err,
-               "INSERT OR IGNORE INTO config_versions (\"group\", version, created_at, actor, reason, digest, "
-               "manifest) SELECT id, ?2, ?3, coalesce(?4, (SELECT actor FROM audit_events WHERE revision <= ?2 "
-               "ORDER BY seq DESC LIMIT 1)), coalesce(?5, (SELECT action || ' ' || kind || '/' || ref FROM "
-               "audit_events WHERE revision <= ?2 ORDER BY seq DESC LIMIT 1)), ?6, ?7 FROM gateway_groups "
-               "WHERE "
-               "id = ?1",
-               "siisssb", compiled->group_id, (int64_t)compiled->version, slc_txn_now_ms(txn), actor_json,
-               reason, digest, (const void *)compiled->manifest, compiled->manifest_len) &&
-           slc_txn_exec(
-               txn, err,
-               "DELETE FROM config_versions WHERE \"group\" = ?1 AND seq <= "
-               "(SELECT seq FROM config_versions WHERE \"group\" = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-               "si", compiled->group_id, keep);
 }

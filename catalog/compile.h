@@ -43,10 +43,5 @@ size_t slc_compiled_rows(const slc_compiled *compiled);
 
 /* The ids of all groups: new array. */
 json_t *slc_compile_groups(slc_txn *txn, slc_error *err) SLC_CHECKED;
-/* Keeps the version (config_versions) if it is new, and forgets the oldest over `keep`. `actor_json` and
- * `reason` NULL: those of the last audited change up to it. In a write transaction of the control plane itself.
- */
-bool slc_compile_remember(slc_txn *txn, const slc_compiled *compiled, const char *actor_json,
-                          const char *reason, int64_t keep, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -12,15 +12,18 @@
 #include "catalog/catalog.h"
 
 typedef struct slc_declare_options {
-    bool dry_run; /* work everything out, then change nothing */
-    bool prune;   /* delete what the manager owns and the document does not have */
-    bool adopt;   /* take over objects of other managers instead of refusing them */
+    bool dry_run;        /* work everything out, then change nothing */
+    bool prune;          /* delete what the manager owns and the document does not have */
+    bool adopt;          /* take over objects of other managers instead of refusing them */
+    int64_t if_revision; /* the catalog's revision that it is based on, as base_revision; 0: any */
+    json_t **referrers;  /* when it fails: new array of who refers to what should be deleted, or NULL */
 } slc_declare_options;
 
 /* New: {"revision", "dry_run", "changes": [{"action": "create" | "update" | "adopt" | "delete", "kind", "key",
  * "changes"}]}, with the changes as in an audit event; empty when everything is as the document says. NULL with
- * err: its field is a pointer into the document ("/resources/teams/3/name"). SLC_STALE when base_revision is
- * given and is not the catalog's; SLC_CONFLICT for another manager's object.
+ * err: its field is a pointer into the document ("/resources/teams/3/name"), and the transaction's problems
+ * have those of all objects. SLC_STALE when base_revision is given and is not the catalog's; SLC_CONFLICT for
+ * another manager's object.
  *
  * In a dry run the caller's transaction is left as it was; call it alone in slc_catalog_write. */
 json_t *slc_catalog_apply(slc_txn *txn, const json_t *document, const slc_declare_options *options,

@@ -12,11 +12,21 @@ static void strip(const slc_field *fields, json_t *object)
     for (const slc_field *field = fields; field->name != NULL; field++) {
         json_t *value = json_object_get(object, field->name);
         bool sealed = (field->flags & SLC_F_SECRET) != 0 && json_object_get(value, "set") != NULL;
-        if (value != NULL && ((field->flags & SLC_F_READ_ONLY) != 0 || sealed))
+        if (value != NULL && ((field->flags & (SLC_F_READ_ONLY | SLC_F_COMPUTED)) != 0 || sealed))
             json_object_del(object, field->name);
         else if (field->type == SLC_F_OBJECT && value != NULL)
             strip(field->fields, value);
     }
+}
+
+json_t *slc_entity_declare(slc_txn *txn, const slc_kind *kind, const json_t *stored, slc_error *err)
+{
+    json_t *shown = slc_entity_show(txn, kind, stored, err);
+    if (shown != NULL) {
+        strip(slc_kind_common_fields(kind), shown);
+        strip(kind->fields, shown);
+    }
+    return shown;
 }
 
 static bool dump_row(slc_txn *txn, const slc_kind *kind, sqlite3_stmt *stmt, const char *manager, json_t *list,
@@ -25,12 +35,10 @@ static bool dump_row(slc_txn *txn, const slc_kind *kind, sqlite3_stmt *stmt, con
     json_t *stored = slc_row_read(kind, stmt);
     const char *owner = slc_get_text(stored, "manager");
     bool skip = manager != NULL ? strcmp(owner, manager) != 0 : strcmp(owner, "system") == 0;
-    json_t *shown = skip ? NULL : slc_entity_show(txn, kind, stored, err);
+    json_t *shown = skip ? NULL : slc_entity_declare(txn, kind, stored, err);
     json_decref(stored);
     if (shown == NULL)
         return skip;
-    strip(slc_kind_common_fields(kind), shown);
-    strip(kind->fields, shown);
     json_array_append_new(list, shown);
     return true;
 }

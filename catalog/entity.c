@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/history.h"
 #include "catalog/store.h"
 #include "common/assert.h"
 #include "common/crypto.h"
@@ -93,7 +94,7 @@ static bool stamp(slc_txn *txn, json_t *next, slc_error *err)
     return true;
 }
 
-static bool insert(slc_txn *txn, slc_change *change, slc_error *err)
+static bool insert(slc_txn *txn, slc_change *change, json_t **changes, slc_error *err)
 {
     const slc_kind *kind = change->kind;
     const struct slc_kind_rules *rules = rules_of(kind);
@@ -111,10 +112,46 @@ static bool insert(slc_txn *txn, slc_change *change, slc_error *err)
         return false;
     if (rules->written != NULL && !rules->written(txn, change, err))
         return false;
-    json_t *changes = slc_changes(txn, kind, NULL, next, err);
-    bool ok = changes != NULL && slc_audit(txn, "create", kind->name, change->id, key, changes, err);
-    json_decref(changes);
-    return ok;
+    *changes = slc_changes(txn, kind, NULL, next, err);
+    return *changes != NULL && slc_history_write(txn, kind, NULL, next, err) &&
+           slc_audit(txn, "create", kind->name, change->id, key, *changes, err);
+}
+
+/* The stored form: new. `once` and `changes` are new too; NULL when it failed. */
+static json_t *make(slc_txn *txn, const slc_kind *kind, const char *given_id, const json_t *body, json_t **once,
+                    json_t **changes, slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1];
+    *once = *changes = NULL;
+    if (given_id != NULL)
+        snprintf(id, sizeof(id), "%s", given_id);
+    else
+        slc_random_id(id, SLC_ID_CHARS);
+    json_t *args = NULL;
+    json_t *next = slc_body_read(txn, kind, id, body, NULL, SLC_BODY_CREATE, &args, err);
+    if (next == NULL)
+        return NULL;
+    slc_change change = {.kind = kind, .id = id, .next = next, .once = json_object(), .args = args};
+    bool ok = insert(txn, &change, changes, err);
+    json_decref(args);
+    if (ok) {
+        *once = change.once;
+        return next;
+    }
+    json_decref(change.once);
+    json_decref(*changes);
+    json_decref(next);
+    *changes = NULL;
+    return NULL;
+}
+
+json_t *slc_entity_make(slc_txn *txn, const slc_kind *kind, const char *id, const json_t *body,
+                        json_t **changes, slc_error *err)
+{
+    json_t *once;
+    json_t *stored = make(txn, kind, id, body, &once, changes, err);
+    json_decref(once);
+    return stored;
 }
 
 json_t *slc_entity_create(slc_txn *txn, const slc_kind *kind, const json_t *body, slc_error *err)
@@ -123,19 +160,14 @@ json_t *slc_entity_create(slc_txn *txn, const slc_kind *kind, const json_t *body
         refuse_method(kind, "created", err);
         return NULL;
     }
-    char id[SLC_ID_CHARS + 1];
-    slc_random_id(id, SLC_ID_CHARS);
-    json_t *args = NULL;
-    json_t *next = slc_body_read(txn, kind, id, body, NULL, SLC_BODY_CREATE, &args, err);
-    if (next == NULL)
-        return NULL;
-    slc_change change = {.kind = kind, .id = id, .next = next, .once = json_object(), .args = args};
-    json_t *out = NULL;
-    if (insert(txn, &change, err) && (out = slc_entity_show(txn, kind, next, err)) != NULL)
-        json_object_update(out, change.once);
-    json_decref(change.once);
-    json_decref(args);
-    json_decref(next);
+    json_t *once, *changes;
+    json_t *stored = make(txn, kind, NULL, body, &once, &changes, err);
+    json_t *out = stored == NULL ? NULL : slc_entity_show(txn, kind, stored, err);
+    if (out != NULL)
+        json_object_update(out, once);
+    json_decref(once);
+    json_decref(changes);
+    json_decref(stored);
     return out;
 }
 
@@ -165,7 +197,8 @@ static bool write_change(slc_txn *txn, slc_change *change, const char *action, j
     if (rules->written != NULL && !rules->written(txn, change, err))
         return false;
     slc_key_of(txn, kind->name, change->id, key);
-    return slc_audit(txn, action, kind->name, change->id, key, *changes, err);
+    return slc_history_write(txn, kind, change->before, change->next, err) &&
+           slc_audit(txn, action, kind->name, change->id, key, *changes, err);
 }
 
 bool slc_entity_save(slc_txn *txn, const slc_kind *kind, const char *action, const json_t *before, json_t *next,
@@ -261,6 +294,7 @@ bool slc_entity_remove(slc_txn *txn, const slc_kind *kind, const json_t *stored,
         return false;
     json_t *changes = slc_changes(txn, kind, stored, NULL, err);
     bool ok = changes != NULL && slc_row_delete(txn, kind, id, err) &&
+              slc_history_write(txn, kind, stored, NULL, err) &&
               slc_audit(txn, "delete", kind->name, id, key, changes, err);
     json_decref(changes);
     return ok;

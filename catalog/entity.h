@@ -13,6 +13,7 @@ enum slc_body_mode {
     SLC_BODY_CREATE,
     SLC_BODY_REPLACE, /* an absent secret keeps its value */
     SLC_BODY_PATCHED, /* the result of a merge: what is absent was taken away */
+    SLC_BODY_RESTORE, /* as REPLACE, and what is fixed after creation may change: a rollback */
 };
 
 /* Validates every field and returns the stored form (new), or NULL with err and the transaction's problems
@@ -44,6 +45,12 @@ bool slc_text_check(slc_txn *txn, const slc_field *field, const char *text, cons
 /* Stored form to JSON form: new; NULL with err. */
 json_t *slc_entity_show(slc_txn *txn, const slc_kind *kind, const json_t *stored, slc_error *err) SLC_CHECKED;
 
+/* ---- dump.c ---- */
+/* Stored form to what a declarative document has: no read-only or computed fields, no sealed secrets. New; NULL
+ * with err. */
+json_t *slc_entity_declare(slc_txn *txn, const slc_kind *kind, const json_t *stored,
+                           slc_error *err) SLC_CHECKED;
+
 /* ---- entity_row.c ---- */
 /* The id of an id or key: 1 found, 0 not, -1 error. */
 int slc_row_resolve(slc_txn *txn, const slc_kind *kind, const char *id_or_key, char id[SLC_ID_CHARS + 1],
@@ -64,8 +71,11 @@ bool slc_field_stored(const slc_field *field); /* has it a column of its own? */
 const char *slc_field_column(const slc_field *field);
 
 /* ---- referrers.c ---- */
-/* New array of {kind, key, field}, at most 100; NULL on error. Owned entities are not listed. */
+/* New array of {kind, id, key, field}, at most 100; NULL on error. Owned entities are not listed. */
 json_t *slc_referrers(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err) SLC_CHECKED;
+/* Appends to `list` those of kinds that never roll back, owned ones too, each with `refers_to`. */
+bool slc_lasting_referrers(slc_txn *txn, const slc_kind *kind, const char *id, json_t *list,
+                           slc_error *err) SLC_CHECKED;
 /* Deletes what the entity owns, and what that owns. */
 bool slc_delete_owned(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err) SLC_CHECKED;
 
@@ -78,6 +88,10 @@ bool slc_audit(slc_txn *txn, const char *action, const char *kind, const char *i
                const json_t *changes, slc_error *err) SLC_CHECKED;
 
 /* ---- entity.c ---- */
+/* slc_entity_create with an id of the caller's (NULL: any) that returns the stored form (new) and in `*changes`
+ * (new) what its audit row has. What only the answer to a creation shows is lost. */
+json_t *slc_entity_make(slc_txn *txn, const slc_kind *kind, const char *id, const json_t *body,
+                        json_t **changes, slc_error *err) SLC_CHECKED;
 /* Writes `next` over `before` when they differ, with rules and audit. `*changes` (may be NULL) is new. */
 bool slc_entity_save(slc_txn *txn, const slc_kind *kind, const char *action, const json_t *before, json_t *next,
                      json_t **changes, slc_error *err) SLC_CHECKED;

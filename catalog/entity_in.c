@@ -394,7 +394,7 @@ static json_t *read_field(struct reading *r, const slc_field *field, const json_
             PROBLEM(r, "can only be given at creation");
         return NULL;
     }
-    bool fixed = updating && (field->flags & SLC_F_IMMUTABLE) != 0;
+    bool fixed = updating && r->mode != SLC_BODY_RESTORE && (field->flags & SLC_F_IMMUTABLE) != 0;
     if (value == NULL) {
         if (fixed)
             return carry(before);

@@ -117,6 +117,36 @@ json_t *slc_referrers(slc_txn *txn, const slc_kind *kind, const char *id, slc_er
     return list;
 }
 
+static bool collect_lasting(slc_txn *txn, const struct place *place, const char *id, void *arg, slc_error *err)
+{
+    json_t *list = arg;
+    if ((place->kind->flags & SLC_KIND_ROLLBACK) != 0)
+        return true;
+    sqlite3_stmt *stmt = find_at(txn, place, id, err);
+    if (stmt == NULL)
+        return false;
+    int rc;
+    while ((rc = slc_txn_step(txn, stmt, err)) == 1)
+        if (json_array_size(list) < REFERRERS_MAX)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "kind", place->kind->name, "id",
+                                                  slc_column_text(stmt, 0), "key", slc_column_text(stmt, 1),
+                                                  "field", place->field->name));
+    slc_txn_finish(txn, stmt);
+    return rc == 0;
+}
+
+bool slc_lasting_referrers(slc_txn *txn, const slc_kind *kind, const char *id, json_t *list, slc_error *err)
+{
+    size_t from = json_array_size(list);
+    char key[SLC_KEY_CHARS];
+    if (!each_place(txn, kind, id, collect_lasting, list, err))
+        return false;
+    slc_key_of(txn, kind->name, id, key);
+    for (; from < json_array_size(list); from++)
+        json_object_set_new(json_array_get(list, from), "refers_to", json_sprintf("%s/%s", kind->name, key));
+    return true;
+}
+
 static bool delete_at(slc_txn *txn, const struct place *place, const char *id, void *arg, slc_error *err)
 {
     (void)arg;

@@ -22,7 +22,7 @@ static int stage(const char *lifecycle)
 
 static bool check_lifecycle(slc_txn *txn, const slc_change *change, slc_error *err)
 {
-    if (change->before == NULL)
+    if (change->before == NULL || txn->restoring)
         return true;
     const char *from = slc_get_text(change->before, "lifecycle");
     const char *to = slc_get_text(change->next, "lifecycle");

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "catalog/history.h"
 #include "catalog/migrate.h"
 #include "common/alloc.h"
 #include "common/assert.h"
@@ -184,6 +185,12 @@ static void lane_release(slc_lane *lane)
     pthread_mutex_destroy(&lane->lock);
 }
 
+static bool tend_history(slc_txn *txn, void *arg, slc_error *err)
+{
+    (void)arg;
+    return slc_history_begin(txn, err) && slc_history_sweep(txn, err);
+}
+
 static bool open_writers(slc_catalog *catalog, const slc_catalog_options *options, slc_error *err)
 {
     slc_conn_options usage = {.path = catalog->usage_path, .busy_timeout_ms = options->busy_timeout_ms};
@@ -200,7 +207,8 @@ static bool open_writers(slc_catalog *catalog, const slc_catalog_options *option
         return false;
     return quick_check(*main_conn, catalog->db_path, err) &&
            migrate(*main_conn, catalog->db_path, slc_catalog_migrations, options->migrations_dir, err) &&
-           open_key(catalog, *main_conn, err);
+           open_key(catalog, *main_conn, err) &&
+           slc_txn_run(catalog, *main_conn, SLC_LANE_WRITE, NULL, tend_history, NULL, err);
 }
 
 static bool open_readers(slc_catalog *catalog, const slc_catalog_options *options, slc_error *err)

@@ -87,7 +87,9 @@ static bool start_grpc(struct control *control, slc_error *err)
                                         .heartbeat_ms = settings->heartbeat_ms,
                                         .lost_after_ms = settings->node_lost_ms,
                                         .answer_timeout_ms = settings->answer_timeout_ms,
-                                        .versions_kept = settings->versions_kept,
+                                        .versions = {.kept = settings->versions_kept,
+                                                     .age_ms = settings->versions_age_ms,
+                                                     .limit = settings->versions_limit},
                                         .question_timeout_ms = settings->question_timeout_ms,
                                         .stream_burst = settings->stream_burst};
     control->grpc = slc_control_grpc_new(control->catalog, &options, err);

@@ -34,6 +34,8 @@ typedef struct slc_control_settings {
     int64_t stream_burst;
     int64_t debounce_ms;
     int64_t versions_kept;
+    int64_t versions_age_ms;
+    int64_t versions_limit;
     int64_t catalog_busy_timeout_ms;
     int64_t catalog_readers;
     int64_t shutdown_grace_ms;

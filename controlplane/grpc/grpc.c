@@ -50,7 +50,7 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .debounce_ms = options->debounce_ms > 0 ? options->debounce_ms : DEFAULT_DEBOUNCE,
         .heartbeat_ms = options->heartbeat_ms > 0 ? options->heartbeat_ms : DEFAULT_HEARTBEAT,
         .answer_timeout_ms = options->answer_timeout_ms > 0 ? options->answer_timeout_ms : DEFAULT_ANSWER_MS,
-        .versions_kept = options->versions_kept,
+        .versions = options->versions,
         .question_timeout_ms =
             options->question_timeout_ms > 0 ? options->question_timeout_ms : DEFAULT_QUESTION,
         .stream_burst = options->stream_burst > 0 ? options->stream_burst : DEFAULT_BURST};

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "catalog/catalog.h"
+#include "catalog/versions.h"
 #include "common/error.h"
 #include "common/loop.h"
 
@@ -24,7 +25,7 @@ typedef struct slc_control_grpc_options {
     int64_t heartbeat_ms;        /* 0: 5,000 */
     int64_t lost_after_ms;       /* 0: 3 heartbeats */
     int64_t answer_timeout_ms;   /* 0: 60,000; how long a node may take to answer a push or take a chunk */
-    int64_t versions_kept;       /* 0: 100 */
+    slc_version_limits versions; /* how many compiled versions are kept, and how long */
     int64_t question_timeout_ms; /* 0: 3,000; how long somebody who asks about a node waits for its answer */
     int64_t stream_burst;        /* 0: 20; streams that a node may open at once, and then one a second */
 } slc_control_grpc_options;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/versions.h"
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/clock.h"
@@ -10,9 +11,8 @@
 #include "common/metrics.h"
 #include "controlplane/grpc/grpc_private.h"
 
-#define RETRY_MS         1000
-#define MAX_EXPIRY_MS    (24 * 3600 * 1000LL)
-#define DEFAULT_VERSIONS 100
+#define RETRY_MS      1000
+#define MAX_EXPIRY_MS (24 * 3600 * 1000LL)
 
 /* One pass over all groups, on a catalog thread. */
 struct pass {
@@ -213,8 +213,7 @@ struct kept {
 static bool remember(slc_txn *txn, void *arg, slc_error *err)
 {
     struct kept *kept = arg;
-    int64_t keep = kept->grpc->options.versions_kept;
-    return slc_compile_remember(txn, kept->compiled, NULL, NULL, keep > 0 ? keep : DEFAULT_VERSIONS, err);
+    return slc_version_remember(txn, kept->compiled, NULL, NULL, &kept->grpc->options.versions, err);
 }
 
 static void on_remembered(void *arg, bool ok, const slc_error *err)

@@ -5,6 +5,7 @@
 
 #include "../catalog/fixture.h"
 #include "catalog/compile.h"
+#include "catalog/versions.h"
 #include "common/alloc.h"
 #include "dataplane/config/build.h"
 
@@ -412,7 +413,8 @@ END_TEST
 
 static bool remember(slc_txn *txn, void *arg, slc_error *err)
 {
-    return slc_compile_remember(txn, arg, NULL, NULL, 3, err);
+    static const slc_version_limits limits = {.kept = 3, .limit = 3};
+    return slc_version_remember(txn, arg, NULL, NULL, &limits, err);
 }
 
 START_TEST(version_stands_over_a_restart_and_says_who_made_it)

@@ -1,0 +1,406 @@
+#include "catalog/changeset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/store.h"
+#include "common/alloc.h"
+#include "common/json.h"
+
+/* Every round must settle something; chains of dependency are much shorter than this. */
+#define ROUNDS_MAX 20
+
+struct failure {
+    slc_error err;
+    json_t *problems; /* own reference, or NULL */
+};
+
+struct slc_wanted {
+    slc_wish wish; /* own texts and body */
+    bool done;
+    struct failure *failure; /* of the last try */
+};
+
+struct slc_unwanted {
+    const slc_kind *kind;
+    char id[SLC_ID_CHARS + 1];
+    char *ref;
+    bool done;
+};
+
+/* ---- putting it together ---- */
+
+void slc_changeset_init(slc_changeset *set, slc_txn *txn)
+{
+    *set = (slc_changeset){.txn = txn, .changes = json_array(), .identities = json_object()};
+}
+
+static void clear_failure(struct slc_wanted *wanted)
+{
+    if (wanted->failure != NULL)
+        json_decref(wanted->failure->problems);
+    free(wanted->failure);
+    wanted->failure = NULL;
+}
+
+void slc_changeset_release(slc_changeset *set)
+{
+    for (size_t i = 0; i < set->wanted_count; i++) {
+        slc_wish *wish = &set->wanted[i].wish;
+        clear_failure(&set->wanted[i]);
+        free((char *)wish->ref);
+        free((char *)wish->pointer);
+        free((char *)wish->id);
+        free((char *)wish->manager);
+        json_decref((json_t *)wish->body);
+    }
+    for (size_t i = 0; i < set->unwanted_count; i++)
+        free(set->unwanted[i].ref);
+    free(set->wanted);
+    free(set->unwanted);
+    json_decref(set->changes);
+    json_decref(set->referrers);
+    json_decref(set->identities);
+}
+
+static void *make_room(void *array, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return array;
+    *room = *room == 0 ? 64 : 2 * *room;
+    return slc_realloc(array, *room * size);
+}
+
+static char *copy(const char *text)
+{
+    return text != NULL ? slc_strdup(text) : NULL;
+}
+
+void slc_changeset_want(slc_changeset *set, const slc_wish *wish)
+{
+    set->wanted = make_room(set->wanted, set->wanted_count, &set->wanted_room, sizeof(*set->wanted));
+    set->wanted[set->wanted_count++] = (struct slc_wanted){.wish = {.kind = wish->kind,
+                                                                    .ref = copy(wish->ref),
+                                                                    .body = json_incref((json_t *)wish->body),
+                                                                    .pointer = copy(wish->pointer),
+                                                                    .id = copy(wish->id),
+                                                                    .manager = copy(wish->manager)}};
+}
+
+void slc_changeset_unwant(slc_changeset *set, const slc_kind *kind, const char *id, const char *ref)
+{
+    set->unwanted = make_room(set->unwanted, set->unwanted_count, &set->unwanted_room, sizeof(*set->unwanted));
+    struct slc_unwanted *unwanted = &set->unwanted[set->unwanted_count++];
+    *unwanted = (struct slc_unwanted){.kind = kind, .ref = copy(ref)};
+    snprintf(unwanted->id, sizeof(unwanted->id), "%s", id);
+}
+
+/* ---- finding ---- */
+
+/* Kinds without a key have no index for what tells them apart: they are read once. */
+static bool load_identities(slc_changeset *set, const slc_kind *kind, json_t **out, slc_error *err)
+{
+    json_t *ids = json_object();
+    sqlite3_stmt *stmt = slc_txn_prepare(set->txn, slc_row_select(kind), err);
+    int rc = stmt == NULL ? -1 : 1;
+    while (rc == 1 && (rc = slc_txn_step(set->txn, stmt, err)) == 1) {
+        json_t *stored = slc_row_read(kind, stmt);
+        char ref[SLC_REF_CHARS];
+        if (slc_declared_ref(set->txn, kind, stored, ref))
+            json_object_set(ids, ref, json_object_get(stored, "id"));
+        json_decref(stored);
+    }
+    slc_txn_finish(set->txn, stmt);
+    json_object_set_new(set->identities, kind->name, ids);
+    *out = ids;
+    return rc == 0;
+}
+
+static json_t *identities_of(slc_changeset *set, const slc_kind *kind)
+{
+    return kind->key == SLC_KEY_ID ? json_object_get(set->identities, kind->name) : NULL;
+}
+
+/* 1 found, 0 not, -1 error. */
+static int find(slc_changeset *set, const slc_wish *wish, char id[SLC_ID_CHARS + 1], slc_error *err)
+{
+    if (wish->ref == NULL)
+        return 0;
+    if (wish->kind->key != SLC_KEY_ID)
+        return slc_row_resolve(set->txn, wish->kind, wish->ref, id, err);
+    json_t *ids = identities_of(set, wish->kind);
+    if (ids == NULL && !load_identities(set, wish->kind, &ids, err))
+        return -1;
+    const char *known = slc_get_text(ids, wish->ref);
+    if (known != NULL)
+        snprintf(id, SLC_ID_CHARS + 1, "%s", known);
+    return known != NULL;
+}
+
+/* ---- one object ---- */
+
+static void note_change(slc_changeset *set, const char *action, const slc_kind *kind, const char *ref,
+                        json_t *changes)
+{
+    json_array_append_new(set->changes, json_pack("{s:s, s:s, s:s?, s:o}", "action", action, "kind", kind->name,
+                                                  "key", ref, "changes", changes));
+}
+
+static const char *free_id(slc_changeset *set, const slc_wish *wish)
+{
+    char id[SLC_ID_CHARS + 1];
+    bool usable = wish->id != NULL && slc_row_resolve(set->txn, wish->kind, wish->id, id, NULL) == 0;
+    return usable ? wish->id : NULL;
+}
+
+static bool create(slc_changeset *set, const slc_wish *wish, slc_error *err)
+{
+    json_t *changes = NULL;
+    json_t *stored = slc_entity_make(set->txn, wish->kind, free_id(set, wish), wish->body, &changes, err);
+    if (stored == NULL)
+        return false;
+    json_t *ids = identities_of(set, wish->kind);
+    if (ids != NULL && wish->ref != NULL)
+        json_object_set(ids, wish->ref, json_object_get(stored, "id"));
+    json_decref(stored);
+    note_change(set, "create", wish->kind, wish->ref, changes);
+    return true;
+}
+
+static bool update(slc_changeset *set, const slc_wish *wish, const json_t *before, slc_error *err)
+{
+    const slc_kind *kind = wish->kind;
+    const char *owner = slc_get_text(before, "manager");
+    bool foreign = strcmp(owner, wish->manager) != 0;
+    bool may = set->restoring || (set->adopt && strcmp(owner, "system") != 0);
+    if (foreign && !may)
+        return slc_fail(err, SLC_CONFLICT, "", "the %s %s belongs to manager %s", kind->singular, wish->ref,
+                        owner);
+    json_t *next = slc_body_read(set->txn, kind, slc_get_text(before, "id"), wish->body, before,
+                                 set->restoring ? SLC_BODY_RESTORE : SLC_BODY_REPLACE, NULL, err);
+    if (next == NULL)
+        return false;
+    if (foreign)
+        json_object_set_new(next, "manager", json_string(wish->manager));
+    const char *action = foreign && !set->restoring ? "adopt" : "update";
+    json_t *changes = NULL;
+    bool ok = slc_entity_save(set->txn, kind, action, before, next, &changes, err);
+    if (ok && json_object_size(changes) > 0)
+        note_change(set, action, kind, wish->ref, changes);
+    else
+        json_decref(changes);
+    json_decref(next);
+    return ok;
+}
+
+static bool fulfil(slc_changeset *set, const slc_wish *wish, slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1];
+    int rc = find(set, wish, id, err);
+    if (rc <= 0)
+        return rc == 0 && create(set, wish, err);
+    json_t *before = slc_entity_load(set->txn, wish->kind, id, err);
+    bool ok = before != NULL && update(set, wish, before, err);
+    json_decref(before);
+    return ok;
+}
+
+/* What another change may still cure; the rest ends everything. */
+static bool may_pass_later(const slc_error *err)
+{
+    return err->code == SLC_INVALID || err->code == SLC_CONFLICT || err->code == SLC_DENIED;
+}
+
+static bool undo(slc_txn *txn, uint64_t revision, slc_error *err)
+{
+    txn->revision = revision;
+    return slc_txn_exec(txn, err, "ROLLBACK TO one", "");
+}
+
+/* A try that fails leaves nothing behind: rules may refuse what was written already. */
+static bool try_wanted(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
+{
+    slc_txn *txn = set->txn;
+    uint64_t revision = txn->revision;
+    const char *manager = txn->actor.manager;
+    slc_error failure = {0}, inner;
+    clear_failure(wanted);
+    slc_txn_clear_problems(txn);
+    if (!slc_txn_exec(txn, err, "SAVEPOINT one", ""))
+        return false;
+    txn->actor.manager = wanted->wish.manager;
+    wanted->done = fulfil(set, &wanted->wish, &failure);
+    txn->actor.manager = manager;
+    if (!wanted->done && !may_pass_later(&failure)) {
+        *err = failure;
+        return false;
+    }
+    if (!wanted->done) {
+        wanted->failure = slc_calloc(1, sizeof(*wanted->failure));
+        wanted->failure->err = failure;
+        wanted->failure->problems = json_deep_copy(slc_txn_problems(txn));
+        if (!undo(txn, revision, &inner)) {
+            *err = inner;
+            return false;
+        }
+    }
+    return slc_txn_exec(txn, err, "RELEASE one", "");
+}
+
+static bool remove_one(slc_changeset *set, struct slc_unwanted *unwanted, slc_error *err)
+{
+    json_t *before = slc_entity_load(set->txn, unwanted->kind, unwanted->id, err);
+    if (before == NULL) /* gone with its owner */
+        return unwanted->done = err->code == SLC_NOT_FOUND;
+    json_t *changes = slc_changes(set->txn, unwanted->kind, before, NULL, err);
+    json_t *referrers = NULL;
+    json_decref(before);
+    if (changes == NULL)
+        return false;
+    uint64_t revision = set->txn->revision;
+    slc_error inner;
+    if (!slc_txn_exec(set->txn, err, "SAVEPOINT one", "")) {
+        json_decref(changes);
+        return false;
+    }
+    unwanted->done = slc_entity_delete(set->txn, unwanted->kind, unwanted->id, -1, &referrers, err);
+    json_decref(set->referrers);
+    set->referrers = referrers;
+    if (!unwanted->done) {
+        json_decref(changes);
+        return err->code == SLC_CONFLICT && undo(set->txn, revision, &inner) &&
+               slc_txn_exec(set->txn, &inner, "RELEASE one", "");
+    }
+    json_t *ids = identities_of(set, unwanted->kind);
+    if (ids != NULL)
+        json_object_del(ids, unwanted->ref);
+    note_change(set, "delete", unwanted->kind, unwanted->ref, changes);
+    return slc_txn_exec(set->txn, err, "RELEASE one", "");
+}
+
+/* ---- all of them ---- */
+
+/* Removals come first, so that what is new may take the place of what goes. Counts what is left. */
+static bool round_of(slc_changeset *set, size_t *left, slc_error *removal_err, slc_error *err)
+{
+    *left = 0;
+    for (size_t i = 0; i < set->unwanted_count; i++) {
+        slc_error failure = {0};
+        if (set->unwanted[i].done)
+            continue;
+        if (!remove_one(set, &set->unwanted[i], &failure)) {
+            *err = failure;
+            return false;
+        }
+        if (!set->unwanted[i].done) {
+            *removal_err = failure;
+            ++*left;
+        }
+    }
+    for (size_t i = 0; i < set->wanted_count; i++) {
+        if (set->wanted[i].done)
+            continue;
+        if (!try_wanted(set, &set->wanted[i], err))
+            return false;
+        *left += !set->wanted[i].done;
+    }
+    return true;
+}
+
+/* The text at a pointer, or NULL. */
+static const char *text_at(const json_t *value, const char *pointer)
+{
+    while (*pointer == '/' && value != NULL) {
+        char token[SLC_POINTER_CHARS];
+        size_t len = strcspn(++pointer, "/");
+        snprintf(token, sizeof(token), "%.*s", (int)len, pointer);
+        value = json_is_array(value) ? json_array_get(value, strtoul(token, NULL, 10))
+                                     : json_object_get(value, token);
+        pointer += len;
+    }
+    return json_string_value(value);
+}
+
+static void report_one(slc_changeset *set, json_t *failed, const struct slc_wanted *wanted, slc_error *err)
+{
+    const slc_wish *wish = &wanted->wish;
+    const slc_error *first = &wanted->failure->err;
+    json_t *problems = wanted->failure->problems;
+    json_t *own = problems == NULL ? json_pack("[{s:s, s:s}]", "pointer", first->field, "detail", first->message)
+                                   : json_incref(problems);
+    size_t index;
+    json_t *problem;
+    json_array_foreach (own, index, problem) {
+        const char *pointer = slc_get_text(problem, "pointer");
+        const char *text = text_at(wish->body, pointer);
+        /* A reference to something that failed itself is no news. */
+        if (problems != NULL && text != NULL && json_object_get(failed, text) != NULL)
+            continue;
+        char place[SLC_POINTER_CHARS * 2];
+        snprintf(place, sizeof(place), "%s%s", wish->pointer, pointer);
+        slc_txn_problem(set->txn, place, err, "%s", slc_get_text(problem, "detail"));
+        if (err->code == SLC_INVALID && json_array_size(slc_txn_problems(set->txn)) == 1)
+            err->code = first->code;
+    }
+    json_decref(own);
+    if (wish->ref != NULL)
+        json_object_set_new(failed, wish->ref, json_true());
+}
+
+static bool report(slc_changeset *set, const slc_error *removal_err, slc_error *err)
+{
+    json_t *failed = json_object();
+    bool any = false;
+    slc_txn_clear_problems(set->txn);
+    for (size_t i = 0; i < set->wanted_count; i++) {
+        if (set->wanted[i].failure == NULL)
+            continue;
+        any = true;
+        report_one(set, failed, &set->wanted[i], err);
+    }
+    json_decref(failed);
+    if (any) {
+        json_decref(set->referrers);
+        set->referrers = NULL;
+    } else {
+        *err = *removal_err;
+    }
+    return false;
+}
+
+static bool run_rounds(slc_changeset *set, slc_error *err)
+{
+    slc_error removal_err = {0};
+    size_t left = set->wanted_count + set->unwanted_count, before;
+    for (int i = 0; i < ROUNDS_MAX && left > 0; i++) {
+        before = left;
+        if (!round_of(set, &left, &removal_err, err))
+            return false;
+        if (left == before)
+            break;
+    }
+    return left == 0 || report(set, &removal_err, err);
+}
+
+bool slc_changeset_run(slc_changeset *set, bool dry_run, slc_error *err)
+{
+    slc_txn *txn = set->txn;
+    slc_error undone;
+    uint64_t revision = txn->revision;
+    if (!slc_txn_exec(txn, err, "SAVEPOINT changeset", ""))
+        return false;
+    txn->restoring = set->restoring;
+    bool ok = run_rounds(set, err);
+    txn->restoring = false;
+    if (ok && !dry_run)
+        return slc_txn_exec(txn, err, "RELEASE changeset", "");
+    uint64_t reached = txn->revision;
+    txn->revision = revision; /* nothing was changed after all */
+    if (!slc_conn_run(txn->conn, "ROLLBACK TO changeset; RELEASE changeset", &undone)) {
+        txn->revision = reached;
+        if (ok)
+            *err = undone;
+        return false;
+    }
+    return ok;
+}
