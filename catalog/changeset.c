@@ -326,8 +326,9 @@ static void report_one(slc_changeset *set, json_t *failed, const struct slc_want
     const slc_wish *wish = &wanted->wish;
     const slc_error *first = &wanted->failure->err;
     json_t *problems = wanted->failure->problems;
-    json_t *own = problems == NULL ? json_pack("[{s:s, s:s}]", "pointer", first->field, "detail", first->message)
-                                   : json_incref(problems);
+    json_t *own = problems == NULL
+                      ? json_pack("[{s:s, s:s}]", "pointer", first->field, "detail", first->message)
+                      : json_incref(problems);
     size_t index;
     json_t *problem;
     json_array_foreach (own, index, problem) {

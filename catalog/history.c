@@ -70,12 +70,14 @@ static bool insert(slc_txn *txn, const slc_kind *kind, const json_t *before, con
     char *text = json_dumps(body, JSON_COMPACT);
     static const char sql[] = "INSERT INTO entity_history (kind, entity_id, since, ref, body) "
                               "VALUES (?1, ?2, ?3, ?4, ?5)";
-    bool ok = slc_txn_exec(txn, err, "DELETE FROM entity_history WHERE kind = ?1 AND entity_id = ?2 AND since = ?3",
-                           "ssi", kind->name, id, (int64_t)revision) &&
-              slc_txn_exec(txn, err,
-                           "UPDATE entity_history SET until = ?3 WHERE kind = ?1 AND entity_id = ?2 AND until IS NULL",
-                           "ssi", kind->name, id, (int64_t)revision) &&
-              slc_txn_exec(txn, err, sql, "ssiss", kind->name, id, (int64_t)revision, ref, text);
+    bool ok =
+        slc_txn_exec(txn, err, "DELETE FROM entity_history WHERE kind = ?1 AND entity_id = ?2 AND since = ?3",
+                     "ssi", kind->name, id, (int64_t)revision) &&
+        slc_txn_exec(
+            txn, err,
+            "UPDATE entity_history SET until = ?3 WHERE kind = ?1 AND entity_id = ?2 AND until IS NULL", "ssi",
+            kind->name, id, (int64_t)revision) &&
+        slc_txn_exec(txn, err, sql, "ssiss", kind->name, id, (int64_t)revision, ref, text);
     free(text);
     json_decref(old);
     json_decref(body);
@@ -93,11 +95,13 @@ bool slc_history_write(slc_txn *txn, const slc_kind *kind, const json_t *before,
     if (next != NULL)
         return insert(txn, kind, before, next, revision, err);
     const char *id = slc_get_text(before, "id");
-    return slc_txn_exec(txn, err, "DELETE FROM entity_history WHERE kind = ?1 AND entity_id = ?2 AND since = ?3",
-                        "ssi", kind->name, id, (int64_t)revision) &&
-           slc_txn_exec(txn, err,
-                        "UPDATE entity_history SET until = ?3 WHERE kind = ?1 AND entity_id = ?2 AND until IS NULL",
-                        "ssi", kind->name, id, (int64_t)revision);
+    return slc_txn_exec(txn, err,
+                        "DELETE FROM entity_history WHERE kind = ?1 AND entity_id = ?2 AND since = ?3", "ssi",
+                        kind->name, id, (int64_t)revision) &&
+           slc_txn_exec(
+               txn, err,
+               "UPDATE entity_history SET until = ?3 WHERE kind = ?1 AND entity_id = ?2 AND until IS NULL",
+               "ssi", kind->name, id, (int64_t)revision);
 }
 
 /* ---- the beginning ---- */
@@ -132,8 +136,8 @@ bool slc_history_begin(slc_txn *txn, slc_error *err)
     if (count > 0)
         slc_log(SLC_LOG_INFO, "the history of the configuration begins", LI("revision", (int64_t)revision),
                 LI("entities", count));
-    return slc_txn_exec(txn, err, "INSERT INTO catalog_meta (name, int_value) VALUES ('history_since', ?1)", "i",
-                        (int64_t)revision);
+    return slc_txn_exec(txn, err, "INSERT INTO catalog_meta (name, int_value) VALUES ('history_since', ?1)",
+                        "i", (int64_t)revision);
 }
 
 uint64_t slc_history_since(slc_txn *txn, slc_error *err)
@@ -162,9 +166,9 @@ static bool collect(slc_txn *txn, const char *sql, const char *side, uint64_t at
         json_t *pair = json_object_get(refs, ref);
         if (pair == NULL)
             json_object_set_new(refs, ref, pair = json_object());
-        json_object_set_new(pair, side,
-                            json_pack("{s:s, s:o}", "id", slc_column_text(stmt, 1), "body",
-                                      slc_column_json(stmt, 3)));
+        json_object_set_new(
+            pair, side,
+            json_pack("{s:s, s:o}", "id", slc_column_text(stmt, 1), "body", slc_column_json(stmt, 3)));
     }
     slc_txn_finish(txn, stmt);
     return rc == 0;
@@ -176,7 +180,8 @@ static void drop_equal(json_t *out)
     json_t *refs, *pair;
     void *next;
     json_object_foreach (out, kind, refs) {
-        json_object_foreach_safe (refs, next, ref, pair) {
+        json_object_foreach_safe(refs, next, ref, pair)
+        {
             if (json_equal(json_object_get(json_object_get(pair, "from"), "body"),
                            json_object_get(json_object_get(pair, "to"), "body")))
                 json_object_del(refs, ref);

@@ -18,11 +18,11 @@ bool slc_history_begin(slc_txn *txn, slc_error *err) SLC_CHECKED;
 /* The revision that the history begins with; 0 on error. */
 uint64_t slc_history_since(slc_txn *txn, slc_error *err) SLC_CHECKED;
 
-/* Entities whose state at two revisions differs: new {kind: {ref: {"from": {"id", "body"}, "to": {...}}}}, "from"
- * absent for what came and "to" for what went. Both revisions must be in the history. */
+/* Entities whose state at two revisions differs: new {kind: {ref: {"from": {"id", "body"}, "to": {...}}}},
+ * "from" absent for what came and "to" for what went. Both revisions must be in the history. */
 json_t *slc_history_between(slc_txn *txn, uint64_t from, uint64_t to, slc_error *err) SLC_CHECKED;
-/* {field: {from, to}} of two states of a kind (either may be NULL), as in an audit event: new. Of a secret it is
- * only said that it changed. */
+/* {field: {from, to}} of two states of a kind (either may be NULL), as in an audit event: new. Of a secret it
+ * is only said that it changed. */
 json_t *slc_history_changes(const slc_kind *kind, const json_t *from, const json_t *to);
 
 /* ---- pruning ---- */

@@ -100,8 +100,9 @@ static void fill_secret(struct place *place, const slc_field *field, json_t *bod
         json_object_del(body, field->name);
         if (json_object_get(now, "sealed") == NULL) {
             place->r->refusal->why = SLC_VERSION_SECRETS;
-            problem(place, field->name, "must be supplied: versions never hold secrets, and there is none now that "
-                                        "could be kept");
+            problem(place, field->name,
+                    "must be supplied: versions never hold secrets, and there is none now that "
+                    "could be kept");
         }
     }
 }
@@ -216,8 +217,8 @@ static bool audit(struct rollback *r, const char *id, uint64_t revision)
 {
     if (r->options->dry_run || json_array_size(r->set.changes) == 0)
         return true;
-    json_t *what = json_pack("{s:{s:I, s:s*}}", "rollback", "version", (json_int_t)revision, "reason",
-                             r->options->reason);
+    json_t *what =
+        json_pack("{s:{s:I, s:s*}}", "rollback", "version", (json_int_t)revision, "reason", r->options->reason);
     bool ok = slc_audit(r->txn, "rollback", "config-versions", id, id, what, r->err);
     json_decref(what);
     return ok;
@@ -252,8 +253,9 @@ json_t *slc_version_rollback(slc_txn *txn, const char *id, const slc_rollback_op
     r.skipped = json_array();
     r.between = slc_history_between(txn, now, then, err);
     if (r.between != NULL && run(&r) && audit(&r, id, then))
-        out = json_pack("{s:I, s:b, s:O, s:O, s:O}", "revision", (json_int_t)slc_catalog_revision(txn), "dry_run",
-                        (int)options->dry_run, "to", version, "changes", r.set.changes, "skipped", r.skipped);
+        out =
+            json_pack("{s:I, s:b, s:O, s:O, s:O}", "revision", (json_int_t)slc_catalog_revision(txn), "dry_run",
+                      (int)options->dry_run, "to", version, "changes", r.set.changes, "skipped", r.skipped);
     json_decref(r.between);
     json_decref(r.skipped);
     json_decref(version);

@@ -18,7 +18,8 @@ static bool insert(slc_txn *txn, const slc_compiled *compiled, const char *actor
                    slc_error *err)
 {
     static const char sql[] =
-        "INSERT OR IGNORE INTO config_versions (\"group\", version, created_at, actor, reason, digest, manifest) "
+        "INSERT OR IGNORE INTO config_versions (\"group\", version, created_at, actor, reason, digest, "
+        "manifest) "
         "SELECT g.id, ?2, ?3, coalesce(?4, a.actor), "
         "coalesce(?5, a.action || ' ' || a.kind || '/' || a.ref || "
         "coalesce(': ' || json_extract(a.changes, '$.rollback.reason'), '')), ?6, ?7 FROM gateway_groups AS g "
@@ -29,8 +30,8 @@ static bool insert(slc_txn *txn, const slc_compiled *compiled, const char *actor
     const uint8_t *manifest = slc_compiled_manifest(compiled, &len);
     slc_hex_encode(slc_compiled_digest(compiled), SLC_SHA256_BYTES, digest);
     return slc_txn_exec(txn, err, sql, "siisssb", slc_compiled_group_id(compiled),
-                        (int64_t)slc_compiled_version(compiled), slc_txn_now_ms(txn), actor_json, reason, digest,
-                        (const void *)manifest, len);
+                        (int64_t)slc_compiled_version(compiled), slc_txn_now_ms(txn), actor_json, reason,
+                        digest, (const void *)manifest, len);
 }
 
 /* The kept versions before and after a revision; 0 when there is none. */
@@ -90,8 +91,8 @@ static bool forget(slc_txn *txn, const slc_compiled *compiled, const slc_version
     return ok;
 }
 
-bool slc_version_remember(slc_txn *txn, const slc_compiled *compiled, const char *actor_json, const char *reason,
-                          const slc_version_limits *limits, slc_error *err)
+bool slc_version_remember(slc_txn *txn, const slc_compiled *compiled, const char *actor_json,
+                          const char *reason, const slc_version_limits *limits, slc_error *err)
 {
     /* The newest manifest is what the next one is compared with; others are not needed. */
     static const char drop_manifest[] =
@@ -121,8 +122,8 @@ json_t *slc_version_find(slc_txn *txn, const char *id, uint64_t *revision, enum 
     if (since != 0 && *revision >= since) {
         char key[SLC_KEY_CHARS];
         slc_key_of(txn, "gateway-groups", slc_get_text(stored, "group"), key);
-        json_t *shown = json_pack("{s:O, s:s, s:I}", "id", json_object_get(stored, "id"), "group", key, "version",
-                                  (json_int_t)*revision);
+        json_t *shown = json_pack("{s:O, s:s, s:I}", "id", json_object_get(stored, "id"), "group", key,
+                                  "version", (json_int_t)*revision);
         json_decref(stored);
         return shown;
     }
@@ -131,10 +132,11 @@ json_t *slc_version_find(slc_txn *txn, const char *id, uint64_t *revision, enum 
     if (failure.code != SLC_OK)
         *err = failure;
     else
-        slc_fail(err, SLC_CONFLICT, NULL,
-                 "version %llu is older than the history of this catalog, which begins at revision %llu: what it "
-                 "was compiled from is not known any more",
-                 (unsigned long long)*revision, (unsigned long long)since);
+        slc_fail(
+            err, SLC_CONFLICT, NULL,
+            "version %llu is older than the history of this catalog, which begins at revision %llu: what it "
+            "was compiled from is not known any more",
+            (unsigned long long)*revision, (unsigned long long)since);
     return NULL;
 }
 
@@ -146,14 +148,13 @@ static void add_changes(json_t *changes, const slc_kind *kind, json_t *refs)
         const json_t *from = json_object_get(json_object_get(pair, "from"), "body");
         const json_t *to = json_object_get(json_object_get(pair, "to"), "body");
         const char *action = from == NULL ? "create" : to == NULL ? "delete" : "update";
-        json_array_append_new(changes,
-                              json_pack("{s:s, s:s, s:s, s:o}", "action", action, "kind", kind->name, "key", ref,
-                                        "changes", slc_history_changes(kind, from, to)));
+        json_array_append_new(changes, json_pack("{s:s, s:s, s:s, s:o}", "action", action, "kind", kind->name,
+                                                 "key", ref, "changes", slc_history_changes(kind, from, to)));
     }
 }
 
-json_t *slc_version_diff(slc_txn *txn, const char *from_id, const char *to_id, enum slc_version_refusal *refusal,
-                         slc_error *err)
+json_t *slc_version_diff(slc_txn *txn, const char *from_id, const char *to_id,
+                         enum slc_version_refusal *refusal, slc_error *err)
 {
     enum slc_version_refusal own;
     uint64_t a, b = slc_catalog_revision(txn);

@@ -15,11 +15,11 @@ typedef struct slc_version_limits {
     int64_t limit;
 } slc_version_limits;
 
-/* Keeps the version (config_versions) if it is new, and forgets what the limits (NULL: the defaults) do not keep,
- * together with the history that only forgotten versions saw. `actor_json` and `reason` NULL: those of the last
- * audited change up to it. In a write transaction of the control plane itself. */
-bool slc_version_remember(slc_txn *txn, const slc_compiled *compiled, const char *actor_json, const char *reason,
-                          const slc_version_limits *limits, slc_error *err) SLC_CHECKED;
+/* Keeps the version (config_versions) if it is new, and forgets what the limits (NULL: the defaults) do not
+ * keep, together with the history that only forgotten versions saw. `actor_json` and `reason` NULL: those of
+ * the last audited change up to it. In a write transaction of the control plane itself. */
+bool slc_version_remember(slc_txn *txn, const slc_compiled *compiled, const char *actor_json,
+                          const char *reason, const slc_version_limits *limits, slc_error *err) SLC_CHECKED;
 
 /* Why a version cannot be used, beyond the error's code. */
 enum slc_version_refusal {
@@ -30,10 +30,10 @@ enum slc_version_refusal {
 };
 
 /* What differs between the configurations of two versions, or of one and "current": new {"from", "to":
- * {"id", "group", "version"}, "changes": [{action, kind, key, changes}]}, as seen on the way from the first to the
- * second. SLC_NOT_FOUND when there is no such version. `*refusal` may be NULL. */
-json_t *slc_version_diff(slc_txn *txn, const char *from_id, const char *to_id, enum slc_version_refusal *refusal,
-                         slc_error *err) SLC_CHECKED;
+ * {"id", "group", "version"}, "changes": [{action, kind, key, changes}]}, as seen on the way from the first to
+ * the second. SLC_NOT_FOUND when there is no such version. `*refusal` may be NULL. */
+json_t *slc_version_diff(slc_txn *txn, const char *from_id, const char *to_id,
+                         enum slc_version_refusal *refusal, slc_error *err) SLC_CHECKED;
 
 typedef struct slc_rollback_options {
     bool dry_run;
@@ -46,8 +46,9 @@ typedef struct slc_rollback_refusal {
     json_t *referrers; /* new array of {kind, id, key, field, refers_to}, or NULL */
 } slc_rollback_refusal;
 
-/* Makes the configuration what it was at the version, as a new revision: new {"revision", "dry_run", "to": version,
- * "changes", "skipped": [{kind, key, reason}]}. `refusal` may not be NULL; its referrers are the caller's. */
+/* Makes the configuration what it was at the version, as a new revision: new {"revision", "dry_run", "to":
+ * version, "changes", "skipped": [{kind, key, reason}]}. `refusal` may not be NULL; its referrers are the
+ * caller's. */
 json_t *slc_version_rollback(slc_txn *txn, const char *id, const slc_rollback_options *options,
                              slc_rollback_refusal *refusal, slc_error *err) SLC_CHECKED;
 

@@ -54,6 +54,24 @@ static bool open_password(slc_txn *txn, void *arg, slc_error *err)
     return ok;
 }
 
+/* The history of the configuration has what there is, also in a catalog that had none. */
+static void check_history(const char *path)
+{
+    for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++) {
+        if (((*kind)->flags & SLC_KIND_ROLLBACK) == 0)
+            continue;
+        char *sql = slc_asprintf(
+            "SELECT count(*) FROM \"%s\" AS t FULL JOIN (SELECT * FROM entity_history WHERE kind = "
+            "'%s' AND until IS NULL) AS h ON h.entity_id = t.id AND json_extract(h.body, "
+            "'$.manager') = t.manager WHERE t.id IS NULL OR h.entity_id IS NULL",
+            (*kind)->table, (*kind)->name);
+        ck_assert_msg(strcmp(t_sql(sql), "0") == 0, "%s: %s %s", path, (*kind)->name, t_sql(sql));
+        free(sql);
+    }
+    ck_assert_str_ne(t_sql("SELECT count(*) FROM entity_history"), "0");
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM entity_history WHERE body LIKE '%\"sealed\"%'"), "0");
+}
+
 START_TEST(every_earlier_schema_opens)
 {
     glob_t found;
@@ -68,6 +86,7 @@ START_TEST(every_earlier_schema_opens)
                           sample->kind);
             json_decref(list);
         }
+        check_history(found.gl_pathv[i]);
         ck_assert_msg(t_read(open_password, password, &t_error), "%s", t_error.message);
         ck_assert_str_eq(password, "backend-password");
         json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'moved'}"));
