@@ -28,11 +28,18 @@ typedef struct slc_catalog_options {
     const char *master_key_file; /* NULL: data_dir/master.key, made on first start (mode 0600) */
     int64_t busy_timeout_ms;     /* 0: 5 seconds */
     unsigned readers;            /* threads; 0: 2 */
+    unsigned queue_limit;        /* transactions that may wait for each kind of thread; 0: 1,000 */
     int64_t node_lost_after_ms;  /* a node unheard of for so long is "lost"; 0: 30 seconds */
+    bool full_check;             /* on opening check everything, however long it takes */
+    int64_t check_limit_ms;      /* otherwise: how long the quick check may take; 0: 5 seconds */
+    const char *backup_dir;      /* NULL: data_dir/backups */
+    unsigned backup_keep;        /* 0: 7 */
+    bool no_upgrade_backup;      /* migrate an older catalog without a backup before it */
 } slc_catalog_options;
 
-/* Opens or creates, checks integrity quickly, migrates. Errors say what to do (corrupt file, newer schema, lost
- * key). */
+/* Opens or creates, checks integrity, makes a backup before it migrates an older schema, ends a master key
+ * rotation that was cut off. Errors say what to do (damaged file, newer schema, lost key). A damaged usage.db
+ * is moved aside and made anew. */
 slc_catalog *slc_catalog_open(const slc_catalog_options *options, slc_error *err) SLC_CHECKED;
 /* Waits for queued work. */
 void slc_catalog_close(slc_catalog *catalog);
@@ -55,12 +62,21 @@ typedef bool (*slc_txn_fn)(slc_txn *txn, void *arg, slc_error *err);
  * when the commit failed: SLC_NO_SPACE on a full disk). */
 typedef void (*slc_txn_done)(void *arg, bool ok, const slc_error *err);
 
+/* When as many transactions wait as may (queue_limit), `fn` is not called and `done` gets SLC_UNAVAILABLE: on
+ * the loop, or without one before this returns. The actor kind "system" is the control plane itself, which
+ * bounds its own work: its writes are never refused. */
 void slc_catalog_write(slc_catalog *catalog, slc_loop *loop, const slc_actor *actor, slc_txn_fn fn,
                        slc_txn_done done, void *arg);
 void slc_catalog_read(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg);
+/* The same for the control plane's own reads, which bound themselves: never refused. */
+void slc_catalog_read_own(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg);
 /* A transaction on usage.db, for the slc_usage_... functions of nodes.h: never waits for the catalog's writer.
  */
 void slc_catalog_usage(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg);
+/* Work that may wait for long and is no transaction (copies, files), on threads of its own. Bounded as the
+ * others are, unless there is no loop. */
+typedef bool (*slc_task_fn)(slc_catalog *catalog, void *arg, slc_error *err);
+void slc_catalog_task(slc_catalog *catalog, slc_loop *loop, slc_task_fn fn, slc_txn_done done, void *arg);
 /* The same on the calling thread, for start-up, tools and tests. */
 bool slc_catalog_write_sync(slc_catalog *catalog, const slc_actor *actor, slc_txn_fn fn, void *arg,
                             slc_error *err) SLC_CHECKED;
@@ -71,6 +87,17 @@ bool slc_catalog_usage_sync(slc_catalog *catalog, slc_txn_fn fn, void *arg, slc_
  */
 void slc_catalog_on_commit(slc_catalog *catalog, void (*fn)(void *arg, uint64_t revision), void *arg);
 uint64_t slc_catalog_revision(slc_txn *txn);
+
+/* ---- its state ---- */
+typedef struct slc_catalog_status {
+    /* SQLite found catalog.db damaged: writes are refused; the log has the file, its backups and the command.
+     */
+    bool damaged;
+    unsigned waiting[3];    /* transactions in the queues: writes, reads, usage */
+    int64_t last_backup_ms; /* when the newest backup of this process ended; 0: none yet */
+} slc_catalog_status;
+/* Any thread. */
+void slc_catalog_get_status(slc_catalog *catalog, slc_catalog_status *status);
 
 /* ---- entities, inside a transaction ---- */
 /* All JSON objects are borrowed in, new out. `key` is an id or a natural key. Errors carry a JSON pointer to

@@ -1,5 +1,6 @@
 #include "catalog/conn.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,9 @@ static const struct {
 } sqlite_errors[] = {
     {SQLITE_FULL, SLC_NO_SPACE, "the disk is full: free some space; nothing was changed"},
     {SQLITE_CORRUPT, SLC_CORRUPT,
-     "the database file is damaged: stop the control plane, keep the file for inspection and restore the last "
-     "backup"},
+     "the database file is damaged: stop the control plane and restore the last backup (--restore FILE)"},
     {SQLITE_NOTADB, SLC_CORRUPT,
-     "the file is not a catalog database: stop the control plane, move it away and restore the last backup"},
+     "the file is not a catalog database: stop the control plane and restore the last backup (--restore FILE)"},
     {SQLITE_IOERR, SLC_IO,
      "the database file cannot be read or written: check the disk and the file's permissions"},
     {SQLITE_READONLY, SLC_IO,
@@ -46,12 +46,47 @@ static const struct {
     {SQLITE_TOOBIG, SLC_TOO_LARGE, "a value is too large to be stored"},
 };
 
+/* A transaction runs on one thread from its begin to its end. */
+static _Thread_local bool saw_damage;
+
+bool slc_sqlite_saw_damage(void)
+{
+    bool saw = saw_damage;
+    saw_damage = false;
+    return saw;
+}
+
+static bool means_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+/* The last error of the database's file, or of its log, which is a file of its own. */
+static int file_errno(sqlite3 *db, int which)
+{
+    sqlite3_file *file = NULL;
+    int error = 0;
+    if (sqlite3_file_control(db, "main", which, &file) == SQLITE_OK && file != NULL && file->pMethods != NULL)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error;
+}
+
+/* Only a full disk comes as SQLITE_FULL; a quota and a limit on the size of files come as I/O errors. */
+static bool is_out_of_space(sqlite3 *db, int rc)
+{
+    if ((rc & 0xff) != SQLITE_IOERR || db == NULL)
+        return false;
+    return means_no_space(sqlite3_system_errno(db)) || means_no_space(file_errno(db, SQLITE_FCNTL_FILE_POINTER)) ||
+           means_no_space(file_errno(db, SQLITE_FCNTL_JOURNAL_POINTER));
+}
+
 bool slc_sqlite_fail(sqlite3 *db, int rc, slc_error *err)
 {
     const char *detail = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-    /* A write beyond a quota or on a full disk comes as an I/O error from some file systems. */
-    if (rc == SQLITE_IOERR_WRITE && db != NULL && sqlite3_system_errno(db) == 28 /* ENOSPC */)
+    if (is_out_of_space(db, rc))
         rc = SQLITE_FULL;
+    if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB)
+        saw_damage = true;
     for (size_t i = 0; i < sizeof(sqlite_errors) / sizeof(sqlite_errors[0]); i++)
         if (sqlite_errors[i].rc == (rc & 0xff))
             return slc_fail(err, sqlite_errors[i].code, NULL, "%s (SQLite %d: %s)", sqlite_errors[i].advice, rc,

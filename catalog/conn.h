@@ -32,5 +32,8 @@ bool slc_conn_run(slc_conn *conn, const char *sql, slc_error *err) SLC_CHECKED;
 
 /* Fills err for a SQLite result code; returns false. */
 bool slc_sqlite_fail(sqlite3 *db, int rc, slc_error *err);
+/* Did SQLite report damage on this thread since the last call? An error of the code SLC_CORRUPT may also be a
+ * value that cannot be unsealed, in a file that is sound. */
+bool slc_sqlite_saw_damage(void);
 
 #endif

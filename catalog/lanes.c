@@ -1,5 +1,5 @@
-/* The catalog's threads: one that writes, a few that read, one for usage.db; each empties a queue of
- * transactions. */
+/* The catalog's threads: one that writes, a few that read, one for usage.db, two for what takes long; each
+ * empties a bounded queue. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +14,7 @@ struct slc_job {
     slc_actor actor;
     bool has_actor;
     slc_txn_fn fn;
+    slc_task_fn task; /* instead of fn */
     slc_txn_done done;
     void *arg;
     bool ok;
@@ -29,9 +30,6 @@ static char *copy(const char *text)
 
 static void copy_actor(struct slc_job *job, const slc_actor *actor)
 {
-    if (actor == NULL)
-        return;
-    job->has_actor = true;
     job->actor = (slc_actor){.kind = copy(actor->kind),
                              .id = copy(actor->id),
                              .name = copy(actor->name),
@@ -84,6 +82,7 @@ static struct slc_job *take(slc_lane *lane)
     struct slc_job *job = lane->head;
     if (job != NULL) {
         lane->head = job->next;
+        lane->waiting--;
         if (lane->head == NULL)
             lane->tail = NULL;
     }
@@ -94,17 +93,48 @@ static struct slc_job *take(slc_lane *lane)
 static void *lane_main(void *arg)
 {
     struct slc_lane_thread *self = arg;
-    static const char *const names[SLC_LANES] = {"catalog-write", "catalog-read", "catalog-usage"};
+    static const char *const names[SLC_LANES] = {"catalog-write", "catalog-read", "catalog-usage",
+                                                 "catalog-task"};
     pthread_setname_np(pthread_self(), names[self->lane->id]);
     struct slc_job *job;
     while ((job = take(self->lane)) != NULL) {
         pthread_mutex_lock(&self->use);
-        job->ok = slc_txn_run(self->lane->catalog, self->conn, self->lane->id,
-                              job->has_actor ? &job->actor : NULL, job->fn, job->arg, &job->err);
+        if (job->task != NULL)
+            job->ok = job->task(self->lane->catalog, job->arg, &job->err);
+        else
+            job->ok = slc_txn_run(self->lane->catalog, self->conn, self->lane->id,
+                                  job->has_actor ? &job->actor : NULL, job->fn, job->arg, &job->err);
         pthread_mutex_unlock(&self->use);
         answer(job);
     }
     return NULL;
+}
+
+void slc_lane_init(slc_catalog *catalog, enum slc_lane_id id, unsigned threads, unsigned limit)
+{
+    slc_lane *lane = &catalog->lanes[id];
+    lane->catalog = catalog;
+    lane->id = id;
+    lane->limit = limit;
+    lane->thread_count = threads;
+    lane->threads = slc_calloc(threads, sizeof(*lane->threads));
+    pthread_mutex_init(&lane->lock, NULL);
+    pthread_cond_init(&lane->wake, NULL);
+    for (unsigned i = 0; i < threads; i++) {
+        lane->threads[i].lane = lane;
+        pthread_mutex_init(&lane->threads[i].use, NULL);
+    }
+}
+
+void slc_lane_release(slc_lane *lane)
+{
+    for (unsigned i = 0; i < lane->thread_count; i++) {
+        slc_conn_free(lane->threads[i].conn);
+        pthread_mutex_destroy(&lane->threads[i].use);
+    }
+    free(lane->threads);
+    pthread_cond_destroy(&lane->wake);
+    pthread_mutex_destroy(&lane->lock);
 }
 
 bool slc_lanes_start(slc_catalog *catalog, slc_error *err)
@@ -137,41 +167,71 @@ void slc_lanes_stop(slc_catalog *catalog)
 
 /* ---- work ---- */
 
-static void queue(slc_catalog *catalog, enum slc_lane_id id, slc_loop *loop, const slc_actor *actor,
-                  slc_txn_fn fn, slc_txn_done done, void *arg)
+static bool append(slc_lane *lane, struct slc_job *job, bool own)
+{
+    pthread_mutex_lock(&lane->lock);
+    /* Tasks may be wanted by what still runs while the catalog closes; everybody else has ended before. */
+    SLC_BUG_ON(lane->stopping && lane->id != SLC_LANE_TASK);
+    bool room = !lane->stopping && (own || lane->waiting < lane->limit);
+    if (room) {
+        lane->waiting++;
+        if (lane->tail != NULL)
+            lane->tail->next = job;
+        else
+            lane->head = job;
+        lane->tail = job;
+        pthread_cond_signal(&lane->wake);
+    }
+    pthread_mutex_unlock(&lane->lock);
+    return room;
+}
+
+/* `own`: the control plane's own work, which is never refused. */
+static void queue(slc_catalog *catalog, enum slc_lane_id id, const struct slc_job *wanted, bool own)
 {
     slc_lane *lane = &catalog->lanes[id];
-    struct slc_job *job = slc_calloc(1, sizeof(*job));
-    job->loop = loop;
-    job->fn = fn;
-    job->done = done;
-    job->arg = arg;
-    copy_actor(job, actor);
-    pthread_mutex_lock(&lane->lock);
-    SLC_BUG_ON(lane->stopping);
-    if (lane->tail != NULL)
-        lane->tail->next = job;
-    else
-        lane->head = job;
-    lane->tail = job;
-    pthread_cond_signal(&lane->wake);
-    pthread_mutex_unlock(&lane->lock);
+    struct slc_job *job = slc_memdup(wanted, sizeof(*wanted));
+    if (wanted->has_actor)
+        copy_actor(job, &wanted->actor);
+    if (append(lane, job, own))
+        return;
+    slc_fail(&job->err, SLC_UNAVAILABLE, NULL,
+             "%u requests wait for the catalog already (catalog.queue): try again in a moment", lane->limit);
+    answer(job);
 }
 
 void slc_catalog_write(slc_catalog *catalog, slc_loop *loop, const slc_actor *actor, slc_txn_fn fn,
                        slc_txn_done done, void *arg)
 {
-    queue(catalog, SLC_LANE_WRITE, loop, actor, fn, done, arg);
+    struct slc_job job = {.loop = loop, .fn = fn, .done = done, .arg = arg, .has_actor = actor != NULL};
+    if (actor != NULL)
+        job.actor = *actor;
+    queue(catalog, SLC_LANE_WRITE, &job,
+          actor == NULL || (actor->kind != NULL && strcmp(actor->kind, "system") == 0));
 }
 
 void slc_catalog_read(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg)
 {
-    queue(catalog, SLC_LANE_READ, loop, NULL, fn, done, arg);
+    struct slc_job job = {.loop = loop, .fn = fn, .done = done, .arg = arg};
+    queue(catalog, SLC_LANE_READ, &job, false);
+}
+
+void slc_catalog_read_own(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg)
+{
+    struct slc_job job = {.loop = loop, .fn = fn, .done = done, .arg = arg};
+    queue(catalog, SLC_LANE_READ, &job, true);
 }
 
 void slc_catalog_usage(slc_catalog *catalog, slc_loop *loop, slc_txn_fn fn, slc_txn_done done, void *arg)
 {
-    queue(catalog, SLC_LANE_USAGE, loop, NULL, fn, done, arg);
+    struct slc_job job = {.loop = loop, .fn = fn, .done = done, .arg = arg};
+    queue(catalog, SLC_LANE_USAGE, &job, false);
+}
+
+void slc_catalog_task(slc_catalog *catalog, slc_loop *loop, slc_task_fn fn, slc_txn_done done, void *arg)
+{
+    struct slc_job job = {.loop = loop, .task = fn, .done = done, .arg = arg};
+    queue(catalog, SLC_LANE_TASK, &job, loop == NULL);
 }
 
 static bool run_sync(slc_catalog *catalog, enum slc_lane_id id, const slc_actor *actor, slc_txn_fn fn,
@@ -199,4 +259,20 @@ bool slc_catalog_read_sync(slc_catalog *catalog, slc_txn_fn fn, void *arg, slc_e
 bool slc_catalog_usage_sync(slc_catalog *catalog, slc_txn_fn fn, void *arg, slc_error *err)
 {
     return run_sync(catalog, SLC_LANE_USAGE, NULL, fn, arg, err);
+}
+
+static unsigned waiting_in(slc_lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    unsigned waiting = lane->waiting;
+    pthread_mutex_unlock(&lane->lock);
+    return waiting;
+}
+
+void slc_catalog_get_status(slc_catalog *catalog, slc_catalog_status *status)
+{
+    status->damaged = atomic_load(&catalog->damage) != SLC_DAMAGE_NONE;
+    status->last_backup_ms = atomic_load(&catalog->backup_ms);
+    for (int id = SLC_LANE_WRITE; id <= SLC_LANE_USAGE; id++)
+        status->waiting[id] = waiting_in(&catalog->lanes[id]);
 }

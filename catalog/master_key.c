@@ -89,6 +89,29 @@ bool slc_master_key_push(slc_master_key *master, slc_error *err)
     return true;
 }
 
+void slc_master_key_fingerprint(const slc_master_key *master, unsigned index, char out[SLC_FINGERPRINT_CHARS])
+{
+    slc_hex_encode(master->keys[index].id, SLC_MASTER_KEY_ID_BYTES, out);
+}
+
+void slc_sealed_fingerprint(const void *sealed, size_t len, char out[SLC_FINGERPRINT_CHARS])
+{
+    out[0] = '\0';
+    if (len >= SLC_MASTER_KEY_ID_BYTES)
+        slc_hex_encode(sealed, SLC_MASTER_KEY_ID_BYTES, out);
+}
+
+bool slc_master_key_has(const slc_master_key *master, const char *fingerprint)
+{
+    char own[SLC_FINGERPRINT_CHARS];
+    for (unsigned i = 0; i < master->count; i++) {
+        slc_master_key_fingerprint(master, i, own);
+        if (strcmp(own, fingerprint) == 0)
+            return true;
+    }
+    return false;
+}
+
 void slc_master_key_release(slc_master_key *master)
 {
     OPENSSL_cleanse(master, sizeof(*master));

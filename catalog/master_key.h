@@ -14,6 +14,7 @@
 
 #define SLC_MASTER_KEYS_MAX     4
 #define SLC_MASTER_KEY_ID_BYTES 4
+#define SLC_FINGERPRINT_CHARS   9 /* the id in hexadecimal, and NUL */
 
 typedef struct slc_master_key {
     unsigned count;
@@ -29,6 +30,12 @@ bool slc_master_key_save(const slc_master_key *master, const char *path, slc_err
 /* A new random key in front of the others. */
 bool slc_master_key_push(slc_master_key *master, slc_error *err) SLC_CHECKED;
 void slc_master_key_release(slc_master_key *master);
+
+/* Is the key with this fingerprint among them? */
+bool slc_master_key_has(const slc_master_key *master, const char *fingerprint);
+void slc_master_key_fingerprint(const slc_master_key *master, unsigned index, char out[SLC_FINGERPRINT_CHARS]);
+/* That of the key that a value was sealed under; "" when it is too short to be one. */
+void slc_sealed_fingerprint(const void *sealed, size_t len, char out[SLC_FINGERPRINT_CHARS]);
 
 /* New memory; `context` is authenticated with the value. */
 uint8_t *slc_master_seal(const slc_master_key *master, const char *context, const void *data, size_t len,

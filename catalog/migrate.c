@@ -52,10 +52,27 @@ static bool check_applied(sqlite3_stmt *stmt, const char *path, const slc_migrat
     return true;
 }
 
-/* Checks what was applied; `*last` is the highest number. */
-static bool check_history(sqlite3 *db, const char *path, const slc_migration *migrations, int *last,
+static bool has_history(sqlite3 *db, bool *has, slc_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc =
+        sqlite3_prepare_v2(db, "SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'", -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    *has = rc == SQLITE_ROW;
+    bool ok = rc == SQLITE_ROW || rc == SQLITE_DONE || slc_sqlite_fail(db, rc, err);
+    sqlite3_finalize(stmt);
+    return ok;
+}
+
+bool slc_migrations_check(sqlite3 *db, const char *path, const slc_migration *migrations, int *last,
                           slc_error *err)
 {
+    bool has;
+    *last = 0;
+    if (!has_history(db, &has, err))
+        return false;
+    if (!has)
+        return true;
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(db, "SELECT number, name, sha256 FROM schema_migrations ORDER BY number", -1,
                                 &stmt, NULL);
@@ -85,19 +102,13 @@ static bool record(sqlite3 *db, const slc_migration *migration)
 
 static bool apply(sqlite3 *db, const char *path, const slc_migration *migration, slc_error *err)
 {
-    bool ok = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-              sqlite3_exec(db, migration->sql, NULL, NULL, NULL) == SQLITE_OK && record(db, migration) &&
-              sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
-    if (!ok) {
-        slc_sqlite_fail(db, sqlite3_extended_errcode(db), err);
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-        return slc_fail_context(err, "migration %s of %s", migration->name, path);
-    }
-    slc_log(SLC_LOG_INFO, "migrated", LS("database", path), LS("migration", migration->name));
-    return true;
+    if (sqlite3_exec(db, migration->sql, NULL, NULL, NULL) == SQLITE_OK && record(db, migration))
+        return true;
+    slc_sqlite_fail(db, sqlite3_extended_errcode(db), err);
+    return slc_fail_context(err, "migration %s of %s failed, nothing was changed", migration->name, path);
 }
 
-bool slc_migrate(sqlite3 *db, const char *path, const slc_migration *migrations, slc_error *err)
+static bool apply_all(sqlite3 *db, const char *path, const slc_migration *first, slc_error *err)
 {
     static const char create[] = "CREATE TABLE IF NOT EXISTS schema_migrations ("
                                  "number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, "
@@ -105,13 +116,33 @@ bool slc_migrate(sqlite3 *db, const char *path, const slc_migration *migrations,
     int rc = sqlite3_exec(db, create, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return slc_sqlite_fail(db, rc, err);
-    int last = 0;
-    if (!check_history(db, path, migrations, &last, err))
-        return false;
-    for (const slc_migration *migration = migrations; migration->number != 0; migration++)
-        if (migration->number > last && !apply(db, path, migration, err))
+    for (const slc_migration *migration = first; migration->number != 0; migration++)
+        if (!apply(db, path, migration, err))
             return false;
     return true;
+}
+
+bool slc_migrate(sqlite3 *db, const char *path, const slc_migration *migrations, slc_error *err)
+{
+    int last;
+    if (!slc_migrations_check(db, path, migrations, &last, err))
+        return false;
+    const slc_migration *first = migrations;
+    while (first->number != 0 && first->number <= last)
+        first++;
+    if (first->number == 0)
+        return true;
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return slc_sqlite_fail(db, rc, err);
+    bool ok = apply_all(db, path, first, err);
+    if (ok && (rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL)) != SQLITE_OK)
+        ok = slc_sqlite_fail(db, rc, err);
+    if (!ok)
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    for (const slc_migration *migration = first; ok && migration->number != 0; migration++)
+        slc_log(SLC_LOG_INFO, "migrated", LS("database", path), LS("migration", migration->name));
+    return ok;
 }
 
 static bool read_one(const char *path, int number, slc_migration *out, slc_error *err)

@@ -1,7 +1,8 @@
 /* Brings a database file to the schema that this program knows. Private to catalog/.
  *
- * Migrations run in order, each in a transaction of its own, and are remembered with their checksum. One that
- * was edited after it ran, or one that this program does not know, is an error: nothing is touched then. */
+ * Migrations run in order, all that are missing in one transaction, so that one that fails leaves the database
+ * as the version before can read it. They are remembered with their checksum: one that was edited after it ran,
+ * or one that this program does not know, is an error, and nothing is touched. */
 #ifndef SLC_CATALOG_MIGRATE_H
 #define SLC_CATALOG_MIGRATE_H
 
@@ -20,7 +21,9 @@ typedef struct slc_migration {
 extern const slc_migration slc_catalog_migrations[]; /* migrations/ */
 extern const slc_migration slc_usage_migrations[];   /* migrations/usage/ */
 
-/* `path` is for messages. */
+/* Checks those that were applied; `*last` is how many, 0 for a new database. `path` is for messages. */
+bool slc_migrations_check(sqlite3 *db, const char *path, const slc_migration *migrations, int *last,
+                          slc_error *err) SLC_CHECKED;
 bool slc_migrate(sqlite3 *db, const char *path, const slc_migration *migrations, slc_error *err) SLC_CHECKED;
 
 /* Reads a folder's *.sql instead (slc_catalog_options.migrations_dir); freed with slc_migrations_free. */

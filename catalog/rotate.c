@@ -159,22 +159,66 @@ static bool replace_keys(slc_catalog *catalog, const slc_master_key *master, uns
     return true;
 }
 
-bool slc_catalog_rotate_master_key(slc_catalog *catalog, const slc_actor *actor, slc_error *err)
+/* Seals under keys[0] and forgets the others. */
+static bool reseal(slc_catalog *catalog, slc_master_key *master, const slc_actor *actor, slc_error *err)
+{
+    char fingerprint[SLC_FINGERPRINT_CHARS];
+    if (!slc_catalog_write_sync(catalog, actor, reseal_all, NULL, err))
+        return false;
+    master->count = master->count < 2 ? master->count : 2;
+    if (!replace_keys(catalog, master, 1, err))
+        return false;
+    slc_master_key_fingerprint(master, 0, fingerprint);
+    slc_log(SLC_LOG_INFO,
+            "rotated the master key: keep a new copy of it, and the old one as long as its backups",
+            LS("path", catalog->key_path), LS("fingerprint", fingerprint));
+    return true;
+}
+
+static void copy_keys(slc_catalog *catalog, slc_master_key *master)
 {
     pthread_rwlock_rdlock(&catalog->key_lock);
-    slc_master_key master = catalog->master;
+    *master = catalog->master;
     pthread_rwlock_unlock(&catalog->key_lock);
+}
+
+bool slc_catalog_rotate_master_key(slc_catalog *catalog, const slc_actor *actor, slc_error *err)
+{
+    slc_master_key master;
+    if (!slc_maintenance_begin(catalog, err))
+        return false;
+    copy_keys(catalog, &master);
     /* New key first, old ones kept; then reseal; only then forget. A third key is there when an earlier
      * rotation failed half-way: then its new key is used. */
-    bool ok = master.count >= 3 || slc_master_key_push(&master, err);
-    ok = ok && replace_keys(catalog, &master, master.count, err) &&
-         slc_catalog_write_sync(catalog, actor, reseal_all, NULL, err);
-    if (ok) {
-        master.count = 2;
-        ok = replace_keys(catalog, &master, 1, err);
+    bool ok = (master.count >= 3 || slc_master_key_push(&master, err)) &&
+              replace_keys(catalog, &master, master.count, err) && reseal(catalog, &master, actor, err);
+    slc_master_key_release(&master);
+    slc_maintenance_end(catalog);
+    return ok;
+}
+
+void slc_rotation_finish(slc_catalog *catalog)
+{
+    static const slc_actor actor = {.kind = "system", .id = "system", .name = "key rotation"};
+    slc_master_key master;
+    slc_error err;
+    copy_keys(catalog, &master);
+    if (master.count > 1) {
+        slc_log(SLC_LOG_WARN,
+                "the master key file holds several keys, as a rotation that was cut off leaves it: it is "
+                "ended now",
+                LS("path", catalog->key_path));
+        if (!reseal(catalog, &master, &actor, &err))
+            slc_log_error(SLC_LOG_ERROR,
+                          "the rotation of the master key could not be ended; the next start tries again",
+                          &err);
     }
     slc_master_key_release(&master);
-    if (ok)
-        slc_log(SLC_LOG_INFO, "rotated the master key: keep a new copy of it", LS("path", catalog->key_path));
-    return ok;
+}
+
+void slc_catalog_key_fingerprint(slc_catalog *catalog, char out[9])
+{
+    pthread_rwlock_rdlock(&catalog->key_lock);
+    slc_master_key_fingerprint(&catalog->master, 0, out);
+    pthread_rwlock_unlock(&catalog->key_lock);
 }

@@ -36,14 +36,16 @@ bool slc_txn_run(slc_catalog *catalog, slc_conn *conn, enum slc_lane_id lane, co
                    .actor = actor != NULL ? *actor : system_actor,
                    .now_ms = slc_wall_ms()};
     slc_error_clear(err);
-    bool ok =
-        slc_conn_run(conn, lane == SLC_LANE_READ ? "BEGIN" : "BEGIN IMMEDIATE", err) && fn(&txn, arg, err);
+    (void)slc_sqlite_saw_damage(); /* on this thread, before */
+    bool ok = (lane != SLC_LANE_WRITE || slc_health_check(catalog, err)) &&
+              slc_conn_run(conn, lane == SLC_LANE_READ ? "BEGIN" : "BEGIN IMMEDIATE", err) &&
+              fn(&txn, arg, err);
     slc_conn_finish_all(conn);
     ok = ok && commit(&txn, err);
     if (!ok)
         roll_back(&txn);
-    if (!ok && err->code == SLC_CORRUPT)
-        slc_log_error(SLC_LOG_ERROR, "the catalog is damaged", err);
+    if (slc_sqlite_saw_damage())
+        slc_health_suspect(catalog);
     json_decref(txn.problems);
     if (ok && lane == SLC_LANE_WRITE && txn.revision != 0 && catalog->on_commit != NULL)
         catalog->on_commit(catalog->on_commit_arg, txn.revision);

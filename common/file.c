@@ -161,6 +161,24 @@ bool slc_file_write_atomic(const char *path, const void *data, size_t len, mode_
     return ok && sync_directory(path, err);
 }
 
+bool slc_file_sync(const char *path, slc_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (!ok)
+        fail_errno(err, "sync", path);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+bool slc_file_rename(const char *from, const char *to, slc_error *err)
+{
+    if (rename(from, to) != 0)
+        return fail_errno(err, "replace", to);
+    return sync_directory(to, err);
+}
+
 static bool make_one(const char *path, mode_t mode, slc_error *err)
 {
     if (mkdir(path, mode) == 0)

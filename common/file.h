@@ -13,6 +13,10 @@ char *slc_file_read(const char *path, size_t max_bytes, size_t *len, slc_error *
 /* Writes path atomically: temporary file in the same directory, fsync, rename, fsync of the directory. */
 bool slc_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                            slc_error *err) SLC_CHECKED;
+/* Forces what was written to a file to the disk. */
+bool slc_file_sync(const char *path, slc_error *err) SLC_CHECKED;
+/* Renames within a directory, and forces the directory to the disk. Replaces what is at `to`. */
+bool slc_file_rename(const char *from, const char *to, slc_error *err) SLC_CHECKED;
 /* Makes the directory and its parents; an existing one is fine. */
 bool slc_dir_make(const char *path, mode_t mode, slc_error *err) SLC_CHECKED;
 

@@ -174,7 +174,7 @@ static void on_debounce(evutil_socket_t fd, short what, void *arg)
     }
     grpc->compiling = true;
     grpc->pending++;
-    slc_catalog_read(grpc->catalog, grpc->loop, compile_all, on_compiled, new_pass(grpc));
+    slc_catalog_read_own(grpc->catalog, grpc->loop, compile_all, on_compiled, new_pass(grpc));
 }
 
 static bool expire(slc_txn *txn, void *arg, slc_error *err)

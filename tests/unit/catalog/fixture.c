@@ -154,7 +154,7 @@ static void fails(struct request *r, const char *kind, const char *body, enum sl
     bool ok = ask(r, kind, body);
     json_decref(r->answer);
     ck_assert_msg(!ok, "%s %s should fail", kind, body != NULL ? body : r->key);
-    ck_assert_msg(t_error.code == code, "%s %s: %s %s", kind, body, slc_code_name(t_error.code),
+    ck_assert_msg(t_error.code == code, "%s %.200s: %s %s", kind, body, slc_code_name(t_error.code),
                   t_error.message);
     if (field != NULL)
         ck_assert_msg(strcmp(t_error.field, field) == 0, "%s: %s at %s", body, t_error.message, t_error.field);

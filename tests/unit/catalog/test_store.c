@@ -191,7 +191,7 @@ START_TEST(a_full_disk_is_told_and_survived)
     strcpy(body + len + 60000, "'}");
     t_make("teams", "{'name': 'a'}");
     setrlimit(RLIMIT_FSIZE, &tight);
-    t_create_fails("event-apis", body, SLC_IO, NULL);
+    t_create_fails("event-apis", body, SLC_NO_SPACE, NULL);
     setrlimit(RLIMIT_FSIZE, &old);
     ck_assert_ptr_null(t_get("event-apis", "x.v1"));
     t_make("event-apis", body);
