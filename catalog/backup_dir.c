@@ -52,7 +52,8 @@ static bool choose_name(const slc_catalog *catalog, int64_t revision, const char
         char again[16] = "";
         if (i > 1)
             snprintf(again, sizeof(again), "-%d", i);
-        snprintf(out, NAME_CHARS, NAME_PREFIX "%s-r%lld%s%s" NAME_SUFFIX, stamp, (long long)revision, why, again);
+        snprintf(out, NAME_CHARS, NAME_PREFIX "%s-r%lld%s%s" NAME_SUFFIX, stamp, (long long)revision, why,
+                 again);
         char *path = path_of(catalog, out);
         bool taken = access(path, F_OK) == 0;
         free(path);
@@ -72,11 +73,10 @@ struct facts {
 
 static bool read_facts(const char *path, struct facts *facts, slc_error *err)
 {
-    static const char sql[] =
-        "SELECT (SELECT int_value FROM catalog_meta WHERE name = 'backup_created_at'), "
-        "(SELECT int_value FROM catalog_meta WHERE name = 'revision'), "
-        "(SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1), "
-        "(SELECT blob_value FROM catalog_meta WHERE name = 'key_check')";
+    static const char sql[] = "SELECT (SELECT int_value FROM catalog_meta WHERE name = 'backup_created_at'), "
+                              "(SELECT int_value FROM catalog_meta WHERE name = 'revision'), "
+                              "(SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1), "
+                              "(SELECT blob_value FROM catalog_meta WHERE name = 'key_check')";
     sqlite3 *db = NULL;
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
@@ -123,9 +123,9 @@ json_t *slc_backup_describe(slc_catalog *catalog, const char *name, slc_error *e
         slc_fail(err, SLC_NOT_FOUND, NULL, "there is no backup %.96s", name);
     } else if (read_facts(path, &facts, &problem)) {
         slc_rfc3339_format(facts.created_ms, created);
-        out = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "name", name, "created_at", created, "size_bytes",
-                        (json_int_t)st.st_size, "revision", (json_int_t)facts.revision, "schema", facts.schema,
-                        "master_key", facts.key, "usable", is_usable(catalog, facts.key) ? 1 : 0);
+        out = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "name", name, "created_at", created,
+                        "size_bytes", (json_int_t)st.st_size, "revision", (json_int_t)facts.revision, "schema",
+                        facts.schema, "master_key", facts.key, "usable", is_usable(catalog, facts.key) ? 1 : 0);
     } else {
         out = json_pack("{s:s, s:I, s:b, s:s}", "name", name, "size_bytes", (json_int_t)st.st_size, "usable", 0,
                         "problem", problem.message);
@@ -141,7 +141,8 @@ static int newest_first(const void *a, const void *b)
     return strcmp(*(char *const *)b, *(char *const *)a);
 }
 
-/* The names, newest first; freed with free_names. NULL with an error; a directory that is not there has none. */
+/* The names, newest first; freed with free_names. NULL with an error; a directory that is not there has none.
+ */
 static char **read_names(const slc_catalog *catalog, size_t *count, slc_error *err)
 {
     size_t room = 16;

@@ -76,7 +76,8 @@ static bool is_out_of_space(sqlite3 *db, int rc)
 {
     if ((rc & 0xff) != SQLITE_IOERR || db == NULL)
         return false;
-    return means_no_space(sqlite3_system_errno(db)) || means_no_space(file_errno(db, SQLITE_FCNTL_FILE_POINTER)) ||
+    return means_no_space(sqlite3_system_errno(db)) ||
+           means_no_space(file_errno(db, SQLITE_FCNTL_FILE_POINTER)) ||
            means_no_space(file_errno(db, SQLITE_FCNTL_JOURNAL_POINTER));
 }
 

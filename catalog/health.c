@@ -1,7 +1,7 @@
 /* Damage: found on opening, or while the catalog is in use. */
-#include <string.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "catalog/backup.h"
 #include "catalog/store.h"
@@ -67,7 +67,8 @@ void slc_health_advise(slc_catalog *catalog)
         }
     }
     if (advised == 0)
-        slc_log(SLC_LOG_ERROR, "there is no backup on this disk: fetch one from where copies are kept and restore it",
+        slc_log(SLC_LOG_ERROR,
+                "there is no backup on this disk: fetch one from where copies are kept and restore it",
                 LS("backups", catalog->backup_dir), LS("command", "sluice-control --restore FILE"));
     json_decref(backups);
 }
@@ -91,7 +92,8 @@ static bool examine(slc_catalog *catalog, void *arg, slc_error *err)
     if (!is_sound(catalog->db_path, err)) {
         atomic_store(&catalog->damage, SLC_DAMAGE_FOUND);
         slc_log(SLC_LOG_ERROR,
-                "the catalog's database is damaged: nothing more is written to it, gateways go on serving. Stop the "
+                "the catalog's database is damaged: nothing more is written to it, gateways go on serving. "
+                "Stop the "
                 "control plane and restore a backup",
                 LS("path", catalog->db_path), LS("found", err->message));
         slc_health_advise(catalog);
@@ -100,7 +102,8 @@ static bool examine(slc_catalog *catalog, void *arg, slc_error *err)
     atomic_store(&catalog->damage, SLC_DAMAGE_NONE);
     if (!is_sound(catalog->usage_path, err))
         slc_log(SLC_LOG_ERROR,
-                "the file of the nodes' reports is damaged: restart the control plane, it is made anew. It holds no "
+                "the file of the nodes' reports is damaged: restart the control plane, it is made anew. It "
+                "holds no "
                 "configuration",
                 LS("path", catalog->usage_path), LS("found", err->message));
     else

@@ -1,15 +1,15 @@
 /* Revisions only grow, also when an older catalog takes the place of a newer one.
  *
- * Gateways hold configuration versions, clients hold ETags and exporters hold positions in the audit trail; all of them
- * come from the catalog's counters. What an older file does not know of it must not hand out a second time, so the
- * counters leap: further than could have been used since that file was written. */
+ * Gateways hold configuration versions, clients hold ETags and exporters hold positions in the audit trail; all
+ * of them come from the catalog's counters. What an older file does not know of it must not hand out a second
+ * time, so the counters leap: further than could have been used since that file was written. */
 #include "catalog/store.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 /* A writer that commits for every revision does not reach one a millisecond. */
-#define LEAP_PER_MS  1
-#define LEAP_MIN     1000000
+#define LEAP_PER_MS 1
+#define LEAP_MIN    1000000
 /* What nodes report comes from outside: more than the leaps of decades is not believed. */
 #define BELIEVED_MAX ((int64_t)1 << 40)
 
@@ -52,9 +52,10 @@ bool slc_revision_leap(slc_conn *conn, int64_t seen, int64_t *now_at, slc_error 
     return set_int(conn, "UPDATE catalog_meta SET int_value = ?1 WHERE name = 'revision'", *now_at, err) &&
            set_int(conn, "INSERT OR REPLACE INTO catalog_meta (name, int_value) VALUES ('version_floor', ?1)",
                    *now_at, err) &&
-           set_int(conn,
-                   "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name IN ('audit_events', 'config_versions')",
-                   *now_at - revision, err);
+           set_int(
+               conn,
+               "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name IN ('audit_events', 'config_versions')",
+               *now_at - revision, err);
 }
 
 bool slc_revision_check(slc_conn *conn, const char *db_path, slc_error *err)
@@ -71,10 +72,11 @@ bool slc_revision_check(slc_conn *conn, const char *db_path, slc_error *err)
         sqlite3_exec(slc_conn_db(conn), "ROLLBACK", NULL, NULL, NULL);
         return false;
     }
-    slc_log(SLC_LOG_WARN,
-            "the catalog is older than what gateways run on: a file was put in place by hand, or its -wal file was "
-            "lost. Changes made since are gone; what was revoked since is valid again",
-            LS("path", db_path), LI("catalog_revision", revision), LI("gateways_have", reported),
-            LI("goes_on_at", now_at));
+    slc_log(
+        SLC_LOG_WARN,
+        "the catalog is older than what gateways run on: a file was put in place by hand, or its -wal file was "
+        "lost. Changes made since are gone; what was revoked since is valid again",
+        LS("path", db_path), LI("catalog_revision", revision), LI("gateways_have", reported),
+        LI("goes_on_at", now_at));
     return true;
 }

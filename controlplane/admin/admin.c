@@ -16,9 +16,11 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/download.h"
 #include "controlplane/admin/idempotency.h"
 
 #define SLC_ADMIN_MAGIC 0x51ad3141u
+#define RETRY_AFTER_S   "1"
 
 struct slc_admin {
     unsigned magic;
@@ -37,6 +39,19 @@ struct slc_admin {
 
 static const slc_metric metrics[] = {
     {"sluice_admin_requests_total", SLC_COUNTER, "Requests to the admin API.", {"method", "status"}, 0, NULL},
+    {"sluice_catalog_damaged",
+     SLC_GAUGE,
+     "1 when SQLite found the catalog's database damaged.",
+     {NULL},
+     0,
+     NULL},
+    {"sluice_catalog_waiting", SLC_GAUGE, "Transactions that wait for the catalog.", {"queue"}, 0, NULL},
+    {"sluice_backup_last_success_seconds",
+     SLC_GAUGE,
+     "Unix time at which the newest backup was made; 0 before the first.",
+     {NULL},
+     0,
+     NULL},
     {NULL, SLC_COUNTER, NULL, {NULL}, 0, NULL},
 };
 
@@ -47,6 +62,8 @@ static bool authenticate(slc_txn *txn, void *arg, slc_error *err);
 static void on_authenticated(void *arg, bool ok, const slc_error *err);
 static bool run_write(slc_txn *txn, void *arg, slc_error *err);
 static void on_done(void *arg, bool ok, const slc_error *err);
+static void on_downloaded(slc_call *call);
+static void end_call(slc_call *call);
 static void answer_error(slc_call *call, const slc_error *err);
 static void count(const slc_call *call, int status);
 static void finish(slc_call *call);
@@ -109,6 +126,11 @@ uint16_t slc_admin_port(const slc_admin *admin)
 slc_loop *slc_admin_loop(const slc_admin *admin)
 {
     return admin->loop;
+}
+
+slc_catalog *slc_admin_catalog(const slc_admin *admin)
+{
+    return admin->catalog;
 }
 
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin)
@@ -189,6 +211,7 @@ static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_r
     call->route = route;
     call->target = *target;
     call->etag = -1;
+    call->file_fd = -1;
     TAILQ_INIT(&call->query);
     slc_http_request_id(req, call->request_id);
     slc_route_permission(route, target, call->permission, sizeof call->permission);
@@ -216,9 +239,18 @@ static bool authenticate(slc_txn *txn, void *arg, slc_error *err)
         if (!slc_identity_may(&call->identity, call->permission))
             return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s", call->permission);
     }
-    if (call->route->access == SLC_ROUTE_WRITE)
+    if (call->route->access != SLC_ROUTE_READ)
         return true;
     return call->route->run(txn, call, err);
+}
+
+/* Outside of a transaction, where it may take its time. */
+static bool run_task(slc_catalog *catalog, void *arg, slc_error *err)
+{
+    slc_call *call = arg;
+    (void)catalog;
+    SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
+    return call->route->run(NULL, call, err);
 }
 
 static void on_authenticated(void *arg, bool ok, const slc_error *err)
@@ -229,13 +261,11 @@ static void on_authenticated(void *arg, bool ok, const slc_error *err)
         on_done(call, ok, err);
         return;
     }
-    const slc_identity *who = &call->identity;
-    bool user = who->user_id[0] != '\0';
-    slc_actor actor = {.kind = user ? "user" : "token",
-                       .id = user ? who->user_id : who->token_id,
-                       .name = user ? who->user_name : who->token_name,
-                       .request_id = call->request_id,
-                       .bound_by_grants = !slc_identity_may(who, "*")};
+    if (call->route->access != SLC_ROUTE_WRITE) {
+        slc_catalog_task(call->admin->catalog, call->admin->loop, run_task, on_done, call);
+        return;
+    }
+    slc_actor actor = slc_call_actor(call);
     slc_catalog_write(call->admin->catalog, call->admin->loop, &actor, run_write, on_done, call);
 }
 
@@ -267,10 +297,26 @@ void slc_admin_resume(slc_call *call, bool ok, const slc_error *err)
 {
     SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
     slc_admin *admin = call->admin;
+    if (ok && call->file_fd >= 0) {
+        count(call, call->route->success);
+        slc_download_start(admin->loop, admin->catalog, call, on_downloaded);
+        return;
+    }
     if (ok)
         finish(call);
     else
         answer_error(call, err);
+    end_call(call);
+}
+
+static void on_downloaded(slc_call *call)
+{
+    end_call(call);
+}
+
+static void end_call(slc_call *call)
+{
+    slc_admin *admin = call->admin;
     slc_call_free(call);
     admin->open_calls--;
     check_drained(admin);
@@ -284,14 +330,28 @@ static void count(const slc_call *call, int status)
     slc_series_add(slc_metrics_series("sluice_admin_requests_total", labels), 1);
 }
 
+static bool is_damaged(const slc_admin *admin)
+{
+    slc_catalog_status status;
+    slc_catalog_get_status(admin->catalog, &status);
+    return status.damaged;
+}
+
 static void answer_error(slc_call *call, const slc_error *err)
 {
     int status = call->status != 0 ? call->status : slc_code_http_status(err->code);
     if (err->code == SLC_UNAUTHENTICATED)
         evhttp_add_header(evhttp_request_get_output_headers(call->req), "WWW-Authenticate",
                           "Bearer realm=\"sluice\"");
+    if (status == 503)
+        evhttp_add_header(evhttp_request_get_output_headers(call->req), "Retry-After", RETRY_AFTER_S);
     count(call, status);
-    if (call->problem == NULL && call->status == 0)
+    if (err->code == SLC_CORRUPT && is_damaged(call->admin))
+        slc_http_problem(
+            call->req, status, "catalog-damaged", "The catalog's database is damaged",
+            "The log has the file, its backups and the command that restores one. Gateways go on serving.",
+            NULL);
+    else if (call->problem == NULL && call->status == 0)
         slc_http_problem_error(call->req, err);
     else
         slc_http_problem(call->req, status, slc_code_name(err->code), slc_http_reason(status), err->message,

@@ -38,6 +38,7 @@ struct slc_call;
 /* Ends a call that its route's `after` has kept; on the loop. */
 void slc_admin_resume(struct slc_call *call, bool ok, const slc_error *err);
 slc_loop *slc_admin_loop(const slc_admin *admin);
+slc_catalog *slc_admin_catalog(const slc_admin *admin);
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin);
 
 /* The OpenAPI 3.1 document, from the tables of routes and kinds: new reference. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
@@ -37,6 +38,8 @@ void slc_call_free(slc_call *call)
     json_decref(call->answer);
     json_decref(call->problem);
     free(call->text);
+    if (call->file_fd >= 0)
+        close(call->file_fd);
     slc_free_secret(call->body_text, call->body_len);
     slc_identity_release(&call->identity);
     call->magic = 0;
@@ -52,6 +55,17 @@ bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code cod
     slc_vfail(err, code, field, fmt, args);
     va_end(args);
     return false;
+}
+
+slc_actor slc_call_actor(const slc_call *call)
+{
+    const slc_identity *who = &call->identity;
+    bool user = who->user_id[0] != '\0';
+    return (slc_actor){.kind = user ? "user" : "token",
+                       .id = user ? who->user_id : who->token_id,
+                       .name = user ? who->user_name : who->token_name,
+                       .request_id = call->request_id,
+                       .bound_by_grants = !slc_identity_may(who, "*")};
 }
 
 static bool parse_bearer(slc_call *call, const char *header, slc_error *err)

@@ -53,6 +53,8 @@ typedef struct slc_call {
     char *text;     /* own memory; an answer that is not JSON */
     size_t text_len;
     const char *text_type;
+    int file_fd; /* own descriptor; the answer of a SLC_ROUTE_FILE, -1: none */
+    int64_t file_bytes;
     json_t *problem; /* own reference; more members for a problem document */
     int64_t etag;    /* -1: none */
     char location[300];
@@ -65,6 +67,9 @@ bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, sl
 /* Fails the call with a status that the error's code alone would not give. Returns false. */
 bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field,
                    const char *fmt, ...) SLC_PRINTF(6, 7);
+
+/* Who asks, for the audit trail: borrowed from the call. */
+slc_actor slc_call_actor(const slc_call *call);
 
 /* Reads everything from the request. False: err says why and call->status may override the code's own. */
 bool slc_call_parse(slc_call *call, int64_t max_body_bytes, slc_error *err) SLC_CHECKED;

@@ -11,6 +11,12 @@ bool slc_route_openapi(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED
 bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_self(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* store.c: the catalog's file; tasks, without a transaction */
+bool slc_route_backups(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_backup_make(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_backup_file(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_rotate_key(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* entities.c: every kind alike */
 bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

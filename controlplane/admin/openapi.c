@@ -7,6 +7,7 @@
 #include "common/version.h"
 #include "controlplane/admin/admin.h"
 #include "controlplane/admin/handlers.h"
+#include "controlplane/admin/download.h"
 #include "controlplane/admin/openapi_schema.h"
 #include "controlplane/admin/route.h"
 
@@ -100,6 +101,10 @@ static json_t *good_answer(const slc_route *route, const slc_kind *kind)
     json_t *answer = json_pack("{s:s}", "description", route->summary);
     if (route->success == 204)
         return answer;
+    if (route->access == SLC_ROUTE_FILE) {
+        json_object_set_new(answer, "content", json_pack("{s:{}}", SLC_DOWNLOAD_TYPE));
+        return answer;
+    }
     json_t *schema = json_object();
     if (kind != NULL && strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0) {
         json_decref(schema);
@@ -147,6 +152,12 @@ static json_t *responses_of(const slc_route *route, const slc_kind *kind)
         add_problem(responses, "422", "The Idempotency-Key was used for another request.");
         add_problem(responses, "507", "The disk is full; nothing was changed.");
     }
+    if (route->access == SLC_ROUTE_TASK && strcmp(route->method, "POST") == 0) {
+        add_problem(responses, "409", "Another one is under way.");
+        add_problem(responses, "507", "The disk is full; nothing was changed.");
+    }
+    if (strcmp(route->permission, SLC_PERMISSION_OPEN) != 0)
+        add_problem(responses, "503", "Too much waits for the catalog; try again after `Retry-After`.");
     if (update || strcmp(route->method, "DELETE") == 0)
         add_problem(responses, "412", "The entity has changed since.");
     if (update)

@@ -14,6 +14,8 @@ struct slc_call;
 enum slc_route_access {
     SLC_ROUTE_READ,  /* a read transaction */
     SLC_ROUTE_WRITE, /* a write transaction; honours Idempotency-Key */
+    SLC_ROUTE_TASK,  /* no transaction, but the caller's rights are checked in one; may take long */
+    SLC_ROUTE_FILE,  /* a task that answers with a file */
 };
 
 typedef struct slc_route {
@@ -26,7 +28,7 @@ typedef struct slc_route {
     enum slc_route_access access;
     bool has_body;
     int success; /* the status of a good answer */
-    /* On a catalog thread. False fails the request with err. */
+    /* On a catalog thread; `txn` is NULL in a task. False fails the request with err. */
     bool (*run)(slc_txn *txn, struct slc_call *call, slc_error *err);
     const char *summary;
 } slc_route;

@@ -1,6 +1,7 @@
 /* The routes that are about the control plane itself. */
 #include <stdlib.h>
 
+#include "catalog/read.h"
 #include "common/buf.h"
 #include "common/metrics.h"
 #include "controlplane/admin/admin.h"
@@ -15,10 +16,16 @@ bool slc_route_live(slc_txn *txn, slc_call *call, slc_error *err)
     return true;
 }
 
-/* That this runs at all means that a read transaction could begin. */
+/* That this runs at all means that a read transaction could begin. A full disk does not count: what there is
+ * can be read, and space comes back. */
 bool slc_route_ready(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    (void)err;
+    slc_catalog_status status;
+    slc_catalog_get_status(slc_txn_catalog(txn), &status);
+    if (status.damaged)
+        return slc_fail(
+            err, SLC_UNAVAILABLE, NULL,
+            "the catalog's database is damaged; the log has the file and the command that restores it");
     call->answer =
         json_pack("{s:s, s:I}", "status", "ready", "revision", (json_int_t)slc_catalog_revision(txn));
     return true;
@@ -31,10 +38,22 @@ bool slc_route_openapi(slc_txn *txn, slc_call *call, slc_error *err)
     return true;
 }
 
+static void note_catalog(slc_txn *txn)
+{
+    static const char *const queues[] = {"write", "read", "usage"};
+    slc_catalog_status status;
+    slc_catalog_get_status(slc_txn_catalog(txn), &status);
+    slc_series_set(slc_metrics_series("sluice_catalog_damaged", NULL), status.damaged ? 1 : 0);
+    slc_series_set(slc_metrics_series("sluice_backup_last_success_seconds", NULL),
+                   status.last_backup_ms / 1000);
+    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++)
+        slc_series_set(slc_metrics_series("sluice_catalog_waiting", &queues[i]), (int64_t)status.waiting[i]);
+}
+
 bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err)
 {
     slc_buf text;
-    (void)txn;
+    note_catalog(txn);
     slc_buf_init(&text, METRICS_MAX_BYTES);
     slc_metrics_render(&text);
     if (text.overflow) {
