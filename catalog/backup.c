@@ -64,9 +64,10 @@ static bool copy_pages(sqlite3 *from, sqlite3 *to, const char *path, const atomi
 /* One file that can be opened anywhere, without a write-ahead log beside it, and that says when it was made. */
 static bool finish_copy(sqlite3 *to, const char *path, slc_error *err)
 {
+    /* A copy of a backup is as old as the backup. */
     char *note = sqlite3_mprintf(
         "PRAGMA journal_mode = DELETE; "
-        "INSERT OR REPLACE INTO catalog_meta (name, int_value) VALUES ('backup_created_at', %lld)",
+        "INSERT OR IGNORE INTO catalog_meta (name, int_value) VALUES ('backup_created_at', %lld)",
         (long long)slc_wall_ms());
     int rc = sqlite3_exec(to, note, NULL, NULL, NULL);
     sqlite3_free(note);

@@ -97,17 +97,13 @@ static bool read_facts(const char *path, struct facts *facts, slc_error *err)
     return rc == SQLITE_ROW;
 }
 
-static bool is_usable(slc_catalog *catalog, const char *fingerprint)
+/* By the file, not by what is in memory: after a rotation only the file tells what a restore will find. */
+static bool is_usable(const slc_catalog *catalog, const char *fingerprint)
 {
-    slc_master_key stored = {0};
-    pthread_rwlock_rdlock(&catalog->key_lock);
-    bool known = catalog->master.count > 0;
-    bool has = slc_master_key_has(&catalog->master, fingerprint);
-    pthread_rwlock_unlock(&catalog->key_lock);
-    if (!known) { /* a catalog that could not be opened: the file tells */
-        has = slc_master_key_load(&stored, catalog->key_path, NULL) && slc_master_key_has(&stored, fingerprint);
-        slc_master_key_release(&stored);
-    }
+    slc_master_key master = {0};
+    bool has =
+        slc_master_key_load(&master, catalog->key_path, NULL) && slc_master_key_has(&master, fingerprint);
+    slc_master_key_release(&master);
     return has;
 }
 
@@ -282,12 +278,10 @@ json_t *slc_backup_make(slc_catalog *catalog, const slc_actor *actor, slc_error 
     return slc_backup_describe(catalog, name, err);
 }
 
-bool slc_backup_before_upgrade(slc_catalog *catalog, slc_error *err)
+bool slc_backup_before(slc_catalog *catalog, const char *why, slc_error *err)
 {
     char name[NAME_CHARS];
-    return make_named(catalog, "-before-upgrade", name, err) ||
-           slc_fail_context(err, "no backup could be made before the upgrade, so nothing was changed "
-                                 "(--no-backup-before-upgrade goes without)");
+    return make_named(catalog, why, name, err);
 }
 
 int slc_backup_open(slc_catalog *catalog, const slc_actor *actor, const char *name, int64_t *size_bytes,

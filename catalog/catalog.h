@@ -94,7 +94,7 @@ typedef struct slc_catalog_status {
      */
     bool damaged;
     unsigned waiting[3];    /* transactions in the queues: writes, reads, usage */
-    int64_t last_backup_ms; /* when the newest backup of this process ended; 0: none yet */
+    int64_t last_backup_ms; /* when the newest backup was made; 0: there is none */
 } slc_catalog_status;
 /* Any thread. */
 void slc_catalog_get_status(slc_catalog *catalog, slc_catalog_status *status);

@@ -63,15 +63,16 @@ static bool is_unchanged(const slc_roots *a, const slc_roots *b)
 }
 
 /* The number of the version that was kept last, when it says the same: a restart makes no new one. 0: it does
- * not. */
+ * not. After a restore every group gets a new one, since nodes may hold a later number with another content. */
 static uint64_t kept_version(slc_compile *compile)
 {
     uint64_t version = 0;
     slc_error err = {0};
     sqlite3_stmt *stmt = slc_txn_query(
         compile->txn, &err,
-        "SELECT version, manifest FROM config_versions WHERE \"group\" = ? ORDER BY seq DESC LIMIT 1", "s",
-        compile->group_id);
+        "SELECT version, manifest FROM config_versions WHERE \"group\" = ? AND version >= coalesce((SELECT "
+        "int_value FROM catalog_meta WHERE name = 'version_floor'), 0) ORDER BY seq DESC LIMIT 1",
+        "s", compile->group_id);
     if (stmt != NULL && slc_txn_step(compile->txn, stmt, &err) == 1) {
         size_t len = 0;
         uint64_t last = (uint64_t)sqlite3_column_int64(stmt, 0);

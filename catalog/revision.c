@@ -58,13 +58,18 @@ bool slc_revision_leap(slc_conn *conn, int64_t seen, int64_t *now_at, slc_error 
                *now_at - revision, err);
 }
 
+int64_t slc_revision_believe(int64_t known, int64_t reported)
+{
+    return reported > known && reported - known <= BELIEVED_MAX ? reported : known;
+}
+
 bool slc_revision_check(slc_conn *conn, const char *db_path, slc_error *err)
 {
     int64_t revision, reported, now_at;
     if (!read_int(conn, "SELECT int_value FROM catalog_meta WHERE name = 'revision'", &revision, err) ||
         !read_int(conn, "SELECT max(applied_version) FROM usage.node_status", &reported, err))
         return false;
-    if (reported <= revision || reported > revision + BELIEVED_MAX)
+    if (slc_revision_believe(revision, reported) == revision)
         return true;
     bool ok = slc_conn_run(conn, "BEGIN IMMEDIATE", err) && slc_revision_leap(conn, reported, &now_at, err) &&
               slc_conn_run(conn, "COMMIT", err);

@@ -1,21 +1,20 @@
 /* Master key rotation: every sealed value is opened and sealed again, in one transaction. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "catalog/backup.h"
-#include "catalog/entity.h"
+#include "catalog/sealed.h"
 #include "catalog/store.h"
 #include "common/alloc.h"
 #include "common/log.h"
 
-/* ---- secrets of entities ---- */
+/* ---- the values ---- */
 
-static bool reseal_value(slc_txn *txn, const char *context, json_t *holder, const char *name, slc_error *err)
+static bool reseal_value(slc_txn *txn, const json_t *entity, const slc_kind *kind, const char *path,
+                         const char *context, json_t *holder, const char *name, void *arg, slc_error *err)
 {
     const json_t *base64 = json_object_get(json_object_get(holder, name), "sealed");
-    if (base64 == NULL)
-        return true;
+    (void)entity, (void)kind, (void)path, (void)arg;
     size_t max = json_string_length(base64);
     uint8_t *sealed = slc_malloc(max + 1);
     long sealed_len = slc_base64_decode(json_string_value(base64), max, sealed, max);
@@ -36,71 +35,6 @@ static bool reseal_value(slc_txn *txn, const char *context, json_t *holder, cons
     slc_free_secret(plain, len + 1);
     return true;
 }
-
-static bool reseal_fields(slc_txn *txn, const slc_kind *kind, const char *id, const slc_field *fields,
-                          const char *prefix, json_t *stored, slc_error *err)
-{
-    for (const slc_field *field = fields; field->name != NULL; field++) {
-        char path[100], context[SLC_SECRET_CONTEXT_CHARS];
-        snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix != '\0' ? "." : "", field->name);
-        json_t *value = json_object_get(stored, field->name);
-        if (field->type == SLC_F_OBJECT && value != NULL) {
-            if (!reseal_fields(txn, kind, id, field->fields, path, value, err))
-                return false;
-        } else if ((field->flags & SLC_F_SECRET) != 0) {
-            slc_secret_context(context, kind, id, path);
-            if (!reseal_value(txn, context, stored, field->name, err))
-                return false;
-        }
-    }
-    return true;
-}
-
-static bool has_secret(const slc_field *fields)
-{
-    for (const slc_field *field = fields; field->name != NULL; field++)
-        if ((field->flags & SLC_F_SECRET) != 0 || (field->type == SLC_F_OBJECT && has_secret(field->fields)))
-            return true;
-    return false;
-}
-
-static bool reseal_kind(slc_txn *txn, const slc_kind *kind, slc_error *err)
-{
-    json_t *rows = json_array();
-    sqlite3_stmt *stmt = slc_txn_prepare(txn, slc_row_select(kind), err);
-    int rc = stmt == NULL ? -1 : 1;
-    while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1)
-        json_array_append_new(rows, slc_row_read(kind, stmt));
-    slc_txn_finish(txn, stmt);
-    bool ok = rc == 0;
-    size_t index;
-    json_t *before;
-    json_array_foreach (rows, index, before) {
-        json_t *next = json_deep_copy(before);
-        ok = ok && reseal_fields(txn, kind, slc_get_text(next, "id"), kind->fields, "", next, err) &&
-             (json_equal(before, next) || slc_row_update(txn, kind, before, next, err));
-        json_decref(next);
-    }
-    json_decref(rows);
-    return ok;
-}
-
-/* ---- sealed columns of other tables ---- */
-
-static const struct {
-    const char *select; /* context, value, two parts of the primary key */
-    const char *update; /* ?1 value, ?2 and ?3 the primary key */
-} sealed_columns[] = {
-    {"SELECT 'catalog_meta/' || name, blob_value, name, '' FROM catalog_meta WHERE name = 'key_check'",
-     "UPDATE catalog_meta SET blob_value = ?1 WHERE name = ?2 AND ?3 = ''"},
-    {"SELECT 'node_ca/' || id, sealed_key, id, '' FROM node_ca",
-     "UPDATE node_ca SET sealed_key = ?1 WHERE id = ?2 AND ?3 = ''"},
-    {"SELECT 'cursor_keys/' || event_api || '/' || key_id, sealed_key, event_api, CAST(key_id AS TEXT) FROM "
-     "cursor_keys",
-     "UPDATE cursor_keys SET sealed_key = ?1 WHERE event_api = ?2 AND key_id = CAST(?3 AS INTEGER)"},
-    {"SELECT 'idempotency_keys/' || actor || '/' || key, sealed_response, actor, key FROM idempotency_keys",
-     "UPDATE idempotency_keys SET sealed_response = ?1 WHERE actor = ?2 AND key = ?3"},
-};
 
 static bool reseal_row(slc_txn *txn, sqlite3_stmt *row, const char *update, slc_error *err)
 {
@@ -133,11 +67,10 @@ static bool reseal_table(slc_txn *txn, const char *select, const char *update, s
 static bool reseal_all(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
-    for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++)
-        if (has_secret((*kind)->fields) && !reseal_kind(txn, *kind, err))
-            return false;
-    for (size_t i = 0; i < sizeof(sealed_columns) / sizeof(sealed_columns[0]); i++)
-        if (!reseal_table(txn, sealed_columns[i].select, sealed_columns[i].update, err))
+    if (!slc_sealed_fields(txn, reseal_value, NULL, err))
+        return false;
+    for (const slc_sealed_column *column = slc_sealed_columns; column->select != NULL; column++)
+        if (!reseal_table(txn, column->select, column->update, err))
             return false;
     return slc_audit(txn, "rotate", "master-key", "master-key", "master-key", NULL, err);
 }

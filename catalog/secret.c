@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog/entity.h"
+#include "catalog/sealed.h"
 #include "catalog/store.h"
 #include "common/alloc.h"
 
@@ -62,7 +63,7 @@ static char *unseal(slc_txn *txn, const char *context, const json_t *stored, siz
 
 static bool is_same(slc_txn *txn, const char *context, const char *text, const json_t *before)
 {
-    if (json_object_get(before, "sealed") == NULL)
+    if (json_object_get(before, "sealed") == NULL || slc_secret_is_forgotten(before))
         return false;
     size_t len;
     char *old = unseal(txn, context, before, &len, NULL);
@@ -131,8 +132,16 @@ json_t *slc_secret_read(slc_txn *txn, const char *context, const slc_field *fiel
     return stored;
 }
 
+bool slc_secret_is_forgotten(const json_t *stored)
+{
+    const json_t *sealed = json_object_get(stored, "sealed");
+    return sealed != NULL && json_string_length(sealed) == 0;
+}
+
 json_t *slc_secret_show(const json_t *stored)
 {
+    if (slc_secret_is_forgotten(stored))
+        return NULL;
     if (json_object_get(stored, "sealed") != NULL)
         return json_pack("{s:b}", "set", 1);
     return json_deep_copy(stored);
@@ -146,6 +155,9 @@ bool slc_secret_open(slc_txn *txn, const slc_kind *kind, const char *id, const c
     *source = SLC_SECRET_NONE;
     if (!json_is_object(stored))
         return true;
+    if (slc_secret_is_forgotten(stored))
+        return slc_fail(err, SLC_CONFLICT, NULL, "%s was dropped with a lost master key: supply it again",
+                        path);
     if (json_object_get(stored, "sealed") != NULL) {
         char context[SLC_SECRET_CONTEXT_CHARS];
         slc_secret_context(context, kind, id, path);

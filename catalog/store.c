@@ -145,7 +145,9 @@ static bool migrate(slc_catalog *catalog, slc_conn *conn, const slc_catalog_opti
     for (const slc_migration *one = list; ok && one->number != 0; one++)
         upgrade = upgrade || (from > 0 && one->number > from);
     if (upgrade && !options->no_upgrade_backup)
-        ok = slc_backup_before_upgrade(catalog, err);
+        ok = slc_backup_before(catalog, "-before-upgrade", err) ||
+             slc_fail_context(err, "no backup could be made before the upgrade, so nothing was changed "
+                                   "(--no-backup-before-upgrade goes without)");
     ok = ok && slc_migrate(slc_conn_db(conn), catalog->db_path, list, err);
     slc_migrations_free(read);
     return ok;
@@ -200,6 +202,19 @@ static bool open_readers(slc_catalog *catalog, const slc_catalog_options *option
 
 /* ---- opening ---- */
 
+/* Until its last step a restore has changed nothing. */
+static void drop_half_restore(const slc_catalog *catalog)
+{
+    char *partial = slc_asprintf("%s.restoring", catalog->db_path);
+    if (slc_file_exists(partial)) {
+        slc_log(SLC_LOG_WARN,
+                "a restore was cut off before it changed anything: run it again if it is still wanted",
+                LS("removed", partial));
+        slc_database_remove(partial);
+    }
+    free(partial);
+}
+
 slc_catalog *slc_catalog_open(const slc_catalog_options *options, slc_error *err)
 {
     slc_error own;
@@ -208,12 +223,14 @@ slc_catalog *slc_catalog_open(const slc_catalog_options *options, slc_error *err
     if (catalog == NULL)
         return NULL;
     slc_backup_tidy(catalog);
+    drop_half_restore(catalog);
     if (!open_usage(catalog, options, err) || !open_catalog(catalog, options, err) ||
         !open_readers(catalog, options, err) || !slc_lanes_start(catalog, err)) {
         slc_catalog_close(catalog);
         return NULL;
     }
     slc_rotation_finish(catalog);
+    atomic_store(&catalog->backup_ms, slc_backup_newest_ms(catalog));
     return catalog;
 }
 

@@ -104,7 +104,8 @@ bool slc_copy_database(const char *from_path, const char *path, const atomic_boo
                        slc_error *err) SLC_CHECKED;
 /* Unlinks a database and what SQLite keeps beside it. */
 void slc_database_remove(const char *path);
-bool slc_backup_before_upgrade(slc_catalog *catalog, slc_error *err) SLC_CHECKED;
+/* Before something that cannot be undone; `why` ("-before-upgrade") becomes part of the name. */
+bool slc_backup_before(slc_catalog *catalog, const char *why, slc_error *err) SLC_CHECKED;
 /* Removes what a crash left of a backup. */
 void slc_backup_tidy(const slc_catalog *catalog);
 
@@ -139,6 +140,8 @@ void slc_rotation_finish(slc_catalog *catalog);
 /* Moves revision, versions and audit numbers beyond all that was seen of a later state of the catalog (`seen`:
  * the highest revision known of it), so that nothing that was handed out is ever handed out again. Inside a
  * write transaction. */
+int64_t slc_revision_believe(int64_t known,
+                             int64_t reported); /* the higher one, unless what nodes report is absurd */
 bool slc_revision_leap(slc_conn *conn, int64_t seen, int64_t *now_at, slc_error *err) SLC_CHECKED;
 /* Does that when nodes report configurations that this catalog has not made: an old file was put in place by
  * hand, or its log was lost. */

@@ -161,6 +161,11 @@ bool slc_file_write_atomic(const char *path, const void *data, size_t len, mode_
     return ok && sync_directory(path, err);
 }
 
+bool slc_file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
 bool slc_file_sync(const char *path, slc_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -13,6 +13,8 @@ char *slc_file_read(const char *path, size_t max_bytes, size_t *len, slc_error *
 /* Writes path atomically: temporary file in the same directory, fsync, rename, fsync of the directory. */
 bool slc_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                            slc_error *err) SLC_CHECKED;
+/* Is there something with this name? */
+bool slc_file_exists(const char *path);
 /* Forces what was written to a file to the disk. */
 bool slc_file_sync(const char *path, slc_error *err) SLC_CHECKED;
 /* Renames within a directory, and forces the directory to the disk. Replaces what is at `to`. */

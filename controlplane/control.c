@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "controlplane/admin/admin.h"
+#include "controlplane/backup_schedule.h"
 #include "controlplane/grpc/grpc.h"
 
 #define SLC_CONTROL_MAGIC 0x51c07201u
@@ -27,6 +28,7 @@ struct control {
     slc_catalog *catalog;
     slc_control_grpc *grpc;
     slc_admin *admin;
+    slc_backup_schedule *backups;
     struct event *signals[2];
     bool stopping;
 };
@@ -34,14 +36,26 @@ struct control {
 static void on_signal(evutil_socket_t signal_number, short what, void *arg);
 static void on_drained(void *arg);
 
+void slc_control_catalog_options(const slc_control_settings *settings, slc_catalog_options *options)
+{
+    *options = (slc_catalog_options){.data_dir = settings->data_dir,
+                                     .master_key_file = settings->master_key_file,
+                                     .busy_timeout_ms = settings->catalog_busy_timeout_ms,
+                                     .readers = (unsigned)settings->catalog_readers,
+                                     .queue_limit = (unsigned)settings->catalog_queue,
+                                     .node_lost_after_ms = settings->node_lost_ms,
+                                     .full_check = settings->catalog_full_check,
+                                     .check_limit_ms = settings->catalog_check_limit_ms,
+                                     .backup_dir = settings->backup_directory,
+                                     .backup_keep = (unsigned)settings->backup_keep,
+                                     .no_upgrade_backup = !settings->backup_before_upgrade};
+}
+
 static bool open_catalog(struct control *control, slc_error *err)
 {
     const slc_control_settings *settings = control->settings;
-    slc_catalog_options options = {.data_dir = settings->data_dir,
-                                   .master_key_file = settings->master_key_file,
-                                   .busy_timeout_ms = settings->catalog_busy_timeout_ms,
-                                   .readers = (unsigned)settings->catalog_readers,
-                                   .node_lost_after_ms = settings->node_lost_ms};
+    slc_catalog_options options;
+    slc_control_catalog_options(settings, &options);
     if (!slc_dir_make(settings->data_dir, 0700, err))
         return false;
     control->catalog = slc_catalog_open(&options, err);
@@ -119,6 +133,7 @@ static void watch_signals(struct control *control)
         event_add(control->signals[i], NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write, like a full disk */
 }
 
 bool slc_control_run(const slc_control_settings *settings, slc_error *err)
@@ -126,6 +141,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
     struct control control = {.magic = SLC_CONTROL_MAGIC, .settings = settings};
     slc_control_grpc_register_metrics();
     slc_admin_register_metrics();
+    slc_backup_schedule_register_metrics();
     control.loop = slc_loop_new("admin", &control);
     watch_signals(&control);
     bool ok = open_catalog(&control, err) && bootstrap(&control, err) && start_grpc(&control, err) &&
@@ -134,6 +150,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
         slc_log(SLC_LOG_INFO, "control plane ready", LI("admin_port", slc_admin_port(control.admin)),
                 LI("grpc_port", slc_control_grpc_config_port(control.grpc)),
                 LI("enrolment_port", slc_control_grpc_enrolment_port(control.grpc)));
+        control.backups = slc_backup_schedule_new(control.loop, control.catalog, settings->backup_interval_ms);
         slc_loop_run(control.loop);
     }
     if (control.grpc != NULL)
@@ -141,6 +158,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
     if (control.catalog != NULL)
         slc_catalog_close(control.catalog);
     slc_admin_free(control.admin);
+    slc_backup_schedule_free(control.backups);
     for (size_t i = 0; i < 2; i++)
         event_free(control.signals[i]);
     slc_loop_free(control.loop);

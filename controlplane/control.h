@@ -3,8 +3,12 @@
 #ifndef SLC_CONTROLPLANE_CONTROL_H
 #define SLC_CONTROLPLANE_CONTROL_H
 
+#include "catalog/catalog.h"
 #include "common/error.h"
 #include "controlplane/settings.h"
+
+/* The settings of the catalog, borrowed from those of the program. */
+void slc_control_catalog_options(const slc_control_settings *settings, slc_catalog_options *options);
 
 /* Runs until SIGTERM or SIGINT. False when it could not start; err says why. */
 bool slc_control_run(const slc_control_settings *settings, slc_error *err) SLC_CHECKED;

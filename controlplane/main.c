@@ -1,9 +1,17 @@
 /* sluice-control: the catalog, its admin API and the configuration of many gateways. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/log.h"
 #include "controlplane/control.h"
+#include "controlplane/maintain.h"
+
+/* What is done instead of running, with the control plane stopped. */
+static bool is_maintenance(const slc_control_settings *settings)
+{
+    return settings->restore != NULL || settings->forget_secrets;
+}
 
 static bool start_log(const slc_control_settings *settings, slc_error *err)
 {
@@ -24,11 +32,14 @@ int main(int argc, char **argv)
     slc_control_settings settings;
     slc_error err = {0};
     memset(&settings, 0, sizeof settings);
+    umask(S_IRWXG | S_IRWXO); /* SQLite makes its files itself: nobody else reads them */
     int loaded =
         slc_settings_load(slc_control_settings_table, "sluice-control",
                           "The catalog of event APIs and the configuration of the gateways that serve them.",
                           argc, argv, &settings, &err);
-    bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) && slc_control_run(&settings, &err));
+    bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) &&
+                             (is_maintenance(&settings) ? slc_control_maintain(&settings, &err)
+                                                        : slc_control_run(&settings, &err)));
     if (!ok)
         fprintf(stderr, "sluice-control: %s\n", err.message);
     slc_settings_release(slc_control_settings_table, &settings);

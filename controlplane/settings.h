@@ -38,6 +38,16 @@ typedef struct slc_control_settings {
     int64_t versions_limit;
     int64_t catalog_busy_timeout_ms;
     int64_t catalog_readers;
+    int64_t catalog_queue;
+    bool catalog_full_check;
+    int64_t catalog_check_limit_ms;
+    char *backup_directory;
+    int64_t backup_keep;
+    int64_t backup_interval_ms;
+    bool backup_before_upgrade;
+    char *restore;
+    bool restore_undo_revocations;
+    bool forget_secrets;
     int64_t shutdown_grace_ms;
 } slc_control_settings;
 

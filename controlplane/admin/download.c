@@ -59,7 +59,8 @@ static void on_end(struct evhttp_request *req, bool completed, void *arg)
     download->gone = !completed;
     if (completed)
         release(download);
-    else if (!download->reading || !slc_loop_is_current(download->loop)) /* a loop that ended delivers nothing */
+    else if (!download->reading ||
+             !slc_loop_is_current(download->loop)) /* a loop that ended delivers nothing */
         give_up(download);
 }
 
@@ -80,7 +81,8 @@ static bool read_piece(slc_catalog *catalog, void *arg, slc_error *err)
     (void)catalog;
     ssize_t got = pread(download->call->file_fd, download->piece, want, (off_t)download->offset);
     if (got <= 0)
-        return slc_fail(err, SLC_IO, NULL, "%s", got == 0 ? "the file is shorter than it was" : strerror(errno));
+        return slc_fail(err, SLC_IO, NULL, "%s",
+                        got == 0 ? "the file is shorter than it was" : strerror(errno));
     download->piece_len = (size_t)got;
     return true;
 }
