@@ -1,7 +1,8 @@
 /* When the master key is lost for good: what is sealed is dropped, and the catalog goes on with a new key.
  *
- * A secret that was dropped leaves a mark, so that configuration that lacks it is not compiled: gateways keep what they
- * have until it has been supplied again. What the control plane makes itself (the node CA, cursor keys) is made anew. */
+ * A secret that was dropped leaves a mark, so that configuration that lacks it is not compiled: gateways keep
+ * what they have until it has been supplied again. What the control plane makes itself (the node CA, cursor
+ * keys) is made anew. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +41,10 @@ static bool make_cursor_keys(slc_txn *txn, slc_error *err)
         slc_random(key, sizeof(key));
         snprintf(context, sizeof(context), "cursor_keys/%s/%d", id, 1);
         uint8_t *sealed = slc_txn_seal(txn, context, key, sizeof(key), &len);
-        if (!slc_txn_exec(txn, err,
-                          "INSERT INTO cursor_keys (event_api, key_id, sealed_key, created_at) VALUES (?, 1, ?, ?)",
-                          "sbi", id, (const void *)sealed, len, slc_txn_now_ms(txn)))
+        if (!slc_txn_exec(
+                txn, err,
+                "INSERT INTO cursor_keys (event_api, key_id, sealed_key, created_at) VALUES (?, 1, ?, ?)",
+                "sbi", id, (const void *)sealed, len, slc_txn_now_ms(txn)))
             rc = -1;
         free(sealed);
     }
@@ -68,14 +70,17 @@ static bool forget_all(slc_txn *txn, void *arg, slc_error *err)
            slc_audit(txn, "forget-secrets", "master-key", "master-key", "master-key", report, err);
 }
 
-/* A key file that can be read is kept, though it is another key: nothing that might still be needed is destroyed. */
+/* A key file that can be read is kept, though it is another key: nothing that might still be needed is
+ * destroyed. */
 static bool take_key(slc_catalog *catalog, slc_conn *conn, slc_error *err)
 {
     slc_error why;
     if (slc_key_open(conn, &catalog->master, catalog->key_path, false, &why) && catalog->master.count > 0)
         return slc_fail(err, SLC_CONFLICT, NULL,
-                        "the master key in %s opens the catalog: there is nothing to forget", catalog->key_path);
-    slc_log(SLC_LOG_WARN, "the catalog cannot be opened with the master key that is there", LS("why", why.message));
+                        "the master key in %s opens the catalog: there is nothing to forget",
+                        catalog->key_path);
+    slc_log(SLC_LOG_WARN, "the catalog cannot be opened with the master key that is there",
+            LS("why", why.message));
     if (slc_master_key_load(&catalog->master, catalog->key_path, &why))
         return true;
     if (why.code != SLC_NOT_FOUND && why.code != SLC_CORRUPT) {

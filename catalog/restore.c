@@ -38,8 +38,8 @@ static int64_t read_one(sqlite3 *db, const char *sql)
     return value;
 }
 
-/* Opens a file of the data directory if it is there and sound; its log is folded into it. The restore goes on without:
- * that it is damaged may be why there is one. */
+/* Opens a file of the data directory if it is there and sound; its log is folded into it. The restore goes on
+ * without: that it is damaged may be why there is one. */
 static sqlite3 *open_if_sound(const char *path)
 {
     sqlite3 *db = NULL;
@@ -74,8 +74,8 @@ static void look_at_replaced(struct restoring *self)
 
 /* ---- what was revoked stays revoked ---- */
 
-/* ?1 is the revision that the change gets, ?2 the time. Each is told from the replaced catalog's own rows: an object
- * that it does not know is not touched. */
+/* ?1 is the revision that the change gets, ?2 the time. Each is told from the replaced catalog's own rows: an
+ * object that it does not know is not touched. */
 static const struct {
     const char *what;
     const char *sql;
@@ -85,24 +85,27 @@ static const struct {
      "credentials.id), revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM "
      "old.credentials WHERE revoked_at IS NOT NULL)"},
     {"credentials",
-     "UPDATE main.credentials SET revoked_at = ?2, revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND id IN "
+     "UPDATE main.credentials SET revoked_at = ?2, revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND "
+     "id IN "
      "(SELECT entity_id FROM old.audit_events WHERE kind = 'credentials' AND action = 'delete')"},
-    {"credentials",
-     "UPDATE main.credentials SET disabled = 1, revision = ?1, updated_at = ?2 WHERE disabled = 0 AND id IN (SELECT id "
-     "FROM old.credentials WHERE disabled = 1)"},
+    {"credentials", "UPDATE main.credentials SET disabled = 1, revision = ?1, updated_at = ?2 WHERE disabled = "
+                    "0 AND id IN (SELECT id "
+                    "FROM old.credentials WHERE disabled = 1)"},
     {"subscriptions",
-     "UPDATE main.subscriptions SET state = (SELECT o.state FROM old.subscriptions AS o WHERE o.id = subscriptions.id), "
+     "UPDATE main.subscriptions SET state = (SELECT o.state FROM old.subscriptions AS o WHERE o.id = "
+     "subscriptions.id), "
      "revision = ?1, updated_at = ?2 WHERE state IN ('pending', 'approved') AND id IN (SELECT id FROM "
      "old.subscriptions WHERE state IN ('revoked', 'suspended', 'refused'))"},
     {"gateway-nodes",
      "UPDATE main.gateway_nodes SET revoked_at = (SELECT o.revoked_at FROM old.gateway_nodes AS o WHERE o.id = "
      "gateway_nodes.id), revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM "
      "old.gateway_nodes WHERE revoked_at IS NOT NULL)"},
-    {"users",
-     "UPDATE main.users SET disabled = 1, revision = ?1, updated_at = ?2 WHERE disabled = 0 AND id IN (SELECT id FROM "
-     "old.users WHERE disabled = 1)"},
+    {"users", "UPDATE main.users SET disabled = 1, revision = ?1, updated_at = ?2 WHERE disabled = 0 AND id IN "
+              "(SELECT id FROM "
+              "old.users WHERE disabled = 1)"},
     {"api-tokens",
-     "UPDATE main.api_tokens SET expires_at = ?2, revision = ?1, updated_at = ?2 WHERE coalesce(expires_at, ?2 + 1) > "
+     "UPDATE main.api_tokens SET expires_at = ?2, revision = ?1, updated_at = ?2 WHERE coalesce(expires_at, ?2 "
+     "+ 1) > "
      "?2 AND id IN (SELECT entity_id FROM old.audit_events WHERE kind = 'api-tokens' AND action = 'delete')"},
 };
 
@@ -115,8 +118,9 @@ static bool carry_revocations(slc_txn *txn, struct restoring *self, slc_error *e
         return false;
     for (size_t i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
         if (!slc_txn_exec(txn, err, carried[i].sql, "ii", (int64_t)revision, slc_txn_now_ms(txn)))
-            return slc_fail_context(err, "what was revoked since the backup cannot be told from the replaced catalog "
-                                         "(--restore-undo-revocations goes without)");
+            return slc_fail_context(
+                err, "what was revoked since the backup cannot be told from the replaced catalog "
+                     "(--restore-undo-revocations goes without)");
         json_int_t before = json_integer_value(json_object_get(counts, carried[i].what));
         json_object_set_new(counts, carried[i].what, json_integer(before + slc_txn_changes(txn)));
     }
@@ -162,9 +166,9 @@ static bool check_references(slc_conn *conn, const char *file, slc_error *err)
 static void note_origin(struct restoring *self)
 {
     char created[SLC_RFC3339_CHARS];
-    slc_rfc3339_format(
-        read_one(slc_conn_db(self->conn), "SELECT int_value FROM catalog_meta WHERE name = 'backup_created_at'"),
-        created);
+    slc_rfc3339_format(read_one(slc_conn_db(self->conn),
+                                "SELECT int_value FROM catalog_meta WHERE name = 'backup_created_at'"),
+                       created);
     json_object_set_new(self->report, "backup", json_string(self->restore->file));
     json_object_set_new(self->report, "created_at", json_string(created));
     json_object_set_new(self->report, "compared", json_boolean(self->compared));
@@ -211,8 +215,8 @@ static bool keep_file(const char *path, const char *kept, slc_error *err)
                     strerror(errno));
 }
 
-/* The old file gets a second name and is then replaced in one step, so that there is a catalog at every moment. A log
- * that could not be folded into it (it is damaged) must go first: it would be applied to the new file. */
+/* The old file gets a second name and is then replaced in one step, so that there is a catalog at every moment.
+ * A log that could not be folded into it (it is damaged) must go first: it would be applied to the new file. */
 static bool exchange(struct restoring *self, slc_error *err)
 {
     char stamp[32];
@@ -247,13 +251,16 @@ static void warn_about(const struct restoring *self)
     slc_log(SLC_LOG_INFO, "restored the catalog", LS("backup", self->restore->file), LS("report", report));
     free(report);
     if (!self->compared || self->restore->undo_revocations)
-        slc_log(SLC_LOG_WARN,
-                "what was revoked, suspended, disabled or deleted after the backup was made is valid again: credentials, "
-                "subscriptions, API tokens, users and gateway nodes. Revoke it once more before gateways reconnect",
-                LS("backup", self->restore->file),
-                LS("why", self->compared ? "--restore-undo-revocations" : "the replaced catalog cannot be read"));
-    slc_log(SLC_LOG_WARN, "enrolment tokens were voided, and gateways that joined after the backup must join again: make "
-                          "new join strings");
+        slc_log(
+            SLC_LOG_WARN,
+            "what was revoked, suspended, disabled or deleted after the backup was made is valid again: "
+            "credentials, "
+            "subscriptions, API tokens, users and gateway nodes. Revoke it once more before gateways reconnect",
+            LS("backup", self->restore->file),
+            LS("why", self->compared ? "--restore-undo-revocations" : "the replaced catalog cannot be read"));
+    slc_log(SLC_LOG_WARN,
+            "enrolment tokens were voided, and gateways that joined after the backup must join again: make "
+            "new join strings");
 }
 
 static bool copy_in(struct restoring *self, slc_error *err)
@@ -267,8 +274,9 @@ static bool copy_in(struct restoring *self, slc_error *err)
     if (err->code != SLC_CORRUPT)
         return slc_fail_context(err, "%s cannot be restored", file);
     slc_error why = *err;
-    return slc_fail(err, SLC_CORRUPT, NULL, "%s cannot be restored: it is damaged, or no backup of a catalog (%.150s)",
-                    file, why.message);
+    return slc_fail(err, SLC_CORRUPT, NULL,
+                    "%s cannot be restored: it is damaged, or no backup of a catalog (%.150s)", file,
+                    why.message);
 }
 
 bool slc_catalog_restore(const slc_catalog_options *options, const slc_restore *restore, json_t **report,
@@ -278,7 +286,8 @@ bool slc_catalog_restore(const slc_catalog_options *options, const slc_restore *
     struct restoring self = {.restore = restore, .catalog = slc_store_lock(options, err)};
     if (self.catalog == NULL)
         return false;
-    slc_migration *read = options->migrations_dir != NULL ? slc_migrations_read(options->migrations_dir, err) : NULL;
+    slc_migration *read =
+        options->migrations_dir != NULL ? slc_migrations_read(options->migrations_dir, err) : NULL;
     self.migrations = read != NULL ? read : slc_catalog_migrations;
     self.partial = slc_asprintf("%s.restoring", self.catalog->db_path);
     self.report = json_object();

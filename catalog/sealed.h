@@ -1,12 +1,13 @@
-/* Every value that is sealed under the master key, wherever it is: for what must touch them all. Private to catalog/. */
+/* Every value that is sealed under the master key, wherever it is: for what must touch them all. Private to
+ * catalog/. */
 #ifndef SLC_CATALOG_SEALED_H
 #define SLC_CATALOG_SEALED_H
 
 #include "catalog/entity.h"
 #include "catalog/read.h"
 
-/* A secret field with a sealed value: `holder` is the JSON object that has it as `name`, and may be changed there.
- * `context` is what it was sealed with, `path` the field's ("authentication.password"). */
+/* A secret field with a sealed value: `holder` is the JSON object that has it as `name`, and may be changed
+ * there. `context` is what it was sealed with, `path` the field's ("authentication.password"). */
 typedef bool (*slc_sealed_fn)(slc_txn *txn, const json_t *entity, const slc_kind *kind, const char *path,
                               const char *context, json_t *holder, const char *name, void *arg, slc_error *err);
 /* Calls `fn` for each of all entities and stores what it changes. In a write transaction. */

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 
-#define SCHEDULE_MAGIC 0x51c0bac0u
+#define SCHEDULE_MAGIC  0x51c0bac0u
 #define LONGEST_WAIT_MS (24 * 3600 * 1000LL) /* the wall clock may be set meanwhile */
 
 struct slc_backup_schedule {

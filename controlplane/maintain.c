@@ -20,9 +20,10 @@ static bool restore(const slc_control_settings *settings, const slc_catalog_opti
     json_t *report;
     if (!slc_catalog_restore(options, &wanted, &report, err))
         return slc_fail_context(err, "nothing was changed");
-    print_report("The catalog was restored. Start the control plane; gateways take the restored configuration as a new "
-                 "version.",
-                 report);
+    print_report(
+        "The catalog was restored. Start the control plane; gateways take the restored configuration as a new "
+        "version.",
+        report);
     json_decref(report);
     return true;
 }
@@ -32,10 +33,11 @@ static bool forget(const slc_catalog_options *options, slc_error *err)
     json_t *report;
     if (!slc_catalog_forget_secrets(options, &report, err))
         return slc_fail_context(err, "nothing was changed");
-    print_report("What was sealed under the lost master key was dropped. Start the control plane and supply each of "
-                 "`fields` again: until then gateways keep the configuration that they have. The node CA is made anew: "
-                 "every gateway must join again, with its state folder emptied.",
-                 report);
+    print_report(
+        "What was sealed under the lost master key was dropped. Start the control plane and supply each of "
+        "`fields` again: until then gateways keep the configuration that they have. The node CA is made anew: "
+        "every gateway must join again, with its state folder emptied.",
+        report);
     json_decref(report);
     return true;
 }

@@ -1,4 +1,5 @@
-/* What sluice-control does to a data directory instead of running: restoring a backup, recovering from a lost key. */
+/* What sluice-control does to a data directory instead of running: restoring a backup, recovering from a lost
+ * key. */
 #ifndef SLC_CONTROLPLANE_MAINTAIN_H
 #define SLC_CONTROLPLANE_MAINTAIN_H
 

@@ -6,8 +6,8 @@
 #include "common/alloc.h"
 #include "common/version.h"
 #include "controlplane/admin/admin.h"
-#include "controlplane/admin/handlers.h"
 #include "controlplane/admin/download.h"
+#include "controlplane/admin/handlers.h"
 #include "controlplane/admin/openapi_schema.h"
 #include "controlplane/admin/route.h"
 
