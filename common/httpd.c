@@ -200,6 +200,37 @@ void slc_httpd_close_listener(slc_httpd_listener *listener, void (*ended)(void *
     slc_httpd_later(listener->httpd, NULL);
 }
 
+static void drain_conn(struct slc_httpd_conn *conn)
+{
+    conn->last = true;
+    if (conn->req != NULL) {
+        /* Too late for an answer that has started, but evhttp looks at it again when the answer is out. */
+        struct evkeyvalq *headers = evhttp_request_get_output_headers(conn->req);
+        evhttp_remove_header(headers, "Connection");
+        evhttp_add_header(headers, "Connection", "close");
+    } else if (slc_httpd_conn_idle(conn)) {
+        slc_httpd_conn_abort(conn);
+    }
+}
+
+/* NULL: of every listener. */
+static void drain_conns(slc_httpd *httpd, const slc_httpd_listener *listener)
+{
+    struct slc_httpd_conn *conn = TAILQ_FIRST(&httpd->conns);
+    while (conn != NULL) {
+        struct slc_httpd_conn *next = TAILQ_NEXT(conn, entry);
+        if (listener == NULL || conn->listener == listener)
+            drain_conn(conn);
+        conn = next;
+    }
+}
+
+void slc_httpd_drain_listener(slc_httpd_listener *listener)
+{
+    SLC_CHECK_MAGIC(listener, SLC_HTTPD_LISTENER_MAGIC);
+    drain_conns(listener->httpd, listener);
+}
+
 void slc_httpd_drain(slc_httpd *httpd)
 {
     SLC_CHECK_MAGIC(httpd, SLC_HTTPD_MAGIC);
@@ -207,19 +238,7 @@ void slc_httpd_drain(slc_httpd *httpd)
     struct slc_httpd_listener *listener;
     TAILQ_FOREACH (listener, &httpd->listeners, entry)
         stop_accepting(listener);
-    struct slc_httpd_conn *conn = TAILQ_FIRST(&httpd->conns);
-    while (conn != NULL) {
-        struct slc_httpd_conn *next = TAILQ_NEXT(conn, entry);
-        if (conn->req != NULL) {
-            /* Too late for an answer that has started, but evhttp looks at it again when the answer is out. */
-            struct evkeyvalq *headers = evhttp_request_get_output_headers(conn->req);
-            evhttp_remove_header(headers, "Connection");
-            evhttp_add_header(headers, "Connection", "close");
-        } else if (slc_httpd_conn_idle(conn)) {
-            slc_httpd_conn_abort(conn);
-        }
-        conn = next;
-    }
+    drain_conns(httpd, NULL);
 }
 
 unsigned slc_httpd_connections(const slc_httpd *httpd)

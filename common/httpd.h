@@ -65,6 +65,10 @@ slc_httpd_listener *slc_httpd_serve(slc_httpd *httpd, int fd, slc_tls *tls, void
  * slc_httpd_free. */
 void slc_httpd_close_listener(slc_httpd_listener *listener, void (*ended)(void *tag));
 
+/* Closes the idle connections that came in by this listener; the others close after the answer that they wait
+ * for. The socket stays open. */
+void slc_httpd_drain_listener(slc_httpd_listener *listener);
+
 /* Closes the listening sockets and the idle connections; the others close after the answer that they wait for
  * (`Connection: close`). Idempotent. */
 void slc_httpd_drain(slc_httpd *httpd);

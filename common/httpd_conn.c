@@ -348,7 +348,7 @@ void slc_httpd_conn_request(struct evhttp_request *req, void *arg)
     req->minor = req->minor == 0 ? 0 : 1;
     if (wrong != NULL)
         conn->refused = true;
-    if (wrong != NULL || httpd->draining)
+    if (wrong != NULL || httpd->draining || conn->last)
         evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
     watch_for_close(bev);
     if (wrong != NULL)

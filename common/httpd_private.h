@@ -55,6 +55,7 @@ struct slc_httpd_conn {
     void (*on_end)(struct evhttp_request *req, bool completed, void *arg);
     void *on_end_arg;
 
+    bool last;         /* closes after the next answer */
     bool refused;      /* the answer closes the connection while the client may still be sending */
     bool page_pending; /* evhttp has just written an error page of its own */
     int page_status;

@@ -43,6 +43,11 @@ slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_reque
         memcpy(exchange->client_address, address, strlen(address) + 1);
     slc_http_request_id(req, exchange->request_id);
     const char *uri = evhttp_request_get_uri(req);
+    self->listener = slc_httpd_tag(req);
+    if (self->listener != NULL) {
+        snprintf(exchange->listener_id, sizeof exchange->listener_id, "%s", self->listener->listener->msg->id);
+        exchange->outdated = self->listener->closed;
+    }
     self->method = slc_http_method(req);
     self->path = slc_strndup(uri, strcspn(uri, "?"));
     TAILQ_INIT(&self->query);
@@ -58,6 +63,7 @@ static void on_end(struct evhttp_request *req, bool completed, void *arg)
     (void)req;
     SLC_CHECK_MAGIC(exchange, SLC_EXCHANGE_MAGIC);
     self->aborted = !completed;
+    self->listener = NULL;
     if (self->answered)
         finish_exchange(self);
     else if (exchange->on_abort != NULL)

@@ -28,6 +28,8 @@ typedef struct slc_exchange {
     int64_t started_us;      /* monotonic */
     uint32_t events;         /* for the access log and metrics */
     uint64_t bytes_in, bytes_out;
+    char listener_id[24]; /* that the request came by */
+    bool outdated; /* the front's: that listener is gone, or lets in others by now: no longer than it must */
     bool streamed; /* the front's: the answer is or was a stream */
     void (*on_abort)(struct slc_exchange *exchange, void *ctx);
     void *ctx; /* the handler's */

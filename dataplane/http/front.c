@@ -95,6 +95,25 @@ static slc_listener *find_same_socket(const slc_snapshot *snapshot, const slc_li
     return NULL;
 }
 
+/* Who came by it ends as soon as that costs nothing: idle connections now, requests with their answer, streams
+ * when mediation looks at them. */
+static void end_connections(struct slc_front_listener *listener)
+{
+    struct slc_exchange_private *exchange;
+    TAILQ_FOREACH (exchange, &listener->front->exchanges, entry) {
+        if (exchange->listener == listener)
+            exchange->base.outdated = true;
+    }
+    slc_httpd_drain_listener(listener->handle);
+}
+
+/* Whoever is connected has been let in by other rules than those that hold now. */
+static bool admits_otherwise(const slc_listener *a, const slc_listener *b)
+{
+    return strcmp(a->msg->client_auth, b->msg->client_auth) != 0 ||
+           strcmp(a->msg->client_ca_pem, b->msg->client_ca_pem) != 0;
+}
+
 void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot)
 {
     struct slc_front_listener *self = TAILQ_FIRST(&front->listeners);
@@ -102,8 +121,12 @@ void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot)
         struct slc_front_listener *next = TAILQ_NEXT(self, entry);
         slc_listener *same = find_same_socket(snapshot, self->listener);
         if (same == NULL) {
+            self->closed = true;
+            end_connections(self);
             close_listener(self);
         } else if (same != self->listener) {
+            if (admits_otherwise(same, self->listener))
+                end_connections(self);
             slc_listener_unref(self->listener);
             self->listener = slc_listener_ref(same);
         }

@@ -19,7 +19,8 @@ void slc_http_front_free(slc_http_front *front);
 /* Serves an open socket (stolen) as this listener. */
 void slc_http_front_open(slc_http_front *front, slc_listener *listener, int fd, slc_tls *tls);
 /* Listeners that `snapshot` no longer has are closed, those that it still has are rebound to its entities. By
- * address: open ones whose address and use of TLS stay keep their socket and connections. */
+ * address: open ones whose address and use of TLS stay keep their socket and connections. Connections of closed
+ * ones, and of those that now ask for other client certificates, end without cutting an answer short. */
 void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot);
 /* Too old a configuration: answers 503 until it is fresh again. */
 void slc_http_front_refuse(slc_http_front *front, bool refuse);

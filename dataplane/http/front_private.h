@@ -19,6 +19,7 @@ struct slc_exchange_private {
     slc_exchange base;
     TAILQ_ENTRY(slc_exchange_private) entry; /* front->exchanges */
     struct evkeyvalq query;
+    struct slc_front_listener *listener; /* that it came by; NULL once the client has gone */
     bool query_parsed;
     bool answered;  /* the answer is complete: the end only counts and frees */
     bool streaming; /* status line and headers are out */
@@ -37,6 +38,7 @@ struct slc_front_listener {
     struct slc_http_front *front;
     slc_listener *listener; /* own reference */
     slc_httpd_listener *handle;
+    bool closed; /* what is left of it are connections that end */
     TAILQ_ENTRY(slc_front_listener) entry;
 };
 

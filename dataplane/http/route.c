@@ -204,6 +204,9 @@ static void dispatch(slc_exchange *exchange, const char *method, bool stream)
         slc_exchange_empty(exchange, denial.status);
     else if (verdict != SLC_ALLOW)
         deny(exchange, &denial);
+    else if (stream && exchange->outdated)
+        slc_exchange_problem(exchange, 503, "configuration-changing", "Configuration is changing",
+                             "This listener is being closed; connect again.", NULL);
     else if (stream && front->streams >= limits->streams)
         slc_exchange_problem(exchange, 503, "too-many-streams", "Too many streams",
                              "This gateway has as many open streams as it may; retry later.", NULL);

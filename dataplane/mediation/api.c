@@ -228,6 +228,7 @@ void slc_api_apply(slc_api *api, const slc_snapshot *snapshot)
     }
     rebind(api, now);
     slc_streams_recheck(api);
+    slc_pages_recheck(api);
 }
 
 void slc_api_tick(slc_api *api, int64_t now_ms)

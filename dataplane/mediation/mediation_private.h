@@ -120,6 +120,7 @@ void slc_streams_drain(slc_mediation_worker *worker);
 
 /* page.c */
 void slc_page_handle(slc_exchange *exchange);
+void slc_pages_recheck(slc_api *api); /* those whose access ended, end */
 void slc_pages_drain(slc_mediation_worker *worker);
 
 /* publish.c */

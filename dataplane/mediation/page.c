@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "dataplane/mediation/problem.h"
 #include "dataplane/mediation/read.h"
+#include "dataplane/policy/policy.h"
 
 #define PAGE_MAGIC      0x50414745U
 #define FIRST_ANSWER_MS 5000 /* to find the place and what is there, when the client does not wait longer */
@@ -331,6 +332,25 @@ void slc_page_handle(slc_exchange *exchange)
     slc_reader_init(&page->reader, api, &page_ops, request.start, request.start_ms, &request.cursor, true);
     slc_cursor_release(&request.cursor);
     collect(page);
+}
+
+/* A page that waits may wait for what its caller may not see any more. */
+void slc_pages_recheck(slc_api *api)
+{
+    slc_reader *next, *reader = TAILQ_FIRST(&api->readers);
+    for (; reader != NULL; reader = next) {
+        next = TAILQ_NEXT(reader, entry);
+        if (reader->ops != &page_ops)
+            continue;
+        slc_page *page = page_of(reader);
+        slc_exchange *exchange = page->exchange;
+        const slc_snapshot *snapshot = api->worker->worker->snapshot;
+        if (snapshot != NULL &&
+            !slc_principal_still_granted(snapshot, api->api, exchange->operation, &exchange->principal))
+            fail_page(page, SLC_PROBLEM_REVOKED);
+        else if (exchange->outdated && page->question == NULL)
+            answer(page);
+    }
 }
 
 void slc_pages_drain(slc_mediation_worker *worker)

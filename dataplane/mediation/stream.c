@@ -323,13 +323,36 @@ static bool still_granted(slc_stream *stream, const slc_snapshot *snapshot)
                                                            exchange->operation, &exchange->principal);
 }
 
+/* Does the API still have streams, and at the address that this one was opened at? */
+static bool still_offered(const slc_exchange *exchange, const slc_event_api *api)
+{
+    bool reads = false, streams = false;
+    for (size_t i = 0; i < api->msg->n_operations; i++)
+        reads |= api->msg->operations[i] == exchange->operation;
+    for (size_t i = 0; i < api->msg->n_exposures; i++)
+        streams |= strcmp(api->msg->exposures[i], "sse") == 0;
+    return reads && streams && strcmp(exchange->listener_id, api->msg->listener_id) == 0;
+}
+
+/* Ends the stream if the configuration no longer allows it. */
+static void recheck(slc_stream *stream)
+{
+    const slc_exchange *exchange = stream->exchange;
+    const slc_event_api *api = stream->reader.api->api;
+    if (!still_granted(stream, worker_of(stream)->worker->snapshot))
+        end(stream, "error", SLC_PROBLEM_REVOKED);
+    else if (exchange->outdated)
+        end(stream, NULL, SLC_PROBLEM_DRAINING);
+    else if (!still_offered(exchange, api))
+        end(stream, "error", SLC_PROBLEM_REMOVED);
+}
+
 static void recheck_all(slc_mediation_worker *worker)
 {
     slc_stream *next, *stream = TAILQ_FIRST(&worker->streams_by_heartbeat);
     for (; stream != NULL; stream = next) {
         next = TAILQ_NEXT(stream, entry);
-        if (!still_granted(stream, worker->worker->snapshot))
-            end(stream, "error", SLC_PROBLEM_REVOKED);
+        recheck(stream);
     }
 }
 
@@ -365,12 +388,11 @@ void slc_streams_tick(slc_mediation_worker *worker, int64_t now_ms)
 
 void slc_streams_recheck(slc_api *api)
 {
-    const slc_snapshot *snapshot = api->worker->worker->snapshot;
     slc_reader *next, *reader = TAILQ_FIRST(&api->readers);
     for (; reader != NULL; reader = next) {
         next = TAILQ_NEXT(reader, entry);
-        if (reader->ops == &stream_ops && !still_granted(stream_of(reader), snapshot))
-            end(stream_of(reader), "error", SLC_PROBLEM_REVOKED);
+        if (reader->ops == &stream_ops)
+            recheck(stream_of(reader));
     }
 }
 

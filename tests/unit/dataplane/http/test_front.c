@@ -322,7 +322,16 @@ START_TEST(streams_have_a_limit)
 }
 END_TEST
 
-START_TEST(a_listener_that_is_gone_closes_and_its_connections_stay)
+static void answer_held(struct rig *self)
+{
+    slc_exchange *exchange = self->held;
+    self->held = NULL;
+    exchange->on_abort = NULL;
+    slc_exchange_problem(exchange, 503, "not-persisted", "Not stored", NULL, NULL);
+}
+
+/* An idle connection has no address any more that it is of. */
+START_TEST(a_listener_that_is_gone_closes_its_idle_connections)
 {
     setup();
     int fd = rig_connect(rig);
@@ -331,11 +340,58 @@ START_TEST(a_listener_that_is_gone_closes_and_its_connections_stay)
     /* The API moves to another address; the sample's first listener is served no more. */
     rig->asker->maker->listener[0].address = "127.0.0.1:1";
     rig_apply(rig);
+    char *rest = rig_read(fd, NULL);
+    ck_assert_str_eq(rest, "");
+    free(rest);
+    close(fd);
+    teardown();
+}
+END_TEST
+
+START_TEST(a_listener_that_is_gone_answers_what_it_has_taken)
+{
+    setup();
+    int half = rig_connect(rig);
+    rig_send(half, "GET /orders/v1/events HTTP/1.1\r\n");
+    free(rig_ask(rig, "GET /orders/v1", "", NULL)); /* which the worker sees after that half */
+    int fd = rig_connect(rig);
+    rig_set_mode(rig, RIG_HOLD);
     rig_send(fd, "GET /orders/v1/events HTTP/1.1\r\nHost: g\r\n" RIG_KEY "\r\n");
-    char *text = rig_answer_of(fd, false);
+    RIG_WAIT(rig_holds(rig));
+    rig->asker->maker->listener[0].address = "127.0.0.1:1";
+    rig_apply(rig);
+    rig_call(rig, answer_held);
+    char *text = rig_read(fd, NULL);
+    ck_assert_int_eq(rig_status(text), 503);
+    ck_assert_str_eq(rig_header(text, "Connection"), "close");
+    free(text);
+    rig_set_mode(rig, RIG_REPLY);
+    rig_send(half, "Host: g\r\n" RIG_KEY "\r\n");
+    text = rig_read(half, NULL);
     ck_assert_int_ge(rig_status(text), 200);
+    ck_assert_str_eq(rig_header(text, "Connection"), "close");
     free(text);
     close(fd);
+    close(half);
+    teardown();
+}
+END_TEST
+
+START_TEST(other_client_certificates_end_connections_and_keep_the_socket)
+{
+    setup();
+    int fd = rig_connect(rig);
+    rig_send(fd, "GET /orders/v1/events HTTP/1.1\r\nHost: g\r\n" RIG_KEY "\r\n");
+    free(rig_answer_of(fd, false));
+    rig->asker->maker->listener[0].client_auth = "request";
+    rig_apply(rig);
+    char *rest = rig_read(fd, NULL);
+    ck_assert_str_eq(rest, "");
+    free(rest);
+    close(fd);
+    char *text = rig_ask(rig, "GET /orders/v1/events", RIG_KEY, NULL);
+    ck_assert_int_eq(rig_status(text), 200);
+    free(text);
     teardown();
 }
 END_TEST
@@ -406,4 +462,6 @@ UNIT_MAIN("front", an_unknown_path_is_not_found_whoever_asks, only_the_granted_c
           head_keeps_the_connection_in_step, head_starts_no_stream, one_connection_serves_many_requests,
           a_client_that_waits_for_continue_gets_it, a_chunked_body_is_one_body, a_request_id_comes_back,
           a_configuration_that_is_too_old_serves_nobody, streams_have_a_limit,
-          a_listener_that_is_gone_closes_and_its_connections_stay, the_access_log_tells_who_did_what)
+          a_listener_that_is_gone_closes_its_idle_connections,
+          a_listener_that_is_gone_answers_what_it_has_taken,
+          other_client_certificates_end_connections_and_keep_the_socket, the_access_log_tells_who_did_what)

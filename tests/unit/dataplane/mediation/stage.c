@@ -232,6 +232,7 @@ client *client_new(stage *s, unsigned worker)
     c->base.worker = &s->workers[worker];
     c->base.req = evhttp_request_new(NULL, NULL);
     c->base.api = s->api;
+    snprintf(c->base.listener_id, sizeof c->base.listener_id, "%s", s->api->msg->listener_id);
     pthread_mutex_init(&c->lock, NULL);
     TAILQ_INIT(&c->query);
     TAILQ_INIT(&c->response);
@@ -490,6 +491,9 @@ static slc_event_api *make_api(void)
     static uint8_t key_bytes[32] = "0123456789abcdef0123456789abcde";
     static Sluice__Snapshot__V1__CursorKey key = SLUICE__SNAPSHOT__V1__CURSOR_KEY__INIT;
     static Sluice__Snapshot__V1__CursorKey *keys[] = {&key};
+    static Sluice__Snapshot__V1__Operation operations[] = {SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH,
+                                                           SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_READ};
+    static char *exposures[] = {"rest", "sse"};
     static Sluice__Snapshot__V1__EventApi msg = SLUICE__SNAPSHOT__V1__EVENT_API__INIT;
     static Sluice__Snapshot__V1__Backend backend_msg = SLUICE__SNAPSHOT__V1__BACKEND__INIT;
     static slc_backend backend;
@@ -501,6 +505,10 @@ static slc_event_api *make_api(void)
     msg.id = (char *)"api1";
     msg.name = (char *)"orders";
     msg.major = 1;
+    msg.operations = operations;
+    msg.n_operations = sizeof operations / sizeof *operations;
+    msg.exposures = exposures;
+    msg.n_exposures = sizeof exposures / sizeof *exposures;
     msg.cursor_keys = keys;
     msg.n_cursor_keys = 1;
     backend_msg.id = (char *)"backend1";
