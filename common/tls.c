@@ -153,16 +153,38 @@ static bool use_client_ca(SSL_CTX *ctx, const char *pem, const char *where, bool
 
 /* ---- a context ---- */
 
+/* What a context offers by ALPN belongs to the context: it may be adopted by another slc_tls and outlive the
+ * one that it was made for. */
+struct alpn {
+    unsigned len;
+    unsigned char wire[ALPN_MAX_BYTES + 1];
+};
+
+static int alpn_index;
+static pthread_once_t alpn_once = PTHREAD_ONCE_INIT;
+
+static void free_alpn(void *parent, void *alpn, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+    (void)parent, (void)data, (void)index, (void)argl, (void)argp;
+    free(alpn);
+}
+
+static void make_alpn_index(void)
+{
+    alpn_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_alpn);
+    SLC_BUG_ON(alpn_index < 0);
+}
+
 /* The first of our protocols that the client offers. Without one the handshake goes on without ALPN: clients
  * that offer none of ours still speak HTTP/1.1 to us. */
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                        unsigned in_len, void *arg)
 {
     (void)ssl;
-    const slc_tls *tls = arg;
-    for (unsigned i = 0; i < tls->alpn_len; i += 1U + tls->alpn[i]) {
+    const struct alpn *alpn = arg;
+    for (unsigned i = 0; i < alpn->len; i += 1U + alpn->wire[i]) {
         for (unsigned j = 0; j < in_len && in[j] < in_len - j; j += 1U + in[j]) {
-            if (tls->alpn[i] == in[j] && memcmp(tls->alpn + i + 1, in + j + 1, in[j]) == 0) {
+            if (alpn->wire[i] == in[j] && memcmp(alpn->wire + i + 1, in + j + 1, in[j]) == 0) {
                 *out = in + j + 1;
                 *out_len = in[j];
                 return SSL_TLSEXT_ERR_OK;
@@ -170,6 +192,16 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
         }
     }
     return SSL_TLSEXT_ERR_NOACK;
+}
+
+static void offer_alpn(SSL_CTX *ctx, const slc_tls *tls)
+{
+    struct alpn *alpn = slc_calloc(1, sizeof *alpn);
+    pthread_once(&alpn_once, make_alpn_index);
+    alpn->len = tls->alpn_len;
+    memcpy(alpn->wire, tls->alpn, tls->alpn_len);
+    SLC_BUG_ON(SSL_CTX_set_ex_data(ctx, alpn_index, alpn) != 1);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, alpn);
 }
 
 static SSL_CTX *bare_context(const slc_tls *tls)
@@ -184,7 +216,7 @@ static SSL_CTX *bare_context(const slc_tls *tls)
     static const unsigned char session_context[] = "sluice";
     SLC_BUG_ON(SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1) != 1);
     if (tls->alpn_len > 0)
-        SSL_CTX_set_alpn_select_cb(ctx, select_alpn, (void *)tls);
+        offer_alpn(ctx, tls);
     return ctx;
 }
 

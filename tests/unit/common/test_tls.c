@@ -254,6 +254,27 @@ static void *accept_many(void *arg)
     return NULL;
 }
 
+/* The new one's protocols go along, though the new one itself is gone. */
+START_TEST(an_adopted_context_outlives_what_it_was_made_for)
+{
+    make_certificates();
+    slc_tls_options options = {.cert_pem = server.cert_pem, .key_pem = server.key_pem, .alpn = "http/1.1"};
+    slc_tls *tls = slc_tls_server_new(&options, &err);
+    options.cert_pem = other.cert_pem;
+    options.key_pem = other.key_pem;
+    options.alpn = "h2,http/1.1";
+    slc_tls *fresh = slc_tls_server_new(&options, &err);
+    ck_assert(tls != NULL && fresh != NULL);
+    slc_tls_adopt(tls, fresh);
+    slc_tls_unref(fresh);
+    ck_assert(try_client(tls, &(struct client){.alpn = "\x08http/1.1\x02h2", .alpn_len = 12}, name, alpn));
+    ck_assert_str_eq(name, "other");
+    ck_assert_str_eq(alpn, "h2");
+    slc_tls_unref(tls);
+    release_certificates();
+}
+END_TEST
+
 START_TEST(a_reload_may_run_beside_handshakes)
 {
     make_certificates();
@@ -273,4 +294,5 @@ END_TEST
 
 UNIT_MAIN("tls", a_handshake_gives_the_certificate_and_the_preferred_protocol, client_certificates_are_verified,
           bad_options_are_named, an_expired_certificate_is_served_with_a_warning,
-          a_reload_serves_new_connections_and_keeps_live_ones, a_reload_may_run_beside_handshakes)
+          a_reload_serves_new_connections_and_keeps_live_ones, an_adopted_context_outlives_what_it_was_made_for,
+          a_reload_may_run_beside_handshakes)

@@ -118,6 +118,26 @@ START_TEST(a_long_poll_answers_with_the_first_event)
 }
 END_TEST
 
+START_TEST(a_long_poll_ends_with_the_right_to_it)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    client *c = client_new(&s, 0);
+    client_get(c, "from=latest&wait=20");
+    json_decref(get(&s, 0, "from=latest", 200));
+    stage_apply(&s);
+    ck_assert(!client_ended(c));
+    stage_set_granted(false);
+    stage_apply(&s);
+    client_wait(c);
+    ck_assert_int_eq(client_status(c), 403);
+    client_free(c);
+    stage_set_granted(true);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(a_long_poll_without_events_ends_in_time)
 {
     stage s;
@@ -272,6 +292,7 @@ int main(void)
     tcase_add_test(tcase, pages_follow_one_another_until_caught_up);
     tcase_add_test(tcase, an_empty_page_has_a_next_that_works);
     tcase_add_test(tcase, a_long_poll_answers_with_the_first_event);
+    tcase_add_test(tcase, a_long_poll_ends_with_the_right_to_it);
     tcase_add_test(tcase, a_long_poll_without_events_ends_in_time);
     tcase_add_test(tcase, one_bad_record_hides_no_page);
     tcase_add_test(tcase, an_expired_cursor_is_gone_with_ways_on);
