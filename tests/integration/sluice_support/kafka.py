@@ -14,9 +14,10 @@ class KafkaHelper:
         self.config = {"bootstrap.servers": bootstrap_servers, **(config or {})}
         self.admin = KafkaAdmin(self.config)
 
-    def create_topic(self, name="t", partitions=1, config=None):
-        """Makes a topic whose name starts with `name` and that no other test has; returns its full name."""
-        full_name = f"{name}-{uuid.uuid4().hex[:10]}"
+    def create_topic(self, name="t", partitions=1, config=None, exact=False):
+        """Makes a topic whose name starts with `name` and that no other test has; returns its full name. `exact`: the
+        name is unique already."""
+        full_name = name if exact else f"{name}-{uuid.uuid4().hex[:10]}"
         topic = NewTopic(full_name, num_partitions=partitions, replication_factor=1, config=config or {})
         self.admin.create_topics([topic])[full_name].result(20)
         self._wait_leaders(full_name, partitions)
