@@ -81,6 +81,20 @@ bool slc_buf_addc(slc_buf *buf, char c)
     return slc_buf_add(buf, &c, 1);
 }
 
+bool slc_buf_add_int(slc_buf *buf, int64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0)
+        digits[--at] = '-';
+    return slc_buf_add(buf, digits + at, sizeof digits - at);
+}
+
 bool slc_buf_addf(slc_buf *buf, const char *fmt, ...)
 {
     va_list args;

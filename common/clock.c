@@ -4,7 +4,7 @@
 
 #include "common/assert.h"
 #include "common/crypto.h"
-#include <stdio.h>
+#include <string.h>
 
 static int64_t read_clock_us(clockid_t id)
 {
@@ -32,6 +32,29 @@ int64_t slc_monotonic_us(void)
 #define MIN_WALL_MS (-INT64_C(62167219200000))
 #define MAX_WALL_MS INT64_C(253402300799999)
 
+/* The inverse of days_from_date. */
+static void date_from_days(int64_t days, int *year, unsigned *month, unsigned *day)
+{
+    days += 719468; /* since 0000-03-01 */
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    unsigned of_era = (unsigned)(days - era * 146097);
+    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned from_march = (5 * of_year + 2) / 153;
+    *day = of_year - (153 * from_march + 2) / 5 + 1;
+    *month = from_march < 10 ? from_march + 3 : from_march - 9;
+    *year = (int)(era * 400) + (int)year_of_era + (*month <= 2);
+}
+
+static void put_digits(char *out, int digits, unsigned value)
+{
+    while (digits-- > 0) {
+        out[digits] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+/* By hand: every event has one, and the C library's way takes longer than all the rest of an event. */
 void slc_rfc3339_format(int64_t wall_ms, char out[SLC_RFC3339_CHARS])
 {
     if (wall_ms < MIN_WALL_MS)
@@ -41,15 +64,22 @@ void slc_rfc3339_format(int64_t wall_ms, char out[SLC_RFC3339_CHARS])
     int64_t ms = wall_ms % 1000;
     if (ms < 0)
         ms += 1000;
-    time_t seconds = (time_t)((wall_ms - ms) / 1000);
-    struct tm tm;
-    SLC_BUG_ON(gmtime_r(&seconds, &tm) == NULL);
-    char text[96]; /* as large as the compiler believes that seven ints can get */
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
-    for (size_t i = 0; i < SLC_RFC3339_CHARS; i++)
-        out[i] = text[i];
-    out[SLC_RFC3339_CHARS - 1] = '\0';
+    int64_t seconds = (wall_ms - ms) / 1000;
+    int64_t of_day = seconds % 86400;
+    if (of_day < 0)
+        of_day += 86400;
+    unsigned second = (unsigned)of_day;
+    int year;
+    unsigned month, day;
+    date_from_days((seconds - of_day) / 86400, &year, &month, &day);
+    memcpy(out, "0000-00-00T00:00:00.000Z", SLC_RFC3339_CHARS);
+    put_digits(out, 4, (unsigned)year);
+    put_digits(out + 5, 2, month);
+    put_digits(out + 8, 2, day);
+    put_digits(out + 11, 2, second / 3600);
+    put_digits(out + 14, 2, second / 60 % 60);
+    put_digits(out + 17, 2, second % 60);
+    put_digits(out + 20, 3, (unsigned)ms);
 }
 
 struct cursor {

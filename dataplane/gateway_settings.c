@@ -45,6 +45,8 @@ const slc_setting slc_gateway_settings_table[] = {
 
     {"publish.deadline", SLC_SET_DURATION, "10s", "wait for the broker's acknowledgement, then 503 or 504",
      AT(limits.publish_deadline_ms), 100, 600000},
+    {"publish.gather", SLC_SET_DURATION, "5ms",
+     "longest wait of an event for company while others are under way", AT(limits.publish_gather_ms), 0, 1000},
     {"publish.queue-limit", SLC_SET_SIZE, "64MiB", "events waiting for acknowledgement, for each producer",
      AT(limits.producer_queue_bytes), 1LL << 20, 16 * GIB},
 
@@ -59,6 +61,8 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(limits.feed_ring_bytes), 64 * 1024, 16 * GIB},
     {"feed.prefill", SLC_SET_DURATION, "60s", "how far back a topic is read when its first reader comes",
      AT(limits.feed_prefill_ms), 0, DAY_MS},
+    {"feed.fetch-size", SLC_SET_SIZE, "512KiB", "records fetched from a backend at once, for each consumer",
+     AT(limits.feed_fetch_bytes), 16 * 1024, 256LL << 20},
     {"feed.idle", SLC_SET_DURATION, "60s", "a topic without readers is let go after this",
      AT(limits.feed_idle_ms), 0, DAY_MS},
     {"feed.catchup-consumers", SLC_SET_INT, "8", "consumers for readers that are behind the records in memory",

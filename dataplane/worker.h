@@ -30,11 +30,13 @@ typedef struct slc_gateway_limits {
     int64_t request_body_bytes;   /* 1 MiB + room for a batch: 8 MiB */
     int64_t request_timeout_ms;   /* 15 s */
     int64_t publish_deadline_ms;  /* 10 s: then 503 or 504 */
+    int64_t publish_gather_ms;    /* 5 ms: longest wait for company */
     int64_t heartbeat_ms;         /* 15 s: SSE comment */
     int64_t stalled_write_ms;     /* 5 s: a reader that takes nothing is closed */
     int64_t retry_ms;             /* 3 s: SSE retry field, jittered */
     int64_t feed_ring_bytes;      /* 16 MiB for each feed */
     int64_t feed_prefill_ms;      /* 60 s */
+    int64_t feed_fetch_bytes;     /* 512 KiB: of one fetch, for feeds and for catch-up */
     int64_t feed_idle_ms;         /* 60 s: a feed without readers is closed */
     int64_t page_max_events;      /* 1,000 */
     int64_t page_max_wait_ms;     /* 30 s */

@@ -69,8 +69,17 @@ class Bench:
         self.runs.setdefault(name, []).append(result)
         return result
 
+    def wait_no_feed(self):
+        """Nobody reads: the topic is not fetched by the gateway any more."""
+        def no_feed():
+            log = self.stage.gateway.log()
+            return log.count(b'"opening a feed"') == log.count(b'"closing a feed"') > 0
+
+        wait_until(no_feed, 30, "the feed to be let go")
+
     def publish(self):
         port = self.stage.sample.port
+        self.wait_no_feed()
         for number in range(self.rounds):
             progress(f"publishing, round {number + 1} of {self.rounds}")
             self.load("evhttp", self.evhttp.process.pid, self.evhttp.port, "post", CONNECTIONS, self.post_head, self.body)
@@ -101,12 +110,17 @@ class Bench:
         chosen = [wanted[i * len(wanted) // PAGE_READERS] for i in range(PAGE_READERS)]
         return self.stage.file(name, "".join(f"{query} {events}\n" for query, events in chosen))
 
-    def read(self):
+    def fill(self):
+        """Two files of starting points: in what memory does not hold, and in what it does."""
         progress(f"filling the topic with {self.old_events} events")
         self.stage.kafka.produce(self.stage.topic, (event(i) for i in range(self.old_events)), **{"linger.ms": 20})
         cursors = self.walk()
         old = self.starts("old.starts", [c for c in cursors if c[1] > self.old_events // 3])
         tail = self.starts("tail.starts", [c for c in cursors if self.tail_events // 2 < c[1] <= self.tail_events])
+        return old, tail
+
+    def read(self):
+        old, tail = self.fill()
         for number in range(self.rounds):
             progress(f"reading, round {number + 1} of {self.rounds}")
             for name, file in (("pages", old), ("tail", tail)):
@@ -148,7 +162,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     progress("starting a control plane and a gateway")
-    with Stage() as stage, Evhttp() as evhttp:
+    with Stage(feed_idle="1s") as stage, Evhttp() as evhttp:
         bench = Bench(stage, evhttp, quick)
         bench.read()  # first: publishing makes the topic grow
         bench.publish()

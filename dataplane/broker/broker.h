@@ -21,6 +21,8 @@ typedef struct slc_broker slc_broker;
 typedef struct slc_broker_settings {
     int64_t publish_deadline_ms;  /* a record is acknowledged or given up within it */
     int64_t producer_queue_bytes; /* records that are not acknowledged yet; over it SLC_LIMIT */
+    int64_t gather_ms;   /* a record waits for company for so long while others are under way; 0: never */
+    int64_t fetch_bytes; /* of one answer to a consumer, and what it holds in advance */
 } slc_broker_settings;
 
 enum slc_publish_outcome {

@@ -49,8 +49,7 @@ static const struct property single_table[] = {
     {NULL, NULL},
 };
 
-/* The group is named because librdkafka asks for one; it is never joined. queued.max.messages.kbytes is 64 MiB
- * by default, for each consumer. */
+/* The group is named because librdkafka asks for one; it is never joined. */
 static const struct property consumer_table[] = {
     {"group.id", "sluice-reader"},
     {"enable.auto.commit", "false"},
@@ -60,9 +59,6 @@ static const struct property consumer_table[] = {
     {"isolation.level", "read_committed"},
     {"check.crcs", "true"},
     {"queued.min.messages", "1000000"},
-    {"queued.max.messages.kbytes", "2048"},
-    {"fetch.message.max.bytes", "1048576"},
-    {"fetch.max.bytes", "2097152"},
     {"fetch.error.backoff.ms", "100"},
     {"max.poll.interval.ms", "86400000"},
     {NULL, NULL},
@@ -209,6 +205,20 @@ static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_erro
            set_int(conf, "topic.metadata.propagation.max.ms", timeout_ms / 2, err);
 }
 
+/* What a consumer holds in advance is small: librdkafka's default is 64 MiB for each, and it takes twice the
+ * bytes of small records. A fetch that is larger than a broker's batch limit (message.max.bytes) would be
+ * raised to that. */
+static bool set_consumer(rd_kafka_conf_t *conf, slc_kafka *kafka, slc_error *err)
+{
+    int64_t bytes = kafka->settings.fetch_bytes;
+    /* A real broker answers a waiting fetch as soon as there is data; the mock cluster sits the time out. */
+    return set_table(conf, consumer_table, err) &&
+           set_int(conf, "fetch.wait.max.ms", atomic_load(&kafka->embedded) ? 50 : 500, err) &&
+           set_int(conf, "queued.max.messages.kbytes", bytes / 1024, err) &&
+           set_int(conf, "message.max.bytes", bytes, err) && set_int(conf, "fetch.max.bytes", bytes, err) &&
+           set_int(conf, "fetch.message.max.bytes", bytes, err);
+}
+
 static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_role role, slc_error *err)
 {
     switch (role) {
@@ -217,10 +227,7 @@ static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_rol
     case SLC_KAFKA_SINGLE_PRODUCER:
         return set_producer(conf, kafka, err) && set_table(conf, single_table, err);
     case SLC_KAFKA_CONSUMER:
-        /* A real broker answers a waiting fetch as soon as there is data; the mock cluster sits the time out.
-         */
-        return set_table(conf, consumer_table, err) &&
-               set_int(conf, "fetch.wait.max.ms", atomic_load(&kafka->embedded) ? 50 : 500, err);
+        return set_consumer(conf, kafka, err);
     case SLC_KAFKA_QUERY:
         return set_table(conf, query_table, err);
     }

@@ -12,9 +12,8 @@
 #include "dataplane/broker/kafka_private.h"
 
 #define CONSUMER_MAGIC 0x4b434f4eU
-#define BATCH          256          /* records handed over at once */
-#define WAKE_BYTES     (512 * 1024) /* so much may have been a full prefetch */
-#define SERVE_BATCHES  16           /* before other handles get their turn */
+#define BATCH          256 /* records handed over at once */
+#define SERVE_BATCHES  16  /* before other handles get their turn */
 
 typedef struct slc_kafka_consumer {
     unsigned magic;
@@ -61,7 +60,9 @@ static uint32_t read_headers(const rd_kafka_message_t *message, slc_record_heade
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
     size_t count = rd_kafka_header_cnt(headers);
-    slc_record_header *list = slc_calloc(count > 0 ? count : 1, sizeof *list);
+    if (count == 0)
+        return 0;
+    slc_record_header *list = slc_calloc(count, sizeof *list);
     for (size_t i = 0; i < count; i++) {
         const char *name;
         const void *value;
@@ -219,7 +220,7 @@ static void serve_consumer(slc_kafka_handle *handle)
             return;
         ssize_t count = rd_kafka_consume_batch_queue(handle->queue, 0, messages, BATCH);
         if (count <= 0) {
-            if (consumer->taken_bytes >= WAKE_BYTES)
+            if (consumer->taken_bytes >= (size_t)consumer->kafka->settings.fetch_bytes / 2)
                 wake_fetchers(consumer);
             consumer->taken_bytes = 0;
             return;

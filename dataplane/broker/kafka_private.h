@@ -49,8 +49,7 @@ typedef struct slc_kafka_producer {
     slc_kafka_handle *single; /* one record a request: for what failed in company; made at need */
     TAILQ_HEAD(, slc_publish_op) staged;
     struct event *flush;
-    bool flush_pending;
-    unsigned in_flight;
+    unsigned batches;  /* handed to librdkafka and not decided */
     unsigned retiring; /* replaced handles whose records are not all decided */
 } slc_kafka_producer;
 

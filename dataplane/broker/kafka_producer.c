@@ -1,8 +1,11 @@
 /* Publishing. Workers copy a record into one allocation and post it to the backend's thread, which hands what
  * has gathered to librdkafka; delivery reports come back there.
  *
- * A record alone costs librdkafka some 29 us of CPU, one of many 0.5 us. So under load the thread waits for at
- * most a millisecond to gather more; without load it never waits.
+ * A record alone costs librdkafka some 29 us of CPU, one of many 0.5 us. So what comes while others are under
+ * way gathers until those are decided, which is when the next ones go: the more load, the larger the batches.
+ * It waits for at most settings.gather_ms, so that a long way to the broker does not cost twice; and a little
+ * longer when there are as many batches as a connection carries at once: more would only queue in librdkafka,
+ * whose threads spin then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +15,19 @@
 #include "common/log.h"
 #include "dataplane/broker/kafka_private.h"
 
-#define GATHER_ABOVE 8 /* records in flight that make it load */
-#define GATHER_US    1000
+#define MANY_BATCHES 4 /* an idempotent producer has five requests of a connection in flight */
+#define LONGER_MS    20
+
+/* What was handed over in one go. */
+typedef struct slc_publish_batch {
+    unsigned left; /* records that are not decided */
+} slc_publish_batch;
 
 typedef struct slc_publish_op {
     slc_message msg;
     TAILQ_ENTRY(slc_publish_op) link;
     slc_kafka *kafka;
+    slc_publish_batch *batch; /* NULL: is in none (any more) */
     slc_published_fn fn;
     void *ctx;
     rd_kafka_headers_t *headers; /* until librdkafka took them; kept as a copy for a resend */
@@ -31,6 +40,39 @@ typedef struct slc_publish_op {
     bool alone; /* was sent by the single producer */
     char data[];
 } slc_publish_op;
+
+/* Batches -----------------------------------------------------------------------------------------------------
+ */
+
+/* When the staged records go: at once, or later by what is under way. */
+static void schedule(slc_kafka *kafka)
+{
+    int64_t wait_ms = kafka->settings.gather_ms;
+    slc_kafka_producer *producer = &kafka->producer;
+    if (TAILQ_EMPTY(&producer->staged))
+        return;
+    if (producer->batches == 0 || wait_ms == 0) {
+        event_active(producer->flush, EV_TIMEOUT, 1); /* after the mailbox is drained */
+        return;
+    }
+    if (producer->batches >= MANY_BATCHES && wait_ms < LONGER_MS)
+        wait_ms = LONGER_MS;
+    struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    event_add(producer->flush, &wait);
+}
+
+static void leave_batch(slc_publish_op *op)
+{
+    slc_publish_batch *batch = op->batch;
+    slc_kafka_producer *producer = &op->kafka->producer;
+    op->batch = NULL;
+    if (batch == NULL || --batch->left > 0)
+        return;
+    free(batch);
+    producer->batches--;
+    if (producer->batches == 0 || producer->batches == MANY_BATCHES - 1)
+        schedule(op->kafka);
+}
 
 /* Outcomes ----------------------------------------------------------------------------------------------------
  */
@@ -175,9 +217,9 @@ static void send_by(slc_kafka *kafka, slc_kafka_handle **slot, enum slc_kafka_ro
     if (code == RD_KAFKA_RESP_ERR__FATAL && replace(kafka, slot, role))
         code = produce((*slot)->rk, op);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        kafka->producer.in_flight++;
-    else
-        finish(op, outcome_of(code, false), -1, -1);
+        return;
+    leave_batch(op);
+    finish(op, outcome_of(code, false), -1, -1);
 }
 
 static void send_alone(slc_kafka *kafka, slc_publish_op *op)
@@ -201,7 +243,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     (void)rk;
     slc_kafka *kafka = ((slc_kafka_handle *)opaque)->kafka;
     slc_publish_op *op = message->_private;
-    kafka->producer.in_flight--;
+    leave_batch(op);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         finish(op, SLC_PUBLISHED, message->partition, message->offset);
         return;
@@ -227,27 +269,29 @@ static void flush_staged(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     slc_kafka *kafka = arg;
+    slc_kafka_producer *producer = &kafka->producer;
     slc_publish_op *op;
-    kafka->producer.flush_pending = false;
-    while ((op = TAILQ_FIRST(&kafka->producer.staged)) != NULL) {
-        TAILQ_REMOVE(&kafka->producer.staged, op, link);
-        send_by(kafka, &kafka->producer.main, SLC_KAFKA_PRODUCER, op);
+    slc_publish_batch *batch = slc_calloc(1, sizeof *batch);
+    batch->left = 1; /* until all were handed over */
+    producer->batches++;
+    event_del(producer->flush);
+    while ((op = TAILQ_FIRST(&producer->staged)) != NULL) {
+        TAILQ_REMOVE(&producer->staged, op, link);
+        batch->left++;
+        op->batch = batch;
+        send_by(kafka, &producer->main, SLC_KAFKA_PRODUCER, op);
     }
+    slc_publish_op handed_over = {.kafka = kafka, .batch = batch};
+    leave_batch(&handed_over);
 }
 
 static void stage(slc_message *msg, void *owner)
 {
-    static const struct timeval gather = {.tv_usec = GATHER_US};
     slc_kafka *kafka = owner;
-    slc_publish_op *op = (slc_publish_op *)msg;
-    TAILQ_INSERT_TAIL(&kafka->producer.staged, op, link);
-    if (kafka->producer.flush_pending)
-        return;
-    kafka->producer.flush_pending = true;
-    if (kafka->producer.in_flight > GATHER_ABOVE)
-        event_add(kafka->producer.flush, &gather);
-    else
-        event_active(kafka->producer.flush, EV_TIMEOUT, 1); /* after the mailbox is drained */
+    bool first = TAILQ_EMPTY(&kafka->producer.staged);
+    TAILQ_INSERT_TAIL(&kafka->producer.staged, (slc_publish_op *)msg, link);
+    if (first)
+        schedule(kafka);
 }
 
 /* Called from anywhere

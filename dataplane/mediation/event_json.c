@@ -1,14 +1,33 @@
 #include "dataplane/mediation/event_json.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "dataplane/mediation/json_scan.h"
 
+static char *put_number(char *at, uint64_t value)
+{
+    char digits[20];
+    size_t left = sizeof digits;
+    do {
+        digits[--left] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(at, digits + left, sizeof digits - left);
+    return at + sizeof digits - left;
+}
+
+/* Neither number is negative: they are of a record that is stored. */
+static char *put_id(char *at, int32_t partition, int64_t offset)
+{
+    at = put_number(at, (uint64_t)partition);
+    *at++ = '-';
+    return put_number(at, (uint64_t)offset);
+}
+
 void slc_event_id(int32_t partition, int64_t offset, char *out)
 {
-    snprintf(out, 40, "%d-%lld", partition, (long long)offset);
+    *put_id(out, partition, offset) = '\0';
 }
 
 size_t slc_event_json_bound(const slc_record *record)
@@ -86,19 +105,23 @@ static void add_data(slc_buf *out, const slc_record *record)
     }
 }
 
+/* What comes first, in one piece: {"id":"...","time":"..." */
+static void add_head(slc_buf *out, const slc_record *record)
+{
+    char text[128] = "{\"id\":\"";
+    char *at = put_id(text + 7, record->partition, record->offset);
+    if (record->timestamp_ms >= 0) {
+        at = (char *)memcpy(at, "\",\"time\":\"", 10) + 10;
+        slc_rfc3339_format(record->timestamp_ms, at);
+        at += SLC_RFC3339_CHARS - 1;
+    }
+    *at++ = '"';
+    slc_buf_add(out, text, (size_t)(at - text));
+}
+
 void slc_event_json(slc_buf *out, const slc_record *record)
 {
-    char id[40], time[SLC_RFC3339_CHARS];
-    slc_event_id(record->partition, record->offset, id);
-    slc_buf_adds(out, "{\"id\":\"");
-    slc_buf_adds(out, id);
-    slc_buf_addc(out, '"');
-    if (record->timestamp_ms >= 0) {
-        slc_rfc3339_format(record->timestamp_ms, time);
-        slc_buf_adds(out, ",\"time\":\"");
-        slc_buf_adds(out, time);
-        slc_buf_addc(out, '"');
-    }
+    add_head(out, record);
     if (record->key != NULL) {
         slc_buf_addc(out, ',');
         add_text(out, "key", record->key, record->key_len);

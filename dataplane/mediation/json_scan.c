@@ -27,6 +27,31 @@ static const char *skip_space(scan *s, const char *p)
     return p;
 }
 
+/* How many bytes from p on are ASCII that can stand in a string as it is: eight at a time, since most are. */
+static size_t plain_run(const char *p, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
+    const char *at = p;
+    while (end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+        /* A byte's high bit: not ASCII, below 0x20, or zero after the XOR. The lowest one set is exact. */
+        uint64_t special = (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs;
+        if (special != 0) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return (size_t)(at - p) + (size_t)__builtin_ctzll(special) / 8;
+#else
+            break;
+#endif
+        }
+        at += 8;
+    }
+    while (at < end && (uint8_t)*at >= 0x20 && (uint8_t)*at < 0x80 && *at != '"' && *at != '\\')
+        at++;
+    return (size_t)(at - p);
+}
+
 /* UTF-8
  * --------------------------------------------------------------------------------------------------------- */
 
@@ -63,6 +88,11 @@ bool slc_utf8_valid(const void *text, size_t len)
     const uint8_t *p = text;
     const uint8_t *end = p + len;
     while (p < end) {
+        uint64_t word;
+        if (end - p >= 8 && (memcpy(&word, p, 8), (word & 0x8080808080808080ULL) == 0)) {
+            p += 8;
+            continue;
+        }
         size_t step = *p < 0x80 ? 1 : utf8_length(p, end);
         if (step == 0)
             return false;
@@ -117,7 +147,10 @@ static const char *scan_escape(scan *s, const char *p)
 /* p is behind the opening quote; returns behind the closing one. */
 static const char *scan_string(scan *s, const char *p)
 {
-    while (p < s->end) {
+    for (;;) {
+        p += plain_run(p, s->end);
+        if (p == s->end)
+            break;
         uint8_t c = (uint8_t)*p;
         if (c == '"')
             return p + 1;
@@ -127,8 +160,6 @@ static const char *scan_string(scan *s, const char *p)
                 return NULL;
         } else if (c < 0x20) {
             return fail(s, p, "a control character in a string");
-        } else if (c < 0x80) {
-            p++;
         } else {
             size_t step = utf8_length((const uint8_t *)p, (const uint8_t *)s->end);
             if (step == 0)

@@ -10,13 +10,15 @@
 #include "dataplane/policy/policy.h"
 
 #define PAGE_MAGIC      0x50414745U
+#define PAGE_START      "{\"events\":["
+#define PAGE_LIMIT      (4ULL << 30) /* page.max-size and one event more, whose rendering is bounded */
 #define FIRST_ANSWER_MS 5000 /* to find the place and what is there, when the client does not wait longer */
 
 typedef struct slc_page {
     unsigned magic;
     slc_reader reader;
     slc_exchange *exchange;
-    struct evbuffer *events; /* the array's inside */
+    slc_buf text; /* the answer so far: grows by whole events */
     unsigned count;
     int64_t limit;
     int64_t wait_ms;
@@ -49,7 +51,7 @@ static slc_exchange *page_free(slc_page *page)
     slc_reader_release(&page->reader);
     forget_question(page);
     event_free(page->timer);
-    evbuffer_free(page->events);
+    slc_buf_release(&page->text);
     free(page->resume);
     free(page->earliest);
     page->magic = 0;
@@ -66,6 +68,23 @@ static void fail_page(slc_page *page, enum slc_problem_kind kind)
     slc_problem(page_free(page), kind, NULL);
 }
 
+static void free_text(const void *data, size_t len, void *text)
+{
+    (void)data;
+    (void)len;
+    free(text);
+}
+
+/* The text as a body, without a copy. */
+static struct evbuffer *take_body(slc_page *page)
+{
+    size_t len;
+    char *text = slc_buf_steal(&page->text, &len);
+    struct evbuffer *body = evbuffer_new();
+    SLC_BUG_ON(body == NULL || evbuffer_add_reference(body, text, len, free_text, text) != 0);
+    return body;
+}
+
 static void answer(slc_page *page)
 {
     slc_frame_id *id = slc_reader_id(&page->reader);
@@ -74,13 +93,14 @@ static void answer(slc_page *page)
                                                   : SLC_PROBLEM_BACKEND_UNAVAILABLE);
         return;
     }
-    struct evbuffer *body = evbuffer_new();
-    SLC_BUG_ON(body == NULL);
     bool caught_up = slc_reader_caught_up(&page->reader);
-    evbuffer_add(body, "{\"events\":[", 11);
-    evbuffer_add_buffer(body, page->events);
-    evbuffer_add_printf(body, "],\"next\":\"%.*s\",\"caught_up\":%s}", (int)id->len - 5, id->text + 4,
-                        caught_up ? "true" : "false");
+    if (page->count == 0)
+        slc_buf_adds(&page->text, PAGE_START);
+    slc_buf_adds(&page->text, "],\"next\":\"");
+    slc_buf_add(&page->text, id->text + 4, id->len - 5);
+    slc_buf_adds(&page->text, caught_up ? "\",\"caught_up\":true}" : "\",\"caught_up\":false}");
+    SLC_BUG_ON(page->text.overflow); /* the limit leaves room for this */
+    struct evbuffer *body = take_body(page);
     page->exchange->events = page->count;
     slc_series_add(page->reader.api->delivered, page->count);
     slc_exchange *exchange = page_free(page);
@@ -200,17 +220,16 @@ static void take_bounds(slc_message *msg, void *owner)
 
 static bool is_full(const slc_page *page)
 {
-    return page->count >= page->limit || evbuffer_get_length(page->events) >=
-                                             (size_t)page->exchange->worker->mediation->limits->page_max_bytes;
+    return page->count >= page->limit ||
+           page->text.len >= (size_t)page->exchange->worker->mediation->limits->page_max_bytes;
 }
 
 static void add(slc_page *page)
 {
     slc_reader *reader = &page->reader;
-    const slc_frame *frame = slc_ring_frame(reader->ring, reader->seq);
-    if (page->count++ > 0)
-        evbuffer_add(page->events, ",", 1);
-    evbuffer_add(page->events, SLC_FRAME_JSON(frame), SLC_FRAME_JSON_LEN(frame));
+    slc_buf_adds(&page->text, page->count++ > 0 ? "," : PAGE_START);
+    bool added = slc_ring_add_json(reader->ring, reader->seq, &page->text);
+    SLC_BUG_ON(!added); /* its limit is beyond a full page and the largest record */
     slc_reader_advance(reader);
 }
 
@@ -317,8 +336,7 @@ void slc_page_handle(slc_exchange *exchange)
     slc_page *page = slc_calloc(1, sizeof *page);
     page->magic = PAGE_MAGIC;
     page->exchange = exchange;
-    page->events = evbuffer_new();
-    SLC_BUG_ON(page->events == NULL);
+    slc_buf_init(&page->text, PAGE_LIMIT);
     page->limit = request.limit;
     page->wait_ms = request.wait_ms;
     int64_t patience_ms = request.wait_ms > 0 ? request.wait_ms : FIRST_ANSWER_MS;

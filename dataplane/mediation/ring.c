@@ -310,6 +310,15 @@ slc_frame *slc_ring_frame(slc_ring *ring, uint64_t seq)
     return entry->frame;
 }
 
+bool slc_ring_add_json(const slc_ring *ring, uint64_t seq, slc_buf *out)
+{
+    const slc_entry *entry = entry_at(ring, seq);
+    if (entry->frame != NULL)
+        return slc_buf_add(out, SLC_FRAME_JSON(entry->frame), SLC_FRAME_JSON_LEN(entry->frame));
+    slc_event_json(out, entry->record);
+    return !out->overflow;
+}
+
 slc_frame_id *slc_ring_id_at(slc_ring *ring, uint64_t seq)
 {
     if (seq == ring->next && ring->tail_id != NULL)

@@ -77,6 +77,8 @@ bool slc_ring_reached(const slc_ring *ring, uint64_t seq, const slc_position *ow
 
 /* Renders at the first call; borrowed until the ring changes (take a reference to keep it). */
 slc_frame *slc_ring_frame(slc_ring *ring, uint64_t seq);
+/* Appends the event's JSON, from its frame if there is one, else without keeping any. False: `out` is full. */
+bool slc_ring_add_json(const slc_ring *ring, uint64_t seq, slc_buf *out);
 /* The same with its id. */
 slc_frame *slc_ring_frame_with_id(slc_ring *ring, uint64_t seq);
 /* The id of the place before `seq`; new reference. */

@@ -1,4 +1,5 @@
 #include "common/buf.h"
+#include <stdio.h>
 
 #include <string.h>
 
@@ -102,5 +103,21 @@ START_TEST(base64_and_steal)
 }
 END_TEST
 
-UNIT_MAIN("buf", grows_and_stays_terminated, the_limit_holds_and_is_remembered, json_strings_are_escaped,
-          what_is_not_utf8_is_replaced, a_json_string_that_does_not_fit_is_not_added_at_all, base64_and_steal)
+START_TEST(integers_are_written_in_decimal)
+{
+    static const int64_t values[] = {0, 7, -7, 10, 1234567890123, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char expected[32];
+        slc_buf buf;
+        slc_buf_init(&buf, 20);
+        ck_assert(slc_buf_add_int(&buf, values[i]));
+        snprintf(expected, sizeof expected, "%lld", (long long)values[i]);
+        ck_assert_str_eq((char *)buf.data, expected);
+        slc_buf_release(&buf);
+    }
+}
+END_TEST
+
+UNIT_MAIN("buf", integers_are_written_in_decimal, grows_and_stays_terminated, the_limit_holds_and_is_remembered,
+          json_strings_are_escaped, what_is_not_utf8_is_replaced,
+          a_json_string_that_does_not_fit_is_not_added_at_all, base64_and_steal)

@@ -168,7 +168,9 @@ static char case_bootstrap[128];
 static char *case_servers[] = {case_bootstrap};
 static slc_backend case_backend = {.refs = 1000, .msg = &case_msg};
 static const slc_broker_settings case_settings = {.publish_deadline_ms = 4000,
-                                                  .producer_queue_bytes = 8 * 1024 * 1024};
+                                                  .producer_queue_bytes = 8 * 1024 * 1024,
+                                                  .gather_ms = 5,
+                                                  .fetch_bytes = 512 * 1024};
 
 static inline slc_broker *case_open(const slc_broker_ops *ops, const char *bootstrap)
 {

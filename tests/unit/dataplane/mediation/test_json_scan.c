@@ -112,6 +112,23 @@ START_TEST(a_nul_is_no_end)
 }
 END_TEST
 
+START_TEST(every_byte_is_judged_wherever_it_stands)
+{
+    for (int place = 0; place < 21; place++) {
+        for (int byte = 0; byte < 256; byte++) {
+            slc_json_info info;
+            char text[] = "\"aaaaaaaaaaaaaaaaaaaaa\"";
+            bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            text[1 + place] = (char)byte;
+            ck_assert_msg(slc_json_scan(text, 23, &info) == plain, "byte %d at %d", byte, place);
+            if (byte < 0x20 || byte >= 0x80)
+                ck_assert_uint_eq(info.error_at, (size_t)(1 + place));
+            ck_assert_msg(slc_utf8_valid(text, 23) == (byte < 0x80), "byte %d at %d", byte, place);
+        }
+    }
+}
+END_TEST
+
 START_TEST(nesting_is_limited)
 {
     char text[2 * (SLC_JSON_SCAN_DEPTH + 1)];
@@ -209,6 +226,7 @@ int main(void)
     tcase_add_loop_test(tcase, json_is_accepted, 0, COUNT(good));
     tcase_add_loop_test(tcase, what_is_not_json_is_refused_with_a_place, 0, COUNT(bad));
     tcase_add_test(tcase, a_nul_is_no_end);
+    tcase_add_test(tcase, every_byte_is_judged_wherever_it_stands);
     tcase_add_test(tcase, nesting_is_limited);
     tcase_add_test(tcase, type_and_line_breaks_are_told);
     tcase_add_loop_test(tcase, pointers_find_values, 0, COUNT(places));
