@@ -63,17 +63,24 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     scan_from(conn, input, info->orig_size - info->n_deleted);
 }
 
-/* The status of the answer that starts there, or -1. */
+/* The status of the answer that starts there, or -1. Only peeks: a socket bufferevent that has written once keeps
+ * the front of its output frozen, and then copying out of it fails. */
 static int status_at(struct evbuffer *output, size_t offset)
 {
     char line[40] = "";
+    size_t used = 0;
     struct evbuffer_ptr at;
+    struct evbuffer_iovec pieces[4];
     int status;
-    if (evbuffer_ptr_set(output, &at, offset, EVBUFFER_PTR_SET) != 0 ||
-        evbuffer_copyout_from(output, &at, line, sizeof(line) - 1) <= 0 ||
-        sscanf(line, "HTTP/%*d.%*d %d", &status) != 1)
+    if (evbuffer_ptr_set(output, &at, offset, EVBUFFER_PTR_SET) != 0)
         return -1;
-    return status;
+    int n = evbuffer_peek(output, sizeof(line) - 1, &at, pieces, 4);
+    for (int i = 0; i < n && i < 4; i++) {
+        size_t len = pieces[i].iov_len < sizeof(line) - 1 - used ? pieces[i].iov_len : sizeof(line) - 1 - used;
+        memcpy(line + used, pieces[i].iov_base, len);
+        used += len;
+    }
+    return sscanf(line, "HTTP/%*d.%*d %d", &status) == 1 ? status : -1;
 }
 
 /* Output without a request in progress is evhttp's own: "100 Continue" or an error page. */

@@ -167,12 +167,14 @@ START_TEST(problems_are_documents)
 }
 END_TEST
 
-/* Each on a connection of its own: answered with a problem, closed, never handled; nor is the request that is
- * smuggled behind it. */
-static void refused(const char *text, int status)
+/* On a connection of its own, fresh or one that has answered before: answered with a problem, closed, never
+ * handled; nor is the request that is smuggled behind it. */
+static void refused_on(const char *text, int status, bool used)
 {
     struct client saved = client;
     client_open(&client, &c);
+    if (used)
+        expect("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", 200, "method", "GET");
     int handled = c.handled;
     char *all = slc_asprintf("%sGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", text);
     json_decref(problem(all, status));
@@ -181,6 +183,12 @@ static void refused(const char *text, int status)
     free(all);
     client_close(&client);
     client = saved;
+}
+
+static void refused(const char *text, int status)
+{
+    refused_on(text, status, false);
+    refused_on(text, status, true);
 }
 
 START_TEST(what_could_be_framed_in_two_ways_is_refused)
