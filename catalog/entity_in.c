@@ -11,9 +11,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 
-#define PATH_CHARS    100
-#define MAP_KEY_MAX   100
-#define MAP_VALUE_MAX 500
+#define PATH_CHARS 100
 
 /* Where in the document we are, and what everything below needs. */
 struct reading {
@@ -273,11 +271,11 @@ static json_t *read_map(struct reading *r, const slc_field *field, const json_t 
     json_t *entry;
     json_object_foreach ((json_t *)value, key, entry) {
         slc_json_pointer_push(r->pointer, sizeof(r->pointer), key);
-        if (*key == '\0' || characters(key) > MAP_KEY_MAX || has_control(key, false))
-            PROBLEM(r, "a key must have 1 to %d characters", MAP_KEY_MAX);
-        if (!json_is_string(entry) || characters(json_string_value(entry)) > MAP_VALUE_MAX ||
+        if (*key == '\0' || characters(key) > SLC_MAP_KEY_MAX || has_control(key, false))
+            PROBLEM(r, "a key must have 1 to %d characters", SLC_MAP_KEY_MAX);
+        if (!json_is_string(entry) || characters(json_string_value(entry)) > SLC_MAP_VALUE_MAX ||
             has_control(json_string_value(entry), false))
-            PROBLEM(r, "must be a string of at most %d characters", MAP_VALUE_MAX);
+            PROBLEM(r, "must be a string of at most %d characters", SLC_MAP_VALUE_MAX);
         slc_json_pointer_pop(r->pointer);
     }
     return json_deep_copy(value);

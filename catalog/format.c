@@ -10,7 +10,7 @@
 
 #define NAME_PATTERN      "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #define HOST_PATTERN      "([A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
-#define HOST_PORT_PATTERN "([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}"
+#define HOST_PORT_PATTERN "([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[1-9][0-9]{0,4}"
 
 static bool all_of(const char *text, size_t len, const char *extra)
 {
@@ -210,7 +210,7 @@ static const slc_format formats[SLC_FMT_COUNT] = {
     [SLC_FMT_HOST_PORT] = {"host:port with a port from 1 to 65535", "^" HOST_PORT_PATTERN "$", NULL,
                            check_host_port},
     [SLC_FMT_ADDRESS] = {"host:port or :port to listen on, with a port from 1 to 65535",
-                         "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])?:[0-9]{1,5}$", NULL, check_address},
+                         "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])?:[1-9][0-9]{0,4}$", NULL, check_address},
     [SLC_FMT_EMAIL] = {"an email address", NULL, "email", check_email},
     [SLC_FMT_CERTS_PEM] = {"certificates in PEM", NULL, NULL, check_certs_pem},
     [SLC_FMT_KEY_PEM] = {"an unencrypted private key in PEM", NULL, NULL, check_key_pem},

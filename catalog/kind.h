@@ -14,6 +14,12 @@
 
 #include "common/error.h"
 
+/* Limits in characters. */
+#define SLC_KEY_CHARS            160 /* of a natural key, with its end */
+#define SLC_MAP_KEY_MAX          100
+#define SLC_MAP_VALUE_MAX        500
+#define SLC_SECRET_REFERENCE_MAX 500 /* path or variable name */
+
 typedef struct slc_kind slc_kind;
 typedef struct slc_field slc_field;
 

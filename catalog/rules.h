@@ -43,7 +43,6 @@ bool slc_has_text(const json_t *array, const char *text); /* array of strings; N
 bool slc_has_all(const json_t *array, const json_t *wanted);
 
 /* The key of an entity by its id, "?" when it is gone; into `out`. */
-#define SLC_KEY_CHARS 160
 void slc_key_of(slc_txn *txn, const char *kind, const char *id, char out[SLC_KEY_CHARS]);
 
 #endif

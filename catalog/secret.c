@@ -9,8 +9,6 @@
 #include "catalog/store.h"
 #include "common/alloc.h"
 
-#define REFERENCE_MAX 500
-
 void slc_secret_context(char out[SLC_SECRET_CONTEXT_CHARS], const slc_kind *kind, const char *id,
                         const char *path)
 {
@@ -96,9 +94,11 @@ static json_t *read_reference(slc_txn *txn, const json_t *value, const char *poi
 {
     const char *file = json_string_value(json_object_get(value, "file"));
     const char *env = json_string_value(json_object_get(value, "env"));
-    if (json_object_size(value) == 1 && file != NULL && is_path(file) && strlen(file) <= REFERENCE_MAX)
+    if (json_object_size(value) == 1 && file != NULL && is_path(file) &&
+        strlen(file) <= SLC_SECRET_REFERENCE_MAX)
         return json_pack("{s:s}", "file", file);
-    if (json_object_size(value) == 1 && env != NULL && is_variable_name(env) && strlen(env) <= REFERENCE_MAX)
+    if (json_object_size(value) == 1 && env != NULL && is_variable_name(env) &&
+        strlen(env) <= SLC_SECRET_REFERENCE_MAX)
         return json_pack("{s:s}", "env", env);
     slc_txn_problem(
         txn, pointer, err,

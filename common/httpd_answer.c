@@ -239,7 +239,7 @@ void slc_http_problem_error(struct evhttp_request *req, const slc_error *err)
     }
     json_t *extra = NULL;
     if (err->field[0] != '\0')
-        extra = json_pack("{s:[{s:o,s:o}]}", "errors", "pointer", safe_string(err->field), "detail",
-                          safe_string(err->message));
+        extra = json_pack("{s:[{s:o,s:o}]}", "errors", err->field[0] == '/' ? "pointer" : "parameter",
+                          safe_string(err->field), "detail", safe_string(err->message));
     slc_http_problem(req, status, slc_code_name(code), by_code[code].title, err->message, extra);
 }

@@ -63,8 +63,8 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     scan_from(conn, input, info->orig_size - info->n_deleted);
 }
 
-/* The status of the answer that starts there, or -1. Only peeks: a socket bufferevent that has written once keeps
- * the front of its output frozen, and then copying out of it fails. */
+/* The status of the answer that starts there, or -1. Only peeks: a socket bufferevent that has written once
+ * keeps the front of its output frozen, and then copying out of it fails. */
 static int status_at(struct evbuffer *output, size_t offset)
 {
     char line[40] = "";

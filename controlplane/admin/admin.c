@@ -215,7 +215,7 @@ static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_r
     TAILQ_INIT(&call->query);
     slc_http_request_id(req, call->request_id);
     slc_route_permission(route, target, call->permission, sizeof call->permission);
-    if (!slc_call_parse(call, admin->max_body_bytes, &err)) {
+    if (!slc_call_take(call, &err)) {
         answer_error(call, &err);
         slc_call_free(call);
         return false;
@@ -225,23 +225,30 @@ static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_r
     return true;
 }
 
-/* Checks the token and its rights; a read goes on in the same transaction. */
+/* Who asks, and may they? */
+static bool check_rights(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    if (strcmp(call->permission, SLC_PERMISSION_OPEN) == 0)
+        return true;
+    if (call->token[0] == '\0')
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
+    slc_identity_release(&call->identity);
+    if (!slc_catalog_token_check(txn, call->token, &call->identity, err))
+        return false;
+    if (strcmp(call->permission, SLC_PERMISSION_ANY) != 0 &&
+        !slc_identity_may(&call->identity, call->permission))
+        return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s", call->permission);
+    return true;
+}
+
+/* A read goes on in the same transaction. */
 static bool authenticate(slc_txn *txn, void *arg, slc_error *err)
 {
     slc_call *call = arg;
     SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
-    if (strcmp(call->permission, SLC_PERMISSION_OPEN) != 0) {
-        if (call->token[0] == '\0')
-            return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
-        slc_identity_release(&call->identity);
-        if (!slc_catalog_token_check(txn, call->token, &call->identity, err))
-            return false;
-        if (!slc_identity_may(&call->identity, call->permission))
-            return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s", call->permission);
-    }
-    if (call->route->access != SLC_ROUTE_READ)
-        return true;
-    return call->route->run(txn, call, err);
+    if (!check_rights(txn, call, err) || !slc_call_parse(call, call->admin->max_body_bytes, err))
+        return false;
+    return call->route->access != SLC_ROUTE_READ || call->route->run(txn, call, err);
 }
 
 /* Outside of a transaction, where it may take its time. */
@@ -274,9 +281,7 @@ static bool run_write(slc_txn *txn, void *arg, slc_error *err)
 {
     slc_call *call = arg;
     bool replayed = false;
-    if (strcmp(call->permission, SLC_PERMISSION_OPEN) != 0 && !authenticate(txn, call, err))
-        return false;
-    if (!slc_call_replay(txn, call, &replayed, err))
+    if (!check_rights(txn, call, err) || !slc_call_replay(txn, call, &replayed, err))
         return false;
     if (replayed)
         return true;

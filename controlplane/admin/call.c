@@ -15,19 +15,52 @@
 #include "common/assert.h"
 #include "common/json.h"
 
-static bool parse_bearer(slc_call *call, const char *header, slc_error *err);
 static bool parse_if_match(slc_call *call, const char *header, slc_error *err);
 static bool parse_idempotency_key(slc_call *call, const char *header, slc_error *err);
 static bool parse_query(slc_call *call, slc_error *err);
 static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err);
 
-bool slc_call_parse(slc_call *call, int64_t max_body_bytes, slc_error *err)
+static char *copy(const char *text)
+{
+    return text != NULL ? slc_strdup(text) : NULL;
+}
+
+static bool take_bearer(slc_call *call, const char *header, slc_error *err)
+{
+    if (header == NULL)
+        return true;
+    if (strncasecmp(header, "Bearer ", 7) != 0)
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL,
+                        "the admin API takes `Authorization: Bearer TOKEN` only");
+    const char *token = header + 7 + strspn(header + 7, " ");
+    if (strlen(token) >= sizeof call->token)
+        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the token is not one of this control plane's");
+    memcpy(call->token, token, strlen(token) + 1);
+    return true;
+}
+
+bool slc_call_take(slc_call *call, slc_error *err)
 {
     struct evkeyvalq *headers = evhttp_request_get_input_headers(call->req);
-    return parse_bearer(call, evhttp_find_header(headers, "Authorization"), err) &&
-           parse_if_match(call, evhttp_find_header(headers, "If-Match"), err) &&
-           parse_idempotency_key(call, evhttp_find_header(headers, "Idempotency-Key"), err) &&
-           parse_query(call, err) && parse_body(call, max_body_bytes, err);
+    struct evbuffer *input = evhttp_request_get_input_buffer(call->req);
+    call->if_match_text = copy(evhttp_find_header(headers, "If-Match"));
+    call->idempotency_text = copy(evhttp_find_header(headers, "Idempotency-Key"));
+    call->content_type = copy(evhttp_find_header(headers, "Content-Type"));
+    call->query_text = copy(evhttp_uri_get_query(evhttp_request_get_evhttp_uri(call->req)));
+    call->body_len = evbuffer_get_length(input);
+    if (call->body_len > 0) {
+        call->body_text = slc_malloc(call->body_len + 1);
+        evbuffer_remove(input, call->body_text, call->body_len);
+        call->body_text[call->body_len] = '\0';
+    }
+    return take_bearer(call, evhttp_find_header(headers, "Authorization"), err);
+}
+
+bool slc_call_parse(slc_call *call, int64_t max_body_bytes, slc_error *err)
+{
+    return parse_if_match(call, call->if_match_text, err) &&
+           parse_idempotency_key(call, call->idempotency_text, err) && parse_query(call, err) &&
+           parse_body(call, max_body_bytes, err);
 }
 
 void slc_call_free(slc_call *call)
@@ -40,6 +73,10 @@ void slc_call_free(slc_call *call)
     free(call->text);
     if (call->file_fd >= 0)
         close(call->file_fd);
+    free(call->if_match_text);
+    free(call->idempotency_text);
+    free(call->query_text);
+    free(call->content_type);
     slc_free_secret(call->body_text, call->body_len);
     slc_identity_release(&call->identity);
     call->magic = 0;
@@ -66,20 +103,6 @@ slc_actor slc_call_actor(const slc_call *call)
                        .name = user ? who->user_name : who->token_name,
                        .request_id = call->request_id,
                        .bound_by_grants = !slc_identity_may(who, "*")};
-}
-
-static bool parse_bearer(slc_call *call, const char *header, slc_error *err)
-{
-    if (header == NULL)
-        return true;
-    if (strncasecmp(header, "Bearer ", 7) != 0)
-        return slc_fail(err, SLC_UNAUTHENTICATED, NULL,
-                        "the admin API takes `Authorization: Bearer TOKEN` only");
-    const char *token = header + 7 + strspn(header + 7, " ");
-    if (strlen(token) >= sizeof call->token)
-        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the token is not one of this control plane's");
-    memcpy(call->token, token, strlen(token) + 1);
-    return true;
 }
 
 /* If-Match: "7" or * (RFC 9110 section 13.1.1). A weak tag never matches, and we never hand one out. */
@@ -114,37 +137,33 @@ static bool parse_idempotency_key(slc_call *call, const char *header, slc_error 
     return true;
 }
 
+/* A parameter that comes twice would mean one thing to us and another to somebody in between. */
 static bool parse_query(slc_call *call, slc_error *err)
 {
-    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(call->req));
+    const struct evkeyval *pair, *other;
     TAILQ_INIT(&call->query);
-    if (query == NULL || query[0] == '\0' || evhttp_parse_query_str(query, &call->query) == 0)
+    if (call->query_text == NULL || call->query_text[0] == '\0')
         return true;
-    return slc_fail(err, SLC_INVALID, NULL, "the query string cannot be parsed");
+    if (evhttp_parse_query_str(call->query_text, &call->query) != 0)
+        return slc_fail(err, SLC_INVALID, NULL, "the query string cannot be parsed");
+    TAILQ_FOREACH (pair, &call->query, next)
+        for (other = TAILQ_NEXT(pair, next); other != NULL; other = TAILQ_NEXT(other, next))
+            if (strcmp(pair->key, other->key) == 0)
+                return slc_fail(err, SLC_INVALID, pair->key, "the query parameter %.60s is given twice",
+                                pair->key);
+    return true;
 }
 
-static bool is_json(const char *content_type)
+static bool is_type(const char *content_type, const char *wanted)
 {
-    if (content_type == NULL)
-        return false;
-    size_t len = strcspn(content_type, "; \t");
-    return (len == 16 && strncasecmp(content_type, "application/json", len) == 0) ||
-           (len == 28 && strncasecmp(content_type, "application/merge-patch+json", len) == 0);
-}
-
-static bool is_yaml(const char *content_type)
-{
-    if (content_type == NULL)
-        return false;
-    size_t len = strcspn(content_type, "; \t");
-    return len == 16 && strncasecmp(content_type, "application/yaml", len) == 0;
+    size_t len = content_type != NULL ? strcspn(content_type, "; \t") : 0;
+    return len == strlen(wanted) && strncasecmp(content_type, wanted, len) == 0;
 }
 
 static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err)
 {
-    struct evbuffer *input = evhttp_request_get_input_buffer(call->req);
-    const char *type = evhttp_find_header(evhttp_request_get_input_headers(call->req), "Content-Type");
-    call->body_len = evbuffer_get_length(input);
+    bool patch = strcmp(call->route->method, "PATCH") == 0;
+    bool yaml = is_type(call->content_type, "application/yaml");
     if (!call->route->has_body) {
         if (call->body_len == 0)
             return true;
@@ -152,15 +171,13 @@ static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err)
     }
     if (call->body_len == 0 && call->target.action[0] != '\0')
         return true;
-    bool yaml = is_yaml(type);
-    if (!is_json(type) && !yaml)
-        return slc_call_fail(call, 415, err, SLC_INVALID, NULL,
-                             "the body must be application/json or application/yaml");
-    call->body_text = slc_malloc(call->body_len + 1);
-    evbuffer_remove(input, call->body_text, call->body_len);
-    call->body_text[call->body_len] = '\0';
-    call->body = yaml ? slc_yaml_parse(call->body_text, call->body_len, (size_t)max_body_bytes, err)
-                      : slc_json_parse(call->body_text, call->body_len, (size_t)max_body_bytes, err);
+    if (!yaml && !is_type(call->content_type, "application/json") &&
+        !(patch && is_type(call->content_type, "application/merge-patch+json")))
+        return slc_call_fail(call, 415, err, SLC_INVALID, NULL, "the body must be application/json%s or %s",
+                             patch ? ", application/merge-patch+json" : "", "application/yaml");
+    const char *text = call->body_text != NULL ? call->body_text : "";
+    call->body = yaml ? slc_yaml_parse(text, call->body_len, (size_t)max_body_bytes, err)
+                      : slc_json_parse(text, call->body_len, (size_t)max_body_bytes, err);
     if (call->body == NULL)
         return false;
     if (!json_is_object(call->body))

@@ -26,6 +26,12 @@ typedef struct slc_call {
     struct slc_admin *admin;
     struct evhttp_request *req; /* the loop's */
 
+    /* As they came; NULL when absent, own memory. */
+    char *if_match_text;
+    char *idempotency_text;
+    char *query_text;
+    char *content_type;
+
     /* What was asked. */
     const slc_route *route;
     slc_route_target target;
@@ -71,7 +77,11 @@ bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code cod
 /* Who asks, for the audit trail: borrowed from the call. */
 slc_actor slc_call_actor(const slc_call *call);
 
-/* Reads everything from the request. False: err says why and call->status may override the code's own. */
+/* Takes what is needed from the request, on the loop, without looking into it. False with SLC_UNAUTHENTICATED
+ * when what is there can be no token of ours. */
+bool slc_call_take(slc_call *call, slc_error *err) SLC_CHECKED;
+/* Makes sense of it, on a catalog thread and only for a caller who has been let in: strangers learn nothing
+ * from errors and cost no parsing. False: err says why and call->status may override the code's own. */
 bool slc_call_parse(slc_call *call, int64_t max_body_bytes, slc_error *err) SLC_CHECKED;
 void slc_call_free(slc_call *call);
 

@@ -1,4 +1,5 @@
 /* The routes that every kind of entity shares. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +33,10 @@ int slc_call_limit(const slc_call *call, slc_error *err)
     char *end = NULL;
     if (text == NULL)
         return 0;
-    long limit = strtol(text, &end, 10);
-    if (end != text && *end == '\0' && limit >= 1 && limit <= 1000)
+    long limit = isdigit((unsigned char)*text) ? strtol(text, &end, 10) : 0;
+    if (end != NULL && *end == '\0' && limit >= 1 && limit <= 1000)
         return (int)limit;
-    slc_fail(err, SLC_INVALID, NULL, "the query parameter limit must be 1 to 1000");
+    slc_fail(err, SLC_INVALID, "limit", "must be from 1 to 1000");
     return -1;
 }
 

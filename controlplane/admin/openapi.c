@@ -1,4 +1,5 @@
 /* The OpenAPI 3.1 document, from the tables of routes and kinds. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,27 @@ static json_t *schema_ref(const char *name, const char *suffix)
 static json_t *json_content(json_t *schema)
 {
     return json_pack("{s:{s:o}}", "application/json", "schema", schema);
+}
+
+static bool is_list(const slc_route *route)
+{
+    return strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0;
+}
+
+static bool is_update(const slc_route *route)
+{
+    return strcmp(route->method, "PUT") == 0 || strcmp(route->method, "PATCH") == 0;
+}
+
+static bool is_delete(const slc_route *route)
+{
+    return strcmp(route->method, "DELETE") == 0;
+}
+
+/* Entries of a log have no revision, so they have no ETag. */
+static bool has_etag(const slc_route *route, const slc_kind *kind)
+{
+    return kind != NULL && (kind->flags & SLC_KIND_LOG) == 0 && !is_list(route) && !is_delete(route);
 }
 
 static json_t *parameter(const char *name, const char *in, bool required, const char *description,
@@ -47,33 +69,38 @@ static char *spell_path(const char *pattern, const slc_kind *kind, const slc_act
 
 static void add_filters(json_t *parameters, const slc_kind *kind)
 {
+    const slc_field *const groups[] = {slc_kind_common_fields(kind), kind->fields};
     json_array_append_new(parameters, parameter("limit", "query", false, "Entities on a page.",
                                                 json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum",
                                                           1, "maximum", 1000, "default", 100)));
     json_array_append_new(parameters,
-                          parameter("cursor", "query", false, "`next` of the page before.", string_type()));
-    for (const slc_field *field = kind->fields; field->name != NULL; field++)
-        if ((field->flags & SLC_F_FILTERABLE) != 0)
-            json_array_append_new(parameters, parameter(field->name, "query", false,
-                                                        "Only those with this value.", string_type()));
+                          parameter("cursor", "query", false, "`next` of the page before.",
+                                    json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_-]+$")));
+    for (size_t i = 0; i < 2; i++)
+        for (const slc_field *field = groups[i]; field->name != NULL; field++)
+            if ((field->flags & SLC_F_FILTERABLE) != 0)
+                json_array_append_new(parameters,
+                                      parameter(field->name, "query", false, "Only those with this value.",
+                                                slc_openapi_filter_schema(field)));
 }
 
 static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
 {
     json_t *parameters = json_array();
-    bool update = strcmp(route->method, "PUT") == 0 || strcmp(route->method, "PATCH") == 0;
     if (strstr(route->pattern, "{key}") != NULL)
-        json_array_append_new(parameters, parameter("key", "path", true, "Id or key.", string_type()));
-    if (kind != NULL && strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0)
+        json_array_append_new(parameters, parameter("key", "path", true, "Id or key.",
+                                                    slc_openapi_ref_schema(kind != NULL ? kind->name : NULL)));
+    if (kind != NULL && is_list(route))
         add_filters(parameters, kind);
     if (route->run == slc_route_node_connections)
         json_array_append_new(parameters, parameter("limit", "query", false, "How many are listed at most.",
                                                     json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum",
                                                               1, "maximum", 1000)));
-    if (update || strcmp(route->method, "DELETE") == 0)
-        json_array_append_new(parameters,
-                              parameter("If-Match", "header", false,
-                                        "The ETag that the change is based on, or *.", string_type()));
+    if (is_update(route) || is_delete(route))
+        json_array_append_new(parameters, parameter("If-Match", "header", false,
+                                                    "The ETag that the change is based on, or *.",
+                                                    json_pack("{s:s, s:s}", "type", "string", "pattern",
+                                                              "^(\\*|\"(0|[1-9][0-9]{0,17})\")$")));
     if (route->access == SLC_ROUTE_WRITE)
         json_array_append_new(
             parameters,
@@ -86,82 +113,201 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
 static json_t *body_of(const slc_route *route, const slc_kind *kind, const slc_action *action)
 {
     bool patch = strcmp(route->method, "PATCH") == 0;
-    if (action != NULL) {
-        json_t *schema = action->fields != NULL ? slc_openapi_object_schema(action->fields, true)
-                                                : json_pack("{s:s}", "type", "object");
-        return json_pack("{s:b, s:o}", "required", 0, "content", json_content(schema));
+    json_t *schema;
+    if (action != NULL && action->fields != NULL)
+        schema = slc_openapi_object_schema(action->fields, true);
+    else if (action != NULL)
+        schema = json_pack("{s:s, s:b}", "type", "object", "additionalProperties", 0);
+    else if (kind != NULL)
+        schema = schema_ref(kind->schema, patch ? "Patch" : "");
+    else
+        schema = json_pack("{s:s}", "type", "object");
+    json_t *content = json_content(schema);
+    json_t *media = json_object_get(content, "application/json");
+    json_object_set(content, "application/yaml", media);
+    if (patch)
+        json_object_set(content, "application/merge-patch+json", media);
+    return json_pack("{s:b, s:o}", "required", action == NULL, "content", content);
+}
+
+static json_t *page_schema(const slc_kind *kind)
+{
+    return json_pack("{s:s, s:b, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object",
+                     "additionalProperties", 0, "required", "items", "next", "properties", "items", "type",
+                     "array", "items", schema_ref(kind->schema, ""), "next", "type", "string", "null");
+}
+
+static void add_header(json_t *answer, const char *name, const char *description)
+{
+    json_t *headers = json_object_get(answer, "headers");
+    if (headers == NULL) {
+        headers = json_object();
+        json_object_set_new(answer, "headers", headers);
     }
-    json_t *schema =
-        kind != NULL ? schema_ref(kind->schema, patch ? "Patch" : "") : json_pack("{s:s}", "type", "object");
-    return json_pack("{s:b, s:o}", "required", 1, "content", json_content(schema));
+    json_object_set_new(
+        headers, name,
+        json_pack("{s:s, s:b, s:o}", "description", description, "required", 1, "schema", string_type()));
+}
+
+/* "getSelf" of GET /v1/self, "createTeam" of a kind's. */
+static void make_operation_id(const slc_route *route, const slc_kind *kind, const slc_action *action, char *out,
+                              size_t size)
+{
+    const char *word = action != NULL ? action->name : kind != NULL ? route->summary : route->method;
+    const char *rest = strncmp(route->pattern, "/v1/", 4) == 0 ? route->pattern + 3 : route->pattern;
+    bool upper = false;
+    size_t used = 0;
+    for (; *word != '\0' && *word != ' ' && *word != ',' && used + 1 < size; word++)
+        out[used++] = (char)tolower((unsigned char)*word);
+    for (rest = kind != NULL ? "" : rest; *rest != '\0' && used + 1 < size; rest++) {
+        if (isalnum((unsigned char)*rest))
+            out[used++] = upper ? (char)toupper((unsigned char)*rest) : *rest;
+        upper = !isalnum((unsigned char)*rest);
+    }
+    out[used] = '\0';
+    if (kind != NULL)
+        snprintf(out + used, size - used, "%s", kind->schema);
+}
+
+static void add_link(json_t *links, const slc_route *route, const slc_kind *kind, const slc_action *action)
+{
+    char id[128];
+    make_operation_id(route, kind, action, id, sizeof id);
+    json_t *parameters = json_pack("{s:s}", "key", "$response.body#/id");
+    if (is_update(route))
+        json_object_set_new(parameters, "If-Match", json_string("$response.header.ETag"));
+    json_object_set_new(links, id, json_pack("{s:s, s:o}", "operationId", id, "parameters", parameters));
+}
+
+/* What can be done with what was just created. */
+static json_t *links_of(const slc_kind *kind)
+{
+    json_t *links = json_object();
+    for (const slc_route *route = slc_routes; route->method != NULL; route++) {
+        if (strncmp(route->pattern, "/v1/{kind}/{key}", 16) != 0)
+            continue;
+        if (strstr(route->pattern, "{action}") != NULL) {
+            for (const slc_action *action = kind->actions; action != NULL && action->name != NULL; action++)
+                add_link(links, route, kind, action);
+        } else if (slc_route_serves(route, kind)) {
+            add_link(links, route, kind, NULL);
+        }
+    }
+    return links;
 }
 
 static json_t *good_answer(const slc_route *route, const slc_kind *kind)
 {
     json_t *answer = json_pack("{s:s}", "description", route->summary);
+    if (has_etag(route, kind))
+        add_header(answer, "ETag", "The revision; send it back as If-Match.");
+    if (route->success == 201)
+        add_header(answer, "Location", "The path of what was created.");
+    if (route->success == 201 && kind != NULL)
+        json_object_set_new(answer, "links", links_of(kind));
     if (route->success == 204)
         return answer;
     if (route->access == SLC_ROUTE_FILE) {
         json_object_set_new(answer, "content", json_pack("{s:{}}", SLC_DOWNLOAD_TYPE));
         return answer;
     }
-    json_t *schema = json_object();
-    if (kind != NULL && strcmp(route->pattern, "/v1/{kind}") == 0 && strcmp(route->method, "GET") == 0) {
-        json_decref(schema);
-        schema = json_pack("{s:s, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object", "required",
-                           "items", "next", "properties", "items", "type", "array", "items",
-                           schema_ref(kind->schema, ""), "next", "type", "string", "null");
-    } else if (kind != NULL) {
-        json_decref(schema);
-        schema = schema_ref(kind->schema, "");
+    if (route->run == slc_route_metrics) {
+        json_object_set_new(answer, "content", json_pack("{s:{s:o}}", "text/plain", "schema", string_type()));
+        return answer;
     }
+    json_t *schema = kind == NULL     ? json_object()
+                     : is_list(route) ? page_schema(kind)
+                                      : schema_ref(kind->schema, "");
     json_object_set_new(answer, "content", json_content(schema));
     return answer;
 }
 
-static void add_problem(json_t *responses, const char *status, const char *description)
+/* The answers that are problems; each is written once and referred to. */
+static const struct {
+    int status;
+    const char *description;
+} problems[] = {
+    {400, "The request is wrong; `errors` points to each place."},
+    {401, "No token, or not a valid one."},
+    {403, "The token lacks the permission."},
+    {404, "There is no such entity."},
+    {409, "It exists already, is referred to, is not possible in this state, or another manager owns it."},
+    {412, "The entity has changed since."},
+    {413, "The body is too large."},
+    {415, "The body is of a media type that is not taken here."},
+    {422, "The Idempotency-Key was used for another request."},
+    {428, "If-Match is missing."},
+    {429, "Too many wait for this node's answer."},
+    {500, "A fault of the control plane; its log has the cause under the request's id."},
+    {503, "The catalog cannot be used now, or too much waits for it; try again after `Retry-After`."},
+    {504, "The node did not answer in time."},
+    {507, "The disk is full; nothing was changed."},
+};
+
+static json_t *problem_responses(void)
 {
-    json_object_set_new(responses, status,
-                        json_pack("{s:s, s:{s:{s:o}}}", "description", description, "content",
-                                  "application/problem+json", "schema", schema_ref("Problem", "")));
+    json_t *all = json_object();
+    for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
+        char name[16];
+        json_t *answer = json_pack("{s:s, s:{s:{s:o}}}", "description", problems[i].description, "content",
+                                   "application/problem+json", "schema", schema_ref("Problem", ""));
+        if (problems[i].status == 401)
+            add_header(answer, "WWW-Authenticate", "Bearer.");
+        if (problems[i].status == 503)
+            add_header(answer, "Retry-After", "Seconds.");
+        snprintf(name, sizeof name, "Problem%d", problems[i].status);
+        json_object_set_new(all, name, answer);
+    }
+    return all;
+}
+
+static bool has_problem(const slc_route *route, int status)
+{
+    bool open = strcmp(route->permission, SLC_PERMISSION_OPEN) == 0;
+    bool write = route->access == SLC_ROUTE_WRITE;
+    bool work = route->access == SLC_ROUTE_TASK && strcmp(route->method, "POST") == 0;
+    bool asks_node = route->run == slc_route_node_connections;
+    switch (status) {
+    case 401:
+        return !open;
+    case 403:
+        return !open && strcmp(route->permission, SLC_PERMISSION_ANY) != 0;
+    case 404:
+        return strstr(route->pattern, "{key}") != NULL;
+    case 409:
+        return write || work || asks_node;
+    case 412:
+        return is_update(route) || is_delete(route);
+    case 413:
+    case 415:
+        return route->has_body;
+    case 422:
+        return write;
+    case 428:
+        return is_update(route);
+    case 429:
+    case 504:
+        return asks_node;
+    case 507:
+        return write || work;
+    default:
+        return true;
+    }
 }
 
 static json_t *responses_of(const slc_route *route, const slc_kind *kind)
 {
     json_t *responses = json_object();
-    char status[8];
-    bool update = strcmp(route->method, "PUT") == 0 || strcmp(route->method, "PATCH") == 0;
+    char status[16], ref[64];
     snprintf(status, sizeof status, "%d", route->success);
     json_object_set_new(responses, status, good_answer(route, kind));
-    add_problem(responses, "400", "The request is wrong; `errors` points to each place.");
-    if (strcmp(route->permission, SLC_PERMISSION_OPEN) != 0) {
-        add_problem(responses, "401", "No token, or not a valid one.");
-        add_problem(responses, "403", "The token lacks the permission.");
+    for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
+        if (!has_problem(route, problems[i].status))
+            continue;
+        snprintf(status, sizeof status, "%d", problems[i].status);
+        snprintf(ref, sizeof ref, "#/components/responses/Problem%d", problems[i].status);
+        json_object_set_new(responses, status, json_pack("{s:s}", "$ref", ref));
     }
-    if (strstr(route->pattern, "{key}") != NULL)
-        add_problem(responses, "404", "There is no such entity.");
-    if (route->run == slc_route_node_connections) {
-        add_problem(responses, "409", "The node is not connected.");
-        add_problem(responses, "429", "Too many wait for this node's answer.");
-        add_problem(responses, "504", "The node did not answer in time.");
-    }
-    if (route->access == SLC_ROUTE_WRITE) {
-        add_problem(responses, "409", "It exists already, is referred to, or another manager owns it.");
-        add_problem(responses, "413", "The body is too large.");
-        add_problem(responses, "415", "The body is neither JSON nor YAML.");
-        add_problem(responses, "422", "The Idempotency-Key was used for another request.");
-        add_problem(responses, "507", "The disk is full; nothing was changed.");
-    }
-    if (route->access == SLC_ROUTE_TASK && strcmp(route->method, "POST") == 0) {
-        add_problem(responses, "409", "Another one is under way.");
-        add_problem(responses, "507", "The disk is full; nothing was changed.");
-    }
-    if (strcmp(route->permission, SLC_PERMISSION_OPEN) != 0)
-        add_problem(responses, "503", "Too much waits for the catalog; try again after `Retry-After`.");
-    if (update || strcmp(route->method, "DELETE") == 0)
-        add_problem(responses, "412", "The entity has changed since.");
-    if (update)
-        add_problem(responses, "428", "If-Match is missing.");
     return responses;
 }
 
@@ -172,9 +318,7 @@ static json_t *operation_of(const slc_route *route, const slc_kind *kind, const 
     if (action != NULL)
         snprintf(target.action, sizeof target.action, "%s", action->name);
     slc_route_permission(route, &target, permission, sizeof permission);
-    const char *verb = action != NULL ? action->name : route->summary;
-    snprintf(id, sizeof id, "%.*s%s", (int)strcspn(verb, ", "), verb,
-             kind != NULL ? kind->schema : route->pattern);
+    make_operation_id(route, kind, action, id, sizeof id);
     json_t *operation =
         json_pack("{s:s, s:s, s:s, s:o, s:o}", "operationId", id, "summary",
                   action != NULL ? action->help : route->summary, "x-permission", permission, "parameters",
@@ -215,15 +359,22 @@ static void add_kind_operations(json_t *paths, const slc_route *route)
     }
 }
 
+static json_t *list_of(json_t *properties)
+{
+    return json_pack("{s:s, s:{s:s, s:o}}", "type", "array", "items", "type", "object", "properties",
+                     properties);
+}
+
 static json_t *problem_schema(void)
 {
-    return json_pack("{s:s, s:[s,s,s], s:{s:{s:s,s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, "
-                     "s:{s:s, s:{s:s, s:{s:{s:s}, s:{s:s}}}}}}",
-                     "type", "object", "required", "type", "title", "status", "properties", "type", "type",
-                     "string", "format", "uri", "title", "type", "string", "status", "type", "integer",
-                     "detail", "type", "string", "instance", "type", "string", "errors", "type", "array",
-                     "items", "type", "object", "properties", "pointer", "type", "string", "detail", "type",
-                     "string");
+    json_t *errors = list_of(json_pack("{s:o, s:o, s:o}", "pointer", string_type(), "parameter", string_type(),
+                                       "detail", string_type()));
+    json_t *referrers = list_of(
+        json_pack("{s:o, s:o, s:o}", "kind", string_type(), "key", string_type(), "field", string_type()));
+    return json_pack("{s:s, s:[s,s,s], s:{s:{s:s,s:s}, s:o, s:{s:s}, s:o, s:o, s:o, s:o}}", "type", "object",
+                     "required", "type", "title", "status", "properties", "type", "type", "string", "format",
+                     "uri", "title", string_type(), "status", "type", "integer", "detail", string_type(),
+                     "instance", string_type(), "errors", errors, "referrers", referrers);
 }
 
 static json_t *schemas(void)
@@ -249,9 +400,11 @@ json_t *slc_openapi_document(void)
         else
             add_operation(paths, route, NULL, NULL);
     }
-    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}", "openapi",
-                     "3.1.0", "info", "title", "Sluice admin API", "version", SLC_VERSION, "description",
+    json_t *token = json_pack("{s:s, s:s, s:s}", "type", "http", "scheme", "bearer", "description",
+                              "An API token: sla_...");
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:o, s:{s:o}}}", "openapi", "3.1.0",
+                     "info", "title", "Sluice admin API", "version", SLC_VERSION, "description",
                      "The catalog of event APIs, who may use them, and the gateways that serve them.",
-                     "security", "token", "paths", paths, "components", "schemas", schemas(), "securitySchemes",
-                     "token", "type", "http", "scheme", "bearer", "description", "An API token: sla_...");
+                     "security", "token", "paths", paths, "components", "schemas", schemas(), "responses",
+                     problem_responses(), "securitySchemes", "token", token);
 }

@@ -39,7 +39,7 @@ static json_t *enum_schema(const slc_field *field)
 
 static json_t *list_schema(const slc_field *field, json_t *items)
 {
-    json_t *schema = json_pack("{s:s, s:o}", "type", "array", "items", items);
+    json_t *schema = json_pack("{s:s, s:o, s:b}", "type", "array", "items", items, "uniqueItems", 1);
     add_bounds(schema, field, "minItems", "maxItems");
     return schema;
 }
@@ -52,29 +52,69 @@ static json_t *item_string_schema(const slc_field *field)
     return schema;
 }
 
-/* A value to set, or where the gateway finds it; reading shows only that there is one. */
-static json_t *secret_schema(void)
-{
-    return json_pack("{s:[{s:s, s:b}, {s:s, s:[s], s:{s:{s:s}}}, {s:s, s:[s], s:{s:{s:s}}}, "
-                     "{s:s, s:b, s:{s:{s:b}}}]}",
-                     "anyOf", "type", "string", "writeOnly", 1, "type", "object", "required", "file",
-                     "properties", "file", "type", "string", "type", "object", "required", "env", "properties",
-                     "env", "type", "string", "type", "object", "readOnly", 1, "properties", "set", "const", 1);
-}
-
-static json_t *ref_schema(const slc_field *field)
-{
-    json_t *schema = json_pack("{s:s}", "type", "string");
-    char text[128];
-    snprintf(text, sizeof text, "Id or key of one of %s.", field->ref != NULL ? field->ref : "the kind's");
-    json_object_set_new(schema, "$comment", json_string(text));
-    return schema;
-}
-
 static json_t *bounded_string_schema(const slc_field *field)
 {
     json_t *schema = string_schema(field);
     add_bounds(schema, field, "minLength", "maxLength");
+    return schema;
+}
+
+/* {"name": <schema>} and nothing else. */
+static json_t *only_member(const char *name, json_t *schema)
+{
+    return json_pack("{s:s, s:b, s:[s], s:{s:o}}", "type", "object", "additionalProperties", 0, "required",
+                     name, "properties", name, schema);
+}
+
+static json_t *text_of(int min, int max)
+{
+    return json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", min, "maxLength", max);
+}
+
+/* A value to set, or where the gateway finds it; reading shows only that there is one. */
+static json_t *secret_schema(const slc_field *field)
+{
+    json_t *value = bounded_string_schema(field);
+    json_object_set_new(value, "writeOnly", json_true());
+    json_t *file = json_pack("{s:s, s:s, s:i}", "type", "string", "pattern", "^/[^\\x00-\\x1f\\x7f]*$",
+                             "maxLength", SLC_SECRET_REFERENCE_MAX);
+    json_t *variable = json_pack("{s:s, s:s, s:i}", "type", "string", "pattern", "^[A-Za-z_][A-Za-z0-9_]*$",
+                                 "maxLength", SLC_SECRET_REFERENCE_MAX);
+    return json_pack("{s:[o, o, o, o]}", "anyOf", value, only_member("file", file),
+                     only_member("env", variable), only_member("set", json_pack("{s:b}", "const", 1)));
+}
+
+json_t *slc_openapi_ref_schema(const char *kind)
+{
+    json_t *schema = text_of(1, SLC_KEY_CHARS - 1);
+    char text[128];
+    snprintf(text, sizeof text, "Id or key of one of %s.", kind != NULL ? kind : "the kind's");
+    json_object_set_new(schema, "$comment", json_string(text));
+    return schema;
+}
+
+json_t *slc_openapi_filter_schema(const slc_field *field)
+{
+    switch (field->type) {
+    case SLC_F_REF:
+        return slc_openapi_ref_schema(field->ref);
+    case SLC_F_ENUM:
+        return enum_schema(field);
+    case SLC_F_BOOL:
+        return json_pack("{s:s}", "type", "boolean");
+    case SLC_F_INT:
+        return json_pack("{s:s}", "type", "integer");
+    default:
+        return json_pack("{s:s}", "type", "string");
+    }
+}
+
+static json_t *map_schema(const slc_field *field)
+{
+    json_t *schema =
+        json_pack("{s:s, s:o, s:o}", "type", "object", "propertyNames", text_of(1, SLC_MAP_KEY_MAX),
+                  "additionalProperties", text_of(0, SLC_MAP_VALUE_MAX));
+    add_bounds(schema, field, "minProperties", "maxProperties");
     return schema;
 }
 
@@ -98,9 +138,9 @@ static json_t *typed_schema(const slc_field *field, bool nested_required)
     case SLC_F_TIMESTAMP:
         return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
     case SLC_F_REF:
-        return ref_schema(field);
+        return slc_openapi_ref_schema(field->ref);
     case SLC_F_REF_LIST:
-        return list_schema(field, ref_schema(field));
+        return list_schema(field, slc_openapi_ref_schema(field->ref));
     case SLC_F_STRING_LIST:
         return list_schema(field, item_string_schema(field));
     case SLC_F_ENUM_LIST:
@@ -110,7 +150,7 @@ static json_t *typed_schema(const slc_field *field, bool nested_required)
     case SLC_F_OBJECT_LIST:
         return list_schema(field, slc_openapi_object_schema(field->fields, nested_required));
     case SLC_F_MAP:
-        return json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type", "string");
+        return map_schema(field);
     case SLC_F_JSON:
         return json_pack("{s:s}", "type", "object");
     }
@@ -133,7 +173,7 @@ static json_t *nullable(json_t *schema)
 static json_t *field_schema(const slc_field *field, bool nested_required)
 {
     json_t *schema =
-        (field->flags & SLC_F_SECRET) != 0 ? secret_schema() : typed_schema(field, nested_required);
+        (field->flags & SLC_F_SECRET) != 0 ? secret_schema(field) : typed_schema(field, nested_required);
     if ((field->flags & SLC_F_REQUIRED) == 0)
         nullable(schema);
     if (field->help != NULL)

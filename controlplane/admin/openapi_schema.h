@@ -7,8 +7,11 @@
 
 #include "catalog/kind.h"
 
-/* New references. Without required fields a schema fits a merge patch. */
+/* New references. `kind` may be NULL. Without required fields a schema fits a merge patch. */
 json_t *slc_openapi_object_schema(const slc_field *fields, bool with_required);
+json_t *slc_openapi_ref_schema(const char *kind);
+/* Of a query parameter that filters by the field. */
+json_t *slc_openapi_filter_schema(const slc_field *field);
 json_t *slc_openapi_kind_schema(const slc_kind *kind, bool with_required);
 
 #endif

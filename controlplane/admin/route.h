@@ -23,7 +23,8 @@ typedef struct slc_route {
     /* "/v1/{kind}/{key}": {kind} matches a kind's path name, {key} and {action} one segment each. */
     const char *pattern;
     /* What the caller must hold: "config:apply", or "*:read" where * is the kind's name. An action's own
-     * permission takes precedence. "open" is a route without a token, and says so. */
+     * permission takes precedence. "any" asks for a token and for no right in
+     * particular; "open" is a route without a token, and says so. */
     const char *permission;
     enum slc_route_access access;
     bool has_body;
@@ -40,6 +41,7 @@ typedef struct slc_route {
                  char unused;                                                                                  \
              })])
 #define SLC_PERMISSION_OPEN "open"
+#define SLC_PERMISSION_ANY  "any"
 
 /* Ends with a NULL method. */
 extern const slc_route slc_routes[];

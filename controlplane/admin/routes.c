@@ -11,7 +11,7 @@ const slc_route slc_routes[] = {
      "This document"},
     {"GET", "/metrics", SLC_PERMISSION(SLC_PERMISSION_OPEN), SLC_ROUTE_READ, false, 200, slc_route_metrics,
      "Metrics of the control plane in Prometheus text format"},
-    {"GET", "/v1/self", SLC_PERMISSION(SLC_PERMISSION_OPEN), SLC_ROUTE_READ, false, 200, slc_route_self,
+    {"GET", "/v1/self", SLC_PERMISSION(SLC_PERMISSION_ANY), SLC_ROUTE_READ, false, 200, slc_route_self,
      "The token's identity and scopes"},
     {"GET", "/v1/gateway-nodes/{key}/connections", SLC_PERMISSION("gateway-nodes:read"), SLC_ROUTE_READ, false,
      200, slc_route_node_connections, "Connections: the node's open client connections, the newest first"},

@@ -65,16 +65,13 @@ bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err)
     return true;
 }
 
-/* Any token may look at itself; the route is open so that it needs no permission, and checks the token by hand.
- */
 bool slc_route_self(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    if (call->token[0] == '\0')
-        return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
-    if (!slc_catalog_token_check(txn, call->token, &call->identity, err))
-        return false;
-    call->answer = json_pack("{s:s, s:s, s:s, s:O, s:O?}", "id", call->identity.token_id, "name",
-                             call->identity.token_name, "user", call->identity.user_name, "scopes",
-                             call->identity.scopes, "rights", call->identity.rights);
+    const slc_identity *who = &call->identity;
+    bool user = who->user_id[0] != '\0';
+    (void)txn, (void)err;
+    call->answer =
+        json_pack("{s:s, s:s, s:s?, s:O, s:O?}", "id", who->token_id, "name", who->token_name, "user",
+                  user ? who->user_name : NULL, "scopes", who->scopes, "rights", who->rights);
     return true;
 }
