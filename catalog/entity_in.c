@@ -83,7 +83,11 @@ static json_t *read_text(struct reading *r, const slc_field *field, const json_t
         r->ok = false;
         return NULL;
     }
-    return json_deep_copy(value);
+    if (json_string_length(value) > 0)
+        return json_deep_copy(value);
+    /* An empty text is kept apart from none only where it means something. */
+    bool means = slc_format_get(field->format)->check("", 0) && (field->flags & SLC_F_UNIQUE) == 0;
+    return means ? json_string("") : NULL;
 }
 
 static json_t *read_int(struct reading *r, const slc_field *field, const json_t *value)
@@ -394,6 +398,8 @@ static json_t *read_field(struct reading *r, const slc_field *field, const json_
     }
     bool fixed = updating && r->mode != SLC_BODY_RESTORE && (field->flags & SLC_F_IMMUTABLE) != 0;
     if (value == NULL) {
+        if (fixed && r->mode == SLC_BODY_PATCHED && before != NULL)
+            PROBLEM(r, "cannot change after creation"); /* a merge patch took it away */
         if (fixed)
             return carry(before);
         if ((field->flags & SLC_F_REQUIRED) != 0)

@@ -80,9 +80,8 @@ enum slc_format_id {
 };
 
 typedef struct slc_format {
-    const char *name;          /* for messages: "a name of lower-case letters, digits and dashes" */
-    const char *pattern;       /* anchored regular expression that JSON Schema understands; NULL: none */
-    const char *schema_format; /* JSON Schema "format"; NULL: none */
+    const char *name;    /* for messages: "a name of lower-case letters, digits and dashes" */
+    const char *pattern; /* anchored regular expression that JSON Schema understands; NULL: none */
     bool (*check)(const char *text, size_t len);
 } slc_format;
 

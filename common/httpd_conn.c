@@ -358,10 +358,13 @@ void slc_httpd_conn_request(struct evhttp_request *req, void *arg)
     if (wrong != NULL || httpd->draining || conn->last)
         evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
     watch_for_close(bev);
-    if (wrong != NULL)
+    if (wrong != NULL) {
+        char id[65];
+        slc_http_request_id(req, id);
         slc_http_problem(req, 400, "invalid", NULL, wrong, NULL);
-    else
+    } else {
         httpd->handler(req, httpd->arg);
+    }
 }
 
 static struct slc_httpd_conn *conn_of(struct evhttp_request *req)

@@ -113,13 +113,14 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
 static json_t *body_of(const slc_route *route, const slc_kind *kind, const slc_action *action)
 {
     bool patch = strcmp(route->method, "PATCH") == 0;
+    const char *suffix = patch ? "Patch" : is_update(route) ? "Update" : "";
     json_t *schema;
     if (action != NULL && action->fields != NULL)
-        schema = slc_openapi_object_schema(action->fields, true);
+        schema = slc_openapi_object_schema(action->fields, SLC_OPENAPI_CREATE);
     else if (action != NULL)
         schema = json_pack("{s:s, s:b}", "type", "object", "additionalProperties", 0);
     else if (kind != NULL)
-        schema = schema_ref(kind->schema, patch ? "Patch" : "");
+        schema = schema_ref(kind->schema, suffix);
     else
         schema = json_pack("{s:s}", "type", "object");
     json_t *content = json_content(schema);
@@ -379,14 +380,23 @@ static json_t *problem_schema(void)
 
 static json_t *schemas(void)
 {
+    static const struct {
+        const char *suffix;
+        enum slc_openapi_use use;
+        unsigned flags; /* that the kind must have */
+    } forms[] = {{"", SLC_OPENAPI_CREATE, 0},
+                 {"Update", SLC_OPENAPI_REPLACE, SLC_KIND_UPDATE},
+                 {"Patch", SLC_OPENAPI_PATCH, SLC_KIND_UPDATE}};
     json_t *all = json_object();
     char name[128];
     json_object_set_new(all, "Problem", problem_schema());
     for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++) {
-        json_object_set_new(all, (*kind)->schema, slc_openapi_kind_schema(*kind, true));
-        snprintf(name, sizeof name, "%sPatch", (*kind)->schema);
-        if (((*kind)->flags & SLC_KIND_UPDATE) != 0)
-            json_object_set_new(all, name, slc_openapi_kind_schema(*kind, false));
+        for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+            if (((*kind)->flags & forms[i].flags) != forms[i].flags)
+                continue;
+            snprintf(name, sizeof name, "%s%s", (*kind)->schema, forms[i].suffix);
+            json_object_set_new(all, name, slc_openapi_kind_schema(*kind, forms[i].use));
+        }
     }
     return all;
 }

@@ -6,16 +6,17 @@
 
 #include "common/json.h"
 
-static json_t *field_schema(const slc_field *field, bool nested_required);
+static json_t *field_schema(const slc_field *field, enum slc_openapi_use use);
 
+/* An optional text that has a form may be empty too, which is the same as absent. */
 static json_t *string_schema(const slc_field *field)
 {
     const slc_format *format = slc_format_get(field->format);
+    bool may_be_empty = (field->flags & SLC_F_REQUIRED) == 0 && field->type != SLC_F_STRING_LIST;
     json_t *schema = json_pack("{s:s}", "type", "string");
     if (format->pattern != NULL)
-        json_object_set_new(schema, "pattern", json_string(format->pattern));
-    if (format->schema_format != NULL)
-        json_object_set_new(schema, "format", json_string(format->schema_format));
+        json_object_set_new(schema, "pattern",
+                            json_sprintf("%s%s", may_be_empty ? "^$|" : "", format->pattern));
     return schema;
 }
 
@@ -118,7 +119,7 @@ static json_t *map_schema(const slc_field *field)
     return schema;
 }
 
-static json_t *typed_schema(const slc_field *field, bool nested_required)
+static json_t *typed_schema(const slc_field *field, enum slc_openapi_use use)
 {
     json_t *schema = NULL;
     switch (field->type) {
@@ -146,9 +147,9 @@ static json_t *typed_schema(const slc_field *field, bool nested_required)
     case SLC_F_ENUM_LIST:
         return list_schema(field, enum_schema(field));
     case SLC_F_OBJECT:
-        return slc_openapi_object_schema(field->fields, nested_required);
+        return slc_openapi_object_schema(field->fields, use);
     case SLC_F_OBJECT_LIST:
-        return list_schema(field, slc_openapi_object_schema(field->fields, nested_required));
+        return list_schema(field, slc_openapi_object_schema(field->fields, use));
     case SLC_F_MAP:
         return map_schema(field);
     case SLC_F_JSON:
@@ -170,11 +171,17 @@ static json_t *nullable(json_t *schema)
     return schema;
 }
 
-static json_t *field_schema(const slc_field *field, bool nested_required)
+/* Must it be there? A patch leaves out what it likes, but cannot set to null what must not be absent. */
+static bool may_be_absent(const slc_field *field, enum slc_openapi_use use)
 {
-    json_t *schema =
-        (field->flags & SLC_F_SECRET) != 0 ? secret_schema(field) : typed_schema(field, nested_required);
-    if ((field->flags & SLC_F_REQUIRED) == 0)
+    return (field->flags & SLC_F_REQUIRED) == 0 ||
+           (use == SLC_OPENAPI_REPLACE && (field->flags & SLC_F_IMMUTABLE) != 0);
+}
+
+static json_t *field_schema(const slc_field *field, enum slc_openapi_use use)
+{
+    json_t *schema = (field->flags & SLC_F_SECRET) != 0 ? secret_schema(field) : typed_schema(field, use);
+    if (may_be_absent(field, use))
         nullable(schema);
     if (field->help != NULL)
         json_object_set_new(schema, "description", json_string(field->help));
@@ -191,13 +198,13 @@ static json_t *field_schema(const slc_field *field, bool nested_required)
     return schema;
 }
 
-static void add_fields(json_t *properties, json_t *required, const slc_field *fields, bool with_required)
+static void add_fields(json_t *properties, json_t *required, const slc_field *fields, enum slc_openapi_use use)
 {
     for (const slc_field *field = fields; field->name != NULL; field++) {
         if ((field->flags & SLC_F_HIDDEN) != 0)
             continue;
-        json_object_set_new(properties, field->name, field_schema(field, with_required));
-        if (with_required && (field->flags & SLC_F_REQUIRED) != 0 && (field->flags & SLC_F_WRITE_ONLY) == 0)
+        json_object_set_new(properties, field->name, field_schema(field, use));
+        if (use != SLC_OPENAPI_PATCH && !may_be_absent(field, use) && (field->flags & SLC_F_WRITE_ONLY) == 0)
             json_array_append_new(required, json_string(field->name));
     }
 }
@@ -212,18 +219,18 @@ static json_t *finish_object(json_t *properties, json_t *required)
     return schema;
 }
 
-json_t *slc_openapi_object_schema(const slc_field *fields, bool with_required)
+json_t *slc_openapi_object_schema(const slc_field *fields, enum slc_openapi_use use)
 {
     json_t *properties = json_object(), *required = json_array();
-    add_fields(properties, required, fields, with_required);
+    add_fields(properties, required, fields, use);
     return finish_object(properties, required);
 }
 
-json_t *slc_openapi_kind_schema(const slc_kind *kind, bool with_required)
+json_t *slc_openapi_kind_schema(const slc_kind *kind, enum slc_openapi_use use)
 {
     json_t *properties = json_object(), *required = json_array();
-    add_fields(properties, required, slc_kind_common_fields(kind), false);
-    add_fields(properties, required, kind->fields, with_required);
+    add_fields(properties, required, slc_kind_common_fields(kind), use);
+    add_fields(properties, required, kind->fields, use);
     json_t *schema = finish_object(properties, required);
     if (kind->help != NULL)
         json_object_set_new(schema, "description", json_string(kind->help));

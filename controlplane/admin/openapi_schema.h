@@ -7,11 +7,15 @@
 
 #include "catalog/kind.h"
 
-/* New references. `kind` may be NULL. Without required fields a schema fits a merge patch. */
-json_t *slc_openapi_object_schema(const slc_field *fields, bool with_required);
+/* What a schema is for. To create, required fields must be there; to replace, those that cannot change may be
+ * left out; a merge patch needs none. Answers have the first form. */
+enum slc_openapi_use { SLC_OPENAPI_CREATE, SLC_OPENAPI_REPLACE, SLC_OPENAPI_PATCH };
+
+/* New references. `kind` may be NULL. */
+json_t *slc_openapi_object_schema(const slc_field *fields, enum slc_openapi_use use);
 json_t *slc_openapi_ref_schema(const char *kind);
 /* Of a query parameter that filters by the field. */
 json_t *slc_openapi_filter_schema(const slc_field *field);
-json_t *slc_openapi_kind_schema(const slc_kind *kind, bool with_required);
+json_t *slc_openapi_kind_schema(const slc_kind *kind, enum slc_openapi_use use);
 
 #endif

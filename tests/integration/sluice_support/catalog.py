@@ -45,6 +45,10 @@ class CatalogSamples:
             self._bases[kind] = self.create(kind)["id"]
         return self._bases[kind]
 
+    def bases(self):
+        """Those that were made so far: ids by kind."""
+        return dict(self._bases)
+
     # ---- who administers ----
 
     def _teams(self):

@@ -1,0 +1,78 @@
+"""A request that succeeds for every operation of the admin API, for a caller who may do everything."""
+
+from dataclasses import dataclass, field
+
+from .wait import wait_until
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    json: object = None
+    headers: dict = field(default_factory=dict)
+
+    def send(self, client):
+        return client.request(self.method, self.path, json=self.json, headers=self.headers)
+
+
+class AdminRequests:
+    """`prepare(operation)` makes with the administrator's client what the operation needs, and returns the request, not
+    sent yet. Operations of a kind follow a pattern; an operation that does not has a function in SPECIAL, and an action
+    that wants an entity in a certain state has the actions that bring it there in BEFORE.
+
+    `start_gateway(group)` starts a gateway that enrols itself: there is no other way to have a node.
+    """
+
+    def __init__(self, samples, start_gateway):
+        self.samples = samples
+        self.admin = samples.admin
+        self._start_gateway = start_gateway
+
+    BEFORE = {
+        "POST /v1/subscriptions/{key}/suspend": ["approve"],
+        "POST /v1/subscriptions/{key}/resume": ["approve", "suspend"],
+    }
+
+    SPECIAL = {}
+
+    def prepare(self, operation):
+        if operation in self.SPECIAL:
+            return self.SPECIAL[operation](self)
+        method, _, path = operation.partition(" ")
+        parts = path.split("/")  # "", "v1", kind, "{key}", action
+        if parts[1] != "v1" or len(parts) == 3 and method == "GET":
+            return Request(method, path)
+        kind = parts[2]
+        if len(parts) == 3:
+            return Request(method, path, self.samples.body(kind))
+        return self._of_entity(operation, method, kind, parts[4:])
+
+    def _of_entity(self, operation, method, kind, action):
+        entity = self._entity(kind)
+        for step in self.BEFORE.get(operation, ()):
+            self.admin.act(kind, entity["id"], step)
+        path = "/".join(["/v1", kind, entity["id"], *action])
+        if method == "PUT":
+            body = {**self.admin.get(kind, entity["id"]), **self.samples.change(kind)}
+            return Request(method, path, body, {"If-Match": "*"})
+        if method == "PATCH":
+            return Request(method, path, self.samples.change(kind), {"If-Match": "*"})
+        return Request(method, path)
+
+    def _entity(self, kind):
+        """A new one, or for what cannot be made through the API one that is there."""
+        if kind == "gateway-nodes":
+            return self._node()
+        if kind in ("audit-events", "config-versions"):
+            if kind == "config-versions":
+                self._node()  # versions are made for groups that somebody is connected for
+            return wait_until(lambda: self.admin.list(kind), what=f"one of {kind}")[0]
+        return self.samples.create(kind)
+
+    def _node(self):
+        nodes = self.admin.list("gateway-nodes")
+        if not nodes:
+            self._start_gateway(self.samples.base("gateway-groups"))
+            nodes = self.admin.list("gateway-nodes")
+        return nodes[0]
