@@ -60,15 +60,12 @@ class Contract:
         self.mismatches += [f"{operation}: no {name}" for name in missing]
 
     def _seeds(self):
-        kinds = [name.split("/")[2] for name in LISTED if name.startswith("GET /v1/") and name.count("/") == 2]
-        made = {name.split("/")[2] for name in LISTED if name.startswith("POST /v1/") and name.count("/") == 2}
         ids, references = {}, {}
-        for kind in kinds:
-            if f"GET /v1/{kind}/{{key}}" not in LISTED:
-                continue
-            entities = [self.samples.base(kind), self.samples.create(kind)["id"]] if kind in made else []
-            ids[kind] = entities or [entity["id"] for entity in self.admin.list(kind)[:5]]
-        for kind in made:
+        for kind in self.samples.kinds():
+            ids[kind] = [self.samples.base(kind), self.samples.create(kind)["id"]]
+        for kind in ("gateway-nodes", "config-versions", "audit-events"):
+            ids[kind] = [entity["id"] for entity in self.admin.list(kind)[:5]]
+        for kind in self.samples.kinds():
             bases = set(self.samples.bases().values())
             references[kind] = {field: value for field, value in self.samples.body(kind).items()
                                 if isinstance(value, str) and value in bases}

@@ -97,4 +97,6 @@ def before_call(context, case, kwargs):
 def after_call(context, case, response):
     _answers.write(f"{response.request.method} {response.request.url} {response.status_code}\n")
     if response.status_code == 201 and case.method == "POST":
-        _ids.setdefault(_kind_of(case), []).append(response.json()["id"])
+        made = response.json()
+        if "id" in made:
+            _ids.setdefault(_kind_of(case), []).append(made["id"])

@@ -34,7 +34,14 @@ class AdminRequests:
         "POST /v1/subscriptions/{key}/resume": ["approve", "suspend"],
     }
 
-    SPECIAL = {}
+    def _backup(self):
+        return Request("GET", self.admin.request("POST", "/v1/backups", expect=201).headers["Location"])
+
+    SPECIAL = {
+        "POST /v1/backups": lambda self: Request("POST", "/v1/backups"),
+        "GET /v1/backups/{key}": _backup,
+        "POST /v1/master-key/rotate": lambda self: Request("POST", "/v1/master-key/rotate"),
+    }
 
     def prepare(self, operation):
         if operation in self.SPECIAL:

@@ -33,6 +33,12 @@ class CatalogSamples:
     def name(self):
         return f"{self.prefix}{next(self._numbers)}"
 
+    @classmethod
+    def kinds(cls):
+        """Those that there are samples of: what can be made through the API."""
+        return [name[1:].replace("_", "-") for name, value in vars(cls).items()
+                if name.startswith("_") and not name.startswith("__") and callable(value)]
+
     def body(self, kind):
         return getattr(self, "_" + kind.replace("-", "_"))()
 
