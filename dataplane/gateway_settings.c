@@ -68,9 +68,18 @@ const slc_setting slc_gateway_settings_table[] = {
     {"feed.catchup-consumers", SLC_SET_INT, "8", "consumers for readers that are behind the records in memory",
      AT(limits.catchup_consumers), 1, 1024},
 
+    {"kafka.metadata-refresh", SLC_SET_DURATION, "5s",
+     "how often topics in use are looked at: partitions, limits, whether they were made anew",
+     AT(limits.metadata_refresh_ms), 100, DAY_MS},
+    {"kafka.metadata-timeout", SLC_SET_DURATION, "5s", "wait for a backend's answer about its topics",
+     AT(limits.metadata_timeout_ms), 100, 600000},
+
     {"page.max-events", SLC_SET_INT, "1000", "largest page", AT(limits.page_max_events), 1, 100000},
     {"page.max-wait", SLC_SET_DURATION, "30s", "longest long-poll", AT(limits.page_max_wait_ms), 0, 600000},
     {"page.max-size", SLC_SET_SIZE, "8MiB", "largest page in bytes", AT(limits.page_max_bytes), 1024, GIB},
+
+    {"ticket.lifetime", SLC_SET_DURATION, "10m", "how long a ticket opens event streams",
+     AT(limits.ticket_lifetime_ms), 1000, DAY_MS},
 
     {"drain.deadline", SLC_SET_DURATION, "30s", "time to finish what is open after SIGTERM",
      AT(limits.drain_ms), 0, DAY_MS},

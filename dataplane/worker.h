@@ -43,6 +43,9 @@ typedef struct slc_gateway_limits {
     int64_t page_max_bytes;       /* 8 MiB */
     int64_t catchup_consumers;    /* 8 */
     int64_t producer_queue_bytes; /* 64 MiB */
+    int64_t metadata_refresh_ms;  /* 5 s: topics are looked at again */
+    int64_t metadata_timeout_ms;  /* 5 s: of a question about them */
+    int64_t ticket_lifetime_ms;   /* 10 min */
     int64_t drain_ms;             /* 30 s */
     int64_t connections;          /* each worker: 20,000 */
     int64_t streams;              /* SSE, each worker: 20,000 */

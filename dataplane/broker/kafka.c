@@ -293,10 +293,14 @@ static slc_broker *kafka_open(const slc_backend *backend, const slc_broker_setti
         goto stop_first;
     if (!slc_kafka_query_init(kafka, err))
         goto stop_both;
-    if (!slc_kafka_producer_init(kafka, err))
+    if (!slc_kafka_meta_init(kafka, err))
         goto release;
+    if (!slc_kafka_producer_init(kafka, err))
+        goto release_meta;
     return (slc_broker *)kafka;
 
+release_meta:
+    slc_kafka_meta_release(kafka);
 release:
     slc_loop_call_sync(kafka->queries, release_query, kafka);
 stop_both:
@@ -316,6 +320,7 @@ static void kafka_close(slc_broker *broker)
     SLC_BUG_ON(slc_loop_is_current(kafka->loop) || slc_loop_is_current(kafka->queries));
     wait_for_records(kafka); /* librdkafka decides each within the publish deadline */
     slc_loop_call_sync(kafka->loop, release_producer, kafka);
+    slc_kafka_meta_release(kafka);
     slc_loop_call_sync(kafka->queries, release_query, kafka);
     stop_loop(kafka->queries);
     wait_for_reapers(kafka);
@@ -329,6 +334,7 @@ const slc_broker_ops slc_broker_kafka = {
     .open = kafka_open,
     .close = kafka_close,
     .publish = slc_kafka_publish,
+    .stored_bytes = slc_record_stored_bytes,
     .topic_info = slc_kafka_topic_info,
     .offsets = slc_kafka_offsets,
     .consume = slc_kafka_consume,

@@ -28,15 +28,13 @@ static const struct property common_table[] = {
     {NULL, NULL},
 };
 
-/* batch.size stays below the default max.message.bytes of a topic (1,048,588): the limit is the batch's, and a
- * broker that refuses one fails all of its records. message.max.bytes would limit a record: mediation did that
- * already, by the event API. librdkafka's own partitioner sends the same key elsewhere than Java's clients do.
+/* message.max.bytes would limit a record: mediation did that already, by the event API and the topic.
+ * librdkafka's own partitioner sends the same key elsewhere than Java's clients do.
  */
 static const struct property producer_table[] = {
     {"acks", "all"},
     {"enable.idempotence", "true"},
     {"partitioner", "murmur2_random"},
-    {"batch.size", "900000"},
     {"message.max.bytes", "104857600"},
     {"linger.ms", "0"},
     {"queue.buffering.max.messages", "1000000"},
@@ -194,6 +192,11 @@ static bool set_security(rd_kafka_conf_t *conf, const Sluice__Snapshot__V1__Back
            (!sasl || set_sasl(conf, msg, err));
 }
 
+bool slc_kafka_conf_batch(rd_kafka_conf_t *conf, int64_t bytes, slc_error *err)
+{
+    return set_int(conf, "batch.size", bytes, err);
+}
+
 static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_error *err)
 {
     /* librdkafka looks for expired records once a second: that much less, and a little, keeps the promise. */
@@ -219,7 +222,7 @@ static bool set_consumer(rd_kafka_conf_t *conf, slc_kafka *kafka, slc_error *err
            set_int(conf, "fetch.message.max.bytes", bytes, err);
 }
 
-static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_role role, slc_error *err)
+static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_use role, slc_error *err)
 {
     switch (role) {
     case SLC_KAFKA_PRODUCER:
@@ -247,7 +250,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
             LS("facility", facility), LS("text", text));
 }
 
-rd_kafka_conf_t *slc_kafka_conf_new(slc_kafka *kafka, enum slc_kafka_role role, slc_error *err)
+rd_kafka_conf_t *slc_kafka_conf_new(slc_kafka *kafka, enum slc_kafka_use role, slc_error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (set_table(conf, common_table, err) && set_bootstrap(conf, kafka->backend->msg, err) &&

@@ -14,6 +14,7 @@
 #define CONSUMER_MAGIC 0x4b434f4eU
 #define BATCH          256 /* records handed over at once */
 #define SERVE_BATCHES  16  /* before other handles get their turn */
+#define BOUNDS_MS      5000
 
 typedef struct slc_kafka_consumer {
     unsigned magic;
@@ -21,7 +22,8 @@ typedef struct slc_kafka_consumer {
     slc_kafka *kafka;
     slc_kafka_handle *handle; /* NULL: could not be made, or is being destroyed */
     char *topic;
-    int64_t *offsets; /* to start from */
+    uint8_t topic_id[16]; /* zero: unknown */
+    int64_t *offsets;     /* to start from */
     int32_t partitions;
     slc_consumer_callbacks callbacks;
     void *ctx;
@@ -38,8 +40,7 @@ struct command {
     slc_kafka_consumer *consumer;
     int32_t partition;
     int64_t offset, earliest, latest;
-    bool failed;
-    slc_error err;
+    bool failed, other_topic;
 };
 
 static void post(slc_kafka_consumer *consumer, struct command *command, void (*run)(slc_message *, void *))
@@ -100,6 +101,19 @@ static slc_record *to_record(const rd_kafka_message_t *message)
 
 static void finish_stop(slc_kafka_consumer *consumer);
 
+static void report(slc_kafka_consumer *consumer, const slc_error *err)
+{
+    consumer->down = err != NULL;
+    consumer->callbacks.on_error(consumer->ctx, err);
+}
+
+static void report_other_topic(slc_kafka_consumer *consumer)
+{
+    slc_error err;
+    slc_fail(&err, SLC_STALE, NULL, "the topic %s was deleted and made anew", consumer->topic);
+    report(consumer, &err);
+}
+
 static void answer_bounds(slc_message *msg, void *owner)
 {
     (void)owner;
@@ -108,6 +122,8 @@ static void answer_bounds(slc_message *msg, void *owner)
     consumer->questions--;
     if (consumer->stopping)
         finish_stop(consumer);
+    else if (command->other_topic)
+        report_other_topic(consumer);
     else if (command->failed) /* ask by fetching again */
         slc_kafka_seek((slc_consumer *)consumer, command->partition, command->offset);
     else if (command->offset >= command->earliest && command->offset <= command->latest)
@@ -118,13 +134,26 @@ static void answer_bounds(slc_message *msg, void *owner)
     free(command);
 }
 
+static void on_info(void *ctx, const slc_topic_info *info, const slc_error *err)
+{
+    struct command *command = ctx;
+    (void)err;
+    command->other_topic = info != NULL && slc_topic_id_differs(info->topic_id, command->consumer->topic_id);
+    post(command->consumer, command, answer_bounds);
+}
+
+/* Is it the topic that the offset is of? */
 static void on_bounds(void *ctx, int64_t earliest, int64_t latest, const slc_error *err)
 {
     struct command *command = ctx;
+    slc_kafka_consumer *consumer = command->consumer;
     command->earliest = earliest;
     command->latest = latest;
     command->failed = err != NULL;
-    post(command->consumer, command, answer_bounds);
+    if (err == NULL && slc_topic_id_known(consumer->topic_id))
+        slc_kafka_topic_info((slc_broker *)consumer->kafka, consumer->topic, 0, BOUNDS_MS, on_info, command);
+    else
+        post(consumer, command, answer_bounds);
 }
 
 static void on_reset(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
@@ -135,12 +164,6 @@ static void on_reset(slc_kafka_consumer *consumer, const rd_kafka_message_t *mes
     command->offset = message->offset;
     consumer->questions++;
     slc_kafka_bounds(consumer->kafka, consumer->topic, message->partition, on_bounds, command);
-}
-
-static void report(slc_kafka_consumer *consumer, const slc_error *err)
-{
-    consumer->down = err != NULL;
-    consumer->callbacks.on_error(consumer->ctx, err);
 }
 
 static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
@@ -297,8 +320,9 @@ static void start(slc_message *msg, void *owner)
     assign(consumer, -1, 0);
 }
 
-slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const int64_t *offsets,
-                                int32_t partitions, const slc_consumer_callbacks *callbacks, void *ctx)
+slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const uint8_t *topic_id,
+                                const int64_t *offsets, int32_t partitions,
+                                const slc_consumer_callbacks *callbacks, void *ctx)
 {
     slc_kafka *kafka = (slc_kafka *)broker;
     SLC_CHECK_MAGIC(kafka, SLC_KAFKA_MAGIC);
@@ -306,6 +330,7 @@ slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const int
     consumer->magic = CONSUMER_MAGIC;
     consumer->kafka = kafka;
     consumer->topic = slc_strdup(topic);
+    memcpy(consumer->topic_id, topic_id, sizeof consumer->topic_id);
     consumer->offsets = slc_memdup(offsets, (size_t)partitions * sizeof *offsets);
     consumer->partitions = partitions;
     consumer->callbacks = *callbacks;

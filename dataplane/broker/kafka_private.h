@@ -1,5 +1,6 @@
-/* Inside of the Kafka broker. Two threads for each backend: `loop` polls every librdkafka handle through
- * eventfds, and `queries` makes the calls of librdkafka that block. A sick cluster delays nobody but itself.
+/* Inside of the Kafka broker. Three threads for each backend: `loop` polls every librdkafka handle through
+ * eventfds, `queries` makes the calls of librdkafka that block, and `meta` asks what librdkafka does not know.
+ * A sick cluster delays nobody but itself.
  */
 #ifndef SLC_DATAPLANE_BROKER_KAFKA_PRIVATE_H
 #define SLC_DATAPLANE_BROKER_KAFKA_PRIVATE_H
@@ -28,11 +29,13 @@ typedef struct slc_kafka_handle {
     void (*serve)(struct slc_kafka_handle *handle); /* on `loop`: drain the queue */
 } slc_kafka_handle;
 
-enum slc_kafka_role { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CONSUMER, SLC_KAFKA_QUERY };
+enum slc_kafka_use { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CONSUMER, SLC_KAFKA_QUERY };
 
 /* A configuration for one handle of the backend: connection, security, and the role's table. NULL on error. */
-rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_role role,
+rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_use role,
                                     slc_error *err) SLC_CHECKED;
+/* Of a producer: its largest batch. */
+bool slc_kafka_conf_batch(rd_kafka_conf_t *conf, int64_t bytes, slc_error *err) SLC_CHECKED;
 /* Creates the handle (conf is consumed either way). */
 bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_kafka_type_t type,
                            slc_error *err) SLC_CHECKED;
@@ -44,8 +47,15 @@ void slc_kafka_handle_unpoll(slc_kafka_handle *handle);
 bool slc_kafka_fail(slc_error *err, rd_kafka_resp_err_t code, const char *what);
 bool slc_kafka_is_outage(rd_kafka_resp_err_t code);
 
+/* Producers by the topic's limit: a batch must stay under it, or the broker fails all of its records. */
+#define SLC_KAFKA_SMALLEST_BATCH 10 /* 1 KiB, as a power of two */
+#define SLC_KAFKA_LARGEST_BATCH  19 /* 512 KiB: a topic that takes more takes the main producer's batches */
+#define SLC_KAFKA_SIZES          (SLC_KAFKA_LARGEST_BATCH - SLC_KAFKA_SMALLEST_BATCH + 1)
+#define SLC_KAFKA_MAIN_BATCH     900000
+
 typedef struct slc_kafka_producer {
-    slc_kafka_handle *main;   /* batches */
+    slc_kafka_handle *main;                   /* batches for topics with the usual limit */
+    slc_kafka_handle *sized[SLC_KAFKA_SIZES]; /* for smaller limits; each made at need */
     slc_kafka_handle *single; /* one record a request: for what failed in company; made at need */
     TAILQ_HEAD(, slc_publish_op) staged;
     struct event *flush;
@@ -53,12 +63,15 @@ typedef struct slc_kafka_producer {
     unsigned retiring; /* replaced handles whose records are not all decided */
 } slc_kafka_producer;
 
+typedef struct slc_kafka_meta slc_kafka_meta;
+
 typedef struct slc_kafka {
     unsigned magic;
     slc_backend *backend;
     slc_broker_settings settings;
     slc_loop *loop;
     slc_loop *queries;
+    slc_kafka_meta *meta;
     slc_kafka_producer producer;
     TAILQ_HEAD(, slc_kafka_consumer) consumers; /* loop's */
     atomic_llong queued_bytes;
@@ -88,11 +101,19 @@ void slc_kafka_producer_release(slc_kafka *kafka); /* loop; every record is deci
 bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_published_fn fn, void *ctx,
                        slc_error *err);
 
+/* kafka_meta.c */
+bool slc_kafka_meta_init(slc_kafka *kafka, slc_error *err) SLC_CHECKED;
+/* Breaks off what is under way; open questions go to `queries`, which must still run. */
+void slc_kafka_meta_release(slc_kafka *kafka);
+void slc_kafka_topic_info(slc_broker *broker, const char *topic, int64_t max_age_ms, int timeout_ms,
+                          slc_topic_info_fn fn, void *ctx);
+
 /* kafka_query.c */
 bool slc_kafka_query_init(slc_kafka *kafka, slc_error *err) SLC_CHECKED;
 void slc_kafka_query_release(slc_kafka *kafka);
-void slc_kafka_topic_info(slc_broker *broker, const char *topic, int timeout_ms, slc_topic_info_fn fn,
-                          void *ctx);
+/* By librdkafka: partitions alone. */
+void slc_kafka_plain_topic_info(slc_kafka *kafka, const char *topic, int timeout_ms, slc_topic_info_fn fn,
+                                void *ctx);
 void slc_kafka_offsets(slc_broker *broker, const char *topic, int32_t partitions, int64_t wall_ms_or_special,
                        int timeout_ms, slc_offsets_fn fn, void *ctx);
 /* Any thread: the backend went down, so ask sooner. */
@@ -103,8 +124,9 @@ void slc_kafka_bounds(slc_kafka *kafka, const char *topic, int32_t partition, sl
                       void *ctx);
 
 /* kafka_consumer.c */
-slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const int64_t *offsets,
-                                int32_t partitions, const slc_consumer_callbacks *callbacks, void *ctx);
+slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const uint8_t *topic_id,
+                                const int64_t *offsets, int32_t partitions,
+                                const slc_consumer_callbacks *callbacks, void *ctx);
 void slc_kafka_seek(slc_consumer *consumer, int32_t partition, int64_t offset);
 void slc_kafka_pause(slc_consumer *consumer, bool paused);
 void slc_kafka_stop(slc_consumer *consumer, void (*done)(void *ctx), void *ctx);

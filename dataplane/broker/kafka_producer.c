@@ -37,7 +37,8 @@ typedef struct slc_publish_op {
     size_t key_len;
     const void *value;
     size_t value_len;
-    bool alone; /* was sent by the single producer */
+    int64_t limit_bytes; /* of the topic's batches; 0: unknown */
+    bool alone;          /* was sent by the single producer */
     char data[];
 } slc_publish_op;
 
@@ -104,6 +105,8 @@ static enum slc_publish_outcome outcome_of(rd_kafka_resp_err_t code, bool maybe_
         return SLC_TOPIC_MISSING;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         return SLC_RECORD_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+        return SLC_RECORD_REFUSED;
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
         return SLC_QUEUE_FULL;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -125,11 +128,26 @@ static void serve_producer(slc_kafka_handle *handle)
         ;
 }
 
-static slc_kafka_handle *open_handle(slc_kafka *kafka, enum slc_kafka_role role, slc_error *err)
+/* Which of the places in slc_kafka_producer a handle has, and what follows from it. */
+static int64_t batch_of(const slc_kafka *kafka, slc_kafka_handle *const *slot)
 {
-    rd_kafka_conf_t *conf = slc_kafka_conf_new(kafka, role, err);
+    const slc_kafka_producer *producer = &kafka->producer;
+    if (slot == &producer->main || slot == &producer->single)
+        return SLC_KAFKA_MAIN_BATCH;
+    return 1LL << (SLC_KAFKA_SMALLEST_BATCH + (slot - producer->sized));
+}
+
+static slc_kafka_handle *open_handle(slc_kafka *kafka, slc_kafka_handle *const *slot, slc_error *err)
+{
+    bool single = slot == &kafka->producer.single;
+    rd_kafka_conf_t *conf =
+        slc_kafka_conf_new(kafka, single ? SLC_KAFKA_SINGLE_PRODUCER : SLC_KAFKA_PRODUCER, err);
     if (conf == NULL)
         return NULL;
+    if (!slc_kafka_conf_batch(conf, batch_of(kafka, slot), err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     slc_kafka_handle *handle = slc_calloc(1, sizeof *handle);
     handle->kafka = kafka;
@@ -168,14 +186,14 @@ static void retire(slc_kafka_handle *handle)
 
 /* An idempotent producer that cannot vouch for its sequence any more is of no use: a new one takes its place.
  */
-static bool replace(slc_kafka *kafka, slc_kafka_handle **slot, enum slc_kafka_role role)
+static bool replace(slc_kafka *kafka, slc_kafka_handle **slot)
 {
     char text[256];
     slc_error err;
     rd_kafka_fatal_error((*slot)->rk, text, sizeof text);
     slc_log(SLC_LOG_WARN, "replacing a producer after a fatal error", LS("backend", kafka->backend->msg->name),
             LS("error", text));
-    slc_kafka_handle *fresh = open_handle(kafka, role, &err);
+    slc_kafka_handle *fresh = open_handle(kafka, slot, &err);
     if (fresh == NULL) {
         slc_log_error(SLC_LOG_ERROR, "cannot replace a producer", &err);
         return false;
@@ -211,10 +229,29 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *rk, slc_publish_op *op)
     return code;
 }
 
-static void send_by(slc_kafka *kafka, slc_kafka_handle **slot, enum slc_kafka_role role, slc_publish_op *op)
+/* Opens the producer at its first record. */
+static bool is_open(slc_kafka *kafka, slc_kafka_handle **slot)
 {
+    slc_error err;
+    if (*slot != NULL)
+        return true;
+    *slot = open_handle(kafka, slot, &err);
+    if (*slot != NULL)
+        slc_kafka_handle_poll(*slot, serve_producer);
+    else
+        slc_log_error(SLC_LOG_ERROR, "cannot open a producer", &err);
+    return *slot != NULL;
+}
+
+static void send_by(slc_kafka *kafka, slc_kafka_handle **slot, slc_publish_op *op)
+{
+    if (!is_open(kafka, slot)) {
+        leave_batch(op);
+        finish(op, SLC_NOT_PERSISTED, -1, -1);
+        return;
+    }
     rd_kafka_resp_err_t code = produce((*slot)->rk, op);
-    if (code == RD_KAFKA_RESP_ERR__FATAL && replace(kafka, slot, role))
+    if (code == RD_KAFKA_RESP_ERR__FATAL && replace(kafka, slot))
         code = produce((*slot)->rk, op);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
@@ -224,18 +261,30 @@ static void send_by(slc_kafka *kafka, slc_kafka_handle **slot, enum slc_kafka_ro
 
 static void send_alone(slc_kafka *kafka, slc_publish_op *op)
 {
-    slc_error err;
     op->alone = true;
-    if (kafka->producer.single == NULL) {
-        kafka->producer.single = open_handle(kafka, SLC_KAFKA_SINGLE_PRODUCER, &err);
-        if (kafka->producer.single == NULL) {
-            slc_log_error(SLC_LOG_ERROR, "cannot open a producer", &err);
-            finish(op, SLC_NOT_PERSISTED, -1, -1);
-            return;
-        }
-        slc_kafka_handle_poll(kafka->producer.single, serve_producer);
+    send_by(kafka, &kafka->producer.single, op);
+}
+
+static void send_first(slc_kafka *kafka, slc_publish_op *op)
+{
+    int size = SLC_KAFKA_LARGEST_BATCH;
+    if (op->limit_bytes == 0 || op->limit_bytes > SLC_KAFKA_MAIN_BATCH) {
+        send_by(kafka, &kafka->producer.main, op);
+        return;
     }
-    send_by(kafka, &kafka->producer.single, SLC_KAFKA_SINGLE_PRODUCER, op);
+    while (size >= SLC_KAFKA_SMALLEST_BATCH && 1LL << size > op->limit_bytes)
+        size--;
+    if (size < SLC_KAFKA_SMALLEST_BATCH)
+        send_alone(kafka, op);
+    else
+        send_by(kafka, &kafka->producer.sized[size - SLC_KAFKA_SMALLEST_BATCH], op);
+}
+
+/* What a broker says of a batch need not be true of each of its records: too large is the batch, and one record
+ * that it does not take fails the others. */
+static bool is_shared_fault(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
 }
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -254,14 +303,11 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
         finish(op, SLC_OUTCOME_UNKNOWN, -1, -1);
         return;
     }
-    bool maybe_stored = status == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED;
-    /* The limit is the batch's: the record may well fit without its company. */
-    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !op->alone)
+    bool maybe_stored = status == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED && !is_shared_fault(message->err);
+    if (is_shared_fault(message->err) && !op->alone)
         send_alone(kafka, op);
     else
-        finish(op,
-               outcome_of(message->err, maybe_stored && message->err != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE),
-               -1, -1);
+        finish(op, outcome_of(message->err, maybe_stored), -1, -1);
 }
 
 static void flush_staged(evutil_socket_t fd, short what, void *arg)
@@ -279,7 +325,7 @@ static void flush_staged(evutil_socket_t fd, short what, void *arg)
         TAILQ_REMOVE(&producer->staged, op, link);
         batch->left++;
         op->batch = batch;
-        send_by(kafka, &producer->main, SLC_KAFKA_PRODUCER, op);
+        send_first(kafka, op);
     }
     slc_publish_op handed_over = {.kafka = kafka, .batch = batch};
     leave_batch(&handed_over);
@@ -349,6 +395,7 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
     op->key_len = record->key_len;
     op->value = copy_in(&at, record->value, record->value_len);
     op->value_len = record->value_len;
+    op->limit_bytes = record->limit_bytes;
     op->headers = copy_headers(record);
     slc_mailbox_post(slc_loop_mailbox(kafka->loop), &op->msg);
     return true;
@@ -367,7 +414,7 @@ static void start_polling(void *arg)
 bool slc_kafka_producer_init(slc_kafka *kafka, slc_error *err)
 {
     TAILQ_INIT(&kafka->producer.staged);
-    kafka->producer.main = open_handle(kafka, SLC_KAFKA_PRODUCER, err);
+    kafka->producer.main = open_handle(kafka, &kafka->producer.main, err);
     if (kafka->producer.main == NULL)
         return false;
     slc_loop_call_sync(kafka->loop, start_polling, kafka);
@@ -387,6 +434,8 @@ void slc_kafka_producer_release(slc_kafka *kafka)
 {
     release_handle(kafka, &kafka->producer.main);
     release_handle(kafka, &kafka->producer.single);
+    for (size_t i = 0; i < SLC_KAFKA_SIZES; i++)
+        release_handle(kafka, &kafka->producer.sized[i]);
     if (kafka->producer.flush != NULL)
         event_free(kafka->producer.flush);
 }

@@ -178,13 +178,13 @@ static void post(slc_kafka *kafka, struct query *query)
     slc_mailbox_post(slc_loop_mailbox(kafka->queries), &query->msg);
 }
 
-void slc_kafka_topic_info(slc_broker *broker, const char *topic, int timeout_ms, slc_topic_info_fn fn,
-                          void *ctx)
+void slc_kafka_plain_topic_info(slc_kafka *kafka, const char *topic, int timeout_ms, slc_topic_info_fn fn,
+                                void *ctx)
 {
     struct query *query = query_new(topic, run_info, ctx);
     query->timeout_ms = timeout_ms;
     query->info_fn = fn;
-    post((slc_kafka *)broker, query);
+    post(kafka, query);
 }
 
 void slc_kafka_offsets(slc_broker *broker, const char *topic, int32_t partitions, int64_t wall_ms_or_special,

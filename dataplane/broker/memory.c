@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/loop.h"
 
 #define MEMORY_MAGIC 0x4d454d42U
@@ -24,6 +25,9 @@ struct topic {
     char *name;
     struct partition *partitions;
     int32_t count;
+    uint8_t id[16];
+    int64_t max_message_bytes;
+    bool compacted;
 };
 
 struct memory;
@@ -32,6 +36,7 @@ struct consumer {
     TAILQ_ENTRY(consumer) link;
     struct memory *memory;
     char *topic;
+    uint8_t topic_id[16]; /* zero: any */
     int64_t *next;
     int64_t *ended_at; /* on_end was told for this offset; -1: not */
     bool *stuck;       /* out of range, waits for a seek */
@@ -103,8 +108,34 @@ void slc_memory_topic_create(slc_broker *broker, const char *name, int32_t parti
     struct topic *topic = slc_calloc(1, sizeof *topic);
     topic->name = slc_strdup(name);
     topic->count = partitions;
+    slc_random(topic->id, sizeof topic->id);
     topic->partitions = slc_calloc((size_t)partitions, sizeof *topic->partitions);
     TAILQ_INSERT_TAIL(&mem->topics, topic, link);
+    pthread_mutex_unlock(&mem->lock);
+}
+
+static void free_topic(struct topic *topic);
+
+void slc_memory_topic_delete(slc_broker *broker, const char *name)
+{
+    memory *mem = check(broker);
+    pthread_mutex_lock(&mem->lock);
+    struct topic *topic = find_locked(mem, name);
+    SLC_BUG_ON(topic == NULL);
+    TAILQ_REMOVE(&mem->topics, topic, link);
+    pthread_mutex_unlock(&mem->lock);
+    free_topic(topic);
+    wake(mem);
+}
+
+void slc_memory_set_limit(slc_broker *broker, const char *name, int64_t max_message_bytes, bool compacted)
+{
+    memory *mem = check(broker);
+    pthread_mutex_lock(&mem->lock);
+    struct topic *topic = find_locked(mem, name);
+    SLC_BUG_ON(topic == NULL);
+    topic->max_message_bytes = max_message_bytes;
+    topic->compacted = compacted;
     pthread_mutex_unlock(&mem->lock);
 }
 
@@ -239,11 +270,16 @@ struct delivery {
     int64_t start, end;
 };
 
+static bool is_other(const struct consumer *consumer, const struct topic *topic)
+{
+    return slc_topic_id_differs(consumer->topic_id, topic->id);
+}
+
 static void take_locked(memory *mem, struct consumer *consumer, int32_t number, struct delivery *out)
 {
     *out = (struct delivery){0};
     struct topic *topic = find_locked(mem, consumer->topic);
-    if (topic == NULL || number >= topic->count || consumer->stuck[number])
+    if (topic == NULL || number >= topic->count || consumer->stuck[number] || is_other(consumer, topic))
         return;
     struct partition *partition = &topic->partitions[number];
     int64_t *next = &consumer->next[number];
@@ -285,11 +321,20 @@ static bool serve_state(memory *mem, struct consumer *consumer)
     slc_error err;
     pthread_mutex_lock(&mem->lock);
     bool down = mem->down;
-    bool missing = find_locked(mem, consumer->topic) == NULL;
+    const struct topic *topic = find_locked(mem, consumer->topic);
+    bool missing = topic == NULL;
+    bool other = topic != NULL && is_other(consumer, topic);
     pthread_mutex_unlock(&mem->lock);
-    bool bad = down || missing;
+    bool bad = down || missing || other;
     if (bad && !consumer->down) {
-        slc_fail(&err, down ? SLC_UNAVAILABLE : SLC_NOT_FOUND, NULL, down ? "down" : "no such topic");
+        slc_fail(&err,
+                 down      ? SLC_UNAVAILABLE
+                 : missing ? SLC_NOT_FOUND
+                           : SLC_STALE,
+                 NULL,
+                 down      ? "down"
+                 : missing ? "no such topic"
+                           : "another topic");
         consumer->callbacks.on_error(consumer->ctx, &err);
     } else if (!bad && consumer->down) {
         consumer->callbacks.on_error(consumer->ctx, NULL);
@@ -327,14 +372,16 @@ static void start(void *arg)
     serve(consumer->memory);
 }
 
-static slc_consumer *memory_consume(slc_broker *broker, const char *topic, const int64_t *offsets,
-                                    int32_t partitions, const slc_consumer_callbacks *callbacks, void *ctx)
+static slc_consumer *memory_consume(slc_broker *broker, const char *topic, const uint8_t *topic_id,
+                                    const int64_t *offsets, int32_t partitions,
+                                    const slc_consumer_callbacks *callbacks, void *ctx)
 {
     memory *mem = check(broker);
     size_t count = (size_t)partitions;
     struct consumer *consumer = slc_calloc(1, sizeof *consumer);
     consumer->memory = mem;
     consumer->topic = slc_strdup(topic);
+    memcpy(consumer->topic_id, topic_id, sizeof consumer->topic_id);
     consumer->next = slc_memdup(offsets, count * sizeof *offsets);
     consumer->ended_at = slc_malloc(count * sizeof *consumer->ended_at);
     for (size_t i = 0; i < count; i++)
@@ -507,13 +554,18 @@ static bool memory_publish(slc_broker *broker, const slc_outgoing *record, slc_p
     return true;
 }
 
-static bool look(memory *mem, const char *name, int32_t *partitions, slc_error *err)
+static bool look(memory *mem, const char *name, slc_topic_info *info, slc_error *err)
 {
     pthread_mutex_lock(&mem->lock);
     struct topic *topic = find_locked(mem, name);
     bool down = mem->down;
-    if (topic != NULL)
-        *partitions = topic->count;
+    *info = (slc_topic_info){0};
+    if (topic != NULL) {
+        info->partitions = topic->count;
+        memcpy(info->topic_id, topic->id, sizeof info->topic_id);
+        info->max_message_bytes = topic->max_message_bytes;
+        info->compacted = topic->compacted;
+    }
     pthread_mutex_unlock(&mem->lock);
     if (down)
         return slc_fail(err, SLC_UNAVAILABLE, NULL, "down");
@@ -523,18 +575,19 @@ static bool look(memory *mem, const char *name, int32_t *partitions, slc_error *
 static void run_info(void *arg)
 {
     struct request *request = arg;
-    slc_topic_info info = {0};
+    slc_topic_info info;
     slc_error err;
-    if (look(request->mem, request->topic, &info.partitions, &err))
+    if (look(request->mem, request->topic, &info, &err))
         request->info_fn(request->ctx, &info, NULL);
     else
         request->info_fn(request->ctx, NULL, &err);
     request_free(request);
 }
 
-static void memory_topic_info(slc_broker *broker, const char *topic, int timeout_ms, slc_topic_info_fn fn,
-                              void *ctx)
+static void memory_topic_info(slc_broker *broker, const char *topic, int64_t max_age_ms, int timeout_ms,
+                              slc_topic_info_fn fn, void *ctx)
 {
+    (void)max_age_ms;
     (void)timeout_ms;
     struct request *request = request_new(check(broker), topic, ctx);
     request->info_fn = fn;
@@ -555,8 +608,9 @@ static void run_offsets(void *arg)
     struct request *request = arg;
     memory *mem = request->mem;
     slc_error err;
-    int32_t known = 0;
-    if (!look(mem, request->topic, &known, &err) || known < request->partitions) {
+    slc_topic_info known;
+    if (!look(mem, request->topic, &known, &err) ||
+        (known.partitions < request->partitions && !slc_fail(&err, SLC_NOT_FOUND, NULL, "no such partition"))) {
         request->offsets_fn(request->ctx, NULL, 0, &err);
         request_free(request);
         return;
@@ -564,7 +618,7 @@ static void run_offsets(void *arg)
     int64_t *offsets = slc_calloc((size_t)request->partitions, sizeof *offsets);
     pthread_mutex_lock(&mem->lock);
     const struct topic *topic = find_locked(mem, request->topic);
-    for (int32_t i = 0; i < request->partitions; i++) {
+    for (int32_t i = 0; topic != NULL && i < request->partitions; i++) {
         const struct partition *partition = &topic->partitions[i];
         offsets[i] = request->wall_ms == SLC_OFFSET_EARLIEST ? partition->start
                      : request->wall_ms == SLC_OFFSET_LATEST ? partition->end
@@ -665,6 +719,7 @@ const slc_broker_ops slc_broker_memory = {
     .open = memory_open,
     .close = memory_close,
     .publish = memory_publish,
+    .stored_bytes = slc_record_stored_bytes,
     .topic_info = memory_topic_info,
     .offsets = memory_offsets,
     .consume = memory_consume,

@@ -6,6 +6,10 @@
 
 /* All of these: any thread. */
 void slc_memory_topic_create(slc_broker *broker, const char *topic, int32_t partitions);
+/* The topic goes, with everything in it; made again it is another one, with another id. */
+void slc_memory_topic_delete(slc_broker *broker, const char *topic);
+/* As the topic's settings would say. */
+void slc_memory_set_limit(slc_broker *broker, const char *topic, int64_t max_message_bytes, bool compacted);
 /* Appends a copy; timestamp 0 becomes now. Returns the offset. */
 int64_t slc_memory_append(slc_broker *broker, const char *topic, const slc_record *parts);
 /* As retention does: records before `start` are gone. */

@@ -47,7 +47,8 @@ static void append(slc_api *api, const slc_feed_update *update)
 /* The numbering goes on, so that everybody finds himself outside and looks for his place again. */
 static void begin_view(slc_api *api, const slc_feed_update *update)
 {
-    bool other_partitions = api->live && api->ring.partitions != update->partitions;
+    bool other = api->live && (api->ring.partitions != update->partitions ||
+                               slc_topic_id_differs(api->ring.topic_id, update->topic_id));
     uint64_t first = api->live ? api->ring.next + 1 : api->next_first;
     if (api->live)
         slc_ring_release(&api->ring);
@@ -55,7 +56,7 @@ static void begin_view(slc_api *api, const slc_feed_update *update)
                   (size_t)api->worker->limits->feed_ring_bytes / 4, &api->worker->scratch);
     api->live = true;
     append(api, update);
-    if (other_partitions)
+    if (other)
         slc_scans_give_way(api);
     slc_readers_wake_all(api);
 }

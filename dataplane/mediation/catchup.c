@@ -227,8 +227,8 @@ static void run(slc_scan *scan)
     scan->state = SLC_SCAN_RUNNING;
     slc_series_add(pool_of(scan)->scans, 1);
     scan->granted_ms = scan->used_ms = slc_monotonic_ms();
-    scan->consumer = link->ops->consume(link->broker, scan->api->api->backend_topic, offsets, ring->partitions,
-                                        &callbacks, scan);
+    scan->consumer = link->ops->consume(link->broker, scan->api->api->backend_topic, ring->topic_id, offsets,
+                                        ring->partitions, &callbacks, scan);
     free(offsets);
 }
 
@@ -283,6 +283,12 @@ static void take_range(slc_scan *scan, const struct scan_news *news)
 
 static void take_error(slc_scan *scan, const struct scan_news *news)
 {
+    bool other_topic = news->failed && news->err.code == SLC_STALE;
+    /* The feed finds out what it is, and the view that begins then sends the readers on their way. */
+    if ((other_topic || (news->failed && news->err.code == SLC_NOT_FOUND)) && scan->api->subscription != NULL)
+        slc_feed_suspect(scan->api->subscription);
+    if (other_topic)
+        return;
     scan->failing = news->failed;
     if (news->failed)
         scan->err = news->err;

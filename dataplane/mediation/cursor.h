@@ -12,6 +12,8 @@
 #include "dataplane/config/snapshot.h"
 
 #define SLC_CURSOR_MAX_CHARS 6144
+/* Their cursors fit, whatever is in them, up to offsets of 2^49. A topic with more cannot be read. */
+#define SLC_CURSOR_MAX_PARTITIONS 640
 
 typedef struct slc_position {
     int64_t next;  /* the offset that is read next */

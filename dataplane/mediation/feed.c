@@ -229,6 +229,10 @@ void slc_feed_set_error(slc_feed *feed, const slc_error *err)
     if (err == NULL && !feed->failing)
         return;
     bool same = err != NULL && feed->failing && feed->err.code == err->code;
+    slc_series_set(feed->failing_series, err != NULL);
+    if (!same && err != NULL && err->code != SLC_UNAVAILABLE && err->code != SLC_TIMEOUT)
+        slc_log_error(SLC_LOG_WARN, "a feed cannot be served", err);
+    slc_link_note(feed->link, feed->topic, err);
     feed->failing = err != NULL;
     if (err != NULL)
         feed->err = *err;
@@ -259,6 +263,7 @@ static void find_series(slc_feed *feed)
     feed->ring_records = slc_metrics_series("sluice_feed_ring_records", labels);
     feed->fetched_bytes = slc_metrics_series("sluice_feed_fetched_bytes_total", labels);
     feed->fetched_records = slc_metrics_series("sluice_feed_fetched_records_total", labels);
+    feed->failing_series = slc_metrics_series("sluice_feed_failing", labels);
     feed->resets = slc_metrics_series("sluice_feed_resets_total", labels);
 }
 
@@ -306,6 +311,18 @@ slc_subscription *slc_feed_subscribe(slc_feeds *feeds, slc_link *link, const cha
     subscription->gone_ctx = gone_ctx;
     slc_loop_call(feeds->loop, subscribe_here, subscription);
     return subscription;
+}
+
+static void suspect_here(void *arg)
+{
+    slc_subscription *subscription = arg;
+    slc_feed_look(subscription->feed);
+}
+
+void slc_feed_suspect(slc_subscription *subscription)
+{
+    SLC_CHECK_MAGIC(subscription, SLC_SUBSCRIPTION_MAGIC);
+    slc_loop_call(subscription->feeds->loop, suspect_here, subscription);
 }
 
 static void subscription_free(void *arg)

@@ -40,6 +40,8 @@ void slc_feeds_free(slc_feeds *feeds);
  * when nothing will be posted to the worker any more. */
 slc_subscription *slc_feed_subscribe(slc_feeds *feeds, slc_link *link, const char *topic, slc_loop *worker,
                                      slc_feed_fn fn, void *ctx, void (*gone)(void *ctx), void *gone_ctx);
+/* On the worker's thread: something looks as if the topic had been made anew. */
+void slc_feed_suspect(slc_subscription *subscription);
 /* On the worker's thread; `fn` is not called afterwards. */
 void slc_feed_unsubscribe(slc_subscription *subscription);
 

@@ -63,7 +63,7 @@ struct slc_feed {
     bool resume;                  /* the ring is kept and the consumer goes on behind it */
     atomic_llong under_way_bytes; /* from the broker's thread */
     bool held;                    /* the consumer is paused because of them */
-    slc_series *ring_bytes, *ring_records, *fetched_bytes, *fetched_records, *resets;
+    slc_series *failing_series, *ring_bytes, *ring_records, *fetched_bytes, *fetched_records, *resets;
     TAILQ_HEAD(, slc_subscription) subscriptions;
     TAILQ_ENTRY(slc_feed) entry;
 };
@@ -77,6 +77,8 @@ struct slc_feeds {
 /* feed_source.c: where a feed's records come from. Feeds' thread. */
 void slc_feed_ask(slc_feed *feed);
 void slc_feed_stop(slc_feed *feed);
+/* Has the topic grown, gone, or become another one? Only while it is live. */
+void slc_feed_look(slc_feed *feed);
 /* Frees it when nobody subscribes and nothing is under way any more. True when it is gone. */
 bool slc_feed_free_if_done(slc_feed *feed);
 

@@ -1,5 +1,5 @@
 /* A feed's way to its records: ask for the topic, ask where the last minute began and where the end is,
- * consume. And again after a failure, or when the topic has grown.
+ * consume. And again after a failure, when the topic has grown, or when it is another one than it was.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,6 @@
 
 #define ASK_TIMEOUT_MS     5000
 #define RETRY_MS           1000
-#define LOOK_MS            30000 /* for new partitions */
 #define HOLD_BYTES         (4LL * 1024 * 1024)
 #define FALLBACK_RECORDS   1000 /* prefill of each partition where the broker cannot look up times */
 #define SMALL_RECORD_BYTES 256
@@ -64,8 +63,6 @@ static bool is_wanted(const slc_feed *feed)
 /* Timer
  * --------------------------------------------------------------------------------------------------------- */
 
-static void look_for_growth(slc_feed *feed);
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -75,7 +72,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     if (feed->state == SLC_FEED_WAITING)
         slc_feed_ask(feed);
     else if (feed->state == SLC_FEED_LIVE)
-        look_for_growth(feed);
+        slc_feed_look(feed);
 }
 
 static void set_timer(slc_feed *feed, int64_t delay_ms)
@@ -84,6 +81,11 @@ static void set_timer(slc_feed *feed, int64_t delay_ms)
     if (feed->timer == NULL)
         feed->timer = event_new(slc_loop_base(feed->feeds->loop), -1, 0, on_timer, feed);
     event_add(feed->timer, &delay);
+}
+
+static void look_again_later(slc_feed *feed)
+{
+    set_timer(feed, slc_jitter_ms(feed->feeds->limits.metadata_refresh_ms, 20));
 }
 
 static void wait_and_retry(slc_feed *feed, const slc_error *err)
@@ -104,7 +106,7 @@ static void filled(slc_feed *feed)
     }
     feed->state = SLC_FEED_LIVE;
     feed->reset_due = true;
-    set_timer(feed, slc_jitter_ms(LOOK_MS, 20));
+    look_again_later(feed);
     slc_log(SLC_LOG_DEBUG, "feed is live", LS("topic", feed->topic),
             LI("records", (int64_t)(feed->next - feed->first)));
 }
@@ -212,12 +214,25 @@ static void on_out_of_range(void *ctx, int32_t partition, int64_t requested, int
     post(ctx, news, take_out_of_range);
 }
 
+/* The topic is gone, or is another one: what was read says nothing of what comes. */
+static void start_over(slc_feed *feed)
+{
+    feed->resume = false;
+    slc_feed_stop(feed);
+}
+
 static void take_error(slc_message *msg, void *owner)
 {
     (void)owner;
     struct news *news = (struct news *)msg;
-    if (news->feed->state != SLC_FEED_STOPPING)
-        slc_feed_set_error(news->feed, news->failed ? &news->err : NULL);
+    slc_feed *feed = news->feed;
+    if (feed->state == SLC_FEED_STOPPING)
+        goto out;
+    if (!news->failed || news->err.code != SLC_STALE)
+        slc_feed_set_error(feed, news->failed ? &news->err : NULL);
+    if (news->failed && (news->err.code == SLC_STALE || news->err.code == SLC_NOT_FOUND))
+        start_over(feed);
+out:
     news_free(news);
 }
 
@@ -234,8 +249,8 @@ static void start_consumer(slc_feed *feed)
         offsets[i] = feed->end[i].next;
     feed->held = false;
     feed->state = SLC_FEED_FILLING;
-    feed->consumer =
-        feed->link->ops->consume(feed->link->broker, feed->topic, offsets, feed->partitions, &callbacks, feed);
+    feed->consumer = feed->link->ops->consume(feed->link->broker, feed->topic, feed->topic_id, offsets,
+                                              feed->partitions, &callbacks, feed);
     free(offsets);
     slc_feed_set_error(feed, NULL);
     changed(feed);
@@ -277,6 +292,8 @@ bool slc_feed_free_if_done(slc_feed *feed)
     slc_feed_clear(feed);
     slc_series_set(feed->ring_bytes, 0);
     slc_series_set(feed->ring_records, 0);
+    slc_series_set(feed->failing_series, 0);
+    slc_link_note(feed->link, feed->topic, NULL);
     TAILQ_REMOVE(&feed->feeds->list, feed, entry);
     if (feed->timer != NULL)
         event_free(feed->timer);
@@ -397,16 +414,37 @@ static void take_latest(slc_message *msg, void *owner)
     news_free(news);
 }
 
+/* Can the topic be served? Once its id was known it must be known again: nobody could say otherwise whether
+ * cursors still mean anything. */
+static bool is_usable(slc_feed *feed, const slc_topic_info *info, slc_error *err)
+{
+    if (slc_topic_id_known(feed->topic_id) && !slc_topic_id_known(info->topic_id))
+        return slc_fail(err, SLC_UNAVAILABLE, NULL, "the id of the topic %s is not known now", feed->topic);
+    if (info->partitions <= SLC_CURSOR_MAX_PARTITIONS)
+        return true;
+    return slc_fail(err, SLC_LIMIT, NULL,
+                    "the topic %s has %d partitions: over HTTP one with more than %d cannot be read",
+                    feed->topic, info->partitions, SLC_CURSOR_MAX_PARTITIONS);
+}
+
+static void note_topic(slc_feed *feed, const slc_topic_info *info)
+{
+    if (slc_topic_id_differs(feed->topic_id, info->topic_id))
+        slc_log(SLC_LOG_WARN, "a topic was deleted and made anew: its readers are told",
+                LS("topic", feed->topic), LS("backend", feed->link->name));
+    memcpy(feed->topic_id, info->topic_id, sizeof feed->topic_id);
+}
+
 static void take_info(slc_message *msg, void *owner)
 {
     (void)owner;
     struct news *news = (struct news *)msg;
     slc_feed *feed = news->feed;
     if (answered(feed)) {
-        if (news->failed) {
+        if (news->failed || !is_usable(feed, &news->info, &news->err)) {
             wait_and_retry(feed, &news->err);
         } else {
-            memcpy(feed->topic_id, news->info.topic_id, sizeof feed->topic_id);
+            note_topic(feed, &news->info);
             slc_feed_clear(feed);
             feed->partitions = 0; /* the topic may be another one of that name */
             slc_feed_set_partitions(feed, news->info.partitions);
@@ -428,44 +466,68 @@ static void info_answer(void *ctx, const slc_topic_info *info, const slc_error *
     post(news->feed, news, news->msg.run);
 }
 
-static void ask_info(slc_feed *feed, void (*run)(slc_message *msg, void *owner))
+static void ask_info(slc_feed *feed, int64_t max_age_ms, void (*run)(slc_message *msg, void *owner))
 {
     struct news *news = news_new(NULL);
     news->feed = feed;
     news->msg.run = run;
     feed->questions++;
-    feed->link->ops->topic_info(feed->link->broker, feed->topic, ASK_TIMEOUT_MS, info_answer, news);
+    feed->link->ops->topic_info(feed->link->broker, feed->topic, max_age_ms, ASK_TIMEOUT_MS, info_answer, news);
 }
 
 void slc_feed_ask(slc_feed *feed)
 {
     feed->state = SLC_FEED_ASKING;
     feed->resume = false;
-    ask_info(feed, take_info);
+    ask_info(feed, 0, take_info);
 }
 
 /* New partitions are read from their beginning: nobody can have seen them. */
-static void take_growth(slc_message *msg, void *owner)
+static void grow(slc_feed *feed, int32_t partitions)
+{
+    feed->resume = true;
+    slc_feed_set_partitions(feed, partitions);
+    slc_feed_stop(feed);
+}
+
+/* The id was not known so far, and the views must learn it. */
+static void learn_id(slc_feed *feed, const slc_topic_info *info)
+{
+    if (slc_topic_id_known(feed->topic_id) || !slc_topic_id_known(info->topic_id))
+        return;
+    memcpy(feed->topic_id, info->topic_id, sizeof feed->topic_id);
+    feed->reset_due = true;
+    slc_feed_flush_soon(feed);
+}
+
+static void take_look(slc_message *msg, void *owner)
 {
     (void)owner;
     struct news *news = (struct news *)msg;
     slc_feed *feed = news->feed;
-    if (answered(feed) && feed->state == SLC_FEED_LIVE) {
-        bool recreated =
-            !news->failed && memcmp(feed->topic_id, news->info.topic_id, sizeof feed->topic_id) != 0;
-        if (recreated || (!news->failed && news->info.partitions > feed->partitions)) {
-            feed->resume = !recreated;
-            if (!recreated)
-                slc_feed_set_partitions(feed, news->info.partitions);
-            slc_feed_stop(feed);
-        } else {
-            set_timer(feed, slc_jitter_ms(LOOK_MS, 20));
-        }
+    const slc_topic_info *info = &news->info;
+    if (!answered(feed) || feed->state != SLC_FEED_LIVE) {
+        news_free(news);
+        return;
+    }
+    bool gone = news->failed && news->err.code == SLC_NOT_FOUND;
+    if (gone)
+        slc_feed_set_error(feed, &news->err);
+    if (gone || (!news->failed && (slc_topic_id_differs(feed->topic_id, info->topic_id) ||
+                                   info->partitions > SLC_CURSOR_MAX_PARTITIONS))) {
+        start_over(feed);
+    } else if (!news->failed && info->partitions > feed->partitions) {
+        grow(feed, info->partitions);
+    } else {
+        if (!news->failed)
+            learn_id(feed, info);
+        look_again_later(feed);
     }
     news_free(news);
 }
 
-static void look_for_growth(slc_feed *feed)
+void slc_feed_look(slc_feed *feed)
 {
-    ask_info(feed, take_growth);
+    if (feed->state == SLC_FEED_LIVE)
+        ask_info(feed, feed->feeds->limits.metadata_refresh_ms / 2, take_look);
 }

@@ -49,6 +49,7 @@ slc_link *slc_link_get(slc_links *links, const slc_backend *backend, slc_error *
             *link = (slc_link){.refs = 1, .links = links, .ops = links->ops, .broker = broker};
             memcpy(link->digest, backend->digest, sizeof link->digest);
             link->name = slc_strdup(backend->msg->name);
+            TAILQ_INIT(&link->troubles);
             TAILQ_INSERT_TAIL(&links->list, link, entry);
         }
     }
@@ -64,11 +65,40 @@ slc_link *slc_link_ref(slc_link *link)
     return link;
 }
 
+static void trouble_free(slc_link *link, slc_link_trouble *trouble)
+{
+    TAILQ_REMOVE(&link->troubles, trouble, entry);
+    free(trouble->topic);
+    free(trouble->text);
+    free(trouble);
+}
+
+void slc_link_note(slc_link *link, const char *topic, const slc_error *err)
+{
+    slc_link_trouble *trouble;
+    pthread_mutex_lock(&link->links->lock);
+    TAILQ_FOREACH (trouble, &link->troubles, entry) {
+        if (strcmp(trouble->topic, topic) == 0)
+            break;
+    }
+    if (trouble != NULL)
+        trouble_free(link, trouble);
+    if (err != NULL) {
+        trouble = slc_calloc(1, sizeof *trouble);
+        trouble->topic = slc_strdup(topic);
+        trouble->text = slc_strdup(err->message);
+        TAILQ_INSERT_TAIL(&link->troubles, trouble, entry);
+    }
+    pthread_mutex_unlock(&link->links->lock);
+}
+
 static void *close_main(void *arg)
 {
     slc_link *link = arg;
     slc_links *links = link->links;
     link->ops->close(link->broker);
+    while (!TAILQ_EMPTY(&link->troubles))
+        trouble_free(link, TAILQ_FIRST(&link->troubles));
     free(link->name);
     free(link);
     pthread_mutex_lock(&links->lock);
@@ -97,13 +127,18 @@ void slc_link_unref(slc_link *link)
     pthread_detach(thread);
 }
 
-static json_t *health_of(slc_link *link)
+static json_t *health_of_locked(slc_link *link)
 {
+    slc_link_trouble *trouble;
+    json_t *topics = json_object();
     char text[384], since[SLC_RFC3339_CHARS];
     int64_t since_ms = 0;
     bool up = link->ops->health(link->broker, text, sizeof text, &since_ms);
     slc_rfc3339_format(since_ms, since);
-    return json_pack("{s:b, s:s?, s:s}", "up", up, "last_error", up ? NULL : text, "since", since);
+    TAILQ_FOREACH (trouble, &link->troubles, entry)
+        json_object_set_new(topics, trouble->topic, json_string(trouble->text));
+    return json_pack("{s:b, s:s?, s:s, s:o}", "up", up, "last_error", up ? NULL : text, "since", since,
+                     "topics", topics);
 }
 
 json_t *slc_links_health(slc_links *links)
@@ -112,7 +147,7 @@ json_t *slc_links_health(slc_links *links)
     slc_link *link;
     pthread_mutex_lock(&links->lock);
     TAILQ_FOREACH (link, &links->list, entry)
-        json_object_set_new(all, link->name, health_of(link));
+        json_object_set_new(all, link->name, health_of_locked(link));
     pthread_mutex_unlock(&links->lock);
     return all;
 }

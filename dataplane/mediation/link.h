@@ -8,6 +8,13 @@
 
 #include "dataplane/broker/broker.h"
 
+/* A topic that cannot be served, and why: for health. */
+typedef struct slc_link_trouble {
+    char *topic;
+    char *text;
+    TAILQ_ENTRY(slc_link_trouble) entry;
+} slc_link_trouble;
+
 typedef struct slc_link {
     unsigned refs;
     struct slc_links *links;
@@ -15,6 +22,7 @@ typedef struct slc_link {
     slc_broker *broker;
     uint8_t digest[32];
     char *name;
+    TAILQ_HEAD(, slc_link_trouble) troubles; /* links' lock */
     TAILQ_ENTRY(slc_link) entry;
 } slc_link;
 
@@ -38,7 +46,10 @@ slc_link *slc_link_ref(slc_link *link);
 /* The last one closes the broker on a thread of its own, since that blocks. */
 void slc_link_unref(slc_link *link);
 
-/* {name: {up, last_error, since}}; new reference; any thread. */
+/* Notes what is wrong with a topic, or that nothing is (NULL). Any thread. */
+void slc_link_note(slc_link *link, const char *topic, const slc_error *err);
+
+/* {name: {up, last_error, since, topics: {name: what is wrong}}}; new reference; any thread. */
 json_t *slc_links_health(slc_links *links);
 
 #endif

@@ -23,7 +23,9 @@ slc_mediation *slc_mediation_new_over(const slc_gateway_limits *limits, const sl
     const slc_broker_settings settings = {.publish_deadline_ms = limits->publish_deadline_ms,
                                           .producer_queue_bytes = limits->producer_queue_bytes,
                                           .gather_ms = limits->publish_gather_ms,
-                                          .fetch_bytes = limits->feed_fetch_bytes};
+                                          .fetch_bytes = limits->feed_fetch_bytes,
+                                          .refresh_ms = limits->metadata_refresh_ms,
+                                          .metadata_timeout_ms = limits->metadata_timeout_ms};
     slc_feeds *feeds = slc_feeds_new(limits, err);
     if (feeds == NULL)
         return NULL;

@@ -60,8 +60,11 @@ typedef struct slc_api {
     TAILQ_HEAD(slc_tail, slc_reader) tail; /* those that wait at the end of `ring` */
     unsigned wakes;                        /* counts, so that nobody is woken twice in one go */
     TAILQ_HEAD(, slc_scan) scans;
-    unsigned references; /* publishes, questions and stopping scans under way */
-    bool retired;        /* not in the table any more */
+    unsigned references;  /* publishes, questions and stopping scans under way */
+    bool retired;         /* not in the table any more */
+    slc_topic_info topic; /* of those who publish: what its records must keep to; zero: unknown */
+    int64_t topic_due_ms; /* when it is asked for again; monotonic */
+    bool topic_asked;
     slc_series *published[SLC_PUBLISH_OUTCOMES];
     slc_series *streams, *delivered;
     TAILQ_ENTRY(slc_api) entry;
@@ -100,6 +103,10 @@ slc_mediation *slc_mediation_new_over(const slc_gateway_limits *limits, const sl
 slc_api *slc_api_of(slc_exchange *exchange);
 /* Subscribes unless it does already. */
 void slc_api_follow(slc_api *api);
+/* Asks for the topic's limits unless they are known and recent. The answer comes later. */
+void slc_api_learn_topic(slc_api *api);
+/* What is known of the topic turned out to be wrong. */
+void slc_api_topic_changed(slc_api *api);
 /* Frees a retired one that nobody uses any more. */
 void slc_api_settle(slc_api *api);
 /* Ends its readers and takes it out of the table. */

@@ -32,6 +32,7 @@ const slc_metric slc_mediation_metrics[] = {
      {"backend", "topic"},
      1000,
      NULL},
+    {"sluice_feed_failing", SLC_GAUGE, "1 while a topic cannot be read", {"backend", "topic"}, 1000, NULL},
     {"sluice_catchup_scans", SLC_GAUGE, "Consumers that read what is behind the rings", {NULL}, 1, NULL},
     {"sluice_catchup_fetched_bytes_total",
      SLC_COUNTER,
@@ -43,13 +44,10 @@ const slc_metric slc_mediation_metrics[] = {
 };
 
 static const char *const outcome_names[SLC_PUBLISH_OUTCOMES] = {
-    [SLC_PUBLISHED] = "published",
-    [SLC_NOT_PERSISTED] = "not-persisted",
-    [SLC_OUTCOME_UNKNOWN] = "outcome-unknown",
-    [SLC_RECORD_TOO_LARGE] = "too-large",
-    [SLC_TOPIC_MISSING] = "topic-missing",
-    [SLC_QUEUE_FULL] = "queue-full",
-    [SLC_NOT_AUTHORISED] = "not-authorised",
+    [SLC_PUBLISHED] = "published",          [SLC_NOT_PERSISTED] = "not-persisted",
+    [SLC_RECORD_REFUSED] = "event-refused", [SLC_OUTCOME_UNKNOWN] = "outcome-unknown",
+    [SLC_RECORD_TOO_LARGE] = "too-large",   [SLC_TOPIC_MISSING] = "topic-missing",
+    [SLC_QUEUE_FULL] = "queue-full",        [SLC_NOT_AUTHORISED] = "not-authorised",
 };
 
 void slc_api_metrics_init(slc_api *api)

@@ -26,7 +26,7 @@ typedef struct slc_page {
     struct event *timer;
     bool patient;              /* got time beyond its own to find its place */
     struct question *question; /* expired: the log's start and end are being asked for */
-    slc_position *resume;      /* expired: where to go on */
+    slc_position *resume;      /* expired: where to go on; NULL: the stream was made anew */
     int64_t *earliest;
     int32_t partitions;
     TAILQ_ENTRY(slc_page) entry;
@@ -177,7 +177,7 @@ static void ask(slc_page *page, int64_t which)
 }
 
 /* Only the partitions that are out of range are moved, to what the log holds. */
-static void answer_expired(slc_page *page, const int64_t *latest)
+static void move_into_range(slc_page *page, const int64_t *latest)
 {
     for (int32_t i = 0; i < page->partitions; i++) {
         if (page->resume[i].next < page->earliest[i])
@@ -185,11 +185,20 @@ static void answer_expired(slc_page *page, const int64_t *latest)
         if (page->resume[i].next > latest[i])
             page->resume[i] = (slc_position){latest[i], -1};
     }
+}
+
+static void answer_gone(slc_page *page, const int64_t *latest)
+{
+    bool recreated = page->resume == NULL;
     json_t *extra = json_object();
-    json_object_set_new(extra, "resume", cursor_json(page, page->resume));
+    if (!recreated)
+        move_into_range(page, latest);
+    json_object_set_new(extra, "resume",
+                        recreated ? cursor_of_offsets(page, page->earliest) : cursor_json(page, page->resume));
     json_object_set_new(extra, "earliest", cursor_of_offsets(page, page->earliest));
     json_object_set_new(extra, "latest", cursor_of_offsets(page, latest));
-    slc_problem_with(page_free(page), SLC_PROBLEM_CURSOR_EXPIRED, NULL, extra);
+    slc_problem_with(page_free(page), recreated ? SLC_PROBLEM_RECREATED : SLC_PROBLEM_CURSOR_EXPIRED, NULL,
+                     extra);
 }
 
 static void take_bounds(slc_message *msg, void *owner)
@@ -207,7 +216,7 @@ static void take_bounds(slc_message *msg, void *owner)
             page->earliest = slc_memdup(asked->offsets, (size_t)asked->count * sizeof *asked->offsets);
             ask(page, SLC_OFFSET_LATEST);
         } else {
-            answer_expired(page, asked->offsets);
+            answer_gone(page, asked->offsets);
         }
     }
     free(asked->offsets);
@@ -247,7 +256,8 @@ static void collect(slc_page *page)
     slc_reader *reader = &page->reader;
     if (page->question != NULL)
         return;
-    if (reader->api->failing && !reader->placed) {
+    bool missing = reader->api->failing && reader->api->err.code == SLC_NOT_FOUND;
+    if (reader->api->failing && (!reader->placed || (missing && page->count == 0))) {
         fail_page(page, slc_problem_of(&reader->api->err));
         return;
     }
@@ -286,6 +296,14 @@ static bool on_gap(slc_reader *reader, int32_t partition, int64_t from, int64_t 
     return false;
 }
 
+static bool on_recreated(slc_reader *reader)
+{
+    slc_page *page = page_of(reader);
+    page->partitions = reader->api->ring.partitions;
+    ask(page, SLC_OFFSET_EARLIEST);
+    return false;
+}
+
 static void on_refused(slc_reader *reader, const slc_error *err)
 {
     fail_page(page_of(reader), slc_problem_of(err));
@@ -296,7 +314,7 @@ static void on_removed(slc_reader *reader)
     fail_page(page_of(reader), SLC_PROBLEM_REMOVED);
 }
 
-static const slc_reader_ops page_ops = {on_wake, on_gap, on_refused, on_removed};
+static const slc_reader_ops page_ops = {on_wake, on_gap, on_recreated, on_refused, on_removed};
 
 /* Start and end
  * ---------------------------------------------------------------------------------------------------- */

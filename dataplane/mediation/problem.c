@@ -45,6 +45,12 @@ static const slc_problem_text table[SLC_PROBLEMS] = {
                                "The cursor is of a stream that does not exist any more.", 0},
     [SLC_PROBLEM_TIME_LOOKUP] = {501, "no-time-lookup", "Not by time",
                                  "The backend cannot find events by time.", 0},
+    [SLC_PROBLEM_EVENT_REFUSED] = {422, "event-refused", "Event refused",
+                                   "The backend does not store such an event; it may need a key.", 0},
+    [SLC_PROBLEM_TOO_MANY_PARTITIONS] = {502, "too-many-partitions", "The stream is too wide to read",
+                                         "What the event API stands for is split into more parts than a cursor "
+                                         "can hold.",
+                                         0},
     [SLC_PROBLEM_ALL_FAILED] = {422, "no-event-stored", "No event was stored", "Each item says why.", 0},
 };
 
@@ -93,6 +99,8 @@ enum slc_problem_kind slc_problem_of(const slc_error *err)
         return SLC_PROBLEM_TIME_LOOKUP;
     case SLC_STALE:
         return SLC_PROBLEM_RECREATED;
+    case SLC_LIMIT:
+        return SLC_PROBLEM_TOO_MANY_PARTITIONS;
     default:
         return SLC_PROBLEM_BACKEND_UNAVAILABLE;
     }

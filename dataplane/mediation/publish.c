@@ -39,9 +39,10 @@ struct slc_publish {
 };
 
 static const enum slc_problem_kind problem_of_outcome[SLC_PUBLISH_OUTCOMES] = {
-    [SLC_NOT_PERSISTED] = SLC_PROBLEM_NOT_PERSISTED, [SLC_OUTCOME_UNKNOWN] = SLC_PROBLEM_OUTCOME_UNKNOWN,
-    [SLC_RECORD_TOO_LARGE] = SLC_PROBLEM_TOO_LARGE,  [SLC_TOPIC_MISSING] = SLC_PROBLEM_TOPIC_MISSING,
-    [SLC_QUEUE_FULL] = SLC_PROBLEM_QUEUE_FULL,       [SLC_NOT_AUTHORISED] = SLC_PROBLEM_NOT_AUTHORISED,
+    [SLC_NOT_PERSISTED] = SLC_PROBLEM_NOT_PERSISTED,  [SLC_OUTCOME_UNKNOWN] = SLC_PROBLEM_OUTCOME_UNKNOWN,
+    [SLC_RECORD_TOO_LARGE] = SLC_PROBLEM_TOO_LARGE,   [SLC_TOPIC_MISSING] = SLC_PROBLEM_TOPIC_MISSING,
+    [SLC_QUEUE_FULL] = SLC_PROBLEM_QUEUE_FULL,        [SLC_NOT_AUTHORISED] = SLC_PROBLEM_NOT_AUTHORISED,
+    [SLC_RECORD_REFUSED] = SLC_PROBLEM_EVENT_REFUSED,
 };
 
 static slc_mediation_worker *worker_of(const slc_publish *publish)
@@ -209,6 +210,8 @@ static void take_ack(slc_message *msg, void *owner)
     SLC_CHECK_MAGIC(publish, PUBLISH_MAGIC);
     item->done = true;
     publish->left--;
+    if (item->outcome == SLC_RECORD_TOO_LARGE || item->outcome == SLC_RECORD_REFUSED)
+        slc_api_topic_changed(publish->api);
     slc_series_add(publish->api->published[item->outcome], 1);
     if (publish->left == 0 && publish->exchange != NULL)
         answer(publish);
@@ -282,6 +285,13 @@ static void send_record(slc_publish *publish, const slc_outgoing *record)
                                                 : SLC_PROBLEM_NOT_PERSISTED;
 }
 
+/* Over what the topic takes, as far as that is known: the others of the batch must not fail with it. */
+static bool is_over(const slc_publish *publish, const slc_outgoing *record)
+{
+    int64_t limit = publish->api->topic.max_message_bytes;
+    return limit > 0 && publish->api->link->ops->stored_bytes(record) > (size_t)limit;
+}
+
 void slc_publish_event(slc_publish *publish, slc_outgoing *record)
 {
     slc_broker_header headers[SLC_PUBLISH_MAX_HEADERS + 1];
@@ -295,8 +305,12 @@ void slc_publish_event(slc_publish *publish, slc_outgoing *record)
             (slc_broker_header){"idempotency-key", publish->idempotency_key, strlen(publish->idempotency_key)};
         record->headers = headers;
     }
-    if (size_of(record) > (size_t)(max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES))
+    const slc_topic_info *topic = &publish->api->topic;
+    record->limit_bytes = topic->max_message_bytes;
+    if (size_of(record) > (size_t)(max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES) || is_over(publish, record))
         slc_publish_reject(publish, SLC_PROBLEM_TOO_LARGE, NULL);
+    else if (topic->compacted && record->key == NULL)
+        slc_publish_reject(publish, SLC_PROBLEM_KEY, "Events of this stream need a key.");
     else
         send_record(publish, record);
 }
@@ -335,6 +349,7 @@ slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_
     slc_tally_begin(api->worker->tally);
     api->references++;
     api->worker->publishes++;
+    slc_api_learn_topic(api);
     return publish;
 }
 

@@ -71,6 +71,13 @@ static void fit_own(slc_reader *reader)
         reader->own[i] = (slc_position){0, -1};
 }
 
+/* It has a position now, in the topic that the API's ring is of. */
+static void set_placed(slc_reader *reader)
+{
+    reader->placed = true;
+    memcpy(reader->topic_id, reader->api->ring.topic_id, sizeof reader->topic_id);
+}
+
 static bool own_from_last(slc_reader *reader)
 {
     slc_cursor cursor;
@@ -113,7 +120,7 @@ void slc_reader_init(slc_reader *reader, slc_api *api, const slc_reader_ops *ops
     if (start == SLC_START_LATEST && api->live) { /* now, whenever it is asked for */
         reader->ring = &api->ring;
         reader->seq = api->ring.next;
-        reader->placed = true;
+        set_placed(reader);
         if (keep_own)
             take_own(reader);
     }
@@ -144,7 +151,8 @@ typedef struct slc_lookup {
     slc_api *api;
     slc_tally *tally;
     slc_loop *loop;
-    slc_reader *reader; /* NULL: it has gone */
+    slc_reader *reader;   /* NULL: it has gone */
+    uint8_t topic_id[16]; /* that was asked about */
     int64_t *offsets;
     int32_t count;
     bool failed;
@@ -169,7 +177,9 @@ static void take_answer(slc_message *msg, void *owner)
     api->references--;
     if (reader != NULL) {
         reader->lookup = NULL;
-        if (lookup->failed)
+        if (slc_topic_id_differs(lookup->topic_id, api->ring.topic_id))
+            reader->ops->wake(reader); /* asks again */
+        else if (lookup->failed)
             reader->ops->refused(reader, &lookup->err);
         else
             place_by_answer(reader, lookup);
@@ -205,6 +215,7 @@ static void ask(slc_reader *reader, int64_t time)
     lookup->tally = api->worker->tally;
     lookup->loop = api->worker->worker->loop;
     lookup->reader = reader;
+    memcpy(lookup->topic_id, api->ring.topic_id, sizeof lookup->topic_id);
     reader->lookup = lookup;
     api->references++;
     slc_tally_begin(lookup->tally);
@@ -233,7 +244,8 @@ static void place_by_answer(slc_reader *reader, const slc_lookup *lookup)
         set_own(reader, NULL, lookup->count);
         for (int32_t i = 0; i < lookup->count; i++)
             reader->own[i] = (slc_position){lookup->offsets[i], -1};
-        reader->placed = reader->checked_end = true;
+        reader->checked_end = true;
+        set_placed(reader);
     } else if (!check_end(reader, lookup)) {
         return;
     }
@@ -251,18 +263,44 @@ static bool refuse(slc_reader *reader, const char *text)
     return false;
 }
 
+/* Its position is of a topic that does not exist any more. True when the reader lives. */
+static bool start_anew(slc_reader *reader)
+{
+    detach(reader);
+    forget_lookup(reader);
+    slc_cursor_release(&reader->cursor);
+    slc_frame_id_unref(reader->last);
+    free(reader->own);
+    reader->last = NULL;
+    reader->own = NULL;
+    reader->own_count = 0;
+    reader->placed = reader->checked_end = false;
+    reader->start = SLC_START_EARLIEST;
+    return reader->ops->recreated(reader);
+}
+
 static bool place_cursor(slc_reader *reader)
 {
     const slc_ring *ring = &reader->api->ring;
-    static const uint8_t unknown[16];
-    bool same = !reader->cursor.has_topic_id || memcmp(ring->topic_id, unknown, sizeof unknown) == 0 ||
-                memcmp(ring->topic_id, reader->cursor.topic_id, sizeof ring->topic_id) == 0;
-    if (!same || reader->cursor.partitions > ring->partitions)
-        return refuse(reader, "The stream behind the event API was created anew since the cursor was made.");
-    set_own(reader, reader->cursor.positions, reader->cursor.partitions);
+    const slc_cursor *cursor = &reader->cursor;
+    if ((cursor->has_topic_id && slc_topic_id_differs(ring->topic_id, cursor->topic_id)) ||
+        cursor->partitions > ring->partitions)
+        return start_anew(reader);
+    set_own(reader, cursor->positions, cursor->partitions);
     slc_cursor_release(&reader->cursor);
-    reader->placed = true;
+    set_placed(reader);
     return true;
+}
+
+/* The view may have begun anew with another topic since the reader was placed. True when the reader lives. */
+static bool check_topic(slc_reader *reader)
+{
+    const slc_api *api = reader->api;
+    if (!reader->placed || !api->live)
+        return true;
+    if (!slc_topic_id_known(reader->topic_id))
+        memcpy(reader->topic_id, api->ring.topic_id, sizeof reader->topic_id);
+    return !slc_topic_id_differs(reader->topic_id, api->ring.topic_id) || start_anew(reader);
 }
 
 /* The ring began after the reader came: what it holds from that moment on is new to it. */
@@ -274,7 +312,7 @@ static void place_latest(slc_reader *reader)
         seq++;
     reader->ring = ring;
     reader->seq = seq;
-    reader->placed = true;
+    set_placed(reader);
     if (reader->keep_own)
         take_own(reader);
     else
@@ -398,7 +436,7 @@ static enum slc_peek at_tail(slc_reader *reader, bool *again)
 static bool find_ring(slc_reader *reader, enum slc_peek *result)
 {
     *result = SLC_PEEK_NOTHING;
-    if (!reader->placed && !place(reader)) {
+    if (!check_topic(reader) || (!reader->placed && !place(reader))) {
         *result = SLC_PEEK_ENDED;
         return false;
     }
@@ -472,7 +510,7 @@ slc_frame_id *slc_reader_id(slc_reader *reader)
         return NULL;
     slc_frame_id *id = NULL;
     if (reader->own != NULL)
-        id = slc_frame_id_new(&reader->api->codec, reader->api->ring.topic_id, reader->own, reader->own_count);
+        id = slc_frame_id_new(&reader->api->codec, reader->topic_id, reader->own, reader->own_count);
     else if (reader->ring != NULL && reader->seq == reader->ring->next)
         id = slc_ring_id_at(reader->ring, reader->seq);
     if (id != NULL) {

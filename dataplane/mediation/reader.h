@@ -17,8 +17,10 @@ typedef struct slc_reader_ops {
     /* Records were lost to the reader: `from` is where it wanted to go on, `to` is where it will. Called before
      * it does. False: it ended. */
     bool (*gap)(struct slc_reader *reader, int32_t partition, int64_t from, int64_t to);
-    /* The cursor cannot be placed in the topic as it is now (the topic was recreated), or a question about it
-     * failed. The reader must end. */
+    /* The topic was deleted and made anew: the reader has no place any more, and goes on at the beginning of
+     * the new one. Called before it does. False: it ended. */
+    bool (*recreated)(struct slc_reader *reader);
+    /* The position is not known any more, or a question about it failed. The reader must end. */
     void (*refused)(struct slc_reader *reader, const slc_error *err);
     /* The event API is gone: the reader must end. */
     void (*removed)(struct slc_reader *reader);
@@ -31,12 +33,13 @@ typedef struct slc_reader {
     slc_api *api;
     const slc_reader_ops *ops;
     enum slc_start start;
-    int64_t start_ms;  /* TIME: the time asked for; LATEST: of the arrival */
-    slc_cursor cursor; /* CURSOR: until it is placed */
-    bool placed;       /* has a position: `seq` in a ring, or `own` */
-    slc_ring *ring;    /* where it reads; NULL: nowhere yet */
-    uint64_t seq;      /* next number */
-    slc_scan *scan;    /* whose ring that is; NULL: the API's */
+    int64_t start_ms;     /* TIME: the time asked for; LATEST: of the arrival */
+    slc_cursor cursor;    /* CURSOR: until it is placed */
+    bool placed;          /* has a position: `seq` in a ring, or `own` */
+    uint8_t topic_id[16]; /* the position's topic; zero: unknown */
+    slc_ring *ring;       /* where it reads; NULL: nowhere yet */
+    uint64_t seq;         /* next number */
+    slc_scan *scan;       /* whose ring that is; NULL: the API's */
     slc_position *own; /* its own position while it differs from the ring's; as many as the API's partitions */
     int32_t own_count;
     bool keep_own;      /* pages: always track it */

@@ -215,16 +215,29 @@ static bool on_gap(slc_reader *reader, int32_t partition, int64_t from, int64_t 
 {
     slc_stream *stream = stream_of(reader);
     slc_frame_id *id = slc_reader_id(reader);
-    slc_buf_addf(&stream->notices, "%.*sevent: gap\ndata: {\"from\":\"%d-%lld\",\"to\":\"%d-%lld\"}\n\n",
-                 (int)id->len, id->text, partition, (long long)from, partition, (long long)to);
+    slc_buf_addf(&stream->notices,
+                 "%.*sevent: gap\ndata: {\"from\":\"%d-%lld\",\"to\":\"%d-%lld\",\"reason\":\"%s\"}\n\n",
+                 (int)id->len, id->text, partition, (long long)from, partition, (long long)to,
+                 to > from ? "expired" : "truncated");
     stream->told_id = true;
+    return true;
+}
+
+/* What is left of the old stream can never be read; the client gets an id of the new one as soon as there is
+ * one. */
+static bool on_recreated(slc_reader *reader)
+{
+    slc_stream *stream = stream_of(reader);
+    slc_buf_adds(&stream->notices, "event: gap\ndata: {\"reason\":\"recreated\"}\n\n");
+    stream->told_id = false;
     return true;
 }
 
 static void on_refused(slc_reader *reader, const slc_error *err)
 {
     slc_stream *stream = stream_of(reader);
-    if (err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT) { /* asked again when the backend is back */
+    if (err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT ||
+        err->code == SLC_NOT_FOUND) { /* asked again when the backend is back */
         reader->hold_until_ms = slc_monotonic_ms() + ASK_AGAIN_MS;
         stream->ask_failed = true;
         pump(stream);
@@ -238,7 +251,7 @@ static void on_removed(slc_reader *reader)
     end(stream_of(reader), "error", SLC_PROBLEM_REMOVED);
 }
 
-static const slc_reader_ops stream_ops = {on_wake, on_gap, on_refused, on_removed};
+static const slc_reader_ops stream_ops = {on_wake, on_gap, on_recreated, on_refused, on_removed};
 
 /* Start
  * ------------------------------------------------------------------------------------------------------------

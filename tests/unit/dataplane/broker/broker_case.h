@@ -160,6 +160,7 @@ static inline void case_offsets(void *ctx, const int64_t *offsets, int32_t count
     collector_note(c);
 }
 
+static const uint8_t case_any_id[16]; /* the topic's id is not known */
 static const slc_consumer_callbacks case_callbacks = {case_records, case_end, case_out_of_range, case_error};
 
 /* A backend that lives as long as the test program. */
@@ -170,7 +171,9 @@ static slc_backend case_backend = {.refs = 1000, .msg = &case_msg};
 static const slc_broker_settings case_settings = {.publish_deadline_ms = 4000,
                                                   .producer_queue_bytes = 8 * 1024 * 1024,
                                                   .gather_ms = 5,
-                                                  .fetch_bytes = 512 * 1024};
+                                                  .fetch_bytes = 512 * 1024,
+                                                  .refresh_ms = 5000,
+                                                  .metadata_timeout_ms = 5000};
 
 static inline slc_broker *case_open(const slc_broker_ops *ops, const char *bootstrap)
 {

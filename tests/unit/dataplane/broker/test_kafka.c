@@ -22,7 +22,8 @@ static void fixture_init(struct fixture *f)
     f->c = calloc(1, sizeof *f->c);
     collector_init(f->c);
     f->broker = case_open(ops, rd_kafka_mock_cluster_bootstraps(f->cluster));
-    ops->topic_info(f->broker, "t", 10000, case_info, f->c); /* tells that it is the mock: short fetch waits */
+    ops->topic_info(f->broker, "t", 0, 10000, case_info,
+                    f->c); /* tells that it is the mock: short fetch waits */
     WAIT_UNTIL(f->c, f->c->answers == 1);
     ck_assert_int_eq(f->c->info.partitions, 3);
     f->c->answers = 0;
@@ -75,7 +76,7 @@ START_TEST(publishes_and_consumes_everything_faithfully)
         ends[f.c->partitions[i]]++;
     }
     const int64_t offsets[] = {0, 0, 0};
-    slc_consumer *consumer = ops->consume(f.broker, "t", offsets, 3, &case_callbacks, f.c);
+    slc_consumer *consumer = ops->consume(f.broker, "t", case_any_id, offsets, 3, &case_callbacks, f.c);
     WAIT_UNTIL(f.c, f.c->count == 1002 && f.c->end_count >= 3);
     int64_t next[3] = {0};
     unsigned tombstones = 0, keyless = 0;
@@ -103,7 +104,7 @@ START_TEST(a_tailing_consumer_sees_new_records)
     struct fixture f;
     fixture_init(&f);
     const int64_t offsets[] = {0, 0, 0};
-    slc_consumer *consumer = ops->consume(f.broker, "t", offsets, 3, &case_callbacks, f.c);
+    slc_consumer *consumer = ops->consume(f.broker, "t", case_any_id, offsets, 3, &case_callbacks, f.c);
     WAIT_UNTIL(f.c, f.c->end_count == 3);
     publish(&f, "a", "1", 1);
     WAIT_UNTIL(f.c, f.c->count == 1);
@@ -135,7 +136,7 @@ START_TEST(offsets_past_the_end_are_out_of_range_until_a_seek)
     int32_t partition = f.c->partitions[0];
     int64_t offsets[] = {0, 0, 0};
     offsets[partition] = 50;
-    slc_consumer *consumer = ops->consume(f.broker, "t", offsets, 3, &case_callbacks, f.c);
+    slc_consumer *consumer = ops->consume(f.broker, "t", case_any_id, offsets, 3, &case_callbacks, f.c);
     WAIT_UNTIL(f.c, f.c->out_of_range);
     ck_assert_int_eq(f.c->requested, 50);
     ck_assert_int_eq(f.c->earliest, 0);
@@ -170,7 +171,7 @@ START_TEST(a_missing_topic_is_said_and_not_made)
     fixture_init(&f);
     /* The mock makes any topic that it is asked for, whatever the client wants, unless told so. */
     rd_kafka_mock_topic_set_error(f.cluster, "missing", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-    ops->topic_info(f.broker, "missing", 5000, case_info, f.c);
+    ops->topic_info(f.broker, "missing", 0, 5000, case_info, f.c);
     WAIT_UNTIL(f.c, f.c->answers == 1);
     ck_assert_int_eq(f.c->err.code, SLC_NOT_FOUND);
     const slc_outgoing record = {.topic = "missing", .value = "v", .value_len = 1};
@@ -204,7 +205,7 @@ START_TEST(a_dead_cluster_is_decided_within_the_deadline)
     WAIT_UNTIL(f.c, f.c->answers == 1);
     ck_assert(ops->health(f.broker, text, sizeof text, &since));
     const int64_t offsets[] = {0, 0, 0};
-    slc_consumer *consumer = ops->consume(f.broker, "t", offsets, 3, &case_callbacks, f.c);
+    slc_consumer *consumer = ops->consume(f.broker, "t", case_any_id, offsets, 3, &case_callbacks, f.c);
     WAIT_UNTIL(f.c, f.c->count == 1);
     rd_kafka_mock_broker_set_down(f.cluster, 1);
     int64_t started = slc_monotonic_ms();

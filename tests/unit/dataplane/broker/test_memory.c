@@ -21,7 +21,7 @@ START_TEST(consumes_from_offsets_and_tells_the_end)
     for (int i = 0; i < 200; i++)
         append(broker, i % 2, "x");
     const int64_t offsets[] = {90, 0};
-    slc_consumer *consumer = ops->consume(broker, "t", offsets, 2, &case_callbacks, c);
+    slc_consumer *consumer = ops->consume(broker, "t", case_any_id, offsets, 2, &case_callbacks, c);
     WAIT_UNTIL(c, c->count == 110 && c->end_count == 2);
     ck_assert_int_eq(c->ends[0], 100);
     append(broker, 1, "y");
@@ -44,7 +44,7 @@ START_TEST(an_expired_offset_waits_for_a_seek)
         append(broker, 0, "x");
     slc_memory_expire(broker, "t", 0, 6);
     const int64_t offsets[] = {2};
-    slc_consumer *consumer = ops->consume(broker, "t", offsets, 1, &case_callbacks, c);
+    slc_consumer *consumer = ops->consume(broker, "t", case_any_id, offsets, 1, &case_callbacks, c);
     WAIT_UNTIL(c, c->out_of_range);
     ck_assert_int_eq(c->requested, 2);
     ck_assert_int_eq(c->earliest, 6);
@@ -66,7 +66,7 @@ START_TEST(an_outage_is_told_and_so_is_its_end)
     slc_broker *broker = case_open(ops, "memory");
     slc_memory_topic_create(broker, "t", 1);
     const int64_t offsets[] = {0};
-    slc_consumer *consumer = ops->consume(broker, "t", offsets, 1, &case_callbacks, c);
+    slc_consumer *consumer = ops->consume(broker, "t", case_any_id, offsets, 1, &case_callbacks, c);
     slc_memory_set_down(broker, true);
     WAIT_UNTIL(c, c->errors == 1);
     const slc_outgoing record = {.topic = "t", .value = "v", .value_len = 1};

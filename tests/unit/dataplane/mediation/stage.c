@@ -481,6 +481,9 @@ void stage_defaults(stage *s)
         .page_max_wait_ms = 30000,
         .page_max_bytes = 8 << 20,
         .catchup_consumers = 4,
+        .metadata_refresh_ms = 200,
+        .metadata_timeout_ms = 5000,
+        .ticket_lifetime_ms = 600000,
         .producer_queue_bytes = 1 << 20,
     };
     stage_set_granted(true);
@@ -605,4 +608,26 @@ void stage_append(stage *s, int32_t partition, const char *value)
                               .value = (const uint8_t *)value,
                               .value_len = (uint32_t)strlen(value)};
     slc_memory_append(s->broker, "topic", &parts);
+}
+
+struct topic_question {
+    slc_mediation_worker *worker;
+    slc_topic_info info;
+};
+
+static void look_at_topic(void *arg)
+{
+    struct topic_question *question = arg;
+    for (unsigned i = 0; i < SLC_API_BUCKETS; i++) {
+        const slc_api *api = TAILQ_FIRST(&question->worker->apis[i]);
+        if (api != NULL)
+            question->info = api->topic;
+    }
+}
+
+slc_topic_info stage_topic(stage *s)
+{
+    struct topic_question question = {.worker = s->workers[0].mediation};
+    slc_loop_call_sync(s->workers[0].loop, look_at_topic, &question);
+    return question.info;
 }

@@ -30,6 +30,9 @@ void stage_set_granted(bool granted);
 void stage_apply(stage *s);
 void stage_drain(stage *s);
 
+/* What worker 0 knows of the topic. */
+slc_topic_info stage_topic(stage *s);
+
 void stage_append(stage *s, int32_t partition, const char *value);
 void stage_append_record(stage *s, const slc_record *parts);
 /* Waits until the worker's mailbox, the feeds and the broker have gone quiet enough for the condition. 20 s at

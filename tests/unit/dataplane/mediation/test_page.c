@@ -177,6 +177,36 @@ START_TEST(one_bad_record_hides_no_page)
 }
 END_TEST
 
+static client *ask(stage *s, unsigned worker, const char *query)
+{
+    client *c = client_new(s, worker);
+    client_get(c, query);
+    client_wait(c);
+    return c;
+}
+
+/* Has the gateway found out? Until then it answers from what it knew. */
+static bool gone(stage *s, const char *query, json_t **problem)
+{
+    slc_error err;
+    client *c = ask(s, 0, query);
+    if (*problem == NULL && client_status(c) == 410) {
+        char *text = client_text(c);
+        *problem = slc_json_parse(text, strlen(text), 1 << 20, &err);
+        free(text);
+    }
+    client_free(c);
+    return *problem != NULL;
+}
+
+static bool readable(stage *s)
+{
+    client *c = ask(s, 0, NULL);
+    bool ok = client_status(c) == 200;
+    client_free(c);
+    return ok;
+}
+
 START_TEST(an_expired_cursor_is_gone_with_ways_on)
 {
     stage s;
@@ -206,6 +236,55 @@ START_TEST(an_expired_cursor_is_gone_with_ways_on)
              json_string_value(json_object_get(problem, "earliest")));
     json_decref(get(&s, 1, query, 200));
     json_decref(problem);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_cursor_of_a_topic_that_was_made_anew_is_gone)
+{
+    stage s;
+    char query[SLC_CURSOR_MAX_CHARS + 64];
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    append_numbers(&s, 0, 20, 2);
+    json_t *page = get(&s, 0, "limit=20", 200);
+    query_of(page, query, sizeof query, "");
+    json_decref(page);
+    slc_memory_topic_delete(s.broker, "topic");
+    slc_memory_topic_create(s.broker, "topic", 2);
+    append_numbers(&s, 100, 140, 2);
+    json_t *problem = NULL;
+    STAGE_WAIT(gone(&s, query, &problem));
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "stream-recreated");
+    snprintf(query, sizeof query, "limit=1000&cursor=%s",
+             json_string_value(json_object_get(problem, "resume")));
+    page = get(&s, 1, query, 200);
+    ck_assert_uint_eq(events_of(page), 40);
+    json_decref(page);
+    snprintf(query, sizeof query, "cursor=%s", json_string_value(json_object_get(problem, "latest")));
+    page = get(&s, 1, query, 200);
+    ck_assert_uint_eq(events_of(page), 0);
+    json_decref(page);
+    json_decref(problem);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(a_topic_too_wide_for_a_cursor_cannot_be_read)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, SLC_CURSOR_MAX_PARTITIONS + 1);
+    json_t *problem = get(&s, 0, NULL, 502);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "too-many-partitions");
+    json_decref(problem);
+    json_t *health = slc_mediation_backend_health(s.mediation);
+    const json_t *topics = json_object_get(json_object_get(health, "local"), "topics");
+    ck_assert_ptr_nonnull(json_object_get(topics, "topic"));
+    json_decref(health);
+    slc_memory_topic_delete(s.broker, "topic");
+    slc_memory_topic_create(s.broker, "topic", SLC_CURSOR_MAX_PARTITIONS);
+    STAGE_WAIT(readable(&s));
     stage_close(&s);
 }
 END_TEST
@@ -296,6 +375,8 @@ int main(void)
     tcase_add_test(tcase, a_long_poll_without_events_ends_in_time);
     tcase_add_test(tcase, one_bad_record_hides_no_page);
     tcase_add_test(tcase, an_expired_cursor_is_gone_with_ways_on);
+    tcase_add_test(tcase, a_cursor_of_a_topic_that_was_made_anew_is_gone);
+    tcase_add_test(tcase, a_topic_too_wide_for_a_cursor_cannot_be_read);
     tcase_add_test(tcase, a_time_starts_there);
     tcase_add_test(tcase, a_down_backend_is_503_and_a_missing_topic_502);
     tcase_add_test(tcase, bad_parameters_are_400);

@@ -250,7 +250,8 @@ START_TEST(lost_events_are_a_gap_and_never_silence)
     c = open_stream(&s, 1, NULL, id);
     STAGE_WAIT(has_numbers(c, 50, 200, 1));
     char *text = client_text(c);
-    ck_assert_ptr_nonnull(strstr(text, "event: gap\ndata: {\"from\":\"0-10\",\"to\":\"0-50\"}\n\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "event: gap\ndata: {\"from\":\"0-10\",\"to\":\"0-50\",\"reason\":\"expired\"}\n\n"));
     ck_assert_uint_eq(stream_count(c, "event: gap"), 1);
     free(text);
     free(id);
@@ -273,7 +274,7 @@ START_TEST(a_cut_log_is_a_gap_too)
     c = open_stream(&s, 1, NULL, id);
     STAGE_WAIT(stream_count(c, "event: gap") == 1);
     char *text = client_text(c);
-    ck_assert_ptr_nonnull(strstr(text, "{\"from\":\"0-20\",\"to\":\"0-12\"}"));
+    ck_assert_ptr_nonnull(strstr(text, "{\"from\":\"0-20\",\"to\":\"0-12\",\"reason\":\"truncated\"}"));
     free(text);
     append_numbers(&s, 100, 103, 1);
     STAGE_WAIT(has_numbers(c, 100, 103, 1));
@@ -406,14 +407,73 @@ START_TEST(new_partitions_are_read_from_their_beginning)
     client *c = open_stream(&s, 0, "from=earliest", NULL);
     STAGE_WAIT(has_numbers(c, 0, 10, 1));
     char *id = stream_last_id(c);
+    slc_memory_add_partition(s.broker, "topic");
+    stage_append(&s, 1, "100");
+    STAGE_WAIT(data_is(c, "0,1,2,3,4,5,6,7,8,9,100"));
+    client *resumed = open_stream(&s, 1, NULL, id);
+    STAGE_WAIT(data_is(resumed, "100"));
+    ck_assert_uint_eq(stream_count(c, "event: gap"), 0);
+    free(id);
+    client_free(resumed);
     client_free(c);
     stage_close(&s);
-    stage_open(&s, 2); /* the same log, and one partition more */
+}
+END_TEST
+
+/* The topic as it was is gone: whoever read it hears so, and goes on with the new one. */
+START_TEST(a_topic_made_anew_is_told_and_then_read_from_its_beginning)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
     append_numbers(&s, 0, 10, 1);
-    stage_append(&s, 1, "100");
-    c = open_stream(&s, 0, NULL, id);
-    STAGE_WAIT(data_is(c, "100"));
-    free(id);
+    client *c = open_stream(&s, 0, "from=earliest", NULL);
+    STAGE_WAIT(has_numbers(c, 0, 10, 1));
+    char *old_id = stream_last_id(c);
+    slc_memory_topic_delete(s.broker, "topic");
+    STAGE_WAIT(stream_count(c, "event: error") == 1);
+    slc_memory_topic_create(s.broker, "topic", 2);
+    append_numbers(&s, 100, 120, 2); /* more than before: offsets alone would not tell */
+    STAGE_WAIT(stream_count(c, "event: gap") == 1);
+    STAGE_WAIT(stream_count(c, "data: {\"id\"") == 30);
+    ck_assert_uint_eq(stream_count(c, "data: {\"reason\":\"recreated\"}"), 1);
+    char *new_id = stream_last_id(c);
+    client *resumed = open_stream(&s, 1, NULL, old_id);
+    STAGE_WAIT(stream_count(resumed, "data: {\"id\"") == 20);
+    ck_assert_uint_eq(stream_count(resumed, "data: {\"reason\":\"recreated\"}"), 1);
+    client *after = open_stream(&s, 1, NULL, new_id);
+    stage_append(&s, 1, "200");
+    STAGE_WAIT(data_is(after, "200"));
+    ck_assert_uint_eq(stream_count(after, "event: gap"), 0);
+    free(old_id);
+    free(new_id);
+    client_free(after);
+    client_free(resumed);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
+/* One that catches up when it happens. */
+START_TEST(a_topic_made_anew_ends_a_catch_up)
+{
+    stage s;
+    stage_defaults(&s);
+    s.limits.feed_ring_bytes = 2048;
+    s.limits.metadata_refresh_ms = 60000; /* the scan itself must find out */
+    stage_open(&s, 1);
+    append_numbers(&s, 0, 20000, 1);
+    client *c = client_new(&s, 0);
+    client_header(c, "Accept", "text/event-stream");
+    client_get(c, "from=earliest");
+    STAGE_WAIT(stream_count(c, "data: {") > 0);
+    client_block(c, true);
+    slc_memory_topic_delete(s.broker, "topic");
+    slc_memory_topic_create(s.broker, "topic", 1);
+    append_numbers(&s, 100, 105, 1);
+    client_block(c, false);
+    STAGE_WAIT(stream_count(c, "data: {\"reason\":\"recreated\"}") == 1);
+    STAGE_WAIT(stream_count(c, "data: {\"id\":\"0-4\"") == 2);
     client_free(c);
     stage_close(&s);
 }
@@ -490,6 +550,8 @@ int main(void)
     tcase_add_test(tcase, revocation_closes_a_stream);
     tcase_add_test(tcase, draining_ends_streams_with_an_id);
     tcase_add_test(tcase, new_partitions_are_read_from_their_beginning);
+    tcase_add_test(tcase, a_topic_made_anew_is_told_and_then_read_from_its_beginning);
+    tcase_add_test(tcase, a_topic_made_anew_ends_a_catch_up);
     tcase_add_test(tcase, heartbeats_bring_the_id_again);
     tcase_add_test(tcase, a_bad_cursor_is_refused);
     tcase_add_test(tcase, an_idle_feed_closes);
