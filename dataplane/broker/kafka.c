@@ -11,6 +11,8 @@
 #include "common/log.h"
 #include "dataplane/broker/kafka_private.h"
 
+#define REAP_WAIT_S 5
+
 /* Handles ----------------------------------------------------------------------------------------------------
  */
 
@@ -71,11 +73,13 @@ bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_k
 {
     char text[256];
     handle->wake_fd = -1;
+    handle->backend = slc_strdup(handle->kafka->backend->msg->name);
     rd_kafka_conf_set_opaque(conf, handle);
     rd_kafka_conf_set_error_cb(conf, on_error);
     handle->rk = rd_kafka_new(type, conf, text, sizeof text);
     if (handle->rk == NULL) {
         rd_kafka_conf_destroy(conf);
+        free(handle->backend);
         return slc_fail(err, SLC_INVALID, NULL, "librdkafka: %s", text);
     }
     return true;
@@ -115,39 +119,64 @@ void slc_kafka_handle_unpoll(slc_kafka_handle *handle)
 }
 
 struct reap {
-    slc_kafka *kafka;
+    slc_kafka_reaper *reaper;
     slc_kafka_handle *handle;
-    void (*done)(void *arg);
-    void *arg;
 };
+
+static slc_kafka_reaper *reaper_new(void)
+{
+    pthread_condattr_t attributes;
+    slc_kafka_reaper *reaper = slc_calloc(1, sizeof *reaper);
+    reaper->refs = 1;
+    pthread_mutex_init(&reaper->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&reaper->done, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return reaper;
+}
+
+static void reaper_unref(slc_kafka_reaper *reaper)
+{
+    pthread_mutex_lock(&reaper->lock);
+    bool last = --reaper->refs == 0;
+    pthread_mutex_unlock(&reaper->lock);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&reaper->lock);
+    pthread_cond_destroy(&reaper->done);
+    free(reaper);
+}
 
 static void *reap_main(void *arg)
 {
     struct reap *reap = arg;
-    slc_kafka *kafka = reap->kafka;
+    slc_kafka_reaper *reaper = reap->reaper;
     if (reap->handle->queue != NULL)
         rd_kafka_queue_destroy(reap->handle->queue);
     rd_kafka_destroy_flags(reap->handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     if (reap->handle->wake_fd >= 0)
         close(reap->handle->wake_fd);
+    free(reap->handle->backend);
     free(reap->handle);
-    if (reap->done != NULL)
-        reap->done(reap->arg);
     free(reap);
-    pthread_mutex_lock(&kafka->reaper_lock);
-    kafka->reapers--;
-    pthread_cond_broadcast(&kafka->reaper_done);
-    pthread_mutex_unlock(&kafka->reaper_lock);
+    pthread_mutex_lock(&reaper->lock);
+    reaper->left--;
+    pthread_cond_broadcast(&reaper->done);
+    pthread_mutex_unlock(&reaper->lock);
+    reaper_unref(reaper);
     return NULL;
 }
 
-void slc_kafka_reap(slc_kafka *kafka, slc_kafka_handle *handle, void (*done)(void *arg), void *arg)
+void slc_kafka_reap(slc_kafka *kafka, slc_kafka_handle *handle)
 {
     struct reap *reap = slc_malloc(sizeof *reap);
-    *reap = (struct reap){.kafka = kafka, .handle = handle, .done = done, .arg = arg};
-    pthread_mutex_lock(&kafka->reaper_lock);
-    kafka->reapers++;
-    pthread_mutex_unlock(&kafka->reaper_lock);
+    *reap = (struct reap){.reaper = kafka->reaper, .handle = handle};
+    handle->kafka = NULL;
+    pthread_mutex_lock(&kafka->reaper->lock);
+    kafka->reaper->refs++;
+    kafka->reaper->left++;
+    pthread_mutex_unlock(&kafka->reaper->lock);
     pthread_t thread;
     SLC_BUG_ON(pthread_create(&thread, NULL, reap_main, reap) != 0);
     pthread_detach(thread);
@@ -155,18 +184,27 @@ void slc_kafka_reap(slc_kafka *kafka, slc_kafka_handle *handle, void (*done)(voi
 
 static void wait_for_records(slc_kafka *kafka)
 {
-    pthread_mutex_lock(&kafka->reaper_lock);
+    pthread_mutex_lock(&kafka->queue_lock);
     while (atomic_load(&kafka->queued_bytes) > 0)
-        pthread_cond_wait(&kafka->reaper_done, &kafka->reaper_lock);
-    pthread_mutex_unlock(&kafka->reaper_lock);
+        pthread_cond_wait(&kafka->queue_empty, &kafka->queue_lock);
+    pthread_mutex_unlock(&kafka->queue_lock);
 }
 
 static void wait_for_reapers(slc_kafka *kafka)
 {
-    pthread_mutex_lock(&kafka->reaper_lock);
-    while (kafka->reapers > 0)
-        pthread_cond_wait(&kafka->reaper_done, &kafka->reaper_lock);
-    pthread_mutex_unlock(&kafka->reaper_lock);
+    struct timespec until;
+    slc_kafka_reaper *reaper = kafka->reaper;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += REAP_WAIT_S;
+    pthread_mutex_lock(&reaper->lock);
+    int waited = 0;
+    while (reaper->left > 0 && waited == 0)
+        waited = pthread_cond_timedwait(&reaper->done, &reaper->lock, &until);
+    unsigned left = reaper->left;
+    pthread_mutex_unlock(&reaper->lock);
+    if (left > 0)
+        slc_log(SLC_LOG_WARN, "handles of librdkafka do not end and are left behind",
+                LS("backend", kafka->backend->msg->name), LI("handles", left));
 }
 
 /* Health -----------------------------------------------------------------------------------------------------
@@ -252,8 +290,9 @@ static void kafka_free(slc_kafka *kafka)
     free_loop(kafka->queries);
     slc_backend_unref(kafka->backend);
     pthread_mutex_destroy(&kafka->health_lock);
-    pthread_mutex_destroy(&kafka->reaper_lock);
-    pthread_cond_destroy(&kafka->reaper_done);
+    pthread_mutex_destroy(&kafka->queue_lock);
+    pthread_cond_destroy(&kafka->queue_empty);
+    reaper_unref(kafka->reaper);
     kafka->magic = 0;
     free(kafka);
 }
@@ -282,8 +321,9 @@ static slc_broker *kafka_open(const slc_backend *backend, const slc_broker_setti
     kafka->settings = *settings;
     TAILQ_INIT(&kafka->consumers);
     pthread_mutex_init(&kafka->health_lock, NULL);
-    pthread_mutex_init(&kafka->reaper_lock, NULL);
-    pthread_cond_init(&kafka->reaper_done, NULL);
+    pthread_mutex_init(&kafka->queue_lock, NULL);
+    pthread_cond_init(&kafka->queue_empty, NULL);
+    kafka->reaper = reaper_new();
     snprintf(kafka->last_error, sizeof kafka->last_error, "not connected yet");
     kafka->loop = slc_loop_new("kafka", kafka);
     kafka->queries = slc_loop_new("kafka-query", kafka);

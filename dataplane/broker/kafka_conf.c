@@ -245,7 +245,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     if (strcmp(facility, "AUTOCREATE") == 0) /* the mock cluster, with each metadata request */
         level = 7;
     const slc_kafka_handle *handle = rk != NULL ? rd_kafka_opaque(rk) : NULL;
-    const char *backend = handle != NULL ? handle->kafka->backend->msg->name : NULL;
+    const char *backend = handle != NULL ? handle->backend : NULL;
     slc_log(levels[level < 0 || level > 7 ? 7 : level], "librdkafka", LS("backend", backend),
             LS("facility", facility), LS("text", text));
 }

@@ -378,9 +378,9 @@ void slc_kafka_pause(slc_consumer *opaque, bool paused)
     post((slc_kafka_consumer *)opaque, command, run_pause);
 }
 
-static void gone(void *arg)
+/* Nobody polls its handle any more, so nothing comes after this. */
+static void gone(slc_kafka_consumer *consumer)
 {
-    slc_kafka_consumer *consumer = arg;
     consumer->done(consumer->done_ctx);
     consumer->magic = 0;
     free(consumer->topic);
@@ -394,13 +394,11 @@ static void finish_stop(slc_kafka_consumer *consumer)
         return;
     slc_kafka_handle *handle = consumer->handle;
     TAILQ_REMOVE(&consumer->kafka->consumers, consumer, link);
-    if (handle == NULL) {
-        gone(consumer);
-        return;
+    if (handle != NULL) {
+        slc_kafka_handle_unpoll(handle);
+        slc_kafka_reap(consumer->kafka, handle);
     }
-    slc_kafka_handle_unpoll(handle);
-    consumer->handle = NULL;
-    slc_kafka_reap(consumer->kafka, handle, gone, consumer);
+    gone(consumer);
 }
 
 static void run_stop(slc_message *msg, void *owner)

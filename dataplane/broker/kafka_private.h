@@ -20,8 +20,9 @@ struct slc_kafka;
 
 /* What a librdkafka handle's opaque points at. */
 typedef struct slc_kafka_handle {
-    struct slc_kafka *kafka;
-    void *owner; /* the consumer; NULL for producers */
+    struct slc_kafka *kafka; /* not after it was given to be reaped */
+    char *backend;           /* its name: librdkafka's threads log until the very end */
+    void *owner;             /* the consumer; NULL for producers */
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue; /* where everything of the handle arrives; NULL: not polled */
     int wake_fd;
@@ -63,6 +64,13 @@ typedef struct slc_kafka_producer {
     unsigned retiring; /* replaced handles whose records are not all decided */
 } slc_kafka_producer;
 
+/* Handles on their way out. Outlives the backend when one of them never ends: see slc_kafka_reap. */
+typedef struct slc_kafka_reaper {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    unsigned refs, left;
+} slc_kafka_reaper;
+
 typedef struct slc_kafka_meta slc_kafka_meta;
 
 typedef struct slc_kafka {
@@ -82,18 +90,19 @@ typedef struct slc_kafka {
     bool up;
     char last_error[384];
     int64_t since_ms;
-    pthread_mutex_t reaper_lock;
-    pthread_cond_t reaper_done; /* also: queued_bytes became 0 */
-    unsigned reapers;
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_empty; /* queued_bytes became 0 */
+    slc_kafka_reaper *reaper;
 } slc_kafka;
 
 /* The state of the backend, told to health and to every consumer on a change. Any thread. */
 void slc_kafka_set_up(slc_kafka *kafka);
 void slc_kafka_set_down(slc_kafka *kafka, const slc_error *err);
 
-/* Destroys a handle on a thread of its own, since that waits for librdkafka's threads; then calls `done` (may
- * be NULL) there. Polling must have stopped. */
-void slc_kafka_reap(slc_kafka *kafka, slc_kafka_handle *handle, void (*done)(void *arg), void *arg);
+/* Destroys a handle on a thread of its own, since that waits for librdkafka's threads. Polling must have
+ * stopped. Regression 3: a consumer of librdkafka 2.0 whose topic was deleted never ends, so nothing may wait
+ * for that without a bound: its threads are left behind. */
+void slc_kafka_reap(slc_kafka *kafka, slc_kafka_handle *handle);
 
 /* kafka_producer.c */
 bool slc_kafka_producer_init(slc_kafka *kafka, slc_error *err) SLC_CHECKED;

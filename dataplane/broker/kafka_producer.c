@@ -87,9 +87,9 @@ static void finish(slc_publish_op *op, enum slc_publish_outcome outcome, int32_t
         rd_kafka_headers_destroy(op->headers);
     free(op);
     if (atomic_fetch_sub(&kafka->queued_bytes, size) == size) {
-        pthread_mutex_lock(&kafka->reaper_lock);
-        pthread_cond_broadcast(&kafka->reaper_done);
-        pthread_mutex_unlock(&kafka->reaper_lock);
+        pthread_mutex_lock(&kafka->queue_lock);
+        pthread_cond_broadcast(&kafka->queue_empty);
+        pthread_mutex_unlock(&kafka->queue_lock);
     }
 }
 
@@ -173,7 +173,7 @@ static void retire_when_empty(evutil_socket_t fd, short what, void *arg)
     }
     handle->kafka->producer.retiring--;
     slc_kafka_handle_unpoll(handle);
-    slc_kafka_reap(handle->kafka, handle, NULL, NULL);
+    slc_kafka_reap(handle->kafka, handle);
 }
 
 static void retire(slc_kafka_handle *handle)
@@ -426,7 +426,7 @@ static void release_handle(slc_kafka *kafka, slc_kafka_handle **slot)
     if (*slot == NULL)
         return;
     slc_kafka_handle_unpoll(*slot);
-    slc_kafka_reap(kafka, *slot, NULL, NULL);
+    slc_kafka_reap(kafka, *slot);
     *slot = NULL;
 }
 

@@ -271,6 +271,6 @@ void slc_kafka_query_release(slc_kafka *kafka)
 {
     event_free(kafka->ping);
     kafka->ping = NULL;
-    slc_kafka_reap(kafka, kafka->query, NULL, NULL);
+    slc_kafka_reap(kafka, kafka->query);
     kafka->query = NULL;
 }
