@@ -142,6 +142,9 @@ static int find(slc_changeset *set, const slc_wish *wish, char id[SLC_ID_CHARS +
 static void note_change(slc_changeset *set, const char *action, const slc_kind *kind, const char *ref,
                         json_t *changes)
 {
+    /* Of a dry run they would be made up, and a document has none. */
+    json_object_del(changes, "id");
+    json_object_del(changes, "created_at");
     json_array_append_new(set->changes, json_pack("{s:s, s:s, s:s?, s:o}", "action", action, "kind", kind->name,
                                                   "key", ref, "changes", changes));
 }
@@ -211,42 +214,54 @@ static bool may_pass_later(const slc_error *err)
     return err->code == SLC_INVALID || err->code == SLC_CONFLICT || err->code == SLC_DENIED;
 }
 
-static bool undo(slc_txn *txn, uint64_t revision, slc_error *err)
+static bool keep_failure(slc_changeset *set, struct slc_wanted *wanted, const slc_error *failure)
 {
-    txn->revision = revision;
-    return slc_txn_exec(txn, err, "ROLLBACK TO one", "");
+    wanted->failure = slc_calloc(1, sizeof(*wanted->failure));
+    wanted->failure->err = *failure;
+    wanted->failure->problems = json_deep_copy(slc_txn_problems(set->txn));
+    return true;
 }
 
-/* A try that fails leaves nothing behind: rules may refuse what was written already. */
+static bool try_once(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
+{
+    slc_txn *txn = set->txn;
+    const char *manager = txn->actor.manager;
+    int changes = sqlite3_total_changes(slc_conn_db(txn->conn));
+    slc_error failure = {0};
+    txn->actor.manager = wanted->wish.manager;
+    wanted->done = fulfil(set, &wanted->wish, &failure);
+    txn->actor.manager = manager;
+    if (wanted->done)
+        return true;
+    if (!may_pass_later(&failure)) {
+        *err = failure;
+        return false;
+    }
+    set->torn = set->torn || sqlite3_total_changes(slc_conn_db(txn->conn)) != changes;
+    return keep_failure(set, wanted, &failure);
+}
+
+/* Some rules refuse what was written already. That is rare and a savepoint for each object is not cheap, so the
+ * first time such a failure only shows that they are needed. */
 static bool try_wanted(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
 {
     slc_txn *txn = set->txn;
     uint64_t revision = txn->revision;
-    const char *manager = txn->actor.manager;
-    slc_error failure = {0}, inner;
     clear_failure(wanted);
     slc_txn_clear_problems(txn);
-    if (!slc_txn_exec(txn, err, "SAVEPOINT one", ""))
+    if (!set->careful)
+        return try_once(set, wanted, err) && !set->torn;
+    if (!slc_txn_exec(txn, err, "SAVEPOINT one", "") || !try_once(set, wanted, err))
         return false;
-    txn->actor.manager = wanted->wish.manager;
-    wanted->done = fulfil(set, &wanted->wish, &failure);
-    txn->actor.manager = manager;
-    if (!wanted->done && !may_pass_later(&failure)) {
-        *err = failure;
-        return false;
-    }
     if (!wanted->done) {
-        wanted->failure = slc_calloc(1, sizeof(*wanted->failure));
-        wanted->failure->err = failure;
-        wanted->failure->problems = json_deep_copy(slc_txn_problems(txn));
-        if (!undo(txn, revision, &inner)) {
-            *err = inner;
+        txn->revision = revision;
+        if (!slc_txn_exec(txn, err, "ROLLBACK TO one", ""))
             return false;
-        }
     }
     return slc_txn_exec(txn, err, "RELEASE one", "");
 }
 
+/* What refers to it is looked for before anything is written. */
 static bool remove_one(slc_changeset *set, struct slc_unwanted *unwanted, slc_error *err)
 {
     json_t *before = slc_entity_load(set->txn, unwanted->kind, unwanted->id, err);
@@ -257,25 +272,18 @@ static bool remove_one(slc_changeset *set, struct slc_unwanted *unwanted, slc_er
     json_decref(before);
     if (changes == NULL)
         return false;
-    uint64_t revision = set->txn->revision;
-    slc_error inner;
-    if (!slc_txn_exec(set->txn, err, "SAVEPOINT one", "")) {
-        json_decref(changes);
-        return false;
-    }
     unwanted->done = slc_entity_delete(set->txn, unwanted->kind, unwanted->id, -1, &referrers, err);
     json_decref(set->referrers);
     set->referrers = referrers;
     if (!unwanted->done) {
         json_decref(changes);
-        return err->code == SLC_CONFLICT && undo(set->txn, revision, &inner) &&
-               slc_txn_exec(set->txn, &inner, "RELEASE one", "");
+        return referrers != NULL;
     }
     json_t *ids = identities_of(set, unwanted->kind);
     if (ids != NULL)
         json_object_del(ids, unwanted->ref);
     note_change(set, "delete", unwanted->kind, unwanted->ref, changes);
-    return slc_txn_exec(set->txn, err, "RELEASE one", "");
+    return true;
 }
 
 /* ---- all of them ---- */
@@ -383,18 +391,45 @@ static bool run_rounds(slc_changeset *set, slc_error *err)
     return left == 0 || report(set, &removal_err, err);
 }
 
+static void start_over(slc_changeset *set)
+{
+    for (size_t i = 0; i < set->unwanted_count; i++)
+        set->unwanted[i].done = false;
+    for (size_t i = 0; i < set->wanted_count; i++) {
+        set->wanted[i].done = false;
+        clear_failure(&set->wanted[i]);
+    }
+    json_array_clear(set->changes);
+    json_object_clear(set->identities);
+    set->torn = false;
+    set->careful = true;
+}
+
+static bool run_undone(slc_changeset *set, uint64_t revision, slc_error *err)
+{
+    bool ok = run_rounds(set, err);
+    if (!set->torn)
+        return ok;
+    set->txn->revision = revision;
+    if (!slc_txn_exec(set->txn, err, "ROLLBACK TO changeset", ""))
+        return false;
+    start_over(set);
+    slc_error_clear(err);
+    return run_rounds(set, err);
+}
+
 bool slc_changeset_run(slc_changeset *set, bool dry_run, slc_error *err)
 {
     slc_txn *txn = set->txn;
-    slc_error undone;
     uint64_t revision = txn->revision;
     if (!slc_txn_exec(txn, err, "SAVEPOINT changeset", ""))
         return false;
     txn->restoring = set->restoring;
-    bool ok = run_rounds(set, err);
+    bool ok = run_undone(set, revision, err);
     txn->restoring = false;
     if (ok && !dry_run)
         return slc_txn_exec(txn, err, "RELEASE changeset", "");
+    slc_error undone;
     uint64_t reached = txn->revision;
     txn->revision = revision; /* nothing was changed after all */
     if (!slc_conn_run(txn->conn, "ROLLBACK TO changeset; RELEASE changeset", &undone)) {

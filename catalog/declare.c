@@ -34,9 +34,14 @@ static bool check_kind(const char *name, const json_t *list, slc_error *err)
     return true;
 }
 
+static bool is_manager(const char *name)
+{
+    return name != NULL && slc_format_get(SLC_FMT_NAME)->check(name, strlen(name)) &&
+           strcmp(name, "system") != 0;
+}
+
 static bool check_document(const json_t *document, slc_error *err)
 {
-    static const slc_field manager_field = {.name = "manager", .type = SLC_F_STRING, .format = SLC_FMT_NAME};
     const char *name;
     json_t *value;
     if (!json_is_object(document))
@@ -50,10 +55,9 @@ static bool check_document(const json_t *document, slc_error *err)
         }
     }
     const char *manager = slc_get_text(document, "manager");
-    if (manager == NULL || !slc_format_get(manager_field.format)->check(manager, strlen(manager)))
-        return slc_fail(err, SLC_INVALID, "/manager", "must be %s", slc_format_get(manager_field.format)->name);
-    if (strcmp(manager, "system") == 0)
-        return slc_fail(err, SLC_INVALID, "/manager", "system is the program itself");
+    if (!is_manager(manager))
+        return slc_fail(err, SLC_INVALID, "/manager", "must be %s, and not system",
+                        slc_format_get(SLC_FMT_NAME)->name);
     const json_t *base = json_object_get(document, "base_revision");
     if (base != NULL && !json_is_integer(base))
         return slc_fail(err, SLC_INVALID, "/base_revision", "must be an integer");
@@ -68,6 +72,28 @@ static bool check_document(const json_t *document, slc_error *err)
 }
 
 /* ---- what it comes to ---- */
+
+/* An object may name another manager than the document's, as in the dump of a whole catalog. */
+static void want_one(struct apply *a, const slc_kind *kind, const char *ref, const json_t *body,
+                     const char *pointer)
+{
+    const json_t *own = json_object_get(body, "manager");
+    json_t *rest = own != NULL ? json_copy((json_t *)body) : json_incref((json_t *)body);
+    slc_wish wish = {.kind = kind, .ref = ref, .body = rest, .pointer = pointer, .manager = a->manager};
+    if (own != NULL) {
+        json_object_del(rest, "manager");
+        wish.manager = json_string_value(own);
+    }
+    if (is_manager(wish.manager)) {
+        slc_changeset_want(&a->set, &wish);
+    } else {
+        char place[SLC_POINTER_CHARS];
+        snprintf(place, sizeof(place), "%.140s/manager", pointer);
+        slc_txn_problem(a->txn, place, a->err, "must be %s, and not system",
+                        slc_format_get(SLC_FMT_NAME)->name);
+    }
+    json_decref(rest);
+}
 
 static bool want_kind(struct apply *a, const slc_kind *kind, const json_t *list)
 {
@@ -87,9 +113,7 @@ static bool want_kind(struct apply *a, const slc_kind *kind, const json_t *list)
         }
         if (known)
             json_object_set_new(refs, ref, json_integer((json_int_t)index));
-        slc_wish wish = {
-            .kind = kind, .ref = known ? ref : NULL, .body = body, .pointer = pointer, .manager = a->manager};
-        slc_changeset_want(&a->set, &wish);
+        want_one(a, kind, known ? ref : NULL, body, pointer);
     }
     return json_array_size(slc_txn_problems(a->txn)) == 0;
 }

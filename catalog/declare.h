@@ -4,7 +4,8 @@
  *   {"manager": "team-a", "base_revision": 41, "resources": {"teams": [{...}], "event-apis": [{...}], ...}}
  *
  * Objects are told apart by their key (kinds without one: by slc_kind.identity). Kinds are applied in order of
- * dependency, whatever the order of the document.
+ * dependency, whatever the order of the document. An object that belongs to another manager than the document
+ * says so in a field of its own, "manager".
  */
 #ifndef SLC_CATALOG_DECLARE_H
 #define SLC_CATALOG_DECLARE_H
@@ -29,9 +30,9 @@ typedef struct slc_declare_options {
 json_t *slc_catalog_apply(slc_txn *txn, const json_t *document, const slc_declare_options *options,
                           slc_error *err) SLC_CHECKED;
 
-/* The document that makes what there is: new. `manager` NULL: everything (the document's manager is "api"
- * then), else only what that manager owns. Applying it again changes nothing. Sealed secrets are left out: an
- * absent secret keeps its value. */
+/* The document that makes what there is: new. `manager` NULL: everything (the document's manager is "api" then,
+ * and objects of others name their own), else only what that manager owns. Applying it again changes nothing.
+ * Sealed secrets are left out: an absent secret keeps its value. */
 json_t *slc_catalog_dump(slc_txn *txn, const char *manager, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -1,10 +1,13 @@
 /* The catalog as a declarative document. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "catalog/declare.h"
 #include "catalog/entity.h"
 #include "common/alloc.h"
+
+#define DEFAULT_MANAGER "api"
 
 /* Leaves what a document may have: no read-only fields, no secrets that are only said to be set. */
 static void strip(const slc_field *fields, json_t *object)
@@ -33,12 +36,15 @@ static bool dump_row(slc_txn *txn, const slc_kind *kind, sqlite3_stmt *stmt, con
                      slc_error *err)
 {
     json_t *stored = slc_row_read(kind, stmt);
-    const char *owner = slc_get_text(stored, "manager");
+    char owner[128];
+    snprintf(owner, sizeof(owner), "%s", slc_get_text(stored, "manager"));
     bool skip = manager != NULL ? strcmp(owner, manager) != 0 : strcmp(owner, "system") == 0;
     json_t *shown = skip ? NULL : slc_entity_declare(txn, kind, stored, err);
     json_decref(stored);
     if (shown == NULL)
         return skip;
+    if (manager == NULL && strcmp(owner, DEFAULT_MANAGER) != 0)
+        json_object_set_new(shown, "manager", json_string(owner));
     json_array_append_new(list, shown);
     return true;
 }
@@ -70,5 +76,6 @@ json_t *slc_catalog_dump(slc_txn *txn, const char *manager, slc_error *err)
             return NULL;
         }
     }
-    return json_pack("{s:s, s:o}", "manager", manager != NULL ? manager : "api", "resources", resources);
+    return json_pack("{s:s, s:o}", "manager", manager != NULL ? manager : DEFAULT_MANAGER, "resources",
+                     resources);
 }

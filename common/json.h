@@ -26,6 +26,9 @@ char *slc_json_canonical(const json_t *value, size_t *len);
  * (true, false, null, integers, floats; "yes", "no", "on" and "off" stay strings). Errors carry line and
  * column. */
 json_t *slc_yaml_parse(const char *text, size_t len, size_t max_len, slc_error *err) SLC_CHECKED;
+/* Block style, for people; slc_yaml_parse reads the same value back. New text that the caller frees, or NULL
+ * with SLC_TOO_LARGE. A number that JSON cannot hold exactly is printed as JSON prints it. */
+char *slc_yaml_print(const json_t *value, size_t max_len, size_t *len, slc_error *err) SLC_CHECKED;
 /* Where, in a text that slc_yaml_parse accepted, the key (or list item) of a JSON pointer stands; both count
  * from 1. Reads the text again: for errors. False when there is no such place. */
 bool slc_yaml_locate(const char *text, size_t len, const char *pointer, size_t *line, size_t *column);

@@ -356,11 +356,12 @@ static void answer_error(slc_call *call, const slc_error *err)
             call->req, status, "catalog-damaged", "The catalog's database is damaged",
             "The log has the file, its backups and the command that restores one. Gateways go on serving.",
             NULL);
-    else if (call->problem == NULL && call->status == 0)
+    else if (call->problem == NULL && call->status == 0 && call->problem_type == NULL)
         slc_http_problem_error(call->req, err);
     else
-        slc_http_problem(call->req, status, slc_code_name(err->code), slc_http_reason(status), err->message,
-                         json_incref(call->problem));
+        slc_http_problem(call->req, status,
+                         call->problem_type != NULL ? call->problem_type : slc_code_name(err->code),
+                         slc_http_reason(status), err->message, json_incref(call->problem));
 }
 
 static void send_text(slc_call *call, int status)

@@ -19,6 +19,7 @@ static bool parse_if_match(slc_call *call, const char *header, slc_error *err);
 static bool parse_idempotency_key(slc_call *call, const char *header, slc_error *err);
 static bool parse_query(slc_call *call, slc_error *err);
 static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err);
+static bool prefers_yaml(const char *accept);
 
 static char *copy(const char *text)
 {
@@ -47,6 +48,7 @@ bool slc_call_take(slc_call *call, slc_error *err)
     call->idempotency_text = copy(evhttp_find_header(headers, "Idempotency-Key"));
     call->content_type = copy(evhttp_find_header(headers, "Content-Type"));
     call->query_text = copy(evhttp_uri_get_query(evhttp_request_get_evhttp_uri(call->req)));
+    call->wants_yaml = prefers_yaml(evhttp_find_header(headers, "Accept"));
     call->body_len = evbuffer_get_length(input);
     if (call->body_len > 0) {
         call->body_text = slc_malloc(call->body_len + 1);
@@ -160,21 +162,53 @@ static bool is_type(const char *content_type, const char *wanted)
     return len == strlen(wanted) && strncasecmp(content_type, wanted, len) == 0;
 }
 
+/* The weight of a media type in Accept (RFC 9110 section 12.5.1): the most specific range that matches counts.
+ */
+static double weight_of(const char *accept, const char *type)
+{
+    size_t type_len = strlen(type), major_len = (size_t)(strchr(type, '/') - type) + 1;
+    double weight = 0;
+    int best = 0;
+    for (const char *p = accept; *p != '\0'; p += *p == ',') {
+        p += strspn(p, " \t");
+        size_t len = strcspn(p, ",; \t");
+        int match = len == type_len && strncasecmp(p, type, len) == 0                                   ? 3
+                    : len == major_len + 1 && p[len - 1] == '*' && strncasecmp(p, type, major_len) == 0 ? 2
+                    : len == 3 && strncmp(p, "*/*", 3) == 0                                             ? 1
+                                                                                                        : 0;
+        const char *end = p + strcspn(p, ",");
+        const char *q = strstr(p, "q=");
+        if (match > best) {
+            best = match;
+            weight = q != NULL && q < end ? strtod(q + 2, NULL) : 1;
+        }
+        p = end;
+    }
+    return weight;
+}
+
+static bool prefers_yaml(const char *accept)
+{
+    return accept != NULL && weight_of(accept, "application/yaml") > weight_of(accept, "application/json");
+}
+
 static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err)
 {
     bool patch = strcmp(call->route->method, "PATCH") == 0;
     bool yaml = is_type(call->content_type, "application/yaml");
-    if (!call->route->has_body) {
+    if (call->route->has_body == SLC_ROUTE_NO_BODY) {
         if (call->body_len == 0)
             return true;
         return slc_fail(err, SLC_INVALID, NULL, "this request takes no body");
     }
-    if (call->body_len == 0 && call->target.action[0] != '\0')
+    bool optional = call->route->has_body == SLC_ROUTE_BODY_OPTIONAL || call->target.action[0] != '\0';
+    if (call->body_len == 0 && optional)
         return true;
     if (!yaml && !is_type(call->content_type, "application/json") &&
         !(patch && is_type(call->content_type, "application/merge-patch+json")))
         return slc_call_fail(call, 415, err, SLC_INVALID, NULL, "the body must be application/json%s or %s",
                              patch ? ", application/merge-patch+json" : "", "application/yaml");
+    call->body_is_yaml = yaml;
     const char *text = call->body_text != NULL ? call->body_text : "";
     call->body = yaml ? slc_yaml_parse(text, call->body_len, (size_t)max_body_bytes, err)
                       : slc_json_parse(text, call->body_len, (size_t)max_body_bytes, err);
@@ -188,6 +222,19 @@ static bool parse_body(slc_call *call, int64_t max_body_bytes, slc_error *err)
 const char *slc_call_query(const slc_call *call, const char *name)
 {
     return evhttp_find_header(&call->query, name);
+}
+
+bool slc_call_query_only(const slc_call *call, const char *const *names, slc_error *err)
+{
+    const struct evkeyval *pair;
+    for (pair = call->query.tqh_first; pair != NULL; pair = pair->next.tqe_next) {
+        const char *const *name = names;
+        while (*name != NULL && strcmp(*name, pair->key) != 0)
+            name++;
+        if (*name == NULL)
+            return slc_fail(err, SLC_INVALID, NULL, "there is no query parameter %.60s here", pair->key);
+    }
+    return true;
 }
 
 bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, slc_error *err)

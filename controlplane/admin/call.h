@@ -36,11 +36,13 @@ typedef struct slc_call {
     const slc_route *route;
     slc_route_target target;
     struct evkeyvalq query;
-    json_t *body;    /* own reference; NULL when there is none */
+    json_t *body;    /* own reference; NULL when there is none. Parsed once the caller may ask this at all */
     char *body_text; /* as received */
     size_t body_len;
     int64_t if_match; /* a revision, SLC_IF_MATCH_NONE or SLC_IF_MATCH_ANY */
     char idempotency_key[129];
+    bool body_is_yaml;
+    bool wants_yaml; /* Accept prefers it to JSON */
     char token[160];
     char request_id[65];
     char permission[96];
@@ -61,8 +63,9 @@ typedef struct slc_call {
     const char *text_type;
     int file_fd; /* own descriptor; the answer of a SLC_ROUTE_FILE, -1: none */
     int64_t file_bytes;
-    json_t *problem; /* own reference; more members for a problem document */
-    int64_t etag;    /* -1: none */
+    json_t *problem;          /* own reference; more members for a problem document */
+    const char *problem_type; /* static; NULL: the error's code names it */
+    int64_t etag;             /* -1: none */
     char location[300];
 } slc_call;
 
@@ -73,6 +76,10 @@ bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, sl
 /* Fails the call with a status that the error's code alone would not give. Returns false. */
 bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field,
                    const char *fmt, ...) SLC_PRINTF(6, 7);
+
+/* A query parameter that is none of these (ends with NULL) fails: a misspelt `dry_run` must not do the thing.
+ */
+bool slc_call_query_only(const slc_call *call, const char *const *names, slc_error *err) SLC_CHECKED;
 
 /* Who asks, for the audit trail: borrowed from the call. */
 slc_actor slc_call_actor(const slc_call *call);

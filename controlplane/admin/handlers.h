@@ -26,6 +26,12 @@ bool slc_route_patch(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_delete(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_act(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* config.c */
+bool slc_route_config_dump(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_config_apply(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_version_diff(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_version_rollback(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* nodes.c */
 bool slc_route_node_connections(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* The query parameter `limit`, 1 to 1,000, or 0 when it is absent; -1 with an error. */

@@ -330,6 +330,7 @@ static json_t *operation_of(const slc_route *route, const slc_kind *kind, const 
         json_object_set_new(operation, "requestBody", body_of(route, kind, action));
     if (strcmp(route->permission, SLC_PERMISSION_OPEN) == 0)
         json_object_set_new(operation, "security", json_array());
+    slc_openapi_config(route, operation);
     return operation;
 }
 
@@ -390,6 +391,7 @@ static json_t *schemas(void)
     json_t *all = json_object();
     char name[128];
     json_object_set_new(all, "Problem", problem_schema());
+    slc_openapi_config_schemas(all);
     for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++) {
         for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
             if (((*kind)->flags & forms[i].flags) != forms[i].flags)

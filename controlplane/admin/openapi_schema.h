@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "catalog/kind.h"
+#include "controlplane/admin/route.h"
 
 /* What a schema is for. To create, required fields must be there; to replace, those that cannot change may be
  * left out; a merge patch needs none. Answers have the first form. */
@@ -17,5 +18,9 @@ json_t *slc_openapi_ref_schema(const char *kind);
 /* Of a query parameter that filters by the field. */
 json_t *slc_openapi_filter_schema(const slc_field *field);
 json_t *slc_openapi_kind_schema(const slc_kind *kind, enum slc_openapi_use use);
+
+/* openapi_config.c: the routes about the configuration as a whole say more than the tables do. */
+void slc_openapi_config(const slc_route *route, json_t *operation);
+void slc_openapi_config_schemas(json_t *schemas);
 
 #endif

@@ -18,6 +18,12 @@ enum slc_route_access {
     SLC_ROUTE_FILE,  /* a task that answers with a file */
 };
 
+enum slc_route_body {
+    SLC_ROUTE_NO_BODY = false,
+    SLC_ROUTE_BODY = true,
+    SLC_ROUTE_BODY_OPTIONAL,
+};
+
 typedef struct slc_route {
     const char *method;
     /* "/v1/{kind}/{key}": {kind} matches a kind's path name, {key} and {action} one segment each. */
@@ -27,7 +33,7 @@ typedef struct slc_route {
      * particular; "open" is a route without a token, and says so. */
     const char *permission;
     enum slc_route_access access;
-    bool has_body;
+    enum slc_route_body has_body;
     int success; /* the status of a good answer */
     /* On a catalog thread; `txn` is NULL in a task. False fails the request with err. */
     bool (*run)(slc_txn *txn, struct slc_call *call, slc_error *err);
