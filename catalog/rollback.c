@@ -5,6 +5,7 @@
 
 #include "catalog/changeset.h"
 #include "catalog/history.h"
+#include "catalog/sealed.h"
 #include "catalog/store.h"
 #include "catalog/versions_private.h"
 #include "common/alloc.h"
@@ -98,7 +99,7 @@ static void fill_secret(struct place *place, const slc_field *field, json_t *bod
         json_object_set_new(body, field->name, json_null()); /* absent would keep what there is */
     } else if (json_object_get(then, "sealed_at") != NULL) {
         json_object_del(body, field->name);
-        if (json_string_length(json_object_get(now, "sealed")) == 0) { /* empty: forgotten with a lost master key */
+        if (json_object_get(now, "sealed") == NULL || slc_secret_is_forgotten(now)) {
             place->r->refusal->why = SLC_VERSION_SECRETS;
             problem(place, field->name,
                     "must be supplied: versions never hold secrets, and there is none now that "

@@ -1,5 +1,5 @@
-/* JSON values as YAML for people: block style, long texts as they are, quotes only where they are needed. What is
- * printed here reads as the same value in YAML 1.1 and 1.2. */
+/* JSON values as YAML for people: block style, long texts as they are, quotes only where they are needed. What
+ * is printed here reads as the same value in YAML 1.1 and 1.2. */
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -23,7 +23,8 @@ static bool is_word_char(unsigned char c)
 /* Words that some version of YAML takes for something else than a text. */
 static bool is_reserved(const char *s)
 {
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"};
+    static const char *const words[] = {"true", "false", "null", "yes", "no", "on",
+                                        "off",  "y",     "n",    "nan", "inf"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcasecmp(s, words[i]) == 0)
             return true;
@@ -43,7 +44,8 @@ static bool is_plain(const char *s)
  * control characters and none of Unicode's own line ends. */
 static bool is_block(const char *s)
 {
-    static const char *const breaks[] = {"\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf", " \n", "\t"};
+    static const char *const breaks[] = {"\xc2\x85",     "\xe2\x80\xa8", "\xe2\x80\xa9",
+                                         "\xef\xbb\xbf", " \n",          "\t"};
     if (strchr(s, '\n') == NULL || *s == ' ' || *s == '\n' || s[strlen(s) - 1] == ' ')
         return false;
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0'; p++)
@@ -64,8 +66,8 @@ static bool print_scalar(yaml_emitter_t *emitter, const char *s, size_t len, yam
 {
     yaml_event_t event;
     bool plain = style == YAML_PLAIN_SCALAR_STYLE;
-    SLC_BUG_ON(!yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)s, (int)len, plain, !plain,
-                                             style));
+    SLC_BUG_ON(!yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)s, (int)len, plain,
+                                             !plain, style));
     return emit(emitter, &event);
 }
 
@@ -84,11 +86,13 @@ static bool print_object(yaml_emitter_t *emitter, const json_t *object)
     yaml_event_t event;
     const char *key;
     json_t *member;
-    yaml_mapping_style_t style = json_object_size(object) == 0 ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE;
+    yaml_mapping_style_t style =
+        json_object_size(object) == 0 ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE;
     SLC_BUG_ON(!yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style));
     bool ok = emit(emitter, &event);
     json_object_foreach ((json_t *)object, key, member) {
-        yaml_scalar_style_t key_style = is_plain(key) ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+        yaml_scalar_style_t key_style =
+            is_plain(key) ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
         ok = ok && print_scalar(emitter, key, strlen(key), key_style) && print_value(emitter, member);
     }
     SLC_BUG_ON(!yaml_mapping_end_event_initialize(&event));
@@ -100,7 +104,8 @@ static bool print_array(yaml_emitter_t *emitter, const json_t *array)
     yaml_event_t event;
     size_t index;
     json_t *item;
-    yaml_sequence_style_t style = json_array_size(array) == 0 ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
+    yaml_sequence_style_t style =
+        json_array_size(array) == 0 ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
     SLC_BUG_ON(!yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style));
     bool ok = emit(emitter, &event);
     json_array_foreach (array, index, item) {

@@ -85,8 +85,9 @@ static bool check_permissions(const slc_call *call, const json_t *answer, slc_er
         char permission[80];
         snprintf(permission, sizeof permission, "%s:write", kind);
         if (!slc_identity_may(&call->identity, permission))
-            return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s, which the change of %s/%s needs",
-                            permission, kind, json_string_value(json_object_get(change, "key")));
+            return slc_fail(err, SLC_DENIED, NULL,
+                            "the token lacks the permission %s, which the change of %s/%s needs", permission,
+                            kind, json_string_value(json_object_get(change, "key")));
     }
     return true;
 }
@@ -146,10 +147,12 @@ static bool read_rollback(slc_call *call, slc_rollback_options *options, slc_err
     json_object_foreach (call->body, name, value) {
         char pointer[160] = "";
         slc_json_pointer_push(pointer, sizeof pointer, name);
-        if (strcmp(name, "reason") == 0 && json_is_string(value) && json_string_length(value) <= REASON_MAX_CHARS)
+        if (strcmp(name, "reason") == 0 && json_is_string(value) &&
+            json_string_length(value) <= REASON_MAX_CHARS)
             options->reason = json_string_value(value);
         else if (strcmp(name, "reason") == 0)
-            return slc_fail(err, SLC_INVALID, pointer, "must be a string of at most %d bytes", REASON_MAX_CHARS);
+            return slc_fail(err, SLC_INVALID, pointer, "must be a string of at most %d bytes",
+                            REASON_MAX_CHARS);
         else if (strcmp(name, "secrets") == 0 && json_is_object(value))
             options->secrets = value;
         else if (strcmp(name, "secrets") == 0)

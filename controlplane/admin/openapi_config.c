@@ -47,8 +47,8 @@ static void set_body(json_t *operation, const char *schema, bool required)
 
 static void describe_dump(json_t *operation)
 {
-    add_query(operation, "manager", "Only what this manager owns. Absent: everything but what the program itself made.",
-              "string");
+    add_query(operation, "manager",
+              "Only what this manager owns. Absent: everything but what the program itself made.", "string");
     set_answer(operation, "ConfigDocument", true);
 }
 
@@ -60,8 +60,9 @@ static void describe_apply(json_t *operation)
     set_body(operation, "ConfigDocument", true);
     set_answer(operation, "ConfigChanges", false);
     drop_response(operation, "428");
-    set_response(operation, "403",
-                 "The token lacks config:apply or the write permission of a kind that changes, or a grant is missing.");
+    set_response(
+        operation, "403",
+        "The token lacks config:apply or the write permission of a kind that changes, or a grant is missing.");
     set_response(operation, "409",
                  "An object belongs to another manager, or what should go is still referred to (`referrers`).");
     set_response(operation, "412", "The catalog has another revision than base_revision or If-Match say.");
@@ -80,8 +81,9 @@ static void describe_rollback(json_t *operation)
     add_query(operation, "dry_run", "Work everything out and change nothing.", "boolean");
     set_body(operation, "ConfigRollback", false);
     set_answer(operation, "ConfigChanges", false);
-    set_response(operation, "409", "Something that never rolls back refers to what would vanish (`referrers`), or what "
-                                   "is there now does not allow it (`errors`).");
+    set_response(operation, "409",
+                 "Something that never rolls back refers to what would vanish (`referrers`), or what "
+                 "is there now does not allow it (`errors`).");
     set_response(operation, "410", "The version is older than the history of the catalog.");
     set_response(operation, "422", "Secrets must be supplied; `errors` points to each.");
 }
@@ -114,10 +116,10 @@ static json_t *resources_schema(void)
 
 static json_t *change_schema(void)
 {
-    return json_pack("{s:s, s:[s,s,s,s], s:{s:{s:s, s:[s,s,s,s]}, s:{s:s}, s:{s:s}, s:{s:s, s:s}}}", "type", "object",
-                     "required", "action", "kind", "key", "changes", "properties", "action", "type", "string", "enum",
-                     "create", "update", "adopt", "delete", "kind", "type", "string", "key", "type", "string",
-                     "changes", "type", "object", "description",
+    return json_pack("{s:s, s:[s,s,s,s], s:{s:{s:s, s:[s,s,s,s]}, s:{s:s}, s:{s:s}, s:{s:s, s:s}}}", "type",
+                     "object", "required", "action", "kind", "key", "changes", "properties", "action", "type",
+                     "string", "enum", "create", "update", "adopt", "delete", "kind", "type", "string", "key",
+                     "type", "string", "changes", "type", "object", "description",
                      "{field: {from, to}}; of a secret only that it changed");
 }
 
@@ -131,19 +133,20 @@ void slc_openapi_config_schemas(json_t *schemas)
     json_object_set_new(schemas, "ConfigDocument",
                         json_pack("{s:s, s:[s,s], s:{s:{s:s, s:s}, s:{s:s, s:s}, s:o}, s:b}", "type", "object",
                                   "required", "manager", "resources", "properties", "manager", "type", "string",
-                                  "description", "Who looks after these objects.", "base_revision", "type", "integer",
-                                  "description", "Apply only if the catalog is at this revision.", "resources",
-                                  resources_schema(), "additionalProperties", 0));
+                                  "description", "Who looks after these objects.", "base_revision", "type",
+                                  "integer", "description", "Apply only if the catalog is at this revision.",
+                                  "resources", resources_schema(), "additionalProperties", 0));
     json_object_set_new(schemas, "ConfigChange", change_schema());
     json_object_set_new(schemas, "ConfigChanges",
-                        json_pack("{s:s, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:o, s:{s:s}, s:{s:s, s:{s:s}}}}", "type",
-                                  "object", "required", "revision", "dry_run", "changes", "properties", "revision",
-                                  "type", "integer", "dry_run", "type", "boolean", "changes", list_of("ConfigChange"),
-                                  "to", "type", "object", "skipped", "type", "array", "items", "type", "object"));
+                        json_pack("{s:s, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:o, s:{s:s}, s:{s:s, s:{s:s}}}}",
+                                  "type", "object", "required", "revision", "dry_run", "changes", "properties",
+                                  "revision", "type", "integer", "dry_run", "type", "boolean", "changes",
+                                  list_of("ConfigChange"), "to", "type", "object", "skipped", "type", "array",
+                                  "items", "type", "object"));
     json_object_set_new(schemas, "ConfigDiff",
-                        json_pack("{s:s, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:o}}", "type", "object", "required", "from",
-                                  "to", "changes", "properties", "from", "type", "object", "to", "type", "object",
-                                  "changes", list_of("ConfigChange")));
+                        json_pack("{s:s, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:o}}", "type", "object", "required",
+                                  "from", "to", "changes", "properties", "from", "type", "object", "to", "type",
+                                  "object", "changes", list_of("ConfigChange")));
     json_object_set_new(schemas, "ConfigRollback",
                         json_pack("{s:s, s:{s:{s:s, s:i}, s:{s:s, s:s, s:{s:s}}}, s:b}", "type", "object",
                                   "properties", "reason", "type", "string", "maxLength", 300, "secrets", "type",
