@@ -240,8 +240,8 @@ bool slc_call_query_only(const slc_call *call, const char *const *names, slc_err
 bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, slc_error *err)
 {
     const char *text = slc_call_query(call, name);
-    *value = text != NULL && (text[0] == '\0' || strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
-    if (text == NULL || *value || strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
+    *value = text != NULL && strcmp(text, "true") == 0;
+    if (text == NULL || *value || strcmp(text, "false") == 0)
         return true;
     return slc_fail(err, SLC_INVALID, NULL, "the query parameter %s must be true or false", name);
 }

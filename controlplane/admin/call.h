@@ -71,7 +71,7 @@ typedef struct slc_call {
 
 /* The value of a query parameter, or NULL. */
 const char *slc_call_query(const slc_call *call, const char *name);
-/* A boolean parameter: absent is false; "", "true" and "1" are true. False with an error on anything else. */
+/* A boolean parameter, "true" or "false"; absent is false. False with an error on anything else. */
 bool slc_call_query_bool(const slc_call *call, const char *name, bool *value, slc_error *err) SLC_CHECKED;
 /* Fails the call with a status that the error's code alone would not give. Returns false. */
 bool slc_call_fail(slc_call *call, int status, slc_error *err, enum slc_code code, const char *field,

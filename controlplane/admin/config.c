@@ -97,7 +97,9 @@ bool slc_route_config_apply(slc_txn *txn, slc_call *call, slc_error *err)
     static const char *const parameters[] = {"dry_run", "prune", "adopt", NULL};
     json_t *referrers = NULL;
     slc_declare_options options = {.referrers = &referrers,
-                                   .if_revision = call->if_match > 0 ? call->if_match : 0};
+                                   .if_revision = call->if_match == 0  ? -1
+                                                  : call->if_match > 0 ? call->if_match
+                                                                       : 0};
     if (!slc_call_query_only(call, parameters, err) ||
         !slc_call_query_bool(call, "dry_run", &options.dry_run, err) ||
         !slc_call_query_bool(call, "prune", &options.prune, err) ||

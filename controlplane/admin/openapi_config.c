@@ -1,4 +1,5 @@
 /* The OpenAPI document's part about the configuration as a whole. */
+#include <stdio.h>
 #include <string.h>
 
 #include "controlplane/admin/handlers.h"
@@ -104,13 +105,18 @@ void slc_openapi_config(const slc_route *route, json_t *operation)
 
 /* ---- schemas ---- */
 
+/* Objects in the form of a patch: what is required of a new object (a secret, say) may be left out for one that
+ * exists, and a dump never has sealed secrets. */
 static json_t *resources_schema(void)
 {
     json_t *properties = json_object();
-    for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++)
+    for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++) {
+        char name[80];
+        snprintf(name, sizeof name, "%sPatch", (*kind)->schema);
         if (((*kind)->flags & SLC_KIND_DECLARATIVE) != 0)
             json_object_set_new(properties, (*kind)->name,
-                                json_pack("{s:s, s:o}", "type", "array", "items", ref((*kind)->schema)));
+                                json_pack("{s:s, s:o}", "type", "array", "items", ref(name)));
+    }
     return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties, "additionalProperties", 0);
 }
 

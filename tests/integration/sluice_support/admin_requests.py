@@ -37,7 +37,26 @@ class AdminRequests:
     def _backup(self):
         return Request("GET", self.admin.request("POST", "/v1/backups", expect=201).headers["Location"])
 
+    def _apply(self):
+        document = {"manager": "sample", "resources": {"teams": [{"name": self.samples.name()}]}}
+        return Request("PUT", "/v1/config", document)
+
+    def _rollback(self):
+        """To a version that has everything: what people made since an older one could stand in the way."""
+        self._node()
+        group = self.samples.base("gateway-groups")
+        staleness = f"{self.admin.get('gateway-groups', group)['revision']}h"
+        changed = self.admin.patch("gateway-groups", group, max_staleness=staleness)
+
+        def newest():
+            version = self.admin.request("GET", "/v1/config-versions?limit=1", expect=200).json()["items"][0]
+            return version if version["version"] >= changed["revision"] else None
+        version = wait_until(newest, what="a version with everything")
+        return Request("POST", f"/v1/config-versions/{version['id']}/rollback")
+
     SPECIAL = {
+        "PUT /v1/config": _apply,
+        "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/backups": lambda self: Request("POST", "/v1/backups"),
         "GET /v1/backups/{key}": _backup,
         "POST /v1/master-key/rotate": lambda self: Request("POST", "/v1/master-key/rotate"),
