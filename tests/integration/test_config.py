@@ -29,9 +29,10 @@ def name(request):
 def _apply(admin, document, expect=200, headers=None, **query):
     parameters = {key: str(value).lower() for key, value in query.items()}
     if isinstance(document, (str, bytes)):
-        return admin.request("PUT", "/v1/config", expect=expect, params=parameters, data=document,
-                             headers=headers or YAML).json()
-    return admin.request("PUT", "/v1/config", expect=expect, params=parameters, json=document, headers=headers).json()
+        body, headers = {"data": document}, headers or YAML
+    else:
+        body = {"json": document}
+    return admin.request("PUT", "/v1/config", expect=expect, params=parameters, headers=headers, timeout=60, **body).json()
 
 
 def _document(manager, **resources):
@@ -278,7 +279,7 @@ def _race(admin, documents):
     def run(index):
         client = admin.with_token(admin.token)
         gate.wait()
-        answers[index] = client.request("PUT", "/v1/config", json=documents[index])
+        answers[index] = client.request("PUT", "/v1/config", json=documents[index], timeout=60)
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(documents))]
     for thread in threads:
         thread.start()

@@ -26,12 +26,12 @@ class AdminClient:
     def with_token(self, token):
         return AdminClient(self.base_url, token)
 
-    def request(self, method, path, expect=None, headers=None, **kwargs):
+    def request(self, method, path, expect=None, headers=None, timeout=20, **kwargs):
         """The raw response. With `expect` (a status or several) anything else raises ApiError."""
         headers = dict(headers or {})
         if self.token and "Authorization" not in headers:
             headers["Authorization"] = f"Bearer {self.token}"
-        response = self._session.request(method, self.base_url + path, headers=headers, timeout=20, **kwargs)
+        response = self._session.request(method, self.base_url + path, headers=headers, timeout=timeout, **kwargs)
         if expect is not None:
             expected = (expect,) if isinstance(expect, int) else tuple(expect)
             if response.status_code not in expected:
