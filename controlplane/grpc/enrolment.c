@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "controlplane/ca/x509.h"
 #include "controlplane/grpc/grpc_private.h"
+#include "proto/bounded.h"
 
 #define ENROLMENT_MAGIC 0x51ce4501u
 #define CLOCK_SKEW_MS   (10 * 60 * 1000LL)
@@ -183,9 +184,11 @@ static bool renew(slc_txn *txn, void *arg, slc_error *err)
 static bool decode(struct enrolment *self, const uint8_t *data, size_t len)
 {
     if (self->renewal)
-        self->renew = sluice__enrolment__v1__renew_request__unpack(NULL, len, data);
+        self->renew = (Sluice__Enrolment__V1__RenewRequest *)slc_unpack_bounded(
+            &sluice__enrolment__v1__renew_request__descriptor, data, len);
     else
-        self->enrol = sluice__enrolment__v1__enrol_request__unpack(NULL, len, data);
+        self->enrol = (Sluice__Enrolment__V1__EnrolRequest *)slc_unpack_bounded(
+            &sluice__enrolment__v1__enrol_request__descriptor, data, len);
     return self->renew != NULL || self->enrol != NULL;
 }
 

@@ -11,6 +11,7 @@
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "controlplane/grpc/stream_private.h"
+#include "proto/bounded.h"
 
 #define MAX_REQUESTED       1024 /* digests in one request */
 #define MAX_TIMES_REQUESTED 2    /* for each chunk of a release */
@@ -388,7 +389,8 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
         slc_config_stream_cut(stream, SLC_CUT_FLOOD, SLC_RPC_RESOURCE_EXHAUSTED, "too many messages");
         return;
     }
-    Sluice__Config__V1__FromNode *message = sluice__config__v1__from_node__unpack(NULL, len, data);
+    Sluice__Config__V1__FromNode *message = (Sluice__Config__V1__FromNode *)slc_unpack_bounded(
+        &sluice__config__v1__from_node__descriptor, data, len);
     if (message == NULL) {
         cut(stream, SLC_RPC_INVALID_ARGUMENT, "a message that does not decode");
         return;

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "dataplane/config/snapshot_private.h"
+#include "proto/bounded.h"
 
 #define KIND_CONFIGURATION SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CONFIGURATION
 #define KIND_CREDENTIALS   SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CREDENTIALS

@@ -23,8 +23,9 @@ bool slc_snapshot_missing(const Sluice__Snapshot__V1__Manifest *manifest, const 
 
 /* Builds and validates. `previous` (may be NULL) is what runs now: sections, buckets and entities that did not
  * change are shared with it. On error NULL; err->field is the entity at fault ("listener/edge",
- * "policy/limits", "credential/<id>", ...), empty when it is the snapshot as a whole. The reference is the
- * caller's. */
+ * "policy/limits", "credential/<id>", ...), empty when it is the snapshot as a whole; SLC_UNAVAILABLE
+ * when the fault is in this node's surroundings (a file that the snapshot refers to) and may go away. The
+ * reference is the caller's. */
 slc_snapshot *slc_snapshot_build(const Sluice__Snapshot__V1__Manifest *manifest, const slc_chunk_source *source,
                                  slc_snapshot *previous, slc_error *err) SLC_CHECKED;
 

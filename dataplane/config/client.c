@@ -233,7 +233,6 @@ static void free_client(slc_config_client *client)
     slc_client_forget_fetch(client);
     slc_client_drop_chunks(client);
     slc_snapshot_unref(client->pending);
-    slc_snapshot_unref(client->refused);
     slc_snapshot_unref(client->current);
     slc_cache_free(client->cache);
     slc_identity_free(client->identity);
@@ -299,6 +298,7 @@ static void stop(void *arg)
     event_free(client->reconnect_timer);
     event_free(client->heartbeat_timer);
     event_free(client->enrol_timer);
+    slc_client_retry_release(client);
     event_free(client->retry_timer);
     event_free(client->tick);
 }

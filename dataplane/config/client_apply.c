@@ -13,22 +13,20 @@ static const char *entity_of(const slc_error *err)
     return err->field[0] != '\0' ? err->field : "(whole)";
 }
 
-/* The answer to whoever waits for one: the push's sender, or, after a retry, the control plane if it does not
- * know the reason yet. */
-static void refuse(slc_config_client *client, const char *nonce, const slc_snapshot *snapshot,
-                   const slc_error *why)
+void slc_client_refusal(slc_config_client *client, const char *nonce,
+                        const Sluice__Snapshot__V1__Manifest *manifest, const slc_error *why)
 {
-    uint64_t version = slc_snapshot_version(snapshot);
     bool known = client->retrying && strcmp(client->refused_why.field, why->field) == 0 &&
                  strcmp(client->refused_why.message, why->message) == 0;
 
     slc_log(known ? SLC_LOG_DEBUG : SLC_LOG_ERROR, "configuration refused: the one before stays",
-            LI("version", (int64_t)version), LS("entity", entity_of(why)), LS("reason", why->message));
+            LI("version", (int64_t)manifest->version), LS("entity", entity_of(why)),
+            LS("reason", why->message));
     slc_series_add(client->m_nacks, 1);
     if (nonce != NULL)
-        slc_client_nack(client, nonce, version, why);
+        slc_client_nack(client, nonce, manifest->version, why);
     else if (client->retrying && !known)
-        slc_client_retried(client, snapshot, why);
+        slc_client_retried(client, manifest, why);
 }
 
 /* Writes what was applied to disk. A full disk costs the cold start, never the service. */
@@ -73,7 +71,7 @@ void slc_client_swapped(slc_config_client *client, uint64_t version)
     if (nonce != NULL)
         slc_client_ack(client, nonce, version);
     else if (client->retrying)
-        slc_client_retried(client, client->current, NULL);
+        slc_client_retried(client, slc_snapshot_manifest(client->current), NULL);
     client->retrying = false;
     if (client->pending_fetched) {
         store(client, client->current);
@@ -97,8 +95,8 @@ void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *n
     nonce = client->pending_nonce;
     client->pending_nonce = NULL;
     client->refused_fetched = client->pending_fetched; /* its chunks stay until it is settled */
-    refuse(client, nonce, snapshot, &err);
-    slc_client_retry_later(client, snapshot, &err);
+    slc_client_refusal(client, nonce, slc_snapshot_manifest(snapshot), &err);
+    slc_client_retry_later(client, snapshot, NULL, &err);
     free(nonce);
     slc_client_next_push(client);
 }
@@ -135,7 +133,10 @@ static slc_snapshot *build_cached(slc_config_client *client, slc_error *err)
         slc_snapshot_unref(snapshot);
         snapshot = NULL;
     }
-    sluice__snapshot__v1__manifest__free_unpacked(manifest, NULL);
+    if (snapshot == NULL && err->code == SLC_UNAVAILABLE)
+        slc_client_retry_later(client, NULL, manifest, err);
+    else
+        sluice__snapshot__v1__manifest__free_unpacked(manifest, NULL);
     return snapshot;
 }
 

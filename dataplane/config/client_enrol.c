@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "dataplane/config/client_private.h"
 #include "dataplane/config/keys.h"
+#include "proto/bounded.h"
 
 #define ENROL_METHOD      "/sluice.enrolment.v1.Enrolment/Enrol"
 #define RENEW_METHOD      "/sluice.enrolment.v1.Enrolment/Renew"

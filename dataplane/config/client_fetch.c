@@ -19,7 +19,8 @@ static void free_push(slc_push *push)
 {
     if (push == NULL)
         return;
-    sluice__snapshot__v1__manifest__free_unpacked(push->manifest, NULL);
+    if (push->manifest != NULL)
+        sluice__snapshot__v1__manifest__free_unpacked(push->manifest, NULL);
     free(push->nonce);
     free(push);
 }
@@ -165,14 +166,17 @@ static bool find_missing(struct request *request, const slc_push *push, slc_erro
 
 /* ---- the next step ---- */
 
-static void refuse_push(slc_config_client *client, const slc_push *push, const slc_error *why)
+/* The push is over; what may become possible later is kept. */
+static void refuse_push(slc_config_client *client, slc_push *push, const slc_error *why)
 {
-    slc_log(SLC_LOG_ERROR, "configuration refused: the one before stays",
-            LI("version", (int64_t)push->manifest->version),
-            LS("entity", why->field[0] != '\0' ? why->field : "(whole)"), LS("reason", why->message));
-    slc_series_add(client->m_nacks, 1);
-    slc_client_nack(client, push->nonce, push->manifest->version, why);
-    slc_client_drop_chunks(client);
+    slc_client_refusal(client, push->nonce, push->manifest, why);
+    if (why->code != SLC_UNAVAILABLE) {
+        slc_client_drop_chunks(client);
+        return;
+    }
+    client->refused_fetched = true;
+    slc_client_retry_later(client, NULL, push->manifest, why);
+    push->manifest = NULL;
 }
 
 /* Builds what has all its chunks. False: a chunk of the cache turned out to be damaged, and must be fetched. */

@@ -55,8 +55,9 @@ struct slc_config_client {
     slc_snapshot *pending;
     char *pending_nonce;  /* NULL: nobody waits for an answer: from the cache, or its stream has ended */
     bool pending_fetched; /* it came over a stream, and is to be kept on disk */
-    /* What the gateway refused last, to be tried again: its surroundings may change by themselves. */
-    slc_snapshot *refused;
+    /* What this node's surroundings did not allow, to be tried again: they may change by themselves. */
+    slc_snapshot *refused;                            /* by the gateway, or */
+    Sluice__Snapshot__V1__Manifest *refused_manifest; /* what could not be built */
     bool refused_fetched;
     slc_error refused_why;
     struct event *retry_timer;
@@ -115,17 +116,24 @@ void slc_client_load_cache(slc_config_client *client);
 void slc_client_apply(slc_config_client *client, slc_snapshot *snapshot, char *nonce);
 void slc_client_swapped(slc_config_client *client, uint64_t version);
 
-/* client_retry.c: what the gateway refused is tried again */
-/* Keeps the snapshot (stolen) and tries it again later. */
-void slc_client_retry_later(slc_config_client *client, slc_snapshot *snapshot, const slc_error *why);
+/* True when the snapshot's failure was not told before (then log it loudly). Tells the control plane: by a NACK
+ * if a push waits for one, else, after a retry, if the reason is another one. */
+void slc_client_refusal(slc_config_client *client, const char *nonce,
+                        const Sluice__Snapshot__V1__Manifest *manifest, const slc_error *why);
+
+/* client_retry.c: what this node's surroundings did not allow is tried again */
+/* Keeps the snapshot or, when it could not even be built, the manifest (stolen; the other NULL). */
+void slc_client_retry_later(slc_config_client *client, slc_snapshot *snapshot,
+                            Sluice__Snapshot__V1__Manifest *manifest, const slc_error *why);
 /* The timer's turn. */
 void slc_client_retry(slc_config_client *client);
-/* Something else came. Its chunks go too. */
-void slc_client_retry_forget(slc_config_client *client);
-/* If this is what was refused last, it is handed out (the reference is the caller's), else forgotten: NULL. */
-slc_snapshot *slc_client_retry_take(slc_config_client *client, const Sluice__Snapshot__V1__Manifest *manifest);
+/* A push came: if it is what was refused last, and could be built, hands the snapshot out (the reference is the
+ * caller's). Anything else is forgotten: NULL. */
+slc_snapshot *slc_client_retry_take(slc_config_client *client, const Sluice__Snapshot__V1__Manifest *pushed);
+void slc_client_retry_release(slc_config_client *client);
 /* Tells the control plane how a retry went. */
-void slc_client_retried(slc_config_client *client, const slc_snapshot *snapshot, const slc_error *why);
+void slc_client_retried(slc_config_client *client, const Sluice__Snapshot__V1__Manifest *manifest,
+                        const slc_error *why);
 
 /* client_fetch.c */
 void slc_client_pushed(slc_config_client *client, const Sluice__Config__V1__ManifestPush *push);

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "dataplane/config/client_private.h"
+#include "proto/bounded.h"
 
 #define STREAM_METHOD        "/sluice.config.v1.Config/Stream"
 #define RECEIVE_MAX_BYTES    (5 * 1024 * 1024) /* a chunk of 4 MiB and its frame */

@@ -6,11 +6,10 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "proto/bounded.h"
 
 #define TREE_MAGIC 0x74726565u
 /* A two-byte submessage decodes to a struct of a hundred: real content stays far below this. */
-#define DECODE_FACTOR      16
-#define DECODE_SLACK_BYTES (64 * 1024)
 
 typedef Sluice__Snapshot__V1__ChunkRef chunk_ref;
 
@@ -18,33 +17,6 @@ typedef Sluice__Snapshot__V1__ChunkRef chunk_ref;
 #define KIND_CREDENTIALS   SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CREDENTIALS
 #define KIND_APPLICATIONS  SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_APPLICATIONS
 #define KIND_INDEX         SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_INDEX
-
-/* ---- bounded decoding ---- */
-
-static void *budget_alloc(void *data, size_t size)
-{
-    size_t *budget = data;
-
-    if (size > *budget)
-        return NULL;
-    *budget -= size;
-    return slc_malloc(size);
-}
-
-static void budget_free(void *data, void *pointer)
-{
-    (void)data;
-    free(pointer);
-}
-
-ProtobufCMessage *slc_unpack_bounded(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
-                                     size_t len)
-{
-    size_t budget = DECODE_FACTOR * len + DECODE_SLACK_BYTES;
-    ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
-
-    return protobuf_c_message_unpack(descriptor, &allocator, len, data);
-}
 
 /* ---- reference counts ---- */
 

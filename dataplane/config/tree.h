@@ -58,9 +58,4 @@ const slc_tree *slc_tree_leaf(const slc_tree *tree, const uint8_t hash[SLC_SHA25
 bool slc_chunk_ref_ok(const Sluice__Snapshot__V1__ChunkRef *ref);
 unsigned slc_hash_nibble(const uint8_t hash[SLC_SHA256_BYTES], unsigned n);
 
-/* Unpacks with a bound on memory that grows with `len`, so that small hostile bytes cannot ask for much. NULL
- * when the bytes are not such a message. Free with protobuf_c_message_free_unpacked(msg, NULL). */
-ProtobufCMessage *slc_unpack_bounded(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
-                                     size_t len);
-
 #endif

@@ -83,6 +83,15 @@ static bool check_certificates(const char *pem, const char *what, const char *fi
     return ok ? true : slc_fail(err, SLC_INVALID, field, "%s holds no PEM certificate", what);
 }
 
+/* A value that came with the configuration is as wrong later as it is now. What it only refers to is this
+ * node's, and may be put right: then the configuration is worth another try. */
+static enum slc_code code_of(const pb_secret *secret)
+{
+    bool here = secret != NULL && (secret->source_case == SLUICE__SNAPSHOT__V1__SECRET__SOURCE_FILE ||
+                                   secret->source_case == SLUICE__SNAPSHOT__V1__SECRET__SOURCE_ENV);
+    return here ? SLC_UNAVAILABLE : SLC_INVALID;
+}
+
 /* The key, chain and client CA load and belong together. `min_version` may be empty. */
 static bool check_tls(const char *certificate_pem, const pb_secret *key, const char *client_ca_pem,
                       const char *min_version, const char *field, slc_error *err)
@@ -94,14 +103,14 @@ static bool check_tls(const char *certificate_pem, const pb_secret *key, const c
     slc_tls *tls;
 
     if (key_pem == NULL)
-        return slc_fail(err, SLC_INVALID, field, "its TLS key: %s", cause.message);
+        return slc_fail(err, code_of(key), field, "its TLS key: %s", cause.message);
     options.key_pem = key_pem;
     options.client_ca_pem = client_ca_pem != NULL && client_ca_pem[0] != '\0' ? client_ca_pem : NULL;
     options.min_version = min_version != NULL && min_version[0] != '\0' ? min_version : NULL;
     tls = slc_tls_server_new(&options, &cause);
     slc_free_secret(key_pem, len);
     if (tls == NULL)
-        return slc_fail(err, SLC_INVALID, field, "its TLS certificate: %s", cause.message);
+        return slc_fail(err, code_of(key), field, "its TLS certificate: %s", cause.message);
     slc_tls_unref(tls);
     return true;
 }
@@ -113,7 +122,7 @@ static bool check_secret(const pb_secret *secret, const char *what, const char *
     char *value = slc_secret_resolve(secret, &len, &cause);
 
     if (value == NULL)
-        return slc_fail(err, SLC_INVALID, field, "%s: %s", what, cause.message);
+        return slc_fail(err, code_of(secret), field, "%s: %s", what, cause.message);
     slc_free_secret(value, len);
     return true;
 }

@@ -28,6 +28,7 @@ class Program:
         self.log_path = log_path
         self.output_path = output_path
         self.env = env
+        self.cwd = None  # a folder of its own, where it is set
         self.process = None
         self._expected_status = 0
 
@@ -43,6 +44,7 @@ class Program:
                 stdout=output,
                 stderr=log,
                 env={**os.environ, **(self.env or {})},
+                cwd=self.cwd,
                 preexec_fn=_die_with_parent,
             )
         finally:

@@ -70,7 +70,7 @@ class ControlPlane(Program):
 class Gateway(Program):
     """`join` is the join string; a gateway started again has its identity in the state folder."""
 
-    def __init__(self, name, build_dir, work_dir, join=None, env=None, **options):
+    def __init__(self, name, build_dir, work_dir, join=None, env=None, own_folder=False, **options):
         self.state_dir = work_dir / f"{name}-state"
         self.observe_port = free_port()
         self.observe_url = f"http://127.0.0.1:{self.observe_port}"
@@ -87,6 +87,9 @@ class Gateway(Program):
         }
         command = [build_dir / "dataplane" / "sluice-gateway", *_flags(options)]
         super().__init__(name, command, work_dir / f"{name}.log", env)
+        if own_folder:
+            self.cwd = work_dir / f"{name}-cwd"
+            self.cwd.mkdir()
 
     def start(self, ready=True):
         """Without `ready` it need only live, as a gateway without any configuration does."""

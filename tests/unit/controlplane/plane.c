@@ -261,6 +261,10 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
         take_push(node, message->manifest);
     else if (message->message_case == SLUICE__CONFIG__V1__TO_NODE__MESSAGE_CHUNK)
         take_chunk(node, message->chunk);
+    else if (message->message_case == SLUICE__CONFIG__V1__TO_NODE__MESSAGE_CONNECTIONS_REQUEST) {
+        node->questions++;
+        snprintf(node->question, sizeof node->question, "%s", message->connections_request->id);
+    }
     sluice__config__v1__to_node__free_unpacked(message, NULL);
     slc_rpc_call_read(call);
 }
@@ -433,6 +437,39 @@ void node_nack(struct node *node, const char *entity, const char *why)
     node_send(node, &message);
 }
 
+void node_retried(struct node *node, bool applied, const char *why)
+{
+    Sluice__Config__V1__Retried body = SLUICE__CONFIG__V1__RETRIED__INIT;
+    MESSAGE(retried, RETRIED);
+
+    body.version = node->manifest->version;
+    body.manifest_sha256 = (ProtobufCBinaryData){sizeof node->digest, node->digest};
+    body.applied = applied;
+    body.entity = (char *)"listener/edge";
+    body.message = (char *)why;
+    node_send(node, &message);
+}
+
+void node_connections(struct node *node, const char *question, size_t count, bool last)
+{
+    Sluice__Config__V1__Connections body = SLUICE__CONFIG__V1__CONNECTIONS__INIT;
+    Sluice__Config__V1__Connection one = SLUICE__CONFIG__V1__CONNECTION__INIT;
+    Sluice__Config__V1__Connection **all = slc_calloc(count + 1, sizeof *all);
+    MESSAGE(connections, CONNECTIONS);
+
+    one.protocol = (char *)"http";
+    one.client_address = (char *)"127.0.0.1:\xff"; /* nobody says that it must be UTF-8 */
+    for (size_t i = 0; i < count; i++)
+        all[i] = &one;
+    body.id = (char *)question;
+    body.connections = all;
+    body.n_connections = count;
+    body.total = 7000;
+    body.last = last;
+    node_send(node, &message);
+    free(all);
+}
+
 void node_status(struct node *node)
 {
     Sluice__Config__V1__Status body = SLUICE__CONFIG__V1__STATUS__INIT;
@@ -452,4 +489,46 @@ void node_settle(struct plane *plane, struct node *node)
     node_request_all(node);
     WAIT_FOR(plane, node->chunks == node->manifest->n_chunks);
     node_ack(node, node->nonce);
+}
+
+/* A change that every node of the group gets. */
+void plane_change(void)
+{
+    static unsigned n;
+    char body[80];
+
+    snprintf(body, sizeof body, "{'title':'change %u'}", ++n);
+    json_decref(t_patch("event-apis", "orders.v1", body));
+}
+
+/* The node's field in GET /v1/gateway-nodes. */
+bool node_has(const struct node *node, const char *field, const char *value)
+{
+    json_t *object = t_get("gateway-nodes", node->identity.node_id), *found = json_object_get(object, field);
+    char *text =
+        json_is_string(found) ? slc_strdup(json_string_value(found)) : json_dumps(found, JSON_ENCODE_ANY);
+    bool same = text != NULL && strcmp(text, value) == 0;
+
+    free(text);
+    json_decref(object);
+    return same;
+}
+
+bool node_applied(const struct node *node, uint64_t version)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)version);
+    return node_has(node, "applied_version", text);
+}
+
+/* Its refusal that is on record; NULL: any. */
+bool node_has_nack(const struct node *node, const char *message)
+{
+    json_t *object = t_get("gateway-nodes", node->identity.node_id);
+    const char *found = json_string_value(json_object_get(json_object_get(object, "last_nack"), "message"));
+    bool has = found != NULL && (message == NULL || strcmp(found, message) == 0);
+
+    json_decref(object);
+    return has;
 }

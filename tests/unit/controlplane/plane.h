@@ -57,7 +57,8 @@ struct node {
     struct answer identity;
     slc_rpc_channel *channel;
     slc_rpc_call *call; /* NULL: ended */
-    unsigned welcomes, pushes, chunks;
+    unsigned welcomes, pushes, chunks, questions;
+    char question[80]; /* the last one's id */
     size_t chunk_bytes;
     bool ended;
     enum slc_rpc_status status;
@@ -83,7 +84,18 @@ void node_request_all(struct node *node); /* what the manifest lists */
 void node_ack(struct node *node, const char *nonce);
 void node_nack(struct node *node, const char *entity, const char *why);
 void node_status(struct node *node);
+void node_retried(struct node *node, bool applied, const char *why);
+/* `count` connections as one part of the answer to `question`. */
+void node_connections(struct node *node, const char *question, size_t count, bool last);
 /* Enrols, connects, says Hello, takes the current version and acknowledges it. */
 void node_settle(struct plane *plane, struct node *node);
+
+/* A change that every node of the group gets. */
+void plane_change(void);
+/* Does GET /v1/gateway-nodes show this value in the node's field? */
+bool node_has(const struct node *node, const char *field, const char *value);
+bool node_applied(const struct node *node, uint64_t version);
+/* Its refusal that is on record; NULL: any. */
+bool node_has_nack(const struct node *node, const char *message);
 
 #endif

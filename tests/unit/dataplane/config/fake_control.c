@@ -206,9 +206,41 @@ static void dispatch(struct fake *fake, const Sluice__Config__V1__FromNode *mess
     case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_STATUS:
         seen->statuses++;
         break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_RETRIED:
+        seen->retries++;
+        seen->retried_version = message->retried->version;
+        seen->retry_worked = message->retried->applied;
+        snprintf(seen->message, sizeof seen->message, "%s", message->retried->message);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_CONNECTIONS:
+        seen->parts++;
+        seen->connections += message->connections->n_connections;
+        seen->total = message->connections->total;
+        seen->last_part = message->connections->last;
+        break;
     default:
         ck_abort_msg("a message of an unknown kind");
     }
+}
+
+static void send_question(void *arg)
+{
+    struct fake *fake = arg;
+    Sluice__Config__V1__ConnectionsRequest body = SLUICE__CONFIG__V1__CONNECTIONS_REQUEST__INIT;
+    Sluice__Config__V1__ToNode message = SLUICE__CONFIG__V1__TO_NODE__INIT;
+
+    body.id = "question";
+    body.limit = 5000;
+    message.message_case = SLUICE__CONFIG__V1__TO_NODE__MESSAGE_CONNECTIONS_REQUEST;
+    message.connections_request = &body;
+    lock(fake);
+    send_message(fake, &message);
+    unlock(fake);
+}
+
+void fake_ask(struct fake *fake)
+{
+    slc_loop_call_sync(fake->loop, send_question, fake);
 }
 
 static void on_stream_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len)

@@ -18,6 +18,9 @@ struct fake_seen {
     uint64_t acked_version, nacked_version, held_version;
     uint8_t held_sha256[32];
     bool held;
+    unsigned retries, parts;
+    uint64_t retried_version, connections, total;
+    bool retry_worked, last_part;
     char entity[160], message[400];
 };
 
@@ -52,6 +55,8 @@ void fake_close_ports(struct fake *fake);
 void fake_open_ports(struct fake *fake);
 /* Pushes what `maker` (borrowed until the next push) says, to the open stream and to those that come. */
 void fake_push(struct fake *fake, struct maker *maker);
+/* Asks the open stream who is connected. */
+void fake_ask(struct fake *fake);
 /* A join string for it; new. `wrong_pin` spoils the pin. */
 char *fake_join(struct fake *fake, bool wrong_pin);
 /* Waits until the condition holds, at most FAKE_WAIT_MS in all: heartbeats wake it, and must not prolong it.

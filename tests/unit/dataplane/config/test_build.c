@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "dataplane/config/snapshot_private.h"
 #include "maker.h"
+#include "proto/bounded.h"
 
 static struct maker *maker;
 

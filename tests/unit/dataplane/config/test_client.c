@@ -54,15 +54,31 @@ static void status(void *arg, slc_config_status *out)
     strcpy(out->listeners[0].name, "edge");
 }
 
+/* More than go into one message. */
+static void list(void *arg, const char *id, size_t limit)
+{
+    slc_connection_list list = {.total = 5000, .count = limit};
+
+    (void)arg;
+    list.items = slc_calloc(limit, sizeof *list.items);
+    for (size_t i = 0; i < limit; i++) {
+        list.items[i].protocol = "http";
+        snprintf(list.items[i].client_address, sizeof list.items[i].client_address, "127.0.0.1:%zu", i);
+    }
+    slc_config_client_listed(started, id, &list);
+}
+
 static bool try_start(const char *join, slc_error *err)
 {
-    slc_config_gateway gateway = {.apply = apply, .stale = set_stale, .status = status};
+    slc_config_gateway gateway = {.apply = apply, .stale = set_stale, .status = status, .list = list};
     slc_config_client_options options = {.state_dir = folder.path,
                                          .join = join,
                                          .build = "test",
                                          .reconnect_min_ms = 20,
                                          .reconnect_max_ms = 200,
-                                         .retry_enrol_ms = 50};
+                                         .retry_enrol_ms = 50,
+                                         .retry_apply_min_ms = 20,
+                                         .retry_apply_max_ms = 100};
 
     started = NULL;
     client = slc_config_client_new(&options, &gateway, err);
@@ -207,6 +223,77 @@ START_TEST(what_the_gateway_refuses_is_refused)
     maker->version = 2;
     fake_push(&fake, maker);
     fake_wait(&fake, fake.seen.acks == 1);
+}
+END_TEST
+
+/* Nobody needs to push it again when the port has become free. */
+START_TEST(what_the_gateway_refuses_is_tried_again)
+{
+    refuse = true;
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.nacks == 1);
+    WAIT(applies >= 4);
+    ck_assert_uint_eq(fake.seen.retries, 0); /* the reason is known */
+    refuse = false;
+    fake_wait(&fake, fake.seen.retries == 1);
+    ck_assert(fake.seen.retry_worked);
+    ck_assert_uint_eq(fake.seen.retried_version, 1);
+    ck_assert_uint_eq(fake.seen.nacks, 1);
+    WAIT(slc_config_client_applied_version(client) == 1);
+    /* All of it is on disk. */
+    fake_close_ports(&fake);
+    stop();
+    applies = 0;
+    start();
+    WAIT(applies == 1);
+    fake_open_ports(&fake);
+}
+END_TEST
+
+START_TEST(what_is_refused_gives_way_to_what_comes_next)
+{
+    refuse = true;
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.nacks == 1);
+    maker->version = 2;
+    fake_push(&fake, maker);
+    fake_wait(&fake, fake.seen.nacks == 2);
+    WAIT(applies >= 4);
+    refuse = false;
+    fake_wait(&fake, fake.seen.retries == 1);
+    ck_assert_uint_eq(fake.seen.retried_version, 2);
+    ck_assert_uint_eq(offered, 2);
+}
+END_TEST
+
+START_TEST(another_stream_gets_an_answer_to_what_was_refused)
+{
+    refuse = true;
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.nacks == 1);
+    fake_close_ports(&fake);
+    fake_open_ports(&fake);
+    fake_wait(&fake, fake.seen.nacks == 2);
+    refuse = false;
+    fake_wait(&fake, fake.seen.retries + fake.seen.acks >= 1);
+}
+END_TEST
+
+START_TEST(who_is_connected_is_told_in_parts)
+{
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.acks == 1);
+    fake_ask(&fake);
+    fake_wait(&fake, fake.seen.last_part);
+    ck_assert_uint_eq(fake.seen.connections, SLC_CONFIG_MAX_CONNECTIONS);
+    ck_assert_uint_eq(fake.seen.parts, 5);
+    ck_assert_uint_eq(fake.seen.total, 5000);
+    fake_ask(&fake);
+    fake_wait(&fake, fake.seen.parts == 10);
 }
 END_TEST
 
@@ -484,6 +571,10 @@ int main(void)
     tcase_add_test(tcase, acknowledges_only_after_the_swap);
     tcase_add_test(tcase, bad_snapshot_is_refused_by_entity_and_the_old_one_stays);
     tcase_add_test(tcase, what_the_gateway_refuses_is_refused);
+    tcase_add_test(tcase, what_the_gateway_refuses_is_tried_again);
+    tcase_add_test(tcase, what_is_refused_gives_way_to_what_comes_next);
+    tcase_add_test(tcase, another_stream_gets_an_answer_to_what_was_refused);
+    tcase_add_test(tcase, who_is_connected_is_told_in_parts);
     tcase_add_test(tcase, configuration_of_another_group_is_refused);
     tcase_add_test(tcase, lie_about_a_chunk_is_cut);
     tcase_add_test(tcase, chunk_that_nobody_asked_for_is_cut);
