@@ -105,7 +105,8 @@ static bool start_grpc(struct control *control, slc_error *err)
                                                      .age_ms = settings->versions_age_ms,
                                                      .limit = settings->versions_limit},
                                         .question_timeout_ms = settings->question_timeout_ms,
-                                        .stream_burst = settings->stream_burst};
+                                        .stream_burst = settings->stream_burst,
+                                        .enrolment_burst = settings->enrolment_burst};
     control->grpc = slc_control_grpc_new(control->catalog, &options, err);
     return control->grpc != NULL;
 }

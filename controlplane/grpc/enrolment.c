@@ -9,8 +9,9 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "controlplane/ca/x509.h"
-#include "controlplane/grpc/grpc_private.h"
+#include "controlplane/grpc/stream_private.h"
 #include "proto/bounded.h"
 
 #define ENROLMENT_MAGIC 0x51ce4501u
@@ -181,6 +182,38 @@ static bool renew(slc_txn *txn, void *arg, slc_error *err)
 
 /* ---- on the loop ---- */
 
+static void count(const struct enrolment *self, const char *result)
+{
+    const char *labels[] = {self->renewal ? "renew" : "enrol", result};
+    slc_series_add(slc_metrics_series("sluice_control_enrolments_total", labels), 1);
+}
+
+/* The peer's address without its port: "addr:ipv4:127.0.0.1". */
+static const char *peer_of(const struct enrolment *self, char out[SLC_PEER_CHARS])
+{
+    const char *address = self->call != NULL ? slc_rpc_call_peer_address(self->call) : "gone";
+    const char *port = strrchr(address, ':');
+    snprintf(out, SLC_PEER_CHARS, "addr:%.*s", (int)(port != NULL ? port - address : (long)strlen(address)),
+             address);
+    return out;
+}
+
+/* Those who guess, and those who never stop: one line in a while for each address. */
+static void note_outcome(struct enrolment *self, bool ok, const slc_error *err)
+{
+    char id[SLC_PEER_CHARS];
+    int64_t unlogged = 0;
+    count(self, ok ? "granted" : "refused");
+    peer_of(self, id);
+    if (!ok && !self->renewal)
+        (void)slc_guard_may(self->grpc, id, self->grpc->options.enrolment_burst, true);
+    if (ok || slc_guard_log(self->grpc, id, &unlogged))
+        slc_log(ok ? SLC_LOG_INFO : SLC_LOG_WARN, self->renewal ? "node certificate renewal" : "node enrolment",
+                LB("granted", ok), LS("node", self->node_id), LS("group", self->group_name),
+                LS("peer", id + strlen("addr:")), LS("error", ok ? NULL : err->message),
+                LI("not_logged_before", unlogged));
+}
+
 static bool decode(struct enrolment *self, const uint8_t *data, size_t len)
 {
     if (self->renewal)
@@ -196,6 +229,7 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
 {
     struct enrolment *self = ctx;
     slc_actor actor = {.kind = "node", .id = "enrolment", .name = slc_rpc_call_peer_address(call)};
+    char id[SLC_PEER_CHARS];
     SLC_CHECK_MAGIC(self, ENROLMENT_MAGIC);
     if (self->asked || !decode(self, data, len)) {
         slc_rpc_call_finish(call, SLC_RPC_INVALID_ARGUMENT, "the request does not decode");
@@ -206,6 +240,13 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
     if (!self->renewal && self->enrol->token[0] == '\0') {
         slc_rpc_call_finish(call, SLC_RPC_UNAUTHENTICATED,
                             "enrol with a join token: this control plane takes no service-account tokens");
+        return;
+    }
+    if (!self->renewal &&
+        !slc_guard_may(self->grpc, peer_of(self, id), self->grpc->options.enrolment_burst, false)) {
+        count(self, "limited");
+        slc_rpc_call_finish(call, SLC_RPC_RESOURCE_EXHAUSTED,
+                            "too many failed enrolments from this address: wait, and check the join string");
         return;
     }
     self->refs++;
@@ -237,9 +278,7 @@ static void on_decided(void *arg, bool ok, const slc_error *err)
     struct enrolment *self = arg;
     SLC_CHECK_MAGIC(self, ENROLMENT_MAGIC);
     self->grpc->pending--;
-    slc_log(ok ? SLC_LOG_INFO : SLC_LOG_WARN, self->renewal ? "node certificate renewal" : "node enrolment",
-            LB("granted", ok), LS("node", self->node_id), LS("group", self->group_name),
-            LS("error", ok ? NULL : err->message));
+    note_outcome(self, ok, err);
     if (self->call != NULL && ok)
         answer(self);
     else if (self->call != NULL)

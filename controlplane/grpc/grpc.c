@@ -24,6 +24,7 @@
 #define DEFAULT_ANSWER_MS 60000
 #define DEFAULT_QUESTION  3000
 #define DEFAULT_BURST     20
+#define DEFAULT_FAILURES  50
 /* Heartbeats that may go missing. */
 #define DEFAULT_LOST_BEATS 3
 
@@ -33,6 +34,12 @@ static const slc_metric metrics[] = {
      SLC_COUNTER,
      "Configuration streams that the control plane ended, by cause.",
      {"cause"},
+     0,
+     NULL},
+    {"sluice_control_enrolments_total",
+     SLC_COUNTER,
+     "Enrolments and renewals of node certificates, by kind and result.",
+     {"kind", "result"},
      0,
      NULL},
     {"sluice_control_nacks_total", SLC_COUNTER, "Configurations that gateways refused.", {NULL}, 0, NULL},
@@ -53,7 +60,8 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .versions = options->versions,
         .question_timeout_ms =
             options->question_timeout_ms > 0 ? options->question_timeout_ms : DEFAULT_QUESTION,
-        .stream_burst = options->stream_burst > 0 ? options->stream_burst : DEFAULT_BURST};
+        .stream_burst = options->stream_burst > 0 ? options->stream_burst : DEFAULT_BURST,
+        .enrolment_burst = options->enrolment_burst > 0 ? options->enrolment_burst : DEFAULT_FAILURES};
     grpc->options.lost_after_ms =
         options->lost_after_ms > 0 ? options->lost_after_ms : DEFAULT_LOST_BEATS * grpc->options.heartbeat_ms;
 }

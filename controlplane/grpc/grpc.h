@@ -28,6 +28,7 @@ typedef struct slc_control_grpc_options {
     slc_version_limits versions; /* how many compiled versions are kept, and how long */
     int64_t question_timeout_ms; /* 0: 3,000; how long somebody who asks about a node waits for its answer */
     int64_t stream_burst;        /* 0: 20; streams that a node may open at once, and then one a second */
+    int64_t enrolment_burst;     /* 0: 50; failed enrolments from one address at once, and then one a second */
 } slc_control_grpc_options;
 
 /* Registers the metrics of this module; once, before threads start. */

@@ -1,5 +1,6 @@
-/* What a single node may cost: how often it may open a stream, and how often its faults are logged. A node is
- * known by its certificate, so whoever misbehaves has itself to blame, and others do not notice. */
+/* What a single peer may cost: how often it may open a stream or fail to enrol, and how often its faults are
+ * logged. A node is known by its certificate, so whoever misbehaves has itself to blame, and others do not
+ * notice. Who wants to enrol is known by its address alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,24 +11,24 @@
 #include "controlplane/grpc/stream_private.h"
 
 #define BUCKETS      256
-#define NODES_MAX    20000 /* remembered; the one that was quiet for longest goes first */
+#define PEERS_MAX    20000 /* remembered; the one that was quiet for longest goes first */
 #define LOG_EVERY_MS 10000
 
-struct known_node {
-    char id[SLC_NODE_ID_CHARS];
-    double streams; /* that it may open now */
+struct known_peer {
+    char id[SLC_PEER_CHARS];
+    double credit; /* what it may do now */
     int64_t at_ms;
     int64_t logged_ms; /* 0: never */
-    uint64_t unlogged;
-    TAILQ_ENTRY(known_node) bucket;
-    TAILQ_ENTRY(known_node) age;
+    int64_t unlogged;
+    TAILQ_ENTRY(known_peer) bucket;
+    TAILQ_ENTRY(known_peer) age;
 };
 
-TAILQ_HEAD(known_nodes, known_node);
+TAILQ_HEAD(known_peers, known_peer);
 
 struct slc_guard {
-    struct known_nodes buckets[BUCKETS];
-    struct known_nodes by_age; /* the quietest first */
+    struct known_peers buckets[BUCKETS];
+    struct known_peers by_age; /* the quietest first */
     size_t count;
     slc_series *cuts[SLC_CUT_REASONS];
 };
@@ -51,7 +52,7 @@ void slc_guard_init(slc_control_grpc *grpc)
     grpc->guard = guard;
 }
 
-static struct known_nodes *bucket_of(struct slc_guard *guard, const char *id)
+static struct known_peers *bucket_of(struct slc_guard *guard, const char *id)
 {
     unsigned hash = 5381;
     for (; *id != '\0'; id++)
@@ -59,12 +60,12 @@ static struct known_nodes *bucket_of(struct slc_guard *guard, const char *id)
     return &guard->buckets[hash % BUCKETS];
 }
 
-static void forget(struct slc_guard *guard, struct known_node *node)
+static void forget(struct slc_guard *guard, struct known_peer *peer)
 {
-    TAILQ_REMOVE(bucket_of(guard, node->id), node, bucket);
-    TAILQ_REMOVE(&guard->by_age, node, age);
+    TAILQ_REMOVE(bucket_of(guard, peer->id), peer, bucket);
+    TAILQ_REMOVE(&guard->by_age, peer, age);
     guard->count--;
-    free(node);
+    free(peer);
 }
 
 void slc_guard_release(slc_control_grpc *grpc)
@@ -78,58 +79,65 @@ void slc_guard_release(slc_control_grpc *grpc)
     grpc->guard = NULL;
 }
 
-static struct known_node *find_or_add(slc_control_grpc *grpc, const char *id)
+static struct known_peer *find_or_add(slc_control_grpc *grpc, const char *id, int64_t burst)
 {
     struct slc_guard *guard = grpc->guard;
-    struct known_nodes *bucket = bucket_of(guard, id);
-    struct known_node *node;
-    TAILQ_FOREACH (node, bucket, bucket) {
-        if (strcmp(node->id, id) == 0) {
-            TAILQ_REMOVE(&guard->by_age, node, age);
-            TAILQ_INSERT_TAIL(&guard->by_age, node, age);
-            return node;
+    struct known_peers *bucket = bucket_of(guard, id);
+    struct known_peer *peer;
+    TAILQ_FOREACH (peer, bucket, bucket) {
+        if (strcmp(peer->id, id) == 0) {
+            TAILQ_REMOVE(&guard->by_age, peer, age);
+            TAILQ_INSERT_TAIL(&guard->by_age, peer, age);
+            return peer;
         }
     }
-    if (guard->count == NODES_MAX)
+    if (guard->count == PEERS_MAX)
         forget(guard, TAILQ_FIRST(&guard->by_age));
-    node = slc_calloc(1, sizeof *node);
-    snprintf(node->id, sizeof node->id, "%s", id);
-    node->streams = (double)grpc->options.stream_burst;
-    node->at_ms = slc_monotonic_ms();
-    TAILQ_INSERT_HEAD(bucket, node, bucket);
-    TAILQ_INSERT_TAIL(&guard->by_age, node, age);
+    peer = slc_calloc(1, sizeof *peer);
+    snprintf(peer->id, sizeof peer->id, "%s", id);
+    peer->credit = (double)burst;
+    peer->at_ms = slc_monotonic_ms();
+    TAILQ_INSERT_HEAD(bucket, peer, bucket);
+    TAILQ_INSERT_TAIL(&guard->by_age, peer, age);
     guard->count++;
-    return node;
+    return peer;
 }
 
-/* Each second gives one stream back. */
-bool slc_guard_admit(slc_control_grpc *grpc, const char *node_id)
+bool slc_guard_may(slc_control_grpc *grpc, const char *id, int64_t burst, bool charge)
 {
-    struct known_node *node = find_or_add(grpc, node_id);
+    struct known_peer *peer = find_or_add(grpc, id, burst);
     int64_t now_ms = slc_monotonic_ms();
-    double most = (double)grpc->options.stream_burst;
-    node->streams += (double)(now_ms - node->at_ms) / 1000.0;
-    node->at_ms = now_ms;
-    if (node->streams > most)
-        node->streams = most;
-    if (node->streams < 1.0)
+    peer->credit += (double)(now_ms - peer->at_ms) / 1000.0;
+    peer->at_ms = now_ms;
+    if (peer->credit > (double)burst)
+        peer->credit = (double)burst;
+    if (peer->credit < 1.0)
         return false;
-    node->streams -= 1.0;
+    if (charge)
+        peer->credit -= 1.0;
+    return true;
+}
+
+bool slc_guard_log(slc_control_grpc *grpc, const char *id, int64_t *unlogged)
+{
+    struct known_peer *peer = find_or_add(grpc, id, 1);
+    int64_t now_ms = slc_monotonic_ms();
+    if (peer->logged_ms != 0 && now_ms - peer->logged_ms < LOG_EVERY_MS) {
+        peer->unlogged++;
+        return false;
+    }
+    *unlogged = peer->unlogged;
+    peer->logged_ms = now_ms;
+    peer->unlogged = 0;
     return true;
 }
 
 void slc_guard_note_cut(slc_control_grpc *grpc, const char *node_id, const char *peer, enum slc_cut cause,
                         const char *why)
 {
-    struct known_node *node = find_or_add(grpc, node_id);
-    int64_t now_ms = slc_monotonic_ms();
+    int64_t unlogged = 0;
     slc_series_add(grpc->guard->cuts[cause], 1);
-    if (node->logged_ms != 0 && now_ms - node->logged_ms < LOG_EVERY_MS) {
-        node->unlogged++;
-        return;
-    }
-    slc_log(SLC_LOG_WARN, "configuration stream cut", LS("node", node_id), LS("cause", cause_names[cause]),
-            LS("reason", why), LS("peer", peer), LI("not_logged_before", (int64_t)node->unlogged));
-    node->logged_ms = now_ms;
-    node->unlogged = 0;
+    if (slc_guard_log(grpc, node_id, &unlogged))
+        slc_log(SLC_LOG_WARN, "configuration stream cut", LS("node", node_id), LS("cause", cause_names[cause]),
+                LS("reason", why), LS("peer", peer), LI("not_logged_before", unlogged));
 }

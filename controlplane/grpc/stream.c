@@ -209,6 +209,19 @@ static void copy_text(char *out, size_t size, const char *text)
     slc_utf8_clean(out);
 }
 
+/* What a node says that it runs: the group's latest if the digest says so, else something older. Anything newer
+ * was never made here (a made-up number, or this control plane came out of an old backup). */
+static int64_t believable_version(const slc_config_stream *stream, uint64_t claimed)
+{
+    const slc_release *latest = stream->group->release;
+    if (latest == NULL)
+        return claimed <= INT64_MAX ? (int64_t)claimed : 0;
+    uint64_t version = slc_compiled_version(latest->compiled);
+    if (memcmp(stream->held, slc_compiled_digest(latest->compiled), SLC_SHA256_BYTES) == 0)
+        return (int64_t)version;
+    return claimed < version ? (int64_t)claimed : 0;
+}
+
 static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello *hello)
 {
     if (stream->said_hello) {
@@ -216,10 +229,10 @@ static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello 
         return;
     }
     stream->said_hello = true;
-    stream->applied_version = (int64_t)hello->held_version;
     copy_text(stream->boot_id, sizeof stream->boot_id, hello->boot_id);
     if (hello->held_manifest_sha256.len == SLC_SHA256_BYTES)
         memcpy(stream->held, hello->held_manifest_sha256.data, SLC_SHA256_BYTES);
+    stream->applied_version = believable_version(stream, hello->held_version);
     struct report *report = new_report(stream);
     copy_text(report->build, sizeof report->build, hello->build);
     report->seen.build = report->build;
@@ -270,9 +283,20 @@ static void forget_refusal(slc_config_stream *stream)
     stream->refused_version = 0;
 }
 
+/* Of the version that was pushed, too. */
+static bool answers_version(slc_config_stream *stream, const char *nonce, uint64_t version)
+{
+    if (!answers_push(stream, nonce))
+        return false;
+    if (version == slc_compiled_version(stream->in_flight->compiled))
+        return true;
+    cut(stream, SLC_RPC_FAILED_PRECONDITION, "an answer about another version than the one in flight");
+    return false;
+}
+
 static void on_ack(slc_config_stream *stream, const Sluice__Config__V1__Ack *ack)
 {
-    if (!answers_push(stream, ack->nonce))
+    if (!answers_version(stream, ack->nonce, ack->version))
         return;
     memcpy(stream->held, slc_compiled_digest(stream->in_flight->compiled), SLC_SHA256_BYTES);
     stream->applied_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
@@ -296,7 +320,9 @@ static void report_refusal(slc_config_stream *stream, int64_t version, const cha
 
 static void on_nack(slc_config_stream *stream, const Sluice__Config__V1__Nack *nack)
 {
-    if (!answers_push(stream, nack->nonce))
+    /* A manifest that cannot even be read has no version. */
+    if (nack->version == 0 ? !answers_push(stream, nack->nonce)
+                           : !answers_version(stream, nack->nonce, nack->version))
         return;
     const char *none[] = {NULL};
     slc_series_add(slc_metrics_series("sluice_control_nacks_total", none), 1);
@@ -505,7 +531,7 @@ void slc_config_stream_on_call(slc_rpc_call *call, void *arg)
         return;
     }
     snprintf(stream->node_id, sizeof stream->node_id, "%s", node.node_id);
-    if (!slc_guard_admit(grpc, stream->node_id)) {
+    if (!slc_guard_may(grpc, stream->node_id, grpc->options.stream_burst, true)) {
         slc_config_stream_cut(stream, SLC_CUT_FLOOD, SLC_RPC_RESOURCE_EXHAUSTED,
                               "the node opens streams too often");
         return;

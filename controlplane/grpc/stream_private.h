@@ -5,6 +5,8 @@
 
 #include "controlplane/grpc/grpc_private.h"
 
+#define SLC_PEER_CHARS 72
+
 struct slc_question; /* ask.c */
 
 struct slc_config_stream {
@@ -63,8 +65,10 @@ void slc_config_stream_send(slc_config_stream *stream, slc_rpc_bytes *bytes); /*
 /* ---- guard.c ---- */
 void slc_guard_init(slc_control_grpc *grpc);
 void slc_guard_release(slc_control_grpc *grpc);
-/* May this node open another stream now? */
-bool slc_guard_admit(slc_control_grpc *grpc, const char *node_id);
+/* May this peer do it now? It may do it `burst` times at once and then once a second; `charge`: it does. */
+bool slc_guard_may(slc_control_grpc *grpc, const char *id, int64_t burst, bool charge);
+/* Is this peer's next fault to be logged, or was one a moment ago? Then it counts for the next time. */
+bool slc_guard_log(slc_control_grpc *grpc, const char *id, int64_t *unlogged);
 /* Counts a cut, and logs it unless this node's was logged a moment ago. */
 void slc_guard_note_cut(slc_control_grpc *grpc, const char *node_id, const char *peer, enum slc_cut cause,
                         const char *why);
