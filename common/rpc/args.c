@@ -25,6 +25,13 @@ void slc_rpc_args_string(struct slc_rpc_args *args, const char *key, const char 
     arg->value.string = (char *)(uintptr_t)value;
 }
 
+void slc_rpc_args_quota(struct slc_rpc_args *args, grpc_resource_quota *quota)
+{
+    grpc_arg *arg = next_arg(args, GRPC_ARG_POINTER, GRPC_ARG_RESOURCE_QUOTA);
+    arg->value.pointer.p = quota;
+    arg->value.pointer.vtable = grpc_resource_quota_arg_vtable();
+}
+
 void slc_rpc_args_common(struct slc_rpc_args *args, int64_t receive_bytes, int64_t keepalive_ms,
                          int64_t keepalive_timeout_ms)
 {

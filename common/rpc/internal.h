@@ -49,6 +49,7 @@ struct slc_rpc_args {
 /* `value` is clamped to an int's range: gRPC has no larger one. */
 void slc_rpc_args_int(struct slc_rpc_args *args, const char *key, int64_t value);
 void slc_rpc_args_string(struct slc_rpc_args *args, const char *key, const char *value);
+void slc_rpc_args_quota(struct slc_rpc_args *args, grpc_resource_quota *quota); /* borrowed */
 /* What both sides want: no compression, the message limit, pings. */
 void slc_rpc_args_common(struct slc_rpc_args *args, int64_t receive_bytes, int64_t keepalive_ms,
                          int64_t keepalive_timeout_ms);

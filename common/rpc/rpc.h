@@ -120,6 +120,8 @@ typedef struct slc_rpc_server_limits {
     int64_t keepalive_ms;     /* our own pings */
     int64_t keepalive_timeout_ms;
     unsigned max_concurrent_streams_per_connection;
+    int64_t memory_bytes; /* of what all connections of the server send and have not been read; 0: no limit.
+                           * Over it gRPC ends streams until it fits. */
 } slc_rpc_server_limits;
 
 /* `address` is "host:port", port 0 for a free one; a port that another server has is an error. `methods` ends

@@ -187,8 +187,16 @@ static grpc_server *server_create(const slc_rpc_server_limits *limits)
                          limits->keepalive_min_ms);
     if (limits->max_concurrent_streams_per_connection > 0)
         slc_rpc_args_int(&args, GRPC_ARG_MAX_CONCURRENT_STREAMS, limits->max_concurrent_streams_per_connection);
+    /* The limit of a message is looked at when all of it has come, so a peer may announce one of 4 GiB. */
+    grpc_resource_quota *quota = grpc_resource_quota_create(NULL);
+    if (limits->memory_bytes > 0) {
+        grpc_resource_quota_resize(quota, (size_t)limits->memory_bytes);
+        slc_rpc_args_quota(&args, quota);
+    }
     grpc_channel_args list = {.num_args = args.count, .args = args.list};
-    return grpc_server_create(&list, NULL);
+    grpc_server *server = grpc_server_create(&list, NULL);
+    grpc_resource_quota_unref(quota);
+    return server;
 }
 
 static bool listen_on(slc_rpc_server *server, const char *address, slc_error *err)

@@ -25,6 +25,7 @@
 #define DEFAULT_QUESTION  3000
 #define DEFAULT_BURST     20
 #define DEFAULT_FAILURES  50
+#define DEFAULT_MEMORY    (256LL << 20)
 /* Heartbeats that may go missing. */
 #define DEFAULT_LOST_BEATS 3
 
@@ -61,7 +62,8 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .question_timeout_ms =
             options->question_timeout_ms > 0 ? options->question_timeout_ms : DEFAULT_QUESTION,
         .stream_burst = options->stream_burst > 0 ? options->stream_burst : DEFAULT_BURST,
-        .enrolment_burst = options->enrolment_burst > 0 ? options->enrolment_burst : DEFAULT_FAILURES};
+        .enrolment_burst = options->enrolment_burst > 0 ? options->enrolment_burst : DEFAULT_FAILURES,
+        .memory_bytes = options->memory_bytes > 0 ? options->memory_bytes : DEFAULT_MEMORY};
     grpc->options.lost_after_ms =
         options->lost_after_ms > 0 ? options->lost_after_ms : DEFAULT_LOST_BEATS * grpc->options.heartbeat_ms;
 }
@@ -100,7 +102,8 @@ static slc_rpc_server *open_server(slc_control_grpc *grpc, const char *address, 
                                     .keepalive_min_ms = KEEPALIVE_MIN_MS,
                                     .keepalive_ms = KEEPALIVE_MS,
                                     .keepalive_timeout_ms = KEEPALIVE_MS / 2,
-                                    .max_concurrent_streams_per_connection = 16};
+                                    .max_concurrent_streams_per_connection = 16,
+                                    .memory_bytes = grpc->options.memory_bytes};
     return slc_rpc_server_new(grpc->rpc, address, &identity, &limits, methods, err);
 }
 
