@@ -128,5 +128,7 @@ json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query
 /* Marks the subscriptions that have run out (gateways refuse them without it). `*next_ms` (may be NULL): when
  * the next one does, 0 when none will. */
 bool slc_catalog_expire(slc_txn *txn, int64_t *next_ms, slc_error *err) SLC_CHECKED;
+/* When the next subscription runs out, or has run out and is not marked yet; 0: none does. One look-up. */
+bool slc_catalog_next_expiry(slc_txn *txn, int64_t *next_ms, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -285,6 +285,13 @@ static int next_expired(slc_txn *txn, char id[SLC_ID_CHARS + 1], int64_t *expire
     return rc;
 }
 
+bool slc_catalog_next_expiry(slc_txn *txn, int64_t *next_ms, slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1];
+    *next_ms = 0;
+    return next_expired(txn, id, next_ms, err) >= 0;
+}
+
 bool slc_catalog_expire(slc_txn *txn, int64_t *next_ms, slc_error *err)
 {
     char id[SLC_ID_CHARS + 1];

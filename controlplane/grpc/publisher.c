@@ -21,8 +21,9 @@ struct pass {
     size_t previous_count;
     slc_compiled **compiled; /* own references */
     size_t count;
-    json_t *nodes; /* with a stream, by id */
-    json_t *gone;  /* those of them that were revoked or deleted */
+    json_t *nodes;      /* with a stream, by id */
+    json_t *gone;       /* those of them that were revoked or deleted */
+    int64_t expires_ms; /* when the next subscription ends, 0: none does */
 };
 
 static void on_debounce(evutil_socket_t fd, short what, void *arg);
@@ -125,7 +126,7 @@ static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
             pass->compiled[pass->count++] = compiled;
     }
     json_decref(ids);
-    return ok && find_gone(txn, pass, err);
+    return ok && find_gone(txn, pass, err) && slc_catalog_next_expiry(txn, &pass->expires_ms, err);
 }
 
 /* ---- back on the loop ---- */
@@ -267,9 +268,10 @@ static void forget_unseen(slc_control_grpc *grpc)
     }
 }
 
-static void watch_expiry(slc_control_grpc *grpc)
+/* What is in snapshots, and what is not but ends as well: subscriptions that wait for a decision or are
+ * suspended. */
+static void watch_expiry(slc_control_grpc *grpc, int64_t first)
 {
-    int64_t first = 0;
     slc_group *group;
     TAILQ_FOREACH (group, &grpc->groups, entry) {
         int64_t expires = group->release != NULL ? slc_compiled_expires_ms(group->release->compiled) : 0;
@@ -295,7 +297,7 @@ static void on_compiled(void *arg, bool ok, const slc_error *err)
             take_over(grpc, pass->compiled[i]);
         forget_unseen(grpc);
         slc_config_streams_cut(grpc, pass->gone);
-        watch_expiry(grpc);
+        watch_expiry(grpc, pass->expires_ms);
     } else if (!ok) {
         slc_log_error(SLC_LOG_ERROR, "the configuration cannot be compiled; gateways keep what they have", err);
     }
