@@ -359,6 +359,18 @@ static json_t *read_default(struct reading *r, const slc_field *field)
     return stored;
 }
 
+/* *fine: is this value all right, whatever was wrong before it? */
+static json_t *convert_alone(struct reading *r, const slc_field *field, const json_t *value,
+                             const json_t *before, const json_t *siblings, bool *fine)
+{
+    bool was_ok = r->ok;
+    r->ok = true;
+    json_t *stored = convert(r, field, value, before, siblings);
+    *fine = r->ok;
+    r->ok = was_ok && r->ok;
+    return stored;
+}
+
 /* Something given for a field that the caller does not set: fine when it is what is there already. */
 static void check_read_only(struct reading *r, const slc_field *field, const json_t *value,
                             const json_t *before)
@@ -367,9 +379,9 @@ static void check_read_only(struct reading *r, const slc_field *field, const jso
         PROBLEM(r, "is read-only");
         return;
     }
-    bool was_ok = r->ok;
-    json_t *stored = convert(r, field, value, NULL, NULL);
-    if (was_ok && r->ok && !json_equal(stored, before))
+    bool fine;
+    json_t *stored = convert_alone(r, field, value, NULL, NULL, &fine);
+    if (fine && (field->flags & SLC_F_VOLATILE) == 0 && !json_equal(stored, before))
         PROBLEM(r, "is read-only and cannot change");
     json_decref(stored);
 }
@@ -406,8 +418,9 @@ static json_t *read_field(struct reading *r, const slc_field *field, const json_
             PROBLEM(r, "is required");
         return read_default(r, field);
     }
-    json_t *stored = convert(r, field, value, before, body);
-    if (fixed && r->ok && !(before != NULL && json_equal(stored, before)))
+    bool fine;
+    json_t *stored = convert_alone(r, field, value, before, body, &fine);
+    if (fixed && fine && !(before != NULL && json_equal(stored, before)))
         PROBLEM(r, "cannot change after creation");
     return stored;
 }

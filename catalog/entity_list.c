@@ -30,18 +30,29 @@ static json_t *cursor_make(const slc_kind *kind, const char *key)
     return cursor;
 }
 
+/* Keys of logs are numbers, in hexadecimal. */
+static bool is_place(const slc_kind *kind, const char *key)
+{
+    if ((kind->flags & SLC_KIND_LOG) == 0)
+        return *key != '\0';
+    size_t digits = strspn(key, "0123456789abcdef");
+    return digits > 0 && digits <= 16 && key[digits] == '\0';
+}
+
 static bool cursor_parse(const slc_kind *kind, const char *cursor, char key[CURSOR_MAX + 1], slc_error *err)
 {
     char prefix[80];
     size_t prefix_len = (size_t)snprintf(prefix, sizeof(prefix), "1 %s ", kind->name);
     long len = slc_base64url_decode(cursor, strlen(cursor), (uint8_t *)key, CURSOR_MAX);
-    if (len < 0 || (size_t)len < prefix_len || memcmp(key, prefix, prefix_len) != 0 ||
-        memchr(key, '\0', (size_t)len) != NULL)
-        return slc_fail(err, SLC_INVALID, "cursor", "the cursor is not one that a list of %s gave out",
-                        kind->name);
-    memmove(key, key + prefix_len, (size_t)len - prefix_len);
-    key[(size_t)len - prefix_len] = '\0';
-    return true;
+    bool ok = len >= 0 && (size_t)len >= prefix_len && memcmp(key, prefix, prefix_len) == 0 &&
+              memchr(key, '\0', (size_t)len) == NULL;
+    if (ok) {
+        memmove(key, key + prefix_len, (size_t)len - prefix_len);
+        key[(size_t)len - prefix_len] = '\0';
+        ok = is_place(kind, key);
+    }
+    return ok ||
+           slc_fail(err, SLC_INVALID, "cursor", "the cursor is not one that a list of %s gave out", kind->name);
 }
 
 /* ---- filters ---- */

@@ -56,7 +56,7 @@ static const slc_field common_fields[] = {
     {.name = "id", .type = SLC_F_STRING, .flags = SLC_F_READ_ONLY, .max = 64, .help = "Made by the catalog."},
     {.name = "revision",
      .type = SLC_F_INT,
-     .flags = SLC_F_READ_ONLY,
+     .flags = SLC_F_READ_ONLY | SLC_F_VOLATILE,
      .help = "The catalog's revision when it last changed; its ETag."},
     {.name = "manager",
      .type = SLC_F_STRING,
@@ -65,7 +65,10 @@ static const slc_field common_fields[] = {
      .help = "Who looks after it: api, portal, or the manager of a declarative document."},
     {.name = "labels", .type = SLC_F_MAP, .max = 50, .help = "Free labels."},
     {.name = "created_at", .type = SLC_F_TIMESTAMP, .flags = SLC_F_READ_ONLY, .help = "When it was made."},
-    {.name = "updated_at", .type = SLC_F_TIMESTAMP, .flags = SLC_F_READ_ONLY, .help = "When it last changed."},
+    {.name = "updated_at",
+     .type = SLC_F_TIMESTAMP,
+     .flags = SLC_F_READ_ONLY | SLC_F_VOLATILE,
+     .help = "When it last changed."},
     SLC_FIELD_END,
 };
 

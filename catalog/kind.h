@@ -56,6 +56,8 @@ enum slc_field_flag {
     SLC_F_HIDDEN = 1 << 8,    /* a column that JSON never shows */
     SLC_F_OWNED = 1 << 9,     /* a reference to the owner: deleting the owner deletes this entity too */
     SLC_F_COMPUTED = 1 << 10, /* shown, but not a column: the kind's rules make it */
+    SLC_F_VOLATILE = 1 << 11, /* read-only, and changes with every change: whatever an update says is ignored,
+                                 so that one that is sent again is the same one */
 };
 
 /* What a string must look like beyond its length. */

@@ -139,6 +139,18 @@ static bool parse_idempotency_key(slc_call *call, const char *header, slc_error 
     return true;
 }
 
+/* libevent decodes values only. A decoded name is not longer. */
+static void decode_names(struct evkeyvalq *query)
+{
+    struct evkeyval *pair;
+    TAILQ_FOREACH (pair, query, next) {
+        char *name = evhttp_uridecode(pair->key, 1, NULL);
+        if (name != NULL)
+            memcpy(pair->key, name, strlen(name) + 1);
+        free(name);
+    }
+}
+
 /* A parameter that comes twice would mean one thing to us and another to somebody in between. */
 static bool parse_query(slc_call *call, slc_error *err)
 {
@@ -148,6 +160,9 @@ static bool parse_query(slc_call *call, slc_error *err)
         return true;
     if (evhttp_parse_query_str(call->query_text, &call->query) != 0)
         return slc_fail(err, SLC_INVALID, NULL, "the query string cannot be parsed");
+    if (strstr(call->query_text, "%00") != NULL)
+        return slc_fail(err, SLC_INVALID, NULL, "the query string holds a NUL character");
+    decode_names(&call->query);
     TAILQ_FOREACH (pair, &call->query, next)
         for (other = TAILQ_NEXT(pair, next); other != NULL; other = TAILQ_NEXT(other, next))
             if (strcmp(pair->key, other->key) == 0)

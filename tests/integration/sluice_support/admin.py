@@ -45,7 +45,7 @@ class AdminClient:
     def get(self, kind, key):
         return self.request("GET", f"/v1/{kind}/{key}", expect=200).json()
 
-    def list(self, kind, **query):
+    def list(self, kind, /, **query):
         """Every object of a kind, over all pages."""
         found, cursor = [], None
         while True:
