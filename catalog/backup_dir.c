@@ -21,7 +21,6 @@
 #define NAME_SUFFIX    ".db"
 #define PARTIAL_SUFFIX ".partial"
 #define NAME_CHARS     96
-#define SAME_NAME_MAX  100
 
 /* ---- names ---- */
 
@@ -39,28 +38,34 @@ static char *path_of(const slc_catalog *catalog, const char *name)
     return slc_asprintf("%s/%s", catalog->backup_dir, name);
 }
 
-/* catalog-20261124T201839Z-r1234.db: by name is by time. */
-static bool choose_name(const slc_catalog *catalog, int64_t revision, const char *why, char out[NAME_CHARS],
-                        slc_error *err)
+void slc_file_stamp(int64_t wall_ms, char out[SLC_FILE_STAMP_CHARS])
 {
-    char stamp[32];
+    char seconds[SLC_FILE_STAMP_CHARS / 2];
     struct tm utc;
-    time_t now = (time_t)(slc_wall_ms() / 1000);
-    gmtime_r(&now, &utc);
-    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
-    for (int i = 1; i <= SAME_NAME_MAX; i++) {
-        char again[16] = "";
-        if (i > 1)
-            snprintf(again, sizeof(again), "-%d", i);
-        snprintf(out, NAME_CHARS, NAME_PREFIX "%s-r%lld%s%s" NAME_SUFFIX, stamp, (long long)revision, why,
-                 again);
+    time_t wall = (time_t)(wall_ms / 1000);
+    gmtime_r(&wall, &utc);
+    strftime(seconds, sizeof(seconds), "%Y%m%dT%H%M%S", &utc);
+    snprintf(out, SLC_FILE_STAMP_CHARS, "%s%03uZ", seconds, (unsigned)(wall_ms % 1000) % 1000);
+}
+
+/* catalog-20261124T201839123Z-r1234.db: by name is by time. */
+static void name_now(int64_t revision, const char *why, char out[NAME_CHARS])
+{
+    char stamp[SLC_FILE_STAMP_CHARS];
+    slc_file_stamp(slc_wall_ms(), stamp);
+    snprintf(out, NAME_CHARS, NAME_PREFIX "%s-r%lld%s" NAME_SUFFIX, stamp, (long long)revision, why);
+}
+
+static void choose_name(const slc_catalog *catalog, int64_t revision, const char *why, char out[NAME_CHARS])
+{
+    for (bool taken = true; taken;) {
+        name_now(revision, why, out);
         char *path = path_of(catalog, out);
-        bool taken = access(path, F_OK) == 0;
+        taken = slc_file_exists(path);
         free(path);
-        if (!taken)
-            return true;
+        if (taken)
+            sqlite3_sleep(1); /* the next millisecond has another name */
     }
-    return slc_fail(err, SLC_CONFLICT, NULL, "too many backups within one second");
 }
 
 /* ---- what a file says of itself ---- */
@@ -245,8 +250,9 @@ static bool read_revision(const slc_catalog *catalog, int64_t *revision, slc_err
 static bool make_named(slc_catalog *catalog, const char *why, char name[NAME_CHARS], slc_error *err)
 {
     int64_t revision, began_ms = slc_monotonic_ms();
-    if (!read_revision(catalog, &revision, err) || !choose_name(catalog, revision, why, name, err))
+    if (!read_revision(catalog, &revision, err))
         return false;
+    choose_name(catalog, revision, why, name);
     slc_log(SLC_LOG_INFO, "backup begins", LS("backup", name));
     if (!write_backup(catalog, name, err))
         return false;

@@ -21,8 +21,9 @@ static bool forget_value(slc_txn *txn, const json_t *entity, const slc_kind *kin
                          const char *context, json_t *holder, const char *name, void *arg, slc_error *err)
 {
     json_t *fields = arg;
-    const char *key = slc_get_text(entity, "key");
-    (void)txn, (void)context, (void)err;
+    char key[SLC_KEY_CHARS];
+    (void)context, (void)err;
+    slc_key_of(txn, kind->name, slc_get_text(entity, "id"), key);
     json_object_set_new(holder, name, json_pack("{s:s}", "sealed", ""));
     json_array_append_new(fields, json_sprintf("%s/%s %s", kind->name, key, path));
     return true;

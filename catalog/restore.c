@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "catalog/backup.h"
@@ -219,12 +218,9 @@ static bool keep_file(const char *path, const char *kept, slc_error *err)
  * A log that could not be folded into it (it is damaged) must go first: it would be applied to the new file. */
 static bool exchange(struct restoring *self, slc_error *err)
 {
-    char stamp[32];
-    struct tm utc;
-    time_t now = (time_t)(slc_wall_ms() / 1000);
+    char stamp[SLC_FILE_STAMP_CHARS];
     const char *path = self->catalog->db_path;
-    gmtime_r(&now, &utc);
-    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
+    slc_file_stamp(slc_wall_ms(), stamp);
     char *kept = slc_asprintf("%s.replaced-%s", path, stamp);
     char *log = slc_asprintf("%s-wal", path), *kept_log = slc_asprintf("%s-wal", kept);
     char *index = slc_asprintf("%s-shm", path);
@@ -271,7 +267,7 @@ static bool copy_in(struct restoring *self, slc_error *err)
     slc_database_remove(self->partial);
     if (slc_copy_database(file, self->partial, &self->catalog->stopping, err))
         return true;
-    if (err->code != SLC_CORRUPT)
+    if (err->code != SLC_CORRUPT && err->code != SLC_INTERNAL) /* another program's tables come as the latter */
         return slc_fail_context(err, "%s cannot be restored", file);
     slc_error why = *err;
     return slc_fail(err, SLC_CORRUPT, NULL,

@@ -111,8 +111,9 @@ json_t *slc_secret_read(slc_txn *txn, const char *context, const slc_field *fiel
                         const json_t *before, const char *pointer, bool *ok, slc_error *err)
 {
     *ok = true;
-    bool keep =
-        json_is_object(value) && json_object_size(value) == 1 && json_is_true(json_object_get(value, "set"));
+    const json_t *set =
+        json_is_object(value) && json_object_size(value) == 1 ? json_object_get(value, "set") : NULL;
+    bool keep = json_is_boolean(set); /* as it was read */
     if (value == NULL || keep) {
         if (keep && before == NULL)
             *ok = slc_txn_problem(txn, pointer, err, "has no value yet that could be kept");
@@ -141,7 +142,7 @@ bool slc_secret_is_forgotten(const json_t *stored)
 json_t *slc_secret_show(const json_t *stored)
 {
     if (slc_secret_is_forgotten(stored))
-        return NULL;
+        return json_pack("{s:b}", "set", 0);
     if (json_object_get(stored, "sealed") != NULL)
         return json_pack("{s:b}", "set", 1);
     return json_deep_copy(stored);

@@ -102,6 +102,9 @@ void slc_maintenance_end(slc_catalog *catalog);
  * ends it early. */
 bool slc_copy_database(const char *from_path, const char *path, const atomic_bool *stop,
                        slc_error *err) SLC_CHECKED;
+/* "20261124T201839123Z", for names of files. */
+#define SLC_FILE_STAMP_CHARS 32
+void slc_file_stamp(int64_t wall_ms, char out[SLC_FILE_STAMP_CHARS]);
 /* Unlinks a database and what SQLite keeps beside it. */
 void slc_database_remove(const char *path);
 /* Before something that cannot be undone; `why` ("-before-upgrade") becomes part of the name. */

@@ -72,7 +72,7 @@ static json_t *text_of(int min, int max)
     return json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", min, "maxLength", max);
 }
 
-/* A value to set, or where the gateway finds it; reading shows only that there is one. */
+/* A value to set, or where the gateway finds it; reading shows only that there is one (false: it was lost). */
 static json_t *secret_schema(const slc_field *field)
 {
     json_t *value = bounded_string_schema(field);
@@ -82,7 +82,7 @@ static json_t *secret_schema(const slc_field *field)
     json_t *variable = json_pack("{s:s, s:s, s:i}", "type", "string", "pattern", "^[A-Za-z_][A-Za-z0-9_]*$",
                                  "maxLength", SLC_SECRET_REFERENCE_MAX);
     return json_pack("{s:[o, o, o, o]}", "anyOf", value, only_member("file", file),
-                     only_member("env", variable), only_member("set", json_pack("{s:b}", "const", 1)));
+                     only_member("env", variable), only_member("set", json_pack("{s:s}", "type", "boolean")));
 }
 
 json_t *slc_openapi_ref_schema(const char *kind)

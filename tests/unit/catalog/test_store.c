@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "catalog/backup.h"
+#include "catalog/store.h"
 #include "common/alloc.h"
 #include "common/file.h"
 #include "common/loop.h"
@@ -109,6 +110,56 @@ START_TEST(a_migration_that_fails_leaves_nothing)
 }
 END_TEST
 
+START_TEST(all_missing_migrations_come_or_none)
+{
+    t_close();
+    char *dir = copy_migrations(0, "");
+    add_migration(dir, 1, "good", "CREATE TABLE good (x INTEGER) STRICT;");
+    add_migration(dir, 2, "bad", "INSERT INTO nowhere VALUES (1);");
+    ck_assert(!open_with_migrations(dir, &t_error));
+    t_open(); /* the version before can still read it */
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM sqlite_master WHERE name = 'good'"), "0");
+    free(dir);
+}
+END_TEST
+
+static size_t count_backups(void)
+{
+    json_t *list = slc_backup_list(t_catalog, &t_error);
+    size_t count = json_array_size(list);
+    json_decref(list);
+    return count;
+}
+
+START_TEST(a_backup_is_made_before_an_upgrade)
+{
+    ck_assert_uint_eq(count_backups(), 0); /* a new catalog is no upgrade */
+    t_make("teams", "{'name': 'a'}");
+    t_close();
+    char *dir = copy_migrations(0, "");
+    add_migration(dir, 1, "more", "CREATE TABLE more (x INTEGER) STRICT;");
+    ck_assert_msg(open_with_migrations(dir, &t_error), "%s", t_error.message);
+    json_t *list = slc_backup_list(t_catalog, &t_error);
+    ck_assert_uint_eq(json_array_size(list), 1);
+    const char *name = t_text(json_array_get(list, 0), "name");
+    ck_assert_ptr_nonnull(strstr(name, "before-upgrade"));
+    t_close();
+    /* It is the way back to the version before. */
+    char *file = slc_asprintf("%s/backups/%s", t_dir, name);
+    slc_catalog_options options = {.data_dir = t_dir};
+    slc_restore restore = {.file = file};
+    json_t *report;
+    ck_assert(!t_try_open(&t_error));
+    ck_assert_msg(slc_catalog_restore(&options, &restore, &report, &t_error), "%s", t_error.message);
+    t_open();
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM teams"), "1");
+    json_decref(report);
+    json_decref(list);
+    free(file);
+    free(dir);
+}
+END_TEST
+
 START_TEST(a_gap_in_the_migrations_is_refused)
 {
     t_close();
@@ -153,6 +204,84 @@ START_TEST(a_file_that_is_no_database_is_refused)
     ck_assert(!t_try_open(&t_error));
     ck_assert_int_eq(t_error.code, SLC_CORRUPT);
     ck_assert_ptr_nonnull(strstr(t_error.message, "not a catalog database"));
+}
+END_TEST
+
+static void wait_for_damage(void)
+{
+    slc_catalog_status status = {0};
+    for (int i = 0; i < 1000 && atomic_load(&t_catalog->damage) != SLC_DAMAGE_FOUND; i++)
+        usleep(10000);
+    slc_catalog_get_status(t_catalog, &status);
+    ck_assert(status.damaged);
+    ck_assert_int_eq(atomic_load(&t_catalog->damage), SLC_DAMAGE_FOUND);
+}
+
+START_TEST(damage_that_shows_in_use_stops_writing)
+{
+    t_make_samples(NULL);
+    t_close();
+    t_open(); /* the log is in the file, and nothing in memory */
+    overwrite(t_path("catalog.db"), 8192, 500000);
+    ck_assert_ptr_null(t_get("deployments", "orders.v1@dev"));
+    ck_assert_int_eq(t_error.code, SLC_CORRUPT);
+    wait_for_damage();
+    t_create_fails("teams", "{'name': 'late'}", SLC_CORRUPT, NULL);
+    ck_assert_ptr_nonnull(strstr(t_error.message, "catalog.db is damaged"));
+    ck_assert_ptr_nonnull(strstr(t_error.message, "--restore"));
+}
+END_TEST
+
+START_TEST(damaged_reports_of_nodes_are_made_anew)
+{
+    t_make_samples(NULL);
+    for (int round = 0; round < 2; round++) {
+        t_close();
+        if (round == 0)
+            overwrite(t_path("usage.db"), 0, 4096);
+        else
+            overwrite(t_path("usage.db"), 4096, 8192);
+        t_open();
+        ck_assert(slc_file_exists(t_path("usage.db.damaged")));
+        ck_assert_int_eq(unlink(t_path("usage.db.damaged")), 0);
+        ck_assert_str_eq(t_sql("SELECT count(*) FROM usage.node_status"), "0");
+        json_decref(t_list("gateway-nodes", NULL, 0, NULL));
+    }
+}
+END_TEST
+
+/* What is damaged in use may be either file: the catalog goes on when it is not its own. */
+START_TEST(damaged_reports_of_nodes_do_not_stop_the_catalog)
+{
+    slc_catalog_status status;
+    t_make_samples(NULL);
+    t_close();
+    t_open();
+    overwrite(t_path("usage.db"), 4096, 8192);
+    slc_health_suspect(t_catalog);
+    for (int i = 0; i < 1000 && atomic_load(&t_catalog->damage) != SLC_DAMAGE_NONE; i++)
+        usleep(10000);
+    slc_catalog_get_status(t_catalog, &status);
+    ck_assert(!status.damaged);
+    t_make("teams", "{'name': 'late'}");
+}
+END_TEST
+
+START_TEST(a_directory_that_cannot_be_written_is_told)
+{
+    t_close();
+    ck_assert_int_eq(chmod(t_dir, 0555), 0);
+    bool root = geteuid() == 0; /* root may write everywhere */
+    if (root)
+        ck_assert_int_eq(seteuid(65534), 0);
+    bool ok = t_try_open(&t_error);
+    if (root)
+        ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(chmod(t_dir, 0700), 0);
+    ck_assert(!ok);
+    ck_assert_int_eq(t_error.code, SLC_IO);
+    ck_assert_ptr_nonnull(strstr(t_error.message, t_dir));
+    t_open();
 }
 END_TEST
 
@@ -296,6 +425,65 @@ START_TEST(queued_work_answers_on_the_loop)
 }
 END_TEST
 
+/* ---- full queues ---- */
+
+struct gate {
+    pthread_mutex_t closed;
+    atomic_int entered, refused, done;
+};
+
+static bool pass_gate(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct gate *gate = arg;
+    (void)txn, (void)err;
+    atomic_fetch_add(&gate->entered, 1);
+    pthread_mutex_lock(&gate->closed);
+    pthread_mutex_unlock(&gate->closed);
+    return true;
+}
+
+static void count_answer(void *arg, bool ok, const slc_error *err)
+{
+    struct gate *gate = arg;
+    if (!ok) {
+        ck_assert_int_eq(err->code, SLC_UNAVAILABLE);
+        ck_assert_ptr_nonnull(strstr(err->message, "catalog.queue"));
+        atomic_fetch_add(&gate->refused, 1);
+    }
+    atomic_fetch_add(&gate->done, 1);
+}
+
+static void fill_queue(struct gate *gate, slc_actor actor, int count)
+{
+    for (int i = 0; i < count; i++)
+        slc_catalog_write(t_catalog, NULL, &actor, pass_gate, count_answer, gate);
+}
+
+START_TEST(what_is_over_the_queue_is_refused_but_the_own_work_is_not)
+{
+    slc_catalog_options options = {.data_dir = t_dir, .queue_limit = 3};
+    struct gate gate = {.closed = PTHREAD_MUTEX_INITIALIZER};
+    slc_catalog_status status;
+    t_close();
+    ck_assert_ptr_nonnull((t_catalog = slc_catalog_open(&options, &t_error)));
+    pthread_mutex_lock(&gate.closed);
+    fill_queue(&gate, (slc_actor){.kind = "user", .id = "someone"}, 1);
+    while (atomic_load(&gate.entered) == 0)
+        usleep(1000);
+    fill_queue(&gate, (slc_actor){.kind = "user", .id = "someone"}, 5);
+    ck_assert_int_eq(gate.refused, 2);
+    fill_queue(&gate, (slc_actor){.kind = "system", .id = "system"}, 4);
+    ck_assert_int_eq(gate.refused, 2);
+    slc_catalog_get_status(t_catalog, &status);
+    ck_assert_uint_eq(status.waiting[SLC_LANE_WRITE], 7);
+    slc_catalog_read(t_catalog, NULL, count_teams, count_answer, &gate); /* other queues have room */
+    pthread_mutex_unlock(&gate.closed);
+    t_close();
+    ck_assert_int_eq(gate.done, 11);
+    ck_assert_int_eq(gate.refused, 2);
+}
+END_TEST
+
 START_TEST(closing_waits_for_queued_work)
 {
     slc_actor actor = {.kind = "user", .id = "someone"};
@@ -413,9 +601,16 @@ static Suite *suite(void)
     tcase_add_test(tc, a_changed_migration_is_refused);
     tcase_add_test(tc, a_newer_schema_is_refused);
     tcase_add_test(tc, a_migration_that_fails_leaves_nothing);
+    tcase_add_test(tc, all_missing_migrations_come_or_none);
+    tcase_add_test(tc, a_backup_is_made_before_an_upgrade);
     tcase_add_test(tc, a_gap_in_the_migrations_is_refused);
     tcase_add_test(tc, a_damaged_file_is_refused_with_advice);
     tcase_add_test(tc, a_file_that_is_no_database_is_refused);
+    tcase_add_test(tc, damage_that_shows_in_use_stops_writing);
+    tcase_add_test(tc, damaged_reports_of_nodes_are_made_anew);
+    tcase_add_test(tc, damaged_reports_of_nodes_do_not_stop_the_catalog);
+    tcase_add_test(tc, a_directory_that_cannot_be_written_is_told);
+    tcase_add_test(tc, what_is_over_the_queue_is_refused_but_the_own_work_is_not);
     tcase_add_test(tc, a_directory_has_one_owner);
     tcase_add_test(tc, files_are_private);
     tcase_add_test(tc, a_full_disk_is_told_and_survived);
