@@ -56,9 +56,11 @@ START_TEST(a_backup_says_what_it_is)
     slc_catalog_key_fingerprint(t_catalog, fingerprint);
     ck_assert_str_eq(t_text(made, "master_key"), fingerprint);
     ck_assert(json_is_true(json_object_get(made, "usable")));
-    ck_assert_str_eq(t_text(made, "schema"), t_sql("SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1"));
+    ck_assert_str_eq(t_text(made, "schema"),
+                     t_sql("SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1"));
     char revision[32];
-    snprintf(revision, sizeof(revision), "%lld", (long long)json_integer_value(json_object_get(made, "revision")));
+    snprintf(revision, sizeof(revision), "%lld",
+             (long long)json_integer_value(json_object_get(made, "revision")));
     ck_assert_str_eq(revision, t_sql("SELECT int_value FROM catalog_meta WHERE name = 'revision'"));
     char *path = slc_asprintf("%s/backups/%s", t_dir, t_text(made, "name"));
     ck_assert_int_eq(stat(path, &st), 0);
@@ -68,7 +70,8 @@ START_TEST(a_backup_says_what_it_is)
     ck_assert_uint_eq(json_array_size(list), 1);
     ck_assert(json_equal(json_array_get(list, 0), made));
     ck_assert_uint_eq(count_files(t_path("backups"), ""), 1);
-    ck_assert_str_eq(t_sql("SELECT count(*) FROM audit_events WHERE kind = 'backups' AND action = 'create'"), "1");
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM audit_events WHERE kind = 'backups' AND action = 'create'"),
+                     "1");
     json_decref(list);
     json_decref(made);
     free(path);
@@ -94,9 +97,9 @@ END_TEST
 
 START_TEST(only_backups_are_opened)
 {
-    static const char *const names[] = {"../catalog.db",        "catalog.db",          "catalog-../../master.db",
-                                        "/etc/passwd",          "catalog-x.db/../a.db", "",
-                                        "catalog-20260101.db-wal", "catalog-missing.db"};
+    static const char *const names[] = {
+        "../catalog.db",        "catalog.db", "catalog-../../master.db", "/etc/passwd",
+        "catalog-x.db/../a.db", "",           "catalog-20260101.db-wal", "catalog-missing.db"};
     int64_t size;
     json_decref(make_backup());
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -385,7 +388,8 @@ START_TEST(what_was_sealed_under_a_lost_key_can_be_supplied_again)
     json_decref(t_patch("backend-clusters", "local", body));
     free(body);
     ck_password("again");
-    body = slc_asprintf("{'tls': {'certificate_pem': '%s', 'key_pem': '%s'}}", t_certificate, t_certificate_key);
+    body =
+        slc_asprintf("{'tls': {'certificate_pem': '%s', 'key_pem': '%s'}}", t_certificate, t_certificate_key);
     json_decref(t_patch("listeners", "edge", body));
     ck_assert_msg(t_read(compile, NULL, &t_error), "%s", t_error.message);
     ck_assert_msg(slc_catalog_rotate_master_key(t_catalog, &t_actor, &t_error), "%s", t_error.message);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/migrate.h"
 #include "common/alloc.h"
 #include "common/file.h"
 #include "fixture.h"
@@ -95,12 +96,28 @@ START_TEST(every_earlier_schema_opens)
 }
 END_TEST
 
+/* The first migration was never alone in a release. */
+START_TEST(every_schema_is_kept_for_this_test)
+{
+    for (const slc_migration *migration = slc_catalog_migrations; migration->number != 0; migration++) {
+        char *path = slc_asprintf("%sschema-%04d.sql", FIXTURES, migration->number);
+        ck_assert_msg(
+            migration->number == 1 || slc_file_exists(path),
+            "there is no %s: run scripts/keep-schema in the change that adds migration %s and commit what it "
+            "writes",
+            path, migration->name);
+        free(path);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/migrate");
     TCase *tc = tcase_create("migrate");
     tcase_add_checked_fixture(tc, t_setup, t_teardown);
     tcase_add_test(tc, every_earlier_schema_opens);
+    tcase_add_test(tc, every_schema_is_kept_for_this_test);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -158,7 +158,8 @@ END_TEST
 
 static bool report_version(slc_txn *txn, void *arg, slc_error *err)
 {
-    slc_node_report report = {.node_id = "0000000000000000", .connected = true, .applied_version = *(int64_t *)arg};
+    slc_node_report report = {
+        .node_id = "0000000000000000", .connected = true, .applied_version = *(int64_t *)arg};
     return slc_usage_node_seen(txn, &report, err);
 }
 
@@ -215,8 +216,9 @@ static void revoke_much(void)
 
 static const char *live(void)
 {
-    return t_sql("SELECT (SELECT count(*) FROM credentials WHERE revoked_at IS NULL) || ' ' || (SELECT count(*) FROM "
-                 "subscriptions WHERE state = 'approved') || ' ' || (SELECT count(*) FROM users WHERE disabled = 0)");
+    return t_sql(
+        "SELECT (SELECT count(*) FROM credentials WHERE revoked_at IS NULL) || ' ' || (SELECT count(*) FROM "
+        "subscriptions WHERE state = 'approved') || ' ' || (SELECT count(*) FROM users WHERE disabled = 0)");
 }
 
 START_TEST(what_was_revoked_since_the_backup_stays_revoked)
@@ -357,9 +359,9 @@ START_TEST(a_backup_of_a_newer_version_is_refused)
     t_close();
     sqlite3 *db;
     ck_assert_int_eq(sqlite3_open(backup, &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_exec(db, "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 0)", NULL, NULL,
-                                  NULL),
-                     SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(db, "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 0)", NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     ck_refused(backup, SLC_UNSUPPORTED, "newer version");
     t_open();
@@ -447,7 +449,7 @@ START_TEST(a_restore_that_is_killed_leaves_one_catalog_or_the_other)
         if (team != NULL) {
             old++;
         } else {
-            new++;
+            new ++;
             t_make("teams", "{'name': 'later'}");
         }
         json_decref(team);
