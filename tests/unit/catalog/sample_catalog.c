@@ -1,5 +1,5 @@
-/* sample_catalog DIR: a catalog with every sample in it, for scripts/keep-schema. DIR must exist and be empty. The
- * fixture's helpers assert, so this runs as a test does. */
+/* sample_catalog DIR: a catalog with every sample in it, for scripts/keep-schema. DIR must exist and be empty.
+ * The fixture's helpers assert, so this runs as a test does. */
 #include <stdio.h>
 #include <string.h>
 
