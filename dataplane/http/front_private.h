@@ -62,6 +62,8 @@ slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_reque
 /* For the access log: why it was refused. */
 void slc_exchange_note_denial(slc_exchange *exchange, const char *reason);
 void slc_exchange_empty(slc_exchange *exchange, int status);
+/* tickets.c: the chain has allowed to read. */
+void slc_tickets_handle(slc_exchange *exchange);
 /* Closes streams whose client has taken nothing for too long. */
 void slc_exchange_check_stalled(struct slc_http_front *front, int64_t limit_ms);
 

@@ -18,6 +18,7 @@
 #define READ    SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_READ
 
 static void route_events(slc_exchange *exchange, const char *method);
+static void route_tickets(slc_exchange *exchange, const char *method);
 static void describe(slc_exchange *exchange, const char *method);
 
 static bool parse_major(const char *text, size_t len, uint32_t *major)
@@ -52,6 +53,8 @@ bool slc_api_path_parse(const char *path, struct slc_api_path *out)
         out->resource = SLC_PATH_API;
     else if (strcmp(rest, "/events") == 0)
         out->resource = SLC_PATH_EVENTS;
+    else if (strcmp(rest, "/events/tickets") == 0)
+        out->resource = SLC_PATH_TICKETS;
     else
         return false;
     return true;
@@ -88,6 +91,8 @@ void slc_http_route(struct evhttp_request *req, void *arg)
     exchange->api = slc_event_api_ref(api);
     if (path.resource == SLC_PATH_EVENTS)
         route_events(exchange, slc_http_method(req));
+    else if (path.resource == SLC_PATH_TICKETS)
+        route_tickets(exchange, slc_http_method(req));
     else
         describe(exchange, slc_http_method(req));
 }
@@ -130,6 +135,11 @@ static const char *get_header(void *protocol, const char *name)
     return slc_exchange_header(protocol, name);
 }
 
+static const char *get_query(void *protocol, const char *name)
+{
+    return slc_exchange_query(protocol, name);
+}
+
 static void add_header(void *protocol, const char *name, const char *value)
 {
     slc_exchange *exchange = protocol;
@@ -144,6 +154,7 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
                                   .client_address = exchange->client_address,
                                   .stream = stream,
                                   .header = get_header,
+                                  .query = get_query,
                                   .add_header = add_header,
                                   .method = method,
                                   .protocol = exchange,
@@ -163,8 +174,8 @@ static void deny(slc_exchange *exchange, const slc_denial *denial)
     slc_exchange_problem(exchange, denial->status, denial->type, denial->title, denial->detail, NULL);
 }
 
-/* A preflight is a policy's to answer; any other OPTIONS lists the methods. */
-static void options(slc_exchange *exchange)
+/* A preflight is a policy's to answer; any other OPTIONS lists the methods. `allow` NULL: those of events. */
+static void options(slc_exchange *exchange, const char *allow)
 {
     slc_denial denial = {0};
     if (slc_exchange_header(exchange, "Access-Control-Request-Method") != NULL &&
@@ -173,7 +184,10 @@ static void options(slc_exchange *exchange)
         return;
     }
     evhttp_remove_header(evhttp_request_get_output_headers(exchange->req), "WWW-Authenticate");
-    add_allow(exchange);
+    if (allow != NULL)
+        add_header(exchange, "Allow", allow);
+    else
+        add_allow(exchange);
     slc_exchange_empty(exchange, 204);
 }
 
@@ -223,7 +237,7 @@ static void route_events(slc_exchange *exchange, const char *method)
     bool read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     bool stream = read && wants_stream(exchange);
     if (strcmp(method, "OPTIONS") == 0) {
-        options(exchange);
+        options(exchange, NULL);
         return;
     }
     if (!read && strcmp(method, "POST") != 0) {
@@ -240,6 +254,33 @@ static void route_events(slc_exchange *exchange, const char *method)
                              NULL);
     else
         dispatch(exchange, method, stream);
+}
+
+/* A ticket is for streams: who may not open one gets none. */
+static void route_tickets(slc_exchange *exchange, const char *method)
+{
+    slc_denial denial = {0};
+    if (strcmp(method, "OPTIONS") == 0) {
+        options(exchange, "POST, OPTIONS");
+        return;
+    }
+    exchange->operation = READ;
+    if (strcmp(method, "POST") != 0 || !offers(exchange->api, READ)) {
+        add_header(exchange, "Allow", "POST, OPTIONS");
+        slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed",
+                             "Tickets are made by POST, for event APIs that can be read.", NULL);
+    } else if (!exposes(exchange->api, "sse")) {
+        slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
+                             "This event API is not offered as server-sent events.", NULL);
+    } else {
+        enum slc_verdict verdict = run_chain(exchange, method, false, &denial);
+        if (verdict == SLC_ANSWER)
+            slc_exchange_empty(exchange, denial.status);
+        else if (verdict != SLC_ALLOW)
+            deny(exchange, &denial);
+        else
+            slc_tickets_handle(exchange);
+    }
 }
 
 /* What anybody may know about an event API, and where to go from here. */

@@ -15,7 +15,7 @@ struct slc_api_path {
     const char *name; /* into the path */
     size_t name_len;
     uint32_t major;
-    enum { SLC_PATH_API, SLC_PATH_EVENTS } resource;
+    enum { SLC_PATH_API, SLC_PATH_EVENTS, SLC_PATH_TICKETS } resource;
 };
 
 /* False when the path is none of an event API's. Strict: no trailing slash, no leading zero, no

@@ -55,7 +55,7 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
 
 slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, slc_error *err)
 {
-    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 2) * sizeof chain->entries[0]);
+    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 3) * sizeof chain->entries[0]);
     const Sluice__Snapshot__V1__Policy **sorted = slc_calloc(count + 1, sizeof *sorted);
     bool ok = true;
     chain->magic = CHAIN_MAGIC;
@@ -67,7 +67,7 @@ slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies
         chain->count += ok ? 1 : 0;
     }
     ok = ok && add_builtin(chain, &slc_policy_key_auth, err) &&
-         add_builtin(chain, &slc_policy_subscription, err);
+         add_builtin(chain, &slc_policy_subscription, err) && add_builtin(chain, &slc_policy_ticket, err);
     free(sorted);
     if (ok)
         return chain;

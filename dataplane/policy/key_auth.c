@@ -108,8 +108,8 @@ static int read_credential(const struct key_auth *key_auth, const slc_policy_req
     return 0;
 }
 
-static void fill_principal(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
-                           const Sluice__Snapshot__V1__Application *application)
+void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
+                        const Sluice__Snapshot__V1__Application *application)
 {
     principal->authenticated = true;
     principal->expires_at_ms = credential->expires_at_ms;
@@ -156,7 +156,7 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",
                         "key-auth: credential %s has an application without subscriptions here", presented.id);
-    fill_principal(request->principal, credential, application);
+    slc_principal_fill(request->principal, credential, application);
     return SLC_ALLOW;
 }
 

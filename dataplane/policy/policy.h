@@ -26,6 +26,8 @@ typedef struct slc_policy_request {
     bool stream; /* a long-lived read */
     /* Credentials as the protocol carried them: */
     const char *(*header)(void *protocol, const char *name); /* request header or NULL */
+    /* Parameter of the URL's query, decoded, or NULL; NULL on Kafka. */
+    const char *(*query)(void *protocol, const char *name);
     /* Adds a response header (value is copied). */
     void (*add_header)(void *protocol, const char *name, const char *value);
     const char *method; /* "POST", ...; NULL on Kafka */
@@ -68,8 +70,8 @@ const slc_policy_type *slc_policy_type_find(const char *name);
 
 typedef struct slc_chain slc_chain;
 /* Compiles those of `policies` that apply (sorted by scope, wide to narrow, then order, then name); the
- * built-in key-auth and subscription are always there unless a policy of the same type replaces them. One in
- * dry run replaces and changes nothing: it is asked, and the log says what it would have refused. */
+ * built-in key-auth, subscription and ticket are always there unless a policy of the same type replaces them.
+ * One in dry run replaces and changes nothing: it is asked, and the log says what it would have refused. */
 slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
                              slc_error *err) SLC_CHECKED;
 void slc_chain_free(slc_chain *chain);

@@ -4,12 +4,16 @@
 
 #include "dataplane/policy/policy.h"
 
-extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_subscription;
+extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_subscription, slc_policy_ticket;
 
 /* Does a live subscription of the principal's application grant the operation? Fills plan and subscription, and
  * shortens the principal's expiry to the subscription's. */
 bool slc_subscription_grant(const slc_snapshot *snapshot, const slc_event_api *api,
                             Sluice__Snapshot__V1__Operation operation, slc_principal *principal);
+
+/* Who the credential stands for. */
+void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
+                        const Sluice__Snapshot__V1__Application *application);
 
 /* Fails when `config` has a member that `known` (ends with NULL) lacks, with a pointer to it. */
 bool slc_policy_config_known(const json_t *config, const char *const *known, slc_error *err) SLC_CHECKED;

@@ -73,6 +73,14 @@ static const char *get_header(void *protocol, const char *name)
     return NULL;
 }
 
+/* Query parameters are sent as headers with a question mark. */
+static const char *get_query(void *protocol, const char *name)
+{
+    char header[64];
+    snprintf(header, sizeof header, "?%s", name);
+    return get_header(protocol, header);
+}
+
 static void add_header(void *protocol, const char *name, const char *value)
 {
     struct asker *asker = protocol;
@@ -97,6 +105,8 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .operation = operation,
                                   .client_address = "192.0.2.1",
                                   .header = get_header,
+                                  .query = get_query,
+                                  .stream = asker->stream,
                                   .add_header = add_header,
                                   .method = method,
                                   .protocol = asker,

@@ -25,9 +25,10 @@ struct asker {
     slc_denial denial;
     struct asker_header {
         char name[64];
-        char value[256];
+        char value[768];
     } sent[ASKER_HEADERS], answered[ASKER_HEADERS];
     size_t sent_count, answered_count;
+    bool stream; /* what it asks for is a stream */
 };
 
 /* Without policies: only what is built in. */
