@@ -73,15 +73,19 @@ bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_k
 {
     char text[256];
     handle->wake_fd = -1;
-    handle->backend = slc_strdup(handle->kafka->backend->msg->name);
+    handle->backend = slc_backend_ref(handle->kafka->backend);
+    handle->tokens = slc_kafka_tokens_ref(handle->kafka->tokens);
+    slc_kafka_oauth_prepare(conf, handle->backend);
     rd_kafka_conf_set_opaque(conf, handle);
     rd_kafka_conf_set_error_cb(conf, on_error);
     handle->rk = rd_kafka_new(type, conf, text, sizeof text);
     if (handle->rk == NULL) {
         rd_kafka_conf_destroy(conf);
-        free(handle->backend);
+        slc_kafka_tokens_unref(handle->tokens);
+        slc_backend_unref(handle->backend);
         return slc_fail(err, SLC_INVALID, NULL, "librdkafka: %s", text);
     }
+    slc_kafka_oauth_start(handle);
     return true;
 }
 
@@ -157,7 +161,8 @@ static void *reap_main(void *arg)
     rd_kafka_destroy_flags(reap->handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     if (reap->handle->wake_fd >= 0)
         close(reap->handle->wake_fd);
-    free(reap->handle->backend);
+    slc_kafka_tokens_unref(reap->handle->tokens);
+    slc_backend_unref(reap->handle->backend);
     free(reap->handle);
     free(reap);
     pthread_mutex_lock(&reaper->lock);
@@ -292,6 +297,7 @@ static void kafka_free(slc_kafka *kafka)
     pthread_mutex_destroy(&kafka->health_lock);
     pthread_mutex_destroy(&kafka->queue_lock);
     pthread_cond_destroy(&kafka->queue_empty);
+    slc_kafka_tokens_unref(kafka->tokens);
     reaper_unref(kafka->reaper);
     kafka->magic = 0;
     free(kafka);
@@ -324,6 +330,7 @@ static slc_broker *kafka_open(const slc_backend *backend, const slc_broker_setti
     pthread_mutex_init(&kafka->queue_lock, NULL);
     pthread_cond_init(&kafka->queue_empty, NULL);
     kafka->reaper = reaper_new();
+    kafka->tokens = slc_kafka_tokens_new();
     snprintf(kafka->last_error, sizeof kafka->last_error, "not connected yet");
     kafka->loop = slc_loop_new("kafka", kafka);
     kafka->queries = slc_loop_new("kafka-query", kafka);

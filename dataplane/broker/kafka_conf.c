@@ -137,7 +137,7 @@ static int verify_server_name(rd_kafka_t *rk, const char *broker_name, int32_t b
     if (depth != 0)
         return 1;
     const slc_kafka_handle *handle = opaque;
-    const char *name = handle->kafka->backend->msg->tls->server_name;
+    const char *name = handle->backend->msg->tls->server_name;
     const unsigned char *at = (const unsigned char *)der;
     X509 *certificate = d2i_X509(NULL, &at, (long)size);
     int match = certificate != NULL && (X509_check_host(certificate, name, 0, 0, NULL) == 1 ||
@@ -174,11 +174,7 @@ static bool set_sasl(rd_kafka_conf_t *conf, const Sluice__Snapshot__V1__Backend 
     if (!set(conf, "sasl.mechanism", msg->mechanism, err))
         return false;
     if (strcmp(msg->mechanism, "OAUTHBEARER") == 0)
-        return set(conf, "sasl.oauthbearer.method", "oidc", err) &&
-               set_text(conf, "sasl.oauthbearer.token.endpoint.url", msg->token_url, err) &&
-               set_text(conf, "sasl.oauthbearer.client.id", msg->client_id, err) &&
-               set_secret(conf, "sasl.oauthbearer.client.secret", msg->client_secret, err) &&
-               set_text(conf, "sasl.oauthbearer.scope", msg->scope, err);
+        return true; /* see kafka_oauth.c */
     return set_text(conf, "sasl.username", msg->username, err) &&
            set_secret(conf, "sasl.password", msg->password, err);
 }
@@ -245,7 +241,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     if (strcmp(facility, "AUTOCREATE") == 0) /* the mock cluster, with each metadata request */
         level = 7;
     const slc_kafka_handle *handle = rk != NULL ? rd_kafka_opaque(rk) : NULL;
-    const char *backend = handle != NULL ? handle->backend : NULL;
+    const char *backend = handle != NULL ? handle->backend->msg->name : NULL;
     slc_log(levels[level < 0 || level > 7 ? 7 : level], "librdkafka", LS("backend", backend),
             LS("facility", facility), LS("text", text));
 }

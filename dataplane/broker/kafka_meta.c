@@ -429,7 +429,7 @@ bool slc_kafka_meta_init(slc_kafka *kafka, slc_error *err)
         TAILQ_INIT(&meta->topics[i]);
     meta->cancel_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     SLC_BUG_ON(meta->cancel_fd < 0);
-    slc_kafka_wire_init(&meta->wire, kafka->backend, meta->cancel_fd);
+    slc_kafka_wire_init(&meta->wire, kafka->backend, kafka->tokens, meta->cancel_fd);
     meta->loop = slc_loop_new("kafka-meta", kafka);
     kafka->meta = meta;
     if (!slc_loop_start(meta->loop, err)) {

@@ -13,6 +13,7 @@
 
 #include "common/loop.h"
 #include "dataplane/broker/broker.h"
+#include "dataplane/broker/kafka_wire.h"
 
 #define SLC_KAFKA_MAGIC 0x4b41464bU
 
@@ -21,8 +22,9 @@ struct slc_kafka;
 /* What a librdkafka handle's opaque points at. */
 typedef struct slc_kafka_handle {
     struct slc_kafka *kafka; /* not after it was given to be reaped */
-    char *backend;           /* its name: librdkafka's threads log until the very end */
-    void *owner;             /* the consumer; NULL for producers */
+    slc_backend *backend;    /* own references: librdkafka's threads ask and log until the very end */
+    slc_kafka_tokens *tokens;
+    void *owner; /* the consumer; NULL for producers */
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue; /* where everything of the handle arrives; NULL: not polled */
     int wake_fd;
@@ -36,6 +38,11 @@ enum slc_kafka_use { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CO
 rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_use role,
                                     slc_error *err) SLC_CHECKED;
 /* Of a producer: its largest batch. */
+/* kafka_oauth.c: has the handle ask us for access tokens, on a thread of its own. Before and after
+ * rd_kafka_new. */
+void slc_kafka_oauth_prepare(rd_kafka_conf_t *conf, const slc_backend *backend);
+void slc_kafka_oauth_start(slc_kafka_handle *handle);
+
 bool slc_kafka_conf_batch(rd_kafka_conf_t *conf, int64_t bytes, slc_error *err) SLC_CHECKED;
 /* Creates the handle (conf is consumed either way). */
 bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_kafka_type_t type,
@@ -93,6 +100,7 @@ typedef struct slc_kafka {
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_empty; /* queued_bytes became 0 */
     slc_kafka_reaper *reaper;
+    slc_kafka_tokens *tokens;
 } slc_kafka;
 
 /* The state of the backend, told to health and to every consumer on a change. Any thread. */

@@ -11,6 +11,7 @@
 #define PING_UP_S       10
 #define PING_TIMEOUT_MS 3000
 #define BOUNDS_MS       5000
+#define DOWN_MS         1000 /* instead of the caller's time, while only the ping waits for the cluster */
 
 struct query {
     slc_message msg;
@@ -55,13 +56,24 @@ static void note_cluster(slc_kafka *kafka)
     }
 }
 
+/* librdkafka sits a timeout out when no broker is there, and questions behind it wait: not one after the other
+ * for each its whole time. */
+static int patience(slc_kafka *kafka, int timeout_ms)
+{
+    pthread_mutex_lock(&kafka->health_lock);
+    bool down = !kafka->up && kafka->since_ms != 0;
+    pthread_mutex_unlock(&kafka->health_lock);
+    return down && timeout_ms > DOWN_MS ? DOWN_MS : timeout_ms;
+}
+
 static bool ask_topic(slc_kafka *kafka, const char *name, int timeout_ms, slc_topic_info *info, slc_error *err)
 {
     const rd_kafka_metadata_t *metadata = NULL;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->query->rk, name, NULL);
     if (topic == NULL)
         return slc_kafka_fail(err, rd_kafka_last_error(), "topic");
-    rd_kafka_resp_err_t code = rd_kafka_metadata(kafka->query->rk, 0, topic, &metadata, timeout_ms);
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(kafka->query->rk, 0, topic, &metadata, patience(kafka, timeout_ms));
     bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR ? read_topic(metadata, info, err)
                                                  : slc_kafka_fail(err, code, "metadata");
     if (metadata != NULL)
@@ -98,7 +110,7 @@ static bool list_offsets(slc_kafka *kafka, const char *topic, int32_t first, int
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, first + i)->offset = time;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(kafka->query->rk, list, timeout_ms);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(kafka->query->rk, list, patience(kafka, timeout_ms));
     for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         code = list->elems[i].err;
     for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)

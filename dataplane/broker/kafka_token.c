@@ -11,7 +11,16 @@
 #include "dataplane/broker/kafka_wire.h"
 #include "dataplane/config/secret.h"
 
-#define MAX_ANSWER (256UL * 1024)
+#define MAX_ANSWER     (256UL * 1024)
+#define DEFAULT_LIFE_S 300 /* of a token that does not say */
+#define MAX_LIFE_S     (7 * 86400)
+
+struct slc_kafka_tokens {
+    unsigned refs;
+    pthread_mutex_t lock; /* held while one is fetched: who waits for it wants the same */
+    char *token;
+    int64_t expires_ms, renew_ms; /* wall */
+};
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
@@ -33,11 +42,13 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
     return poll(&cancel, 1, 0) > 0;
 }
 
-static char *read_token(const char *url, const slc_buf *answer, slc_error *err)
+static char *read_token(const char *url, const slc_buf *answer, int64_t *life_s, slc_error *err)
 {
     slc_error inner = {0};
     json_t *json = slc_json_parse((const char *)answer->data, answer->len, MAX_ANSWER, &inner);
     const char *token = json_string_value(json_object_get(json, "access_token"));
+    json_int_t life = json_integer_value(json_object_get(json, "expires_in"));
+    *life_s = life > 0 && life < MAX_LIFE_S ? life : DEFAULT_LIFE_S;
     char *copy = token != NULL && token[0] != '\0' ? slc_strdup(token) : NULL;
     json_decref(json);
     if (copy == NULL)
@@ -56,7 +67,8 @@ static bool set_form(CURL *curl, const Sluice__Snapshot__V1__Backend *msg)
     return len < (int)sizeof form && curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, form) == CURLE_OK;
 }
 
-static char *perform(CURL *curl, const Sluice__Snapshot__V1__Backend *msg, slc_buf *answer, slc_error *err)
+static char *perform(CURL *curl, const Sluice__Snapshot__V1__Backend *msg, slc_buf *answer, int64_t *life_s,
+                     slc_error *err)
 {
     long status = 0;
     CURLcode code = curl_easy_perform(curl);
@@ -67,14 +79,14 @@ static char *perform(CURL *curl, const Sluice__Snapshot__V1__Backend *msg, slc_b
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (status == 200)
-        return read_token(msg->token_url, answer, err);
+        return read_token(msg->token_url, answer, life_s, err);
     slc_fail(err, status == 400 || status == 401 ? SLC_DENIED : SLC_UNAVAILABLE, "/token_url",
              "%s answers %ld to the client's credentials", msg->token_url, status);
     return NULL;
 }
 
 static char *fetch(CURL *curl, const Sluice__Snapshot__V1__Backend *msg, const char *secret, int64_t left_ms,
-                   const int *cancel_fd, slc_error *err)
+                   const int *cancel_fd, int64_t *life_s, slc_error *err)
 {
     slc_buf answer;
     slc_buf_init(&answer, MAX_ANSWER);
@@ -92,7 +104,7 @@ static char *fetch(CURL *curl, const Sluice__Snapshot__V1__Backend *msg, const c
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)cancel_fd);
     char *token = NULL;
     if (set_form(curl, msg))
-        token = perform(curl, msg, &answer, err);
+        token = perform(curl, msg, &answer, life_s, err);
     else
         slc_fail(err, SLC_INVALID, "/scope", "the backend's scope is too long");
     if (answer.data != NULL)
@@ -101,7 +113,8 @@ static char *fetch(CURL *curl, const Sluice__Snapshot__V1__Backend *msg, const c
     return token;
 }
 
-char *slc_kafka_token_fetch(const slc_backend *backend, int64_t deadline_ms, int cancel_fd, slc_error *err)
+static char *fetch_token(const slc_backend *backend, int64_t deadline_ms, int cancel_fd, int64_t *life_s,
+                         slc_error *err)
 {
     const Sluice__Snapshot__V1__Backend *msg = backend->msg;
     int64_t left_ms = deadline_ms - slc_monotonic_ms();
@@ -119,8 +132,60 @@ char *slc_kafka_token_fetch(const slc_backend *backend, int64_t deadline_ms, int
     else if (left_ms <= 0)
         slc_fail(err, SLC_TIMEOUT, NULL, "no time is left to fetch a token");
     else
-        token = fetch(curl, msg, secret, left_ms, &cancel_fd, err);
+        token = fetch(curl, msg, secret, left_ms, &cancel_fd, life_s, err);
     curl_easy_cleanup(curl);
     slc_free_secret(secret, len);
     return token;
+}
+
+/* Sharing
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+slc_kafka_tokens *slc_kafka_tokens_new(void)
+{
+    slc_kafka_tokens *tokens = slc_calloc(1, sizeof *tokens);
+    tokens->refs = 1;
+    pthread_mutex_init(&tokens->lock, NULL);
+    return tokens;
+}
+
+slc_kafka_tokens *slc_kafka_tokens_ref(slc_kafka_tokens *tokens)
+{
+    __atomic_add_fetch(&tokens->refs, 1, __ATOMIC_RELAXED);
+    return tokens;
+}
+
+static void forget(slc_kafka_tokens *tokens)
+{
+    if (tokens->token != NULL)
+        slc_free_secret(tokens->token, strlen(tokens->token));
+    tokens->token = NULL;
+}
+
+void slc_kafka_tokens_unref(slc_kafka_tokens *tokens)
+{
+    if (__atomic_sub_fetch(&tokens->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    forget(tokens);
+    pthread_mutex_destroy(&tokens->lock);
+    free(tokens);
+}
+
+char *slc_kafka_tokens_get(slc_kafka_tokens *tokens, const slc_backend *backend, int64_t deadline_ms,
+                           int cancel_fd, int64_t *expires_wall_ms, slc_error *err)
+{
+    int64_t life_s = 0;
+    pthread_mutex_lock(&tokens->lock);
+    if (tokens->token == NULL || slc_wall_ms() >= tokens->renew_ms) {
+        char *fresh = fetch_token(backend, deadline_ms, cancel_fd, &life_s, err);
+        forget(tokens);
+        tokens->token = fresh;
+        tokens->expires_ms = slc_wall_ms() + life_s * 1000;
+        tokens->renew_ms = slc_wall_ms() + life_s * 700;
+    }
+    char *copy = tokens->token != NULL ? slc_strdup(tokens->token) : NULL;
+    *expires_wall_ms = tokens->expires_ms;
+    pthread_mutex_unlock(&tokens->lock);
+    return copy;
 }

@@ -18,9 +18,10 @@
 #define MAX_REQUEST  (8UL * 1024 * 1024)
 #define LENGTH_BYTES 4
 
-void slc_kafka_wire_init(slc_kafka_wire *wire, const slc_backend *backend, int cancel_fd)
+void slc_kafka_wire_init(slc_kafka_wire *wire, const slc_backend *backend, slc_kafka_tokens *tokens,
+                         int cancel_fd)
 {
-    *wire = (slc_kafka_wire){.backend = backend, .cancel_fd = cancel_fd, .fd = -1};
+    *wire = (slc_kafka_wire){.backend = backend, .tokens = tokens, .cancel_fd = cancel_fd, .fd = -1};
     slc_buf_init(&wire->out, MAX_REQUEST);
     slc_buf_init(&wire->in, SLC_KAFKA_WIRE_MAX_FRAME);
 }

@@ -15,8 +15,12 @@
 #define SLC_KAFKA_WIRE_CLIENT    "sluice"
 #define SLC_KAFKA_WIRE_MAX_FRAME (64UL * 1024 * 1024) /* metadata of a large cluster */
 
+/* The access token of one backend, for all of its connections. Shared, any thread. */
+typedef struct slc_kafka_tokens slc_kafka_tokens;
+
 typedef struct slc_kafka_wire {
     const slc_backend *backend; /* borrowed */
+    slc_kafka_tokens *tokens;   /* borrowed */
     int cancel_fd;              /* an eventfd, borrowed; -1: none */
     int fd;                     /* -1: closed */
     SSL_CTX *tls;
@@ -30,7 +34,8 @@ typedef struct slc_kafka_wire {
     slc_buf in;  /* the last answer, without its length */
 } slc_kafka_wire;
 
-void slc_kafka_wire_init(slc_kafka_wire *wire, const slc_backend *backend, int cancel_fd);
+void slc_kafka_wire_init(slc_kafka_wire *wire, const slc_backend *backend, slc_kafka_tokens *tokens,
+                         int cancel_fd);
 void slc_kafka_wire_release(slc_kafka_wire *wire);
 
 /* Connects to `server` ("host:port"), authenticates, asks for ApiVersions. False: closed again. Errors:
@@ -53,9 +58,13 @@ bool slc_kafka_wire_authenticate(slc_kafka_wire *wire, slc_error *err) SLC_CHECK
 /* Waits until the socket is ready for `events` (POLLIN, POLLOUT). */
 bool slc_kafka_wire_wait(slc_kafka_wire *wire, short events, slc_error *err) SLC_CHECKED;
 
-/* kafka_token.c: an access token by OAuth client credentials (RFC 6749 section 4.4), NUL-terminated, new; free
- * it with slc_free_secret(token, strlen). NULL on error, which never holds a secret. */
-char *slc_kafka_token_fetch(const slc_backend *backend, int64_t deadline_ms, int cancel_fd,
-                            slc_error *err) SLC_CHECKED;
+/* kafka_token.c: access tokens by OAuth client credentials (RFC 6749 section 4.4). */
+slc_kafka_tokens *slc_kafka_tokens_new(void);
+slc_kafka_tokens *slc_kafka_tokens_ref(slc_kafka_tokens *tokens);
+void slc_kafka_tokens_unref(slc_kafka_tokens *tokens);
+/* The token, kept while it is good for a while yet, else fetched: blocks, one fetch at a time. NUL-terminated,
+ * new; free it with slc_free_secret(token, strlen). NULL on error, which never holds a secret. */
+char *slc_kafka_tokens_get(slc_kafka_tokens *tokens, const slc_backend *backend, int64_t deadline_ms,
+                           int cancel_fd, int64_t *expires_wall_ms, slc_error *err) SLC_CHECKED;
 
 #endif

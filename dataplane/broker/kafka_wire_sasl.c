@@ -101,7 +101,9 @@ static bool scram_512(slc_kafka_wire *wire, const char *password, size_t len, sl
 static bool oauthbearer(slc_kafka_wire *wire, const char *password, size_t len, slc_buf *token, slc_error *err)
 {
     (void)password, (void)len;
-    char *access = slc_kafka_token_fetch(wire->backend, wire->deadline_ms, wire->cancel_fd, err);
+    int64_t expires_ms;
+    char *access =
+        slc_kafka_tokens_get(wire->tokens, wire->backend, wire->deadline_ms, wire->cancel_fd, &expires_ms, err);
     if (access == NULL)
         return false;
     slc_buf_adds(token, "n,,\001auth=Bearer ");

@@ -13,7 +13,8 @@
 
 static void refuse(slc_exchange *exchange, int status, const char *type, const char *detail)
 {
-    slc_exchange_problem(exchange, status, type, status == 422 ? "Invalid origin" : "Invalid request", detail, NULL);
+    slc_exchange_problem(exchange, status, type, status == 422 ? "Invalid origin" : "Invalid request", detail,
+                         NULL);
 }
 
 /* The body's origin, or NULL. False: the exchange was answered. */
@@ -32,7 +33,8 @@ static bool read_body(slc_exchange *exchange, json_t **body, const char **origin
                 (value == NULL || json_is_string(value));
     *origin = json_string_value(value);
     if (!fine)
-        refuse(exchange, 400, "invalid-json", "The body is empty, or JSON like {\"origin\": \"https://shop.example\"}.");
+        refuse(exchange, 400, "invalid-json",
+               "The body is empty, or JSON like {\"origin\": \"https://shop.example\"}.");
     return fine;
 }
 
@@ -42,8 +44,10 @@ static bool find_origin(slc_exchange *exchange, const char *wanted, char *origin
     char sent[SLC_TICKET_MAX_ORIGIN + 1] = "";
     const char *field = slc_exchange_header(exchange, "Origin");
     origin[0] = '\0';
-    if ((wanted != NULL && !slc_origin_parse(wanted, origin)) || (field != NULL && !slc_origin_parse(field, sent))) {
-        refuse(exchange, 422, "invalid-origin", "An origin is http:// or https:// with a host and perhaps a port.");
+    if ((wanted != NULL && !slc_origin_parse(wanted, origin)) ||
+        (field != NULL && !slc_origin_parse(field, sent))) {
+        refuse(exchange, 422, "invalid-origin",
+               "An origin is http:// or https:// with a host and perhaps a port.");
         return false;
     }
     if (wanted != NULL && field != NULL && strcmp(origin, sent) != 0) {
@@ -89,5 +93,6 @@ void slc_tickets_handle(slc_exchange *exchange)
     if (slc_ticket_mint(exchange->snapshot, exchange->api, &exchange->principal, origin, expires_ms, ticket))
         answer(exchange, ticket, origin, expires_ms / 1000 * 1000);
     else
-        slc_exchange_problem(exchange, 503, "configuration-changing", "The configuration is changing", NULL, NULL);
+        slc_exchange_problem(exchange, 503, "configuration-changing", "The configuration is changing", NULL,
+                             NULL);
 }

@@ -1,9 +1,11 @@
-/* ticket: authenticates a stream by a signed text in its URL. Built in: every event API that offers streams has it.
+/* ticket: authenticates a stream by a signed text in its URL. Built in: every event API that offers streams has
+ * it.
  *
  *   slt_ base64url( version(1) · key id(4) · expires, s(8) · length(1) lookup · length(1) origin · MAC(32) )
  *
- * The MAC's key is derived from the event API's cursor key by a label, so that a cursor can never be taken for a
- * ticket. What is signed and not sent (API, application, operation, digest of the secret) must be the same again.
+ * The MAC's key is derived from the event API's cursor key by a label, so that a cursor can never be taken for
+ * a ticket. What is signed and not sent (API, application, operation, digest of the secret) must be the same
+ * again.
  */
 #include "dataplane/policy/ticket.h"
 
@@ -42,7 +44,8 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
     return slc_policy_config_known(config, known, err);
 }
 
-/* Signing ------------------------------------------------------------------------------------------------------
+/* Signing
+ * ------------------------------------------------------------------------------------------------------
  */
 
 static void put(uint8_t *to, uint64_t value, size_t size)
@@ -106,7 +109,8 @@ bool slc_ticket_mint(const slc_snapshot *snapshot, const slc_event_api *api, con
     return true;
 }
 
-/* Reading ------------------------------------------------------------------------------------------------------
+/* Reading
+ * ------------------------------------------------------------------------------------------------------
  */
 
 static bool take_text(const uint8_t *bytes, size_t end, size_t *at, char out[256])
@@ -129,7 +133,8 @@ static bool take_apart(const uint8_t *bytes, size_t len, struct ticket *ticket)
     ticket->key_id = (uint32_t)get(bytes + 1, 4);
     ticket->expires_s = (int64_t)get(bytes + 5, 8);
     ticket->signed_len = end;
-    return take_text(bytes, end, &at, ticket->lookup) && take_text(bytes, end, &at, ticket->origin) && at == end;
+    return take_text(bytes, end, &at, ticket->lookup) && take_text(bytes, end, &at, ticket->origin) &&
+           at == end;
 }
 
 static const key_msg *find_key(const slc_event_api *api, uint32_t id)
@@ -178,7 +183,8 @@ bool slc_origin_parse(const char *text, char *out)
     return true;
 }
 
-/* Browsers send Origin with each request to another origin; to their own they send none with GET, and say so. */
+/* Browsers send Origin with each request to another origin; to their own they send none with GET, and say so.
+ */
 static bool is_from(const slc_policy_request *request, const char *bound)
 {
     char origin[SLC_TICKET_MAX_ORIGIN + 1];

@@ -8,26 +8,28 @@ from .wait import free_port, wait_until
 
 class SampleApi:
     """Provisions through the admin API what one event API needs. Each name may be prefixed, so that several live side
-    by side; `listener` reuses another sample's. Afterwards: `key` (the API key), `url`, `gateway` once started.
+    by side; `listener` reuses another sample's; `backend` is what else the backend cluster has. Afterwards: `key` (the
+    API key), `url`, `gateway` once started.
     """
 
     def __init__(self, control, bootstrap_servers, topic, prefix="", group=None, listener=None, operations=None,
-                 **event_api):
+                 backend=None, **event_api):
         self.control = control
         self.admin = control.admin
         self.topic = topic
         operations = operations or ["publish", "read"]
-        self._base(bootstrap_servers, prefix, group, listener)
+        self._base(bootstrap_servers, prefix, group, listener, backend or {})
         self._publish(prefix, operations, event_api)
         self._subscribe(prefix)
         self.url = f"http://127.0.0.1:{self.port}/{self.name}/v1/events"
 
-    def _base(self, bootstrap_servers, prefix, group, listener):
+    def _base(self, bootstrap_servers, prefix, group, listener, backend):
         self.group = group or f"{prefix}dev"
         self.backend, self.virtual_cluster = f"{prefix}local", f"{prefix}local"
         if group is None:
             self.admin.create("gateway-groups", name=self.group, environment="dev")
-        self.admin.create("backend-clusters", name=self.backend, bootstrap_servers=bootstrap_servers.split(","))
+        self.admin.create("backend-clusters", name=self.backend, bootstrap_servers=bootstrap_servers.split(","),
+                          **backend)
         self.admin.create("virtual-clusters", name=self.virtual_cluster, backend_cluster=self.backend,
                           namespace={"mode": "none"})
         if listener is None:

@@ -20,7 +20,8 @@ static void setup(const char *origin, int64_t lifetime_ms)
     asker_send(asker, "X-API-Key", ASKER_KEY);
     ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
     const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
-    ck_assert(slc_ticket_mint(asker->snapshot, api, &asker->principal, origin, slc_wall_ms() + lifetime_ms, ticket));
+    ck_assert(
+        slc_ticket_mint(asker->snapshot, api, &asker->principal, origin, slc_wall_ms() + lifetime_ms, ticket));
     ck_assert_uint_lt(strlen(ticket), SLC_TICKET_MAX_CHARS);
     asker_send(asker, "X-API-Key", NULL);
     asker_send(asker, "?ticket", ticket);
@@ -119,7 +120,8 @@ END_TEST
 
 START_TEST(origins_are_those_of_browsers)
 {
-    static const char *const bad[] = {"", "null", "shop.example", "https://", "https://a/b", "ftp://a", "https://a b"};
+    static const char *const bad[] = {"",        "null",       "shop.example", "https://", "https://a/b",
+                                      "ftp://a", "https://a b"};
     char out[SLC_TICKET_MAX_ORIGIN + 1];
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!slc_origin_parse(bad[i], out), "%s", bad[i]);
@@ -130,4 +132,5 @@ START_TEST(origins_are_those_of_browsers)
 END_TEST
 
 UNIT_MAIN("ticket", it_stands_for_the_credential, it_expires, another_secret_of_the_credential_ends_it,
-          another_key_of_the_api_ends_it, every_byte_counts, it_is_for_its_origin, origins_are_those_of_browsers)
+          another_key_of_the_api_ends_it, every_byte_counts, it_is_for_its_origin,
+          origins_are_those_of_browsers)

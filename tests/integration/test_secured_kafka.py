@@ -1,0 +1,235 @@
+"""Brokers that want TLS and credentials: publishing, reading and the look at topics over each way in."""
+
+import base64
+import http.server
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+
+from sluice_support import KafkaHelper, SampleApi, free_port, wait_until
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka"
+PASSWORD = 'a-password,with="signs'
+SCRAM_PASSWORD = "another-password"
+
+
+def openssl(*arguments, **kwargs):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60, **kwargs)
+
+
+class Authority:
+    """A certificate authority with certificates in PEM files, as Kafka's PEM key stores want them."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.certificate = folder / f"{name}.crt"
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                "-keyout", folder / f"{name}.key", "-out", self.certificate)
+
+    def issue(self, name, alternative):
+        key, request, certificate = (self.folder / f"{name}.{end}" for end in ("key", "csr", "crt"))
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={alternative}\n")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.folder / f"{self.name}.key",
+                "-days", "2", "-extfile", extensions, "-out", certificate)
+        (self.folder / f"{name}.pem").write_text(key.read_text() + certificate.read_text())
+        return key.read_text(), certificate.read_text()
+
+
+class TokenServer:
+    """An OAuth server that knows one client, and gives it a token that Kafka's unsecured validator takes."""
+
+    def __init__(self):
+        outer = self
+        self.asked = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                expected = "Basic " + base64.b64encode(b"gateway:client-secret").decode()
+                known = self.headers.get("Authorization") == expected and form["grant_type"] == ["client_credentials"]
+                outer.asked += 1
+                body = json.dumps({"access_token": outer.token(), "token_type": "Bearer", "expires_in": 300}).encode()
+                self.send_response(200 if known else 401)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body) if known else 0))
+                self.end_headers()
+                self.wfile.write(body if known else b"")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/token"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def token():
+        now = int(time.time())
+        parts = ({"alg": "none"}, {"sub": "gateway", "iat": now, "exp": now + 300})
+        return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in parts) + "."
+
+
+class Broker:
+    """Apache Kafka with a listener for each way in."""
+
+    def __init__(self, folder, authority):
+        names = ("plaintext", "controller", "ssl", "mtls", "sasl_plaintext", "sasl_ssl")
+        self.ports = {name: free_port() for name in names}
+        authority.issue("broker", "DNS:localhost,DNS:kafka.example")
+        login = "org.apache.kafka.common.security"
+        settings = {
+            "listeners": ",".join(f"{name.upper()}://127.0.0.1:{port}" for name, port in self.ports.items()),
+            "advertised.listeners": ",".join(
+                f"{name.upper()}://{'localhost' if 'ssl' in name or name == 'mtls' else '127.0.0.1'}:{port}"
+                for name, port in self.ports.items() if name != "controller"),
+            "controller.quorum.voters": f"1@127.0.0.1:{self.ports['controller']}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,MTLS:SSL,"
+                                              "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+            "ssl.keystore.type": "PEM", "ssl.keystore.location": folder / "broker.pem",
+            "ssl.truststore.type": "PEM", "ssl.truststore.location": authority.certificate,
+            "listener.name.mtls.ssl.client.auth": "required",
+            "listener.name.sasl_plaintext.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            "listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config":
+                f'{login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
+        }
+        escaped = PASSWORD.replace('"', '\\\\"')
+        for listener in ("sasl_plaintext", "sasl_ssl"):
+            settings[f"listener.name.{listener}.plain.sasl.jaas.config"] = \
+                f'{login}.plain.PlainLoginModule required user_gateway="{escaped}";'
+            for mechanism in ("scram-sha-256", "scram-sha-512"):
+                settings[f"listener.name.{listener}.{mechanism}.sasl.jaas.config"] = \
+                    f"{login}.scram.ScramLoginModule required;"
+        self.dir = folder / "kafka"
+        command = [SCRIPT, "start", "--dir", self.dir, "--port", self.ports["plaintext"]]
+        for key, value in settings.items():
+            command += ["--config", f"{key}={value}"]
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            command += ["--add-scram", f"{mechanism}=[name=gateway,password={SCRAM_PASSWORD}]"]
+        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def address(self, listener):
+        return f"{'localhost' if 'ssl' in listener or listener == 'mtls' else '127.0.0.1'}:{self.ports[listener]}"
+
+    def stop(self):
+        subprocess.run([str(SCRIPT), "stop", "--dir", str(self.dir)], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory, module_servers):
+    """The broker, and a gateway with a maker of event APIs over any of its listeners."""
+    folder = tmp_path_factory.mktemp("secured")
+    authority = Authority(folder, "authority")
+    broker = Broker(folder, authority)
+    tokens = TokenServer()
+    try:
+        kafka = KafkaHelper(broker.address("plaintext"))
+        control = module_servers.control()
+        first = SampleApi(control, kafka.bootstrap_servers, kafka.create_topic("plain"))
+        first.start_gateway(module_servers, kafka_metadata_refresh="500ms", publish_deadline="3s")
+
+        class Place:
+            pass
+
+        place = Place()
+        place.authority, place.broker, place.kafka, place.tokens, place.gateway = \
+            authority, broker, kafka, tokens, first.gateway
+        place.stranger = Authority(folder, "stranger")
+
+        def api(prefix, listener, tls=None, **authentication):
+            # Compacted: that it wants keys is known only to who reads the topic's settings.
+            topic = kafka.create_topic(prefix.rstrip("-"), config={"cleanup.policy": "compact"})
+            backend = {**({"tls": tls} if tls else {}),
+                       **({"authentication": authentication} if authentication else {})}
+            sample = SampleApi(control, broker.address(listener), topic, prefix=prefix, group=first.group,
+                               listener=(first.listener, first.port), backend=backend,
+                               key={"source": "none"})
+            sample.gateway = first.gateway
+            sample.wait_served()
+            return sample
+
+        place.api = api
+        yield place
+    finally:
+        broker.stop()
+        tokens.server.shutdown()
+
+
+def health(place, api):
+    return requests.get(place.gateway.observe_url + "/health/backends", timeout=5).json()["backends"][api.backend]
+
+
+def works(place, api):
+    """Reading by librdkafka, and the gateway's own connection; publishing up to the broker's own judgement."""
+    with api.stream() as stream:
+        place.kafka.produce(api.topic, [{"key": b"k", "value": b'{"n":1}'}])
+        assert stream.next(timeout=20).json()["data"] == {"n": 1}
+    # Before the topic's settings are known the broker itself refuses, by way of the producer.
+    assert api.publish({"n": 2}).status_code == 422
+    wait_until(lambda: api.publish({"n": 2}).json()["type"].endswith("/invalid-key"), 20,
+               "the topic's settings to be read")
+    assert health(place, api)["up"]
+
+
+def tls(place, **fields):
+    return {"enabled": True, "ca_pem": place.authority.certificate.read_text(), **fields}
+
+
+def test_tls(secured):
+    works(secured, secured.api("tls-", "ssl", tls=tls(secured)))
+
+
+def test_mutual_tls(secured):
+    key, certificate = secured.authority.issue("gateway", "DNS:gateway.example")
+    works(secured, secured.api("mtls-", "mtls", tls=tls(secured, client_certificate_pem=certificate,
+                                                        client_key_pem=key)))
+
+
+@pytest.mark.parametrize("mechanism, password", [("PLAIN", PASSWORD)])
+def test_credentials(secured, mechanism, password):
+    works(secured, secured.api(mechanism.lower() + "-", "sasl_plaintext", mechanism=mechanism, username="gateway",
+                               password=password))
+
+
+def test_oauth_client_credentials(secured):
+    works(secured, secured.api("oauth-", "sasl_plaintext", mechanism="OAUTHBEARER", token_url=secured.tokens.url,
+                               client_id="gateway", client_secret="client-secret"))
+    assert secured.tokens.asked >= 1
+
+
+def refused(place, api, reason):
+    """Publishing fails as not stored, health has the reason, and no log has the secret."""
+    answer = api.publish({"n": 1})
+    assert answer.status_code == 503 and answer.json()["type"].endswith("/not-persisted"), answer.text
+    wait_until(lambda: reason in health(place, api)["last_error"].lower(), 20, f"health to say {reason}")
+    assert not health(place, api)["up"]
+    assert b"wrong-password" not in place.gateway.log()
+
+
+def test_a_wrong_password_is_told(secured):
+    api = secured.api("wrong-", "sasl_plaintext", mechanism="SCRAM-SHA-256", username="gateway",
+                      password="wrong-password")
+    refused(secured, api, "authentication")
+
+
+def test_an_authority_that_is_not_trusted_is_told(secured):
+    untrusted = {"enabled": True, "ca_pem": secured.stranger.certificate.read_text()}
+    refused(secured, secured.api("untrusted-", "ssl", tls=untrusted), "certificate")
+
+
+def test_a_certificate_for_another_name_is_told(secured):
+    api = secured.api("name-", "ssl", tls=tls(secured, server_name="other.example"))
+    refused(secured, api, "certificate")
+
+
+def test_no_verification_when_that_is_wanted(secured):
+    works(secured, secured.api("skip-", "ssl", tls={"enabled": True, "verify": False}))
