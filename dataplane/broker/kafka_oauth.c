@@ -1,5 +1,5 @@
-/* SASL OAUTHBEARER for librdkafka. Its own way to fetch tokens is not in every build (Debian's has none), so it asks
- * us, on its background thread, where we may block. */
+/* SASL OAUTHBEARER for librdkafka. Its own way to fetch tokens is not in every build (Debian's has none), so it
+ * asks us, on its background thread, where we may block. */
 #include <string.h>
 
 #include "common/alloc.h"
