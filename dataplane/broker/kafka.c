@@ -76,6 +76,7 @@ bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_k
     handle->backend = slc_backend_ref(handle->kafka->backend);
     handle->tokens = slc_kafka_tokens_ref(handle->kafka->tokens);
     slc_kafka_oauth_prepare(conf, handle->backend);
+    slc_kafka_tunnel_prepare(conf, handle->backend);
     rd_kafka_conf_set_opaque(conf, handle);
     rd_kafka_conf_set_error_cb(conf, on_error);
     handle->rk = rd_kafka_new(type, conf, text, sizeof text);
@@ -238,8 +239,12 @@ static void set_state(slc_kafka *kafka, bool up, const slc_error *err)
     pthread_mutex_lock(&kafka->health_lock);
     bool changed = kafka->up != up || kafka->since_ms == 0;
     kafka->up = up;
-    if (err != NULL)
+    if (up)
+        kafka->denied = false;
+    if (err != NULL && (!kafka->denied || err->code == SLC_DENIED))
         snprintf(kafka->last_error, sizeof kafka->last_error, "%s", err->message);
+    if (err != NULL && err->code == SLC_DENIED)
+        kafka->denied = true;
     if (changed)
         kafka->since_ms = slc_wall_ms();
     pthread_mutex_unlock(&kafka->health_lock);

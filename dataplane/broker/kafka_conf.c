@@ -179,11 +179,21 @@ static bool set_sasl(rd_kafka_conf_t *conf, const Sluice__Snapshot__V1__Backend 
            set_secret(conf, "sasl.password", msg->password, err);
 }
 
-static bool set_security(rd_kafka_conf_t *conf, const Sluice__Snapshot__V1__Backend *msg, slc_error *err)
+static bool set_security(rd_kafka_conf_t *conf, const slc_backend *backend, slc_error *err)
 {
+    /* Nothing that only works on TCP: it is a local socket. */
+    static const struct property tunnel_table[] = {
+        {"security.protocol", "plaintext"},
+        {"socket.nagle.disable", "false"},
+        {"socket.keepalive.enable", "false"},
+        {NULL, NULL},
+    };
+    const Sluice__Snapshot__V1__Backend *msg = backend->msg;
     bool tls = msg->tls != NULL && msg->tls->enabled;
     bool sasl = msg->mechanism != NULL && msg->mechanism[0] != '\0' && strcmp(msg->mechanism, "none") != 0;
     const char *protocol = tls ? (sasl ? "sasl_ssl" : "ssl") : (sasl ? "sasl_plaintext" : "plaintext");
+    if (slc_kafka_tunnel_needed(backend))
+        return set_table(conf, tunnel_table, err);
     return set(conf, "security.protocol", protocol, err) && (!tls || set_tls(conf, msg->tls, err)) &&
            (!sasl || set_sasl(conf, msg, err));
 }
@@ -250,7 +260,7 @@ rd_kafka_conf_t *slc_kafka_conf_new(slc_kafka *kafka, enum slc_kafka_use role, s
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (set_table(conf, common_table, err) && set_bootstrap(conf, kafka->backend->msg, err) &&
-        set_security(conf, kafka->backend->msg, err) && set_role(conf, kafka, role, err)) {
+        set_security(conf, kafka->backend, err) && set_role(conf, kafka, role, err)) {
         rd_kafka_conf_set_log_cb(conf, on_log);
         return conf;
     }

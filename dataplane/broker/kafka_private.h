@@ -38,6 +38,10 @@ enum slc_kafka_use { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CO
 rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_use role,
                                     slc_error *err) SLC_CHECKED;
 /* Of a producer: its largest batch. */
+/* kafka_tunnel.c: does this librdkafka need us to authenticate for it? Then it speaks plaintext, to us. */
+bool slc_kafka_tunnel_needed(const slc_backend *backend);
+void slc_kafka_tunnel_prepare(rd_kafka_conf_t *conf, const slc_backend *backend);
+
 /* kafka_oauth.c: has the handle ask us for access tokens, on a thread of its own. Before and after
  * rd_kafka_new. */
 void slc_kafka_oauth_prepare(rd_kafka_conf_t *conf, const slc_backend *backend);
@@ -95,6 +99,7 @@ typedef struct slc_kafka {
     struct event *ping;
     pthread_mutex_t health_lock;
     bool up;
+    bool denied; /* down because the credentials are refused: said until it is up again */
     char last_error[384];
     int64_t since_ms;
     pthread_mutex_t queue_lock;

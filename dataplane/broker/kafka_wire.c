@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,15 +72,15 @@ bool slc_kafka_wire_wait(slc_kafka_wire *wire, short events, slc_error *err)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static bool connect_to(slc_kafka_wire *wire, const struct addrinfo *address, slc_error *err)
+static bool connect_to(slc_kafka_wire *wire, const struct sockaddr *address, socklen_t len, slc_error *err)
 {
     int one = 1, failure = 0;
     socklen_t size = sizeof failure;
-    wire->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    wire->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (wire->fd < 0)
         return slc_fail(err, SLC_UNAVAILABLE, NULL, "%s: %s", wire->peer, strerror(errno));
     setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(wire->fd, address->ai_addr, address->ai_addrlen) == 0)
+    if (connect(wire->fd, address, len) == 0)
         return true;
     if (errno != EINPROGRESS)
         failure = errno;
@@ -100,7 +101,7 @@ static bool dial(slc_kafka_wire *wire, const char *host, const char *port, slc_e
     bool ok = false;
     for (const struct addrinfo *address = list; address != NULL && !ok; address = address->ai_next) {
         slc_kafka_wire_close(wire);
-        ok = connect_to(wire, address, err);
+        ok = connect_to(wire, address->ai_addr, address->ai_addrlen, err);
     }
     freeaddrinfo(list);
     return ok;
@@ -205,23 +206,59 @@ static bool negotiate(slc_kafka_wire *wire, slc_error *err)
                                                  wire->peer, wire->versions.error);
 }
 
+/* On the connected socket. */
+static bool secure(slc_kafka_wire *wire, const char *host, slc_error *err)
+{
+    const Sluice__Snapshot__V1__Backend *msg = wire->backend->msg;
+    bool sasl = msg->mechanism != NULL && msg->mechanism[0] != '\0' && strcmp(msg->mechanism, "none") != 0;
+    return (msg->tls == NULL || !msg->tls->enabled || slc_kafka_wire_start_tls(wire, host, err)) &&
+           negotiate(wire, err) && (!sasl || slc_kafka_wire_authenticate(wire, err));
+}
+
 bool slc_kafka_wire_open(slc_kafka_wire *wire, const char *server, slc_error *err)
 {
     char host[256], port[8];
     uint16_t number = 0;
-    const Sluice__Snapshot__V1__Backend *msg = wire->backend->msg;
-    bool sasl = msg->mechanism != NULL && msg->mechanism[0] != '\0' && strcmp(msg->mechanism, "none") != 0;
     slc_kafka_wire_close(wire);
     if (!slc_address_split(server, host, sizeof host, &number, err))
         return false;
     snprintf(port, sizeof port, "%u", number);
     snprintf(wire->peer, sizeof wire->peer, "%s", server);
-    if (dial(wire, host, port, err) &&
-        (msg->tls == NULL || !msg->tls->enabled || slc_kafka_wire_start_tls(wire, host, err)) &&
-        negotiate(wire, err) && (!sasl || slc_kafka_wire_authenticate(wire, err)))
+    if (dial(wire, host, port, err) && secure(wire, host, err))
         return true;
     slc_kafka_wire_close(wire);
     return false;
+}
+
+bool slc_kafka_wire_open_at(slc_kafka_wire *wire, const struct sockaddr *address, socklen_t len,
+                            const char *host, slc_error *err)
+{
+    slc_kafka_wire_close(wire);
+    snprintf(wire->peer, sizeof wire->peer, "%s", host);
+    if (connect_to(wire, address, len, err) && secure(wire, host, err))
+        return true;
+    slc_kafka_wire_close(wire);
+    return false;
+}
+
+long slc_kafka_wire_try(slc_kafka_wire *wire, void *data, size_t len, bool write)
+{
+    long n;
+    if (wire->ssl != NULL) {
+        ERR_clear_error();
+        n = write ? SSL_write(wire->ssl, data, (int)len) : SSL_read(wire->ssl, data, (int)len);
+        int reason = n > 0 ? SSL_ERROR_NONE : SSL_get_error(wire->ssl, (int)n);
+        return n > 0 ? n : reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE ? 0 : -1;
+    }
+    n = write ? send(wire->fd, data, len, MSG_NOSIGNAL) : recv(wire->fd, data, len, 0);
+    if (n > 0)
+        return n;
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+bool slc_kafka_wire_has_more(const slc_kafka_wire *wire)
+{
+    return wire->ssl != NULL && SSL_pending(wire->ssl) > 0;
 }
 
 bool slc_kafka_wire_knows(const slc_kafka_wire *wire, int key, int version)

@@ -6,6 +6,7 @@
 #define SLC_DATAPLANE_BROKER_KAFKA_WIRE_H
 
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include "common/buf.h"
 #include "common/error.h"
@@ -42,12 +43,19 @@ void slc_kafka_wire_release(slc_kafka_wire *wire);
  * SLC_UNAVAILABLE, SLC_TIMEOUT, SLC_DENIED for refused credentials, SLC_INVALID for unusable configuration or
  * answers. */
 bool slc_kafka_wire_open(slc_kafka_wire *wire, const char *server, slc_error *err) SLC_CHECKED;
+/* The same to an address that was resolved already; `host` is the name that certificates must be for. */
+bool slc_kafka_wire_open_at(slc_kafka_wire *wire, const struct sockaddr *address, socklen_t len,
+                            const char *host, slc_error *err) SLC_CHECKED;
 void slc_kafka_wire_close(slc_kafka_wire *wire);
 
 /* For the next request's frame. */
 int32_t slc_kafka_wire_next_id(slc_kafka_wire *wire);
 /* Sends what is in `out` and reads the answer into `in`. False: closed; the answer must not be believed. */
 bool slc_kafka_wire_call(slc_kafka_wire *wire, slc_error *err) SLC_CHECKED;
+/* For who carries bytes of others: bytes moved, 0 when none can be now, -1 when the connection has ended. */
+long slc_kafka_wire_try(slc_kafka_wire *wire, void *data, size_t len, bool write);
+/* Bytes that have arrived and that poll does not tell of. */
+bool slc_kafka_wire_has_more(const slc_kafka_wire *wire);
 /* Does the broker take this version of the request? */
 bool slc_kafka_wire_knows(const slc_kafka_wire *wire, int key, int version);
 

@@ -194,10 +194,16 @@ def test_mutual_tls(secured):
                                                         client_key_pem=key)))
 
 
-@pytest.mark.parametrize("mechanism, password", [("PLAIN", PASSWORD)])
+@pytest.mark.parametrize("mechanism, password", [
+    ("PLAIN", PASSWORD), ("SCRAM-SHA-256", SCRAM_PASSWORD), ("SCRAM-SHA-512", SCRAM_PASSWORD)])
 def test_credentials(secured, mechanism, password):
     works(secured, secured.api(mechanism.lower() + "-", "sasl_plaintext", mechanism=mechanism, username="gateway",
                                password=password))
+
+
+def test_credentials_over_tls_with_another_name_on_the_certificate(secured):
+    works(secured, secured.api("both-", "sasl_ssl", tls=tls(secured, server_name="kafka.example"),
+                               mechanism="SCRAM-SHA-512", username="gateway", password=SCRAM_PASSWORD))
 
 
 def test_oauth_client_credentials(secured):
