@@ -1,7 +1,7 @@
-/* SCRAM for librdkafka before 2.6.1, whose last message of the exchange repeats the client's nonce: brokers since
- * Kafka 3.8.1 (CVE-2024-56128) rightly refuse it. So librdkafka speaks plaintext to one end of a pair of sockets, and
- * a thread behind the other end has the connection to the broker: dialled, encrypted and authenticated by our own
- * client, then copied. One thread for each connection, as librdkafka itself has.
+/* SCRAM for librdkafka before 2.6.1, whose last message of the exchange repeats the client's nonce: brokers
+ * since Kafka 3.8.1 (CVE-2024-56128) rightly refuse it. So librdkafka speaks plaintext to one end of a pair of
+ * sockets, and a thread behind the other end has the connection to the broker: dialled, encrypted and
+ * authenticated by our own client, then copied. One thread for each connection, as librdkafka itself has.
  */
 #include <errno.h>
 #include <poll.h>
@@ -58,7 +58,8 @@ static void tunnel_free(struct tunnel *tunnel)
     free(tunnel);
 }
 
-/* Copying ------------------------------------------------------------------------------------------------------
+/* Copying
+ * ------------------------------------------------------------------------------------------------------
  */
 
 static bool is_empty(const struct pipe *pipe)
@@ -148,7 +149,8 @@ static void *tunnel_main(void *arg)
     return NULL;
 }
 
-/* librdkafka's side ---------------------------------------------------------------------------------------------
+/* librdkafka's side
+ * ---------------------------------------------------------------------------------------------
  */
 
 static int on_socket(int domain, int type, int protocol, void *opaque)
