@@ -2,12 +2,10 @@
  * standard output:
  *
  *   connect cold   connects every node (they come back by themselves when they are cut off)
- *   connect warm   connects the first, and when it has a configuration the others, as if they had that one on disk
- *   wait streams   answers when every node was welcomed
- *   wait running   answers when every node has a configuration, too
- *   wait VERSION   answers when every node has acknowledged that version or a later one since the last mark
- *   mark           counts from here
- *   count          what every node has received since the last mark
+ *   connect warm   connects the first, and when it has a configuration the others, as if they had that one on
+ * disk wait streams   answers when every node was welcomed wait running   answers when every node has a
+ * configuration, too wait VERSION   answers when every node has acknowledged that version or a later one since
+ * the last mark mark           counts from here count          what every node has received since the last mark
  *   quit
  */
 #include <inttypes.h>

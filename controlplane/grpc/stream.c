@@ -98,12 +98,6 @@ void slc_config_stream_send(slc_config_stream *stream, slc_rpc_bytes *bytes)
     send_next(stream);
 }
 
-static void on_sent(slc_rpc_call *call, void *ctx)
-{
-    (void)call;
-    send_next(ctx);
-}
-
 static void arm(struct event *timer, int64_t ms)
 {
     struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
@@ -113,6 +107,16 @@ static void arm(struct event *timer, int64_t ms)
 static void arm_answer_timer(slc_config_stream *stream)
 {
     arm(stream->answer_timer, stream->grpc->options.answer_timeout_ms);
+}
+
+/* Who takes what is sent is not late: a thousand cold nodes share one wire. */
+static void on_sent(slc_rpc_call *call, void *ctx)
+{
+    slc_config_stream *stream = ctx;
+    (void)call;
+    if (stream->in_flight != NULL)
+        arm_answer_timer(stream);
+    send_next(stream);
 }
 
 /* A node that sends neither Hello nor heartbeats is not there, whatever its connection says. */
