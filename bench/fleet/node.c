@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "dataplane/config/build.h"
 #include "fleet.h"
+#include "proto/bounded.h"
 #include "sluice/config.pb-c.h"
 
 #define STREAM_METHOD "/sluice.config.v1.Config/Stream"

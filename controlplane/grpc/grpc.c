@@ -148,6 +148,7 @@ static void start_here(void *arg)
     slc_control_grpc *grpc = start->grpc;
     TAILQ_INIT(&grpc->streams);
     slc_guard_init(grpc);
+    slc_reports_init(grpc);
     slc_publisher_init(grpc);
     grpc->rpc = slc_rpc_start(grpc->loop, start->err);
     start->ok = grpc->rpc != NULL && start_servers(grpc, start->options, start->err);
@@ -250,6 +251,7 @@ static void release_here(void *arg)
     slc_control_grpc *grpc = arg;
     slc_publisher_release(grpc);
     slc_guard_release(grpc);
+    slc_reports_release(grpc);
 }
 
 void slc_control_grpc_stop(slc_control_grpc *grpc)

@@ -56,7 +56,8 @@ struct slc_control_grpc {
     TAILQ_HEAD(, slc_group) groups;
     struct slc_config_streams streams;
     struct slc_guard *guard; /* guard.c */
-    unsigned pending;        /* catalog work whose callback has not come yet */
+    struct slc_reports *reports;
+    unsigned pending; /* catalog work whose callback has not come yet */
 
     struct event *debounce;
     struct event *expiry;

@@ -19,7 +19,6 @@
 #define MESSAGES_PER_SECOND 20.0
 #define QUEUE_MAX           4096 /* messages waiting to be sent */
 #define QUEUE_FIRST         16
-#define TEXT_MAX            300 /* of what a node says about itself */
 
 static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_t len);
 static void on_sent(slc_rpc_call *call, void *ctx);
@@ -34,6 +33,7 @@ static void unref_stream(slc_config_stream *stream)
     SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
     if (--stream->refs > 0)
         return;
+    slc_reports_forget(stream);
     slc_release_unref(stream->in_flight);
     free(stream->times_requested);
     event_free(stream->answer_timer);
@@ -159,51 +159,6 @@ static void offer(slc_config_stream *stream)
     slc_config_stream_send(stream, release->push);
 }
 
-/* ---- what nodes report ---- */
-
-struct report {
-    char node_id[SLC_NODE_ID_CHARS];
-    char build[128], boot_id[64], entity[TEXT_MAX], message[TEXT_MAX];
-    slc_node_report seen;
-    bool nack;
-    int64_t nack_version;
-};
-
-static bool write_report(slc_txn *txn, void *arg, slc_error *err)
-{
-    struct report *report = arg;
-    return slc_usage_node_seen(txn, &report->seen, err) &&
-           (!report->nack || slc_usage_node_nack(txn, report->node_id, report->nack_version, report->entity,
-                                                 report->message, err));
-}
-
-static void on_report_written(void *arg, bool ok, const slc_error *err)
-{
-    if (!ok)
-        slc_log_error(SLC_LOG_WARN, "a node's report was not recorded", err);
-    free(arg);
-}
-
-static struct report *new_report(slc_config_stream *stream)
-{
-    struct report *report = slc_calloc(1, sizeof *report);
-    memcpy(report->node_id, stream->node_id, sizeof report->node_id);
-    memcpy(report->boot_id, stream->boot_id, sizeof report->boot_id);
-    report->seen.node_id = report->node_id;
-    report->seen.boot_id = report->boot_id[0] != '\0' ? report->boot_id : NULL;
-    report->seen.connected = true;
-    report->seen.applied_version = stream->applied_version;
-    report->seen.connections = stream->connections;
-    report->seen.draining = stream->draining;
-    return report;
-}
-
-/* Takes the report over: it may be gone when this returns. */
-static void send_report(slc_config_stream *stream, struct report *report)
-{
-    slc_catalog_usage(stream->grpc->catalog, NULL, write_report, on_report_written, report);
-}
-
 /* ---- messages ---- */
 
 /* What a node says may be cut anywhere and hold anything; people read it. */
@@ -237,12 +192,12 @@ static void on_hello(slc_config_stream *stream, const Sluice__Config__V1__Hello 
     if (hello->held_manifest_sha256.len == SLC_SHA256_BYTES)
         memcpy(stream->held, hello->held_manifest_sha256.data, SLC_SHA256_BYTES);
     stream->applied_version = believable_version(stream, hello->held_version);
-    struct report *report = new_report(stream);
+    slc_report *report = slc_report_new(stream);
     copy_text(report->build, sizeof report->build, hello->build);
     report->seen.build = report->build;
     slc_log(SLC_LOG_INFO, "gateway connected", LS("node", stream->node_id), LS("build", report->build),
             LI("held_version", stream->applied_version));
-    send_report(stream, report); /* which owns it from here on */
+    slc_report_send(stream, report); /* which owns it from here on */
     offer(stream);
 }
 
@@ -306,20 +261,20 @@ static void on_ack(slc_config_stream *stream, const Sluice__Config__V1__Ack *ack
     stream->applied_version = (int64_t)slc_compiled_version(stream->in_flight->compiled);
     settle(stream);
     forget_refusal(stream);
-    send_report(stream, new_report(stream));
+    slc_report_send(stream, slc_report_new(stream));
     offer(stream);
 }
 
 static void report_refusal(slc_config_stream *stream, int64_t version, const char *entity, const char *message)
 {
-    struct report *report = new_report(stream);
+    slc_report *report = slc_report_new(stream);
     report->nack = true;
     report->nack_version = version;
     copy_text(report->entity, sizeof report->entity, entity);
     copy_text(report->message, sizeof report->message, message);
     slc_log(SLC_LOG_WARN, "gateway refused a configuration", LS("node", stream->node_id),
             LI("version", report->nack_version), LS("entity", report->entity), LS("why", report->message));
-    send_report(stream, report);
+    slc_report_send(stream, report);
 }
 
 static void on_nack(slc_config_stream *stream, const Sluice__Config__V1__Nack *nack)
@@ -355,14 +310,14 @@ static void on_retried(slc_config_stream *stream, const Sluice__Config__V1__Retr
     memcpy(stream->held, stream->refused, SLC_SHA256_BYTES);
     stream->applied_version = stream->refused_version;
     forget_refusal(stream);
-    send_report(stream, new_report(stream));
+    slc_report_send(stream, slc_report_new(stream));
 }
 
 static void on_status(slc_config_stream *stream, const Sluice__Config__V1__Status *status)
 {
     stream->connections = status->connections;
     stream->draining = status->draining;
-    send_report(stream, new_report(stream));
+    slc_report_send(stream, slc_report_new(stream));
 }
 
 static bool within_budget(slc_config_stream *stream)
@@ -563,12 +518,12 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
         stream->queue_len--;
     }
     if (stream->listed) {
-        struct report *report = new_report(stream);
+        slc_report *report = slc_report_new(stream);
         TAILQ_REMOVE(&stream->grpc->streams, stream, entry);
         count_streams(-1);
         report->seen.connected = false;
         report->seen.connections = 0;
-        send_report(stream, report);
+        slc_report_send(stream, report);
         slc_log(SLC_LOG_INFO, "gateway disconnected", LS("node", stream->node_id),
                 LI("status", (int64_t)status), LS("message", message));
     }

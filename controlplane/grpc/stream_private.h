@@ -1,13 +1,15 @@
 /* A configuration stream as its files share it: stream.c has its life and the configuration's messages, ask.c
- * what a node is asked, guard.c what it may cost. On the gRPC loop's thread. */
+ * what a node is asked, guard.c what it may cost, reports.c what it reports. On the gRPC loop's thread. */
 #ifndef SLC_CONTROLPLANE_GRPC_STREAM_PRIVATE_H
 #define SLC_CONTROLPLANE_GRPC_STREAM_PRIVATE_H
 
 #include "controlplane/grpc/grpc_private.h"
 
-#define SLC_PEER_CHARS 72
+#define SLC_PEER_CHARS    72
+#define SLC_NODE_TEXT_MAX 300 /* of what a node says about itself */
 
 struct slc_question; /* ask.c */
+typedef struct slc_report slc_report;
 
 struct slc_config_stream {
     unsigned magic;
@@ -40,6 +42,18 @@ struct slc_config_stream {
     size_t queue_head, queue_len, queue_capacity;
 
     struct slc_question *question; /* that the node has not answered yet */
+    slc_report *waiting_report;    /* that is not being written yet and may be replaced; reports.c */
+};
+
+/* For usage.db. */
+struct slc_report {
+    char node_id[SLC_NODE_ID_CHARS];
+    char build[128], boot_id[64], entity[SLC_NODE_TEXT_MAX], message[SLC_NODE_TEXT_MAX];
+    slc_node_report seen;
+    bool nack;
+    int64_t nack_version;
+    slc_config_stream *stream; /* whose waiting_report this is, or NULL */
+    STAILQ_ENTRY(slc_report) entry;
 };
 
 /* Why streams are cut: a metric's label, and what the log says. */
@@ -72,6 +86,16 @@ bool slc_guard_log(slc_control_grpc *grpc, const char *id, int64_t *unlogged);
 /* Counts a cut, and logs it unless this node's was logged a moment ago. */
 void slc_guard_note_cut(slc_control_grpc *grpc, const char *node_id, const char *peer, enum slc_cut cause,
                         const char *why);
+
+/* ---- reports.c ---- */
+void slc_reports_init(slc_control_grpc *grpc);
+void slc_reports_release(slc_control_grpc *grpc);
+/* What the stream knows of its node now; new. */
+slc_report *slc_report_new(slc_config_stream *stream);
+/* Takes the report over: it may be gone when this returns. */
+void slc_report_send(slc_config_stream *stream, slc_report *report);
+/* The stream goes away, or what it reported is being written. NULL is fine. */
+void slc_reports_forget(slc_config_stream *stream);
 
 /* ---- ask.c ---- */
 void slc_question_answered(slc_config_stream *stream, const Sluice__Config__V1__Connections *answer);

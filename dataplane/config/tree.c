@@ -9,7 +9,6 @@
 #include "proto/bounded.h"
 
 #define TREE_MAGIC 0x74726565u
-/* A two-byte submessage decodes to a struct of a hundred: real content stays far below this. */
 
 typedef Sluice__Snapshot__V1__ChunkRef chunk_ref;
 
@@ -36,8 +35,7 @@ void slc_tree_unref(slc_tree *tree)
         return;
     for (unsigned i = 0; i < SLC_TREE_PARTS; i++)
         slc_tree_unref(tree->parts[i]);
-    if (tree->msg != NULL)
-        protobuf_c_message_free_unpacked(tree->msg, NULL);
+    slc_pieces_free(tree->memory);
     tree->magic = 0;
     free(tree);
 }
@@ -87,7 +85,9 @@ static bool check_index(const Sluice__Snapshot__V1__Index *index, Sluice__Snapsh
     return true;
 }
 
-static ProtobufCMessage *load(const chunk_ref *ref, const slc_chunk_source *source, slc_error *err)
+/* The message lives in `*blocks`, which the caller frees. */
+static ProtobufCMessage *load(const chunk_ref *ref, const slc_chunk_source *source, slc_pieces **blocks,
+                              slc_error *err)
 {
     const ProtobufCMessageDescriptor *descriptor = descriptor_of(ref->kind);
     ProtobufCMessage *msg;
@@ -103,7 +103,7 @@ static ProtobufCMessage *load(const chunk_ref *ref, const slc_chunk_source *sour
         slc_fail(err, SLC_NOT_FOUND, NULL, "a chunk of the manifest is missing");
         return NULL;
     }
-    msg = len == ref->size_bytes ? slc_unpack_bounded(descriptor, content, len) : NULL;
+    msg = len == ref->size_bytes ? slc_unpack_together(descriptor, content, len, blocks) : NULL;
     free(content);
     if (msg == NULL)
         slc_fail(err, SLC_CORRUPT, NULL, "a chunk of %zu bytes (the manifest says %u) does not decode as %s",
@@ -137,6 +137,7 @@ static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc
                        slc_error *err)
 {
     bool is_index = ref->kind == KIND_INDEX, ok = true;
+    slc_pieces *blocks = NULL;
     ProtobufCMessage *msg;
     slc_tree *tree;
 
@@ -146,7 +147,7 @@ static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc
         slc_fail(err, SLC_INVALID, NULL, "indexes are nested more than %d deep", SLC_TREE_MAX_DEPTH);
         return NULL;
     }
-    msg = load(ref, source, err);
+    msg = load(ref, source, &blocks, err);
     if (msg == NULL)
         return NULL;
     tree = slc_calloc(1, sizeof(*tree));
@@ -156,9 +157,10 @@ static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc
     memcpy(tree->sha256, ref->sha256.data, SLC_SHA256_BYTES);
     if (!is_index) {
         tree->msg = msg;
+        tree->memory = blocks;
     } else {
         ok = build_parts(tree, (const Sluice__Snapshot__V1__Index *)msg, source, previous, depth, err);
-        protobuf_c_message_free_unpacked(msg, NULL);
+        slc_pieces_free(blocks);
     }
     if (!ok) {
         slc_tree_unref(tree);
@@ -184,6 +186,7 @@ struct wanted {
 static bool find_missing(const struct wanted *wanted, const chunk_ref *ref, const slc_tree *previous,
                          unsigned depth, slc_error *err)
 {
+    slc_pieces *blocks = NULL;
     Sluice__Snapshot__V1__Index *index;
     bool ok = true;
 
@@ -197,7 +200,7 @@ static bool find_missing(const struct wanted *wanted, const chunk_ref *ref, cons
         return true;
     if (depth > SLC_TREE_MAX_DEPTH)
         return slc_fail(err, SLC_INVALID, NULL, "indexes are nested more than %d deep", SLC_TREE_MAX_DEPTH);
-    index = (Sluice__Snapshot__V1__Index *)load(ref, wanted->source, err);
+    index = (Sluice__Snapshot__V1__Index *)load(ref, wanted->source, &blocks, err);
     if (index == NULL)
         return false;
     ok = check_index(index, ref->parts_kind, err);
@@ -207,7 +210,7 @@ static bool find_missing(const struct wanted *wanted, const chunk_ref *ref, cons
         ok =
             find_missing(wanted, part, previous != NULL ? previous->parts[part->bucket] : NULL, depth + 1, err);
     }
-    sluice__snapshot__v1__index__free_unpacked(index, NULL);
+    slc_pieces_free(blocks);
     return ok;
 }
 

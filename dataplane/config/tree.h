@@ -9,6 +9,7 @@
 
 #include "common/crypto.h"
 #include "common/error.h"
+#include "proto/bounded.h"
 #include "sluice/snapshot.pb-c.h"
 
 #define SLC_CHUNK_MAX_BYTES (4 * 1024 * 1024)
@@ -29,6 +30,7 @@ typedef struct slc_tree {
     uint8_t sha256[SLC_SHA256_BYTES];
     Sluice__Snapshot__V1__ChunkKind kind;   /* of the leaves */
     ProtobufCMessage *msg;                  /* a leaf's; NULL in an index */
+    slc_pieces *memory;                     /* that msg lives in */
     struct slc_tree *parts[SLC_TREE_PARTS]; /* of an index, by the next four bits; NULL: empty */
 } slc_tree;
 
