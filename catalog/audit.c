@@ -83,3 +83,8 @@ bool slc_audit(slc_txn *txn, const char *action, const char *kind, const char *i
     json_decref(actor);
     return ok;
 }
+
+bool slc_audit_note(slc_txn *txn, const char *action, const char *kind, const char *id, slc_error *err)
+{
+    return slc_audit(txn, action, kind, id, id, NULL, err);
+}

@@ -22,6 +22,7 @@ static const slc_kind *const kinds[] = {
     &slc_kind_virtual_cluster,
     &slc_kind_listener,
     &slc_kind_issuer,
+    &slc_kind_enrolment_rule,
     &slc_kind_schema_registry,
     &slc_kind_key_ring,
     &slc_kind_trust_bundle,
@@ -127,8 +128,8 @@ void slc_field_bounds(const slc_field *field, int64_t *min, int64_t *max)
 
 /* Of routes that belong to no kind. */
 static const char *const other_permissions[] = {
-    "config:apply",  "config:read",       "config:rollback", "backups:read",
-    "backups:write", "master-key:rotate", "ca:rotate",       NULL,
+    "config:apply",      "config:read",    "config:rollback", "backups:read", "backups:write",
+    "master-key:rotate", "node-ca:rotate", "node-ca:read",    NULL,
 };
 
 static void add_kind_permissions(json_t *list, const slc_kind *kind)

@@ -8,6 +8,7 @@ extern const slc_kind slc_kind_team, slc_kind_role, slc_kind_user, slc_kind_api_
     slc_kind_audit_event;
 extern const slc_kind slc_kind_gateway_group, slc_kind_gateway_node, slc_kind_enrolment_token,
     slc_kind_backend_cluster, slc_kind_virtual_cluster, slc_kind_listener, slc_kind_config_version;
+extern const slc_kind slc_kind_enrolment_rule;
 extern const slc_kind slc_kind_issuer, slc_kind_schema_registry, slc_kind_key_ring, slc_kind_trust_bundle;
 extern const slc_kind slc_kind_event_api, slc_kind_deployment, slc_kind_product, slc_kind_plan, slc_kind_policy;
 extern const slc_kind slc_kind_application, slc_kind_credential, slc_kind_subscription;

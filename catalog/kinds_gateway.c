@@ -97,6 +97,11 @@ static const slc_field gateway_node_fields[] = {
      .type = SLC_F_TIMESTAMP,
      .flags = SLC_F_READ_ONLY,
      .help = "When its certificate expires."},
+    {.name = "certificate_authority",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_READ_ONLY,
+     .max = 64,
+     .help = "Authority of the node CA that signed its certificate."},
     {.name = "revoked_at", .type = SLC_F_TIMESTAMP, .flags = SLC_F_READ_ONLY, .help = "When it was shut out."},
     SLC_FIELD_END,
 };

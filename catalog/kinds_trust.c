@@ -19,7 +19,16 @@ static const slc_field issuer_fields[] = {
      .type = SLC_F_STRING,
      .format = SLC_FMT_URL,
      .max = 500,
-     .help = "Where the keys are; absent: as discovery says."},
+     .help = "Where the keys are; absent, and no file either: as discovery says."},
+    {.name = "jwks_file",
+     .type = SLC_F_STRING,
+     .max = 500,
+     .help = "A file with the keys instead, on the machine that verifies tokens."},
+    {.name = "ca_pem",
+     .type = SLC_F_TEXT,
+     .format = SLC_FMT_CERTS_PEM,
+     .max = 262144,
+     .help = "Authorities to trust when fetching keys; absent: the system's."},
     {.name = "audiences",
      .type = SLC_F_STRING_LIST,
      .max = 20,
@@ -47,6 +56,7 @@ const slc_kind slc_kind_issuer = {
     .help = "Who signs the tokens that clients bring.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE | SLC_KIND_ROLLBACK,
     .fields = issuer_fields,
+    .rules = &slc_rules_issuer,
 };
 
 static const char *const registry_mechanism_values[] = {"none", "basic", "bearer", NULL};

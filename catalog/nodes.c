@@ -29,10 +29,11 @@ bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const
     if (!slc_txn_bump(txn, &revision, err))
         return false;
     json_t *node =
-        json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:b, s:s, s:I}", "id", id, "revision", (json_int_t)revision,
-                  "manager", "node", "created_at", (json_int_t)txn->now_ms, "updated_at",
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:b, s:s, s:s, s:I}", "id", id, "revision",
+                  (json_int_t)revision, "manager", "node", "created_at", (json_int_t)txn->now_ms, "updated_at",
                   (json_int_t)txn->now_ms, "group", group_id, "ephemeral", (int)ephemeral, "certificate_serial",
-                  certificate->serial, "certificate_expires_at", (json_int_t)certificate->expires_at_ms);
+                  certificate->serial, "certificate_authority", certificate->authority,
+                  "certificate_expires_at", (json_int_t)certificate->expires_at_ms);
     if (name != NULL && *name != '\0')
         json_object_set_new(node, "name", json_string(name));
     json_t *changes = NULL;
@@ -53,6 +54,7 @@ bool slc_node_renewed(slc_txn *txn, const char *id, const slc_node_certificate *
               slc_fail(err, SLC_DENIED, NULL, "node %s was revoked", id);
     json_t *next = json_deep_copy(before);
     json_object_set_new(next, "certificate_serial", json_string(certificate->serial));
+    json_object_set_new(next, "certificate_authority", json_string(certificate->authority));
     json_object_set_new(next, "certificate_expires_at", json_integer(certificate->expires_at_ms));
     ok = ok && slc_entity_save(txn, node_kind(), "renew", before, next, NULL, err);
     json_decref(next);
@@ -74,15 +76,14 @@ static int next_gone(slc_txn *txn, int64_t before_ms, char id[SLC_ID_CHARS + 1],
     return rc;
 }
 
-bool slc_nodes_forget(slc_txn *txn, int64_t gone_after_ms, unsigned *count, slc_error *err)
+bool slc_nodes_forget(slc_txn *txn, int64_t gone_after_ms, json_t *ids, slc_error *err)
 {
     char id[SLC_ID_CHARS + 1];
     int rc;
-    *count = 0;
     while ((rc = next_gone(txn, txn->now_ms - gone_after_ms, id, err)) == 1) {
         if (!slc_entity_delete(txn, node_kind(), id, -1, NULL, err))
             return false;
-        ++*count;
+        json_array_append_new(ids, json_string(id));
     }
     return rc == 0;
 }
@@ -90,7 +91,8 @@ bool slc_nodes_forget(slc_txn *txn, int64_t gone_after_ms, unsigned *count, slc_
 bool slc_node_find(slc_txn *txn, const char *id, slc_node_info *info, slc_error *err)
 {
     static const char sql[] =
-        "SELECT n.\"group\", g.name, n.ephemeral, n.revoked_at IS NOT NULL FROM gateway_nodes AS n "
+        "SELECT n.\"group\", g.name, n.ephemeral, n.revoked_at IS NOT NULL, EXISTS (SELECT 1 FROM node_ca AS c "
+        "WHERE c.id = n.certificate_authority AND c.retired_at IS NOT NULL) FROM gateway_nodes AS n "
         "JOIN gateway_groups AS g ON g.id = n.\"group\" WHERE n.id = ?1";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", id);
     int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
@@ -99,6 +101,7 @@ bool slc_node_find(slc_txn *txn, const char *id, slc_node_info *info, slc_error 
         snprintf(info->group_name, sizeof(info->group_name), "%s", slc_column_text(stmt, 1));
         info->ephemeral = sqlite3_column_int(stmt, 2) != 0;
         info->revoked = sqlite3_column_int(stmt, 3) != 0;
+        info->outdated = sqlite3_column_int(stmt, 4) != 0;
     } else if (rc == 0) {
         slc_fail(err, SLC_NOT_FOUND, NULL, "there is no gateway node %.32s", id);
     }

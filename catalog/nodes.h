@@ -9,7 +9,8 @@
 void slc_node_new_id(char *id);
 
 typedef struct slc_node_certificate {
-    const char *serial; /* hexadecimal */
+    const char *serial;    /* hexadecimal */
+    const char *authority; /* of the node CA: who signed it */
     int64_t expires_at_ms;
 } slc_node_certificate;
 
@@ -19,8 +20,9 @@ bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const
 /* After a renewal. SLC_DENIED when the node was revoked meanwhile, SLC_NOT_FOUND when it is gone. */
 bool slc_node_renewed(slc_txn *txn, const char *id, const slc_node_certificate *certificate,
                       slc_error *err) SLC_CHECKED;
-/* Deletes ephemeral nodes that were not heard of for `gone_after_ms`; `*count` tells how many. */
-bool slc_nodes_forget(slc_txn *txn, int64_t gone_after_ms, unsigned *count, slc_error *err) SLC_CHECKED;
+/* Deletes ephemeral nodes that were not heard of for `gone_after_ms`; `ids` (an array) gets theirs. What they
+ * reported is still to be forgotten: slc_usage_node_forget. */
+bool slc_nodes_forget(slc_txn *txn, int64_t gone_after_ms, json_t *ids, slc_error *err) SLC_CHECKED;
 
 /* ---- inside any transaction of the catalog ---- */
 typedef struct slc_node_info {
@@ -28,6 +30,7 @@ typedef struct slc_node_info {
     char group_name[64];
     bool ephemeral;
     bool revoked;
+    bool outdated; /* its certificate is of an authority that was retired: it must enrol again */
 } slc_node_info;
 
 /* SLC_NOT_FOUND when there is no such node. */

@@ -59,6 +59,9 @@ const slc_actor *slc_txn_actor(slc_txn *txn);
 int64_t slc_txn_now_ms(slc_txn *txn); /* wall clock, the same for the whole transaction */
 /* The revision that this transaction's changes carry; the first call of a write bumps it. */
 bool slc_txn_bump(slc_txn *txn, uint64_t *revision, slc_error *err) SLC_CHECKED;
+/* An audit row for what is no entity ("node-ca"); after slc_txn_bump when the catalog changes with it. */
+bool slc_audit_note(slc_txn *txn, const char *action, const char *kind, const char *id,
+                    slc_error *err) SLC_CHECKED;
 /* All fields that the last validation found wrong: borrowed array of {pointer, detail}; the first is also in
  * its err. NULL when there were none. Lives as long as the transaction. */
 const json_t *slc_txn_problems(slc_txn *txn);

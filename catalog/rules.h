@@ -34,7 +34,7 @@ struct slc_kind_rules {
 extern const struct slc_kind_rules slc_rules_role, slc_rules_api_token, slc_rules_gateway_node,
     slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster, slc_rules_listener,
     slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api, slc_rules_deployment, slc_rules_product,
-    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy;
+    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer;
 
 /* Shorthands over a stored or JSON form: borrowed text (NULL when absent), integer (0 when absent). */
 const char *slc_get_text(const json_t *object, const char *field);

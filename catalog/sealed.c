@@ -7,7 +7,7 @@ const slc_sealed_column slc_sealed_columns[] = {
     {"SELECT 'catalog_meta/' || name, blob_value, name, '' FROM catalog_meta WHERE name = 'key_check'",
      "UPDATE catalog_meta SET blob_value = ?1 WHERE name = ?2 AND ?3 = ''",
      "DELETE FROM catalog_meta WHERE name = 'key_check'"},
-    {"SELECT 'node_ca/' || id, sealed_key, id, '' FROM node_ca",
+    {"SELECT 'node_ca/' || id, sealed_key, id, '' FROM node_ca WHERE retired_at IS NULL",
      "UPDATE node_ca SET sealed_key = ?1 WHERE id = ?2 AND ?3 = ''", "DELETE FROM node_ca"},
     {"SELECT 'cursor_keys/' || event_api || '/' || key_id, sealed_key, event_api, CAST(key_id AS TEXT) FROM "
      "cursor_keys",

@@ -152,6 +152,9 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
         return false;
     slc_config_client_options options = {.state_dir = settings->state_dir,
                                          .join = join,
+                                         .enrolment_endpoint = settings->enrolment_endpoint,
+                                         .enrolment_ca_sha256 = settings->enrolment_ca_sha256,
+                                         .service_account_token_file = settings->service_account_token_file,
                                          .node_name = settings->node_name,
                                          .build = SLC_VERSION "+" SLC_COMMIT,
                                          .reconnect_min_ms = settings->reconnect_min_ms,

@@ -10,6 +10,9 @@ typedef struct slc_gateway_settings {
     char *state_dir;
     char *join;
     char *join_file;
+    char *enrolment_endpoint;
+    char *enrolment_ca_sha256;
+    char *service_account_token_file;
     char *node_name;
     char *observe_address;
     char *access_log;

@@ -57,12 +57,12 @@ bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err)
 }
 
 /* The join string is the token with what a gateway needs to find and trust this control plane. */
-static bool add_join_string(slc_call *call, json_t *entity, slc_error *err)
+static bool add_join_string(slc_txn *txn, slc_call *call, json_t *entity, slc_error *err)
 {
     const char *token = json_string_value(json_object_get(entity, "token"));
     if (strcmp(call->target.kind->name, "enrolment-tokens") != 0 || token == NULL)
         return true;
-    char *join = slc_control_grpc_join(slc_admin_grpc(call->admin), token, err);
+    char *join = slc_control_grpc_join(slc_admin_grpc(call->admin), txn, token, err);
     if (join == NULL)
         return false;
     json_object_set_new(entity, "join", json_string(join));
@@ -75,7 +75,7 @@ bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err)
     json_t *entity = slc_entity_create(txn, call->target.kind, call->body, err);
     if (entity == NULL)
         return keep_problems(txn, call);
-    if (!add_join_string(call, entity, err)) {
+    if (!add_join_string(txn, call, entity, err)) {
         json_decref(entity);
         return false;
     }

@@ -36,5 +36,9 @@ bool slc_route_version_rollback(slc_txn *txn, slc_call *call, slc_error *err) SL
 bool slc_route_node_connections(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* The query parameter `limit`, 1 to 1,000, or 0 when it is absent; -1 with an error. */
 int slc_call_limit(const slc_call *call, slc_error *err) SLC_CHECKED;
+/* node_ca.c */
+bool slc_route_node_ca(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_node_ca_rotate(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_node_ca_retire(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -96,6 +96,11 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
         json_array_append_new(parameters, parameter("limit", "query", false, "How many are listed at most.",
                                                     json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum",
                                                               1, "maximum", 1000)));
+    if (route->run == slc_route_node_ca_retire)
+        json_array_append_new(parameters,
+                              parameter("force", "query", false,
+                                        "Although nodes hold certificates of it, which must then enrol again.",
+                                        json_pack("{s:s}", "type", "boolean")));
     if (is_update(route) || is_delete(route))
         json_array_append_new(parameters, parameter("If-Match", "header", false,
                                                     "The ETag that the change is based on, or *.",

@@ -52,10 +52,12 @@ static bool set_serial(X509 *certificate)
 
 static bool set_names(X509 *certificate, const slc_x509_spec *spec, X509 *issuer)
 {
-    X509_NAME *name = X509_NAME_new();
+    X509_NAME *name =
+        spec->certified != NULL ? X509_NAME_dup(X509_get_subject_name(spec->certified)) : X509_NAME_new();
     bool ok = name != NULL &&
-              X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->common_name,
-                                         -1, -1, 0) == 1 &&
+              (spec->certified != NULL ||
+               X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->common_name,
+                                          -1, -1, 0) == 1) &&
               X509_set_subject_name(certificate, name) == 1 &&
               X509_set_issuer_name(certificate, issuer != NULL ? X509_get_subject_name(issuer) : name) == 1;
     X509_NAME_free(name);
@@ -71,9 +73,12 @@ static bool set_validity(X509 *certificate, const slc_x509_spec *spec)
 static bool add_extensions(X509 *certificate, const slc_x509_spec *spec, X509 *issuer)
 {
     X509 *by = issuer != NULL ? issuer : certificate;
-    bool ca = issuer == NULL;
-    return add_extension(certificate, by, NID_basic_constraints,
-                         ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE") &&
+    bool ca = issuer == NULL || spec->certified != NULL;
+    /* An authority may certify one below it, its predecessor; that one only leaves. */
+    const char *constraints = issuer == NULL ? "critical,CA:TRUE,pathlen:1"
+                              : ca           ? "critical,CA:TRUE,pathlen:0"
+                                             : "critical,CA:FALSE";
+    return add_extension(certificate, by, NID_basic_constraints, constraints) &&
            add_extension(certificate, by, NID_key_usage,
                          ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") &&
            add_extension(certificate, by, NID_subject_key_identifier, "hash") &&
@@ -158,12 +163,22 @@ void slc_x509_pin(X509 *certificate, uint8_t out[SLC_SHA256_BYTES])
     OPENSSL_free(der);
 }
 
-int64_t slc_x509_not_after_ms(X509 *certificate)
+static int64_t wall_ms(const ASN1_TIME *time)
 {
     struct tm tm;
     memset(&tm, 0, sizeof tm);
-    SLC_BUG_ON(ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1);
+    SLC_BUG_ON(ASN1_TIME_to_tm(time, &tm) != 1);
     return (int64_t)timegm(&tm) * 1000;
+}
+
+int64_t slc_x509_not_before_ms(X509 *certificate)
+{
+    return wall_ms(X509_get0_notBefore(certificate));
+}
+
+int64_t slc_x509_not_after_ms(X509 *certificate)
+{
+    return wall_ms(X509_get0_notAfter(certificate));
 }
 
 char *slc_x509_serial(X509 *certificate)

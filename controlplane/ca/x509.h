@@ -13,11 +13,13 @@ typedef struct slc_x509_spec {
     const char *common_name;
     const char *subject_alt_name; /* OpenSSL's notation: "DNS:a,IP:::1,URI:spiffe://..."; NULL for a CA */
     const char *usage;            /* extended key usage: "serverAuth", "clientAuth"; NULL for a CA */
+    X509 *certified; /* an authority that is to be certified by another: its name is taken; else NULL */
     int64_t not_before_ms, not_after_ms;
 } slc_x509_spec;
 
 EVP_PKEY *slc_x509_new_key(void); /* P-256 */
-/* Signs `subject_key` as a leaf by the issuer, or as a CA by itself when `issuer` is NULL. */
+/* Signs `subject_key` as a leaf by the issuer; as a CA by itself when `issuer` is NULL; as a CA by the issuer
+ * when the spec has `certified`. */
 X509 *slc_x509_sign(const slc_x509_spec *spec, EVP_PKEY *subject_key, X509 *issuer, EVP_PKEY *issuer_key,
                     slc_error *err) SLC_CHECKED;
 
@@ -28,6 +30,7 @@ X509 *slc_x509_read_cert(const char *pem, slc_error *err) SLC_CHECKED;
 EVP_PKEY *slc_x509_read_key(const char *pem, size_t len, slc_error *err) SLC_CHECKED;
 
 void slc_x509_pin(X509 *certificate, uint8_t out[SLC_SHA256_BYTES]); /* SHA-256 of its SubjectPublicKeyInfo */
+int64_t slc_x509_not_before_ms(X509 *certificate);
 int64_t slc_x509_not_after_ms(X509 *certificate);
 /* Hexadecimal; new. */
 char *slc_x509_serial(X509 *certificate);

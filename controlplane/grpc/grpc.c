@@ -26,10 +26,18 @@
 #define DEFAULT_BURST     20
 #define DEFAULT_FAILURES  50
 #define DEFAULT_MEMORY    (256LL << 20)
+#define DEFAULT_FORGET_MS 3600000
+#define DEFAULT_UPKEEP_MS 60000
 /* Heartbeats that may go missing. */
 #define DEFAULT_LOST_BEATS 3
 
 static const slc_metric metrics[] = {
+    {"sluice_node_ca_expiry_seconds",
+     SLC_GAUGE,
+     "Unix time at which the active authority of the node CA ends.",
+     {NULL},
+     0,
+     NULL},
     {"sluice_control_streams", SLC_GAUGE, "Configuration streams that are open.", {NULL}, 0, NULL},
     {"sluice_control_streams_cut_total",
      SLC_COUNTER,
@@ -58,6 +66,12 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .debounce_ms = options->debounce_ms > 0 ? options->debounce_ms : DEFAULT_DEBOUNCE,
         .heartbeat_ms = options->heartbeat_ms > 0 ? options->heartbeat_ms : DEFAULT_HEARTBEAT,
         .answer_timeout_ms = options->answer_timeout_ms > 0 ? options->answer_timeout_ms : DEFAULT_ANSWER_MS,
+        .ca_warn_ms = options->ca_warn_ms,
+        .ca_rotation_spread_ms = options->ca_rotation_spread_ms,
+        .ca_retire_after_ms = options->ca_retire_after_ms,
+        .forget_ephemeral_ms =
+            options->forget_ephemeral_ms > 0 ? options->forget_ephemeral_ms : DEFAULT_FORGET_MS,
+        .upkeep_ms = options->upkeep_ms > 0 ? options->upkeep_ms : DEFAULT_UPKEEP_MS,
         .versions = options->versions,
         .question_timeout_ms =
             options->question_timeout_ms > 0 ? options->question_timeout_ms : DEFAULT_QUESTION,
@@ -150,6 +164,7 @@ static void start_here(void *arg)
     slc_guard_init(grpc);
     slc_reports_init(grpc);
     slc_publisher_init(grpc);
+    slc_upkeep_init(grpc);
     grpc->rpc = slc_rpc_start(grpc->loop, start->err);
     start->ok = grpc->rpc != NULL && start_servers(grpc, start->options, start->err);
     if (start->ok)
@@ -165,7 +180,13 @@ static bool forget_connections(slc_txn *txn, void *arg, slc_error *err)
 slc_control_grpc *slc_control_grpc_new(slc_catalog *catalog, const slc_control_grpc_options *options,
                                        slc_error *err)
 {
-    slc_ca_options ca_options = {.trust_domain = options->trust_domain, .server_names = options->server_names};
+    slc_ca_options ca_options = {.trust_domain = options->trust_domain,
+                                 .server_names = options->server_names,
+                                 .clock = options->clock,
+                                 .leaf_ms = options->certificate_ms,
+                                 .authority_ms = options->ca_lifetime_ms,
+                                 .renewal_window_ms = options->renewal_window_ms,
+                                 .skew_ms = options->clock_skew_ms};
     slc_control_grpc *grpc = slc_calloc(1, sizeof *grpc);
     struct start start = {grpc, options, err, false};
     grpc->magic = SLC_CONTROL_GRPC_MAGIC;
@@ -173,8 +194,10 @@ slc_control_grpc *slc_control_grpc_new(slc_catalog *catalog, const slc_control_g
     set_numbers(grpc, options);
     grpc->loop = slc_loop_new("grpc", grpc);
     bool ok = slc_catalog_usage_sync(catalog, forget_connections, NULL, err) &&
-              (grpc->ca = slc_ca_open(catalog, &ca_options, err)) != NULL && slc_loop_start(grpc->loop, err);
+              (grpc->ca = slc_ca_open(catalog, &ca_options, err)) != NULL &&
+              (grpc->jwks = slc_jwks_new(&options->keys, err)) != NULL && slc_loop_start(grpc->loop, err);
     if (!ok) {
+        slc_jwks_free(grpc->jwks);
         slc_ca_free(grpc->ca);
         slc_loop_free(grpc->loop);
         free(grpc);
@@ -252,6 +275,7 @@ static void release_here(void *arg)
     slc_publisher_release(grpc);
     slc_guard_release(grpc);
     slc_reports_release(grpc);
+    slc_upkeep_release(grpc);
 }
 
 void slc_control_grpc_stop(slc_control_grpc *grpc)
@@ -267,6 +291,7 @@ void slc_control_grpc_stop(slc_control_grpc *grpc)
     while (waiting.open > 0)
         pthread_cond_wait(&waiting.condition, &waiting.mutex);
     pthread_mutex_unlock(&waiting.mutex);
+    slc_jwks_free(grpc->jwks); /* nobody asks it any more; who waits for an answer gets one */
     wait_for_catalog(grpc, &waiting);
     if (grpc->rpc != NULL)
         slc_rpc_stop(grpc->rpc);
@@ -293,14 +318,20 @@ uint16_t slc_control_grpc_enrolment_port(const slc_control_grpc *grpc)
     return grpc->enrolment_port;
 }
 
-char *slc_control_grpc_join(const slc_control_grpc *grpc, const char *token, slc_error *err)
+slc_ca *slc_control_grpc_ca(const slc_control_grpc *grpc)
+{
+    return grpc->ca;
+}
+
+char *slc_control_grpc_join(const slc_control_grpc *grpc, slc_txn *txn, const char *token, slc_error *err)
 {
     slc_join join;
     memset(&join, 0, sizeof join);
+    if (!slc_ca_stored_pin(txn, join.ca_sha256, err))
+        return NULL;
     snprintf(join.endpoint, sizeof join.endpoint, "%s", grpc->enrolment_endpoint);
     snprintf(join.config, sizeof join.config, "%s", grpc->config_endpoint);
     snprintf(join.token, sizeof join.token, "%s", token);
-    slc_ca_pin(grpc->ca, join.ca_sha256);
     char *text = slc_join_compose(&join, err);
     explicit_bzero(&join, sizeof join);
     return text;

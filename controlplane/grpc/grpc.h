@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "catalog/versions.h"
 #include "common/error.h"
+#include "common/jose/jwks.h"
 #include "common/loop.h"
 
 typedef struct slc_control_grpc slc_control_grpc;
@@ -30,6 +31,17 @@ typedef struct slc_control_grpc_options {
     int64_t stream_burst;        /* 0: 20; streams that a node may open at once, and then one a second */
     int64_t enrolment_burst;     /* 0: 50; failed enrolments from one address at once, and then one a second */
     int64_t memory_bytes;        /* 0: 256 MiB; what peers of each port may have sent that was not read yet */
+    int64_t certificate_ms;      /* 0: 24 h */
+    int64_t renewal_window_ms;   /* -1: 30 days */
+    int64_t clock_skew_ms;       /* -1: 10 min */
+    int64_t ca_lifetime_ms;      /* 0: ten years */
+    int64_t ca_warn_ms;          /* how long before an authority ends that is logged */
+    int64_t ca_rotation_spread_ms; /* over which connected nodes renew to a new authority */
+    int64_t ca_retire_after_ms;    /* after a rotation, for an authority that nobody needs */
+    int64_t forget_ephemeral_ms;   /* 0: 1 h */
+    int64_t upkeep_ms;             /* 0: 1 min */
+    slc_jwks_options keys;         /* of token issuers */
+    int64_t (*clock)(void);        /* of certificates, wall clock in ms; NULL: slc_wall_ms */
 } slc_control_grpc_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -44,8 +56,13 @@ void slc_control_grpc_stop(slc_control_grpc *grpc);
 uint16_t slc_control_grpc_config_port(const slc_control_grpc *grpc);
 uint16_t slc_control_grpc_enrolment_port(const slc_control_grpc *grpc);
 
-/* The join string for an enrolment token that was just made; new, free with slc_free_secret. Any thread. */
-char *slc_control_grpc_join(const slc_control_grpc *grpc, const char *token, slc_error *err) SLC_CHECKED;
+/* The join string for an enrolment token that was just made in this transaction; new, free with
+ * slc_free_secret. Any thread. */
+char *slc_control_grpc_join(const slc_control_grpc *grpc, slc_txn *txn, const char *token,
+                            slc_error *err) SLC_CHECKED;
+
+/* The node CA, borrowed; it is thread safe. */
+struct slc_ca *slc_control_grpc_ca(const slc_control_grpc *grpc);
 
 /* The open client connections of a node, as it says itself: {node, total, truncated, connections}, newest first
  * and at most SLC_CONNECTIONS_MAX of them. Any thread. `done` is called once on `loop`, with the answer

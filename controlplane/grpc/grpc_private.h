@@ -47,6 +47,7 @@ struct slc_control_grpc {
     slc_loop *loop;
     slc_rpc *rpc;
     slc_ca *ca;
+    slc_jwks *jwks; /* NULL when it is stopping */
     slc_rpc_server *config_server, *enrolment_server;
     slc_rpc_method config_methods[2], enrolment_methods[3];
     uint16_t config_port, enrolment_port;
@@ -61,6 +62,9 @@ struct slc_control_grpc {
 
     struct event *debounce;
     struct event *expiry;
+    struct event *upkeep;
+    int64_t started_ms; /* monotonic */
+    bool ca_warned;     /* that the node CA ends soon */
     bool compiling, dirty, stopping;
 };
 
@@ -75,13 +79,36 @@ void slc_config_stream_on_call(slc_rpc_call *call, void *grpc);
 /* Pushes the group's release to those of its nodes that need it and are free. */
 void slc_config_streams_offer(slc_control_grpc *grpc, const slc_group *group);
 void slc_config_streams_end(slc_control_grpc *grpc);
-/* Ids of nodes with a stream: new array. Ends the streams of those in `gone`. */
+/* Ids of nodes with a stream: new array. Ends the streams of those in `gone`, an object of {status, reason}
+ * by id. */
 json_t *slc_config_streams_nodes(const slc_control_grpc *grpc);
 void slc_config_streams_cut(slc_control_grpc *grpc, const json_t *gone);
+
+/* Tells every node which authorities to trust. */
+void slc_config_streams_trust(slc_control_grpc *grpc);
+
+/* ---- upkeep.c: what is done from time to time ---- */
+void slc_upkeep_init(slc_control_grpc *grpc);
+void slc_upkeep_release(slc_control_grpc *grpc);
 
 /* ---- enrolment.c ---- */
 void slc_enrolment_on_enrol(slc_rpc_call *call, void *grpc);
 void slc_enrolment_on_renew(slc_rpc_call *call, void *grpc);
+
+/* ---- service_account.c ---- */
+/* What the token of a service account was found to be. */
+typedef struct slc_account {
+    char rule_id[SLC_NODE_ID_CHARS], rule[64];
+    char group_id[SLC_NODE_ID_CHARS];
+    char subject[400]; /* "system:serviceaccount:<namespace>:<name>" */
+    char pod[254];
+} slc_account;
+
+/* Exactly one of `account` and `err` is given; borrowed. */
+typedef void (*slc_account_done)(void *arg, const slc_account *account, const slc_error *err);
+/* Finds the rule that takes the token and verifies it. `done` runs on the loop, possibly before this returns.
+ */
+void slc_account_check(slc_control_grpc *grpc, const char *token, slc_account_done done, void *arg);
 
 /* Packs into shared bytes; the caller's reference. */
 slc_rpc_bytes *slc_pack_bytes(const ProtobufCMessage *message);

@@ -22,8 +22,9 @@ struct pass {
     slc_compiled **compiled; /* own references */
     size_t count;
     json_t *nodes;      /* with a stream, by id */
-    json_t *gone;       /* those of them that were revoked or deleted */
+    json_t *gone;       /* those of them that may not stay: why, by id */
     int64_t expires_ms; /* when the next subscription ends, 0: none does */
+    bool trust_changed;
 };
 
 static void on_debounce(evutil_socket_t fd, short what, void *arg);
@@ -91,6 +92,19 @@ static slc_compiled *previous_of(const struct pass *pass, const char *group_id)
     return NULL;
 }
 
+/* The status tells the node what may help: nothing, another enrolment, or a renewal, which will say more. */
+static json_t *why_gone(const slc_node_info *info)
+{
+    if (info == NULL)
+        return json_pack("{s:i, s:s}", "status", SLC_RPC_NOT_FOUND, "reason", "the node was deleted");
+    if (info->revoked)
+        return json_pack("{s:i, s:s}", "status", SLC_RPC_PERMISSION_DENIED, "reason", "the node was revoked");
+    if (info->outdated)
+        return json_pack("{s:i, s:s}", "status", SLC_RPC_UNAUTHENTICATED, "reason",
+                         "the authority of the node's certificate was retired");
+    return NULL;
+}
+
 static bool find_gone(slc_txn *txn, struct pass *pass, slc_error *err)
 {
     size_t i;
@@ -103,8 +117,9 @@ static bool find_gone(slc_txn *txn, struct pass *pass, slc_error *err)
             *err = inner;
             return false;
         }
-        if (!found || info.revoked)
-            json_array_append(pass->gone, id);
+        json_t *why = why_gone(found ? &info : NULL);
+        if (why != NULL)
+            json_object_set_new(pass->gone, json_string_value(id), why);
     }
     return true;
 }
@@ -126,7 +141,8 @@ static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
             pass->compiled[pass->count++] = compiled;
     }
     json_decref(ids);
-    return ok && find_gone(txn, pass, err) && slc_catalog_next_expiry(txn, &pass->expires_ms, err);
+    return ok && find_gone(txn, pass, err) && slc_catalog_next_expiry(txn, &pass->expires_ms, err) &&
+           slc_ca_sync(pass->grpc->ca, txn, &pass->trust_changed, err);
 }
 
 /* ---- back on the loop ---- */
@@ -141,7 +157,7 @@ static struct pass *new_pass(slc_control_grpc *grpc)
     }
     pass->grpc = grpc;
     pass->nodes = slc_config_streams_nodes(grpc);
-    pass->gone = json_array();
+    pass->gone = json_object();
     pass->previous = slc_calloc(count + 1, sizeof(slc_compiled *));
     TAILQ_FOREACH (group, &grpc->groups, entry) {
         if (group->release != NULL)
@@ -297,6 +313,8 @@ static void on_compiled(void *arg, bool ok, const slc_error *err)
             take_over(grpc, pass->compiled[i]);
         forget_unseen(grpc);
         slc_config_streams_cut(grpc, pass->gone);
+        if (pass->trust_changed)
+            slc_config_streams_trust(grpc);
         watch_expiry(grpc, pass->expires_ms);
     } else if (!ok) {
         slc_log_error(SLC_LOG_ERROR, "the configuration cannot be compiled; gateways keep what they have", err);

@@ -388,20 +388,6 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
 
 /* ---- begin and end ---- */
 
-static void send_welcome(slc_config_stream *stream, const slc_node_info *info)
-{
-    Sluice__Config__V1__Welcome welcome = SLUICE__CONFIG__V1__WELCOME__INIT;
-    Sluice__Config__V1__ToNode message = SLUICE__CONFIG__V1__TO_NODE__INIT;
-    welcome.node_id = stream->node_id;
-    welcome.group = (char *)info->group_name;
-    welcome.heartbeat_ms = (uint32_t)stream->grpc->options.heartbeat_ms;
-    message.message_case = SLUICE__CONFIG__V1__TO_NODE__MESSAGE_WELCOME;
-    message.welcome = &welcome;
-    slc_rpc_bytes *bytes = slc_pack_bytes(&message.base);
-    slc_config_stream_send(stream, bytes);
-    slc_rpc_bytes_unref(bytes);
-}
-
 static void count_streams(int64_t change)
 {
     const char *none[] = {NULL};
@@ -440,7 +426,7 @@ static void admit(slc_config_stream *stream, const struct lookup *lookup)
     count_streams(1);
     if (stream->group->release == NULL)
         slc_publisher_schedule(grpc);
-    send_welcome(stream, &lookup->info);
+    slc_config_stream_welcome(stream, &lookup->info);
     arm(stream->silence_timer, grpc->options.lost_after_ms);
     slc_rpc_call_read(stream->call);
 }
@@ -457,6 +443,9 @@ static void on_node_found(void *arg, bool ok, const slc_error *err)
                               slc_code_rpc_status(err->code), err->message);
     else if (lookup->info.revoked)
         slc_config_stream_cut(stream, SLC_CUT_REVOKED, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
+    else if (lookup->info.outdated)
+        slc_config_stream_cut(stream, SLC_CUT_REVOKED, SLC_RPC_UNAUTHENTICATED,
+                              "the authority of the node's certificate was retired");
     else if (strcmp(lookup->info.group_name, lookup->group_name) != 0)
         slc_config_stream_cut(stream, SLC_CUT_IDENTITY, SLC_RPC_PERMISSION_DENIED,
                               "the node's certificate is for another group");
@@ -551,23 +540,15 @@ json_t *slc_config_streams_nodes(const slc_control_grpc *grpc)
     return ids;
 }
 
-static bool has_id(const json_t *ids, const char *id)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach ((json_t *)ids, i, item) {
-        if (strcmp(json_string_value(item), id) == 0)
-            return true;
-    }
-    return false;
-}
-
 void slc_config_streams_cut(slc_control_grpc *grpc, const json_t *gone)
 {
     slc_config_stream *stream;
     TAILQ_FOREACH (stream, &grpc->streams, entry) {
-        if (has_id(gone, stream->node_id))
-            slc_config_stream_cut(stream, SLC_CUT_REVOKED, SLC_RPC_PERMISSION_DENIED, "the node was revoked");
+        const json_t *why = json_object_get(gone, stream->node_id);
+        if (why != NULL)
+            slc_config_stream_cut(stream, SLC_CUT_REVOKED,
+                                  (enum slc_rpc_status)json_integer_value(json_object_get(why, "status")),
+                                  json_string_value(json_object_get(why, "reason")));
     }
 }
 

@@ -74,6 +74,9 @@ enum slc_cut {
 /* Ends it for cause; the log and the metric have it. */
 void slc_config_stream_cut(slc_config_stream *stream, enum slc_cut cause, enum slc_rpc_status status,
                            const char *why);
+/* welcome.c */
+void slc_config_stream_welcome(slc_config_stream *stream, const slc_node_info *info);
+
 void slc_config_stream_send(slc_config_stream *stream, slc_rpc_bytes *bytes); /* takes a reference of its own */
 
 /* ---- guard.c ---- */

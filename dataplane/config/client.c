@@ -43,6 +43,9 @@ static const slc_metric metrics[] = {
     {.name = "sluice_node_certificate_expiry_seconds",
      .type = SLC_GAUGE,
      .help = "Unix time at which this node's certificate ends; 0 before enrolment"},
+    {.name = "sluice_clock_ahead_seconds",
+     .type = SLC_GAUGE,
+     .help = "How far this node's clock was ahead of the control plane's when they last met"},
     {.name = NULL},
 };
 
@@ -60,6 +63,7 @@ static void find_series(slc_config_client *client)
     client->m_chunk_bytes = slc_metrics_series("sluice_config_chunk_bytes_total", NULL);
     client->m_contact = slc_metrics_series("sluice_config_last_contact_seconds", NULL);
     client->m_expiry = slc_metrics_series("sluice_node_certificate_expiry_seconds", NULL);
+    client->m_clock = slc_metrics_series("sluice_clock_ahead_seconds", NULL);
 }
 
 void slc_client_arm(struct event *timer, int64_t delay_ms)
@@ -194,7 +198,7 @@ static void start(void *arg)
         slc_client_load_cache(client);
         slc_client_arm(client->reconnect_timer, slc_jitter_ms(client->reconnect_min_ms / 2, 100));
     }
-    slc_client_enrol(client);
+    slc_client_enrol_start(client);
 }
 
 static int64_t or_default(int64_t value, int64_t otherwise)
@@ -214,7 +218,6 @@ static slc_config_client *new_client(const slc_config_client_options *options,
     gethostname(host, sizeof(host) - 1);
     client->node_name = slc_strdup(options->node_name != NULL ? options->node_name : host);
     client->build = slc_strdup(options->build != NULL ? options->build : "");
-    client->join_text = options->join != NULL ? slc_strdup(options->join) : NULL;
     client->reconnect_min_ms = or_default(options->reconnect_min_ms, RECONNECT_MIN_MS);
     client->reconnect_max_ms = or_default(options->reconnect_max_ms, RECONNECT_MAX_MS);
     client->retry_enrol_ms = or_default(options->retry_enrol_ms, RETRY_ENROL_MS);
@@ -239,16 +242,17 @@ static void free_client(slc_config_client *client)
     free(client->state_dir);
     free(client->node_name);
     free(client->build);
-    slc_free_secret(client->join_text, client->join_text != NULL ? strlen(client->join_text) : 0);
+    free(client->token_file);
+    explicit_bzero(&client->join, sizeof(client->join));
     client->magic = 0;
     free(client);
 }
 
 /* Everything that can be wrong before the network is: the directory, the identity file, the join string. */
-static bool prepare(slc_config_client *client, slc_error *err)
+static bool prepare(slc_config_client *client, const slc_config_client_options *options, slc_error *err)
 {
-    slc_join join;
-
+    if (!slc_client_read_means(client, options, err))
+        return false;
     if (!slc_dir_make(client->state_dir, 0700, err))
         return false;
     client->identity = slc_identity_load(client->state_dir, err);
@@ -259,11 +263,14 @@ static bool prepare(slc_config_client *client, slc_error *err)
     }
     if (err->code != SLC_NOT_FOUND)
         return false;
-    if (client->join_text == NULL)
-        return slc_fail(err, SLC_INVALID, NULL,
-                        "%s holds no identity yet: a join string is needed to enrol this gateway",
-                        client->state_dir);
-    return slc_join_parse(client->join_text, strlen(client->join_text), &join, err);
+    if (client->join.endpoint[0] == '\0')
+        return slc_fail(
+            err, SLC_INVALID, NULL,
+            "%s holds no identity yet: a join string, or the token of a service account, is needed to "
+            "enrol this gateway",
+            client->state_dir);
+    slc_error_clear(err);
+    return true;
 }
 
 slc_config_client *slc_config_client_new(const slc_config_client_options *options,
@@ -271,7 +278,7 @@ slc_config_client *slc_config_client_new(const slc_config_client_options *option
 {
     slc_config_client *client = new_client(options, gateway);
 
-    if (!prepare(client, err)) {
+    if (!prepare(client, options, err)) {
         free_client(client);
         return NULL;
     }

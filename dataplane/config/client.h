@@ -66,6 +66,9 @@ typedef struct slc_config_client_options {
     int64_t retry_enrol_ms;     /* 0: 2 s, growing to reconnect_max */
     int64_t retry_apply_min_ms; /* 0: 1 s; after the gateway's refusal, doubling */
     int64_t retry_apply_max_ms; /* 0: 60 s */
+    /* Instead of a join string: where to enrol with a service account's token, which is read anew each time,
+     * and the hexadecimal SHA-256 of the CA's public key. All or none. */
+    const char *enrolment_endpoint, *enrolment_ca_sha256, *service_account_token_file;
 } slc_config_client_options;
 
 /* Registers the metrics of this module; once, before threads start. */

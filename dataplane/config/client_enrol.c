@@ -1,11 +1,14 @@
-/* Enrolment by join string, and renewal at half-life: unary calls to the control plane's enrolment port. */
+/* Enrolment by join string or by a service account's token, and renewal at half-life: unary calls to the
+ * control plane's enrolment port. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/log.h"
+#include "common/settings.h"
 #include "dataplane/config/client_private.h"
 #include "dataplane/config/keys.h"
 #include "proto/bounded.h"
@@ -16,6 +19,8 @@
 #define RECEIVE_MAX_BYTES (256 * 1024)
 #define PIN_TIMEOUT_MS    5000
 #define CALL_TIMEOUT_MS   15000
+#define TOKEN_MAX_BYTES   16384
+#define RENEW_PAUSE_MS    100 /* the least between two renewals, whatever clocks and certificates say */
 
 /* A call under way. It outlives its client's interest: `client` is NULL then. */
 struct slc_enrolment {
@@ -29,6 +34,58 @@ struct slc_enrolment {
 };
 
 static void schedule(slc_config_client *client);
+
+/* ---- how to enrol ---- */
+
+static bool read_service_account(slc_config_client *client, const slc_config_client_options *options,
+                                 slc_error *err)
+{
+    const char *pin = options->enrolment_ca_sha256;
+    char host[256];
+    uint16_t port;
+
+    if (options->enrolment_endpoint == NULL || pin == NULL || options->service_account_token_file == NULL)
+        return slc_fail(
+            err, SLC_INVALID, NULL,
+            "enrolment with a service account's token needs the control plane's endpoint, the SHA-256 of "
+            "its CA's key and the token's file");
+    if (strlen(options->enrolment_endpoint) >= sizeof(client->join.endpoint) ||
+        !slc_address_split(options->enrolment_endpoint, host, sizeof(host), &port, NULL) || host[0] == '\0')
+        return slc_fail(err, SLC_INVALID, NULL, "the endpoint of enrolment is not HOST:PORT");
+    if (!slc_hex_decode(pin, strlen(pin), client->join.ca_sha256, SLC_SHA256_BYTES))
+        return slc_fail(err, SLC_INVALID, NULL, "the SHA-256 of the CA's key is not 64 hexadecimal digits");
+    strcpy(client->join.endpoint, options->enrolment_endpoint);
+    client->token_file = slc_strdup(options->service_account_token_file);
+    return true;
+}
+
+bool slc_client_read_means(slc_config_client *client, const slc_config_client_options *options, slc_error *err)
+{
+    bool account = options->enrolment_endpoint != NULL || options->enrolment_ca_sha256 != NULL ||
+                   options->service_account_token_file != NULL;
+
+    if (options->join != NULL && account)
+        return slc_fail(err, SLC_INVALID, NULL,
+                        "enrolment is either by a join string or by a service account's token, not by both");
+    if (account)
+        return read_service_account(client, options, err);
+    /* The string of a node that has its identity may have been lost or emptied. */
+    if (options->join == NULL || options->join[0] == '\0')
+        return true;
+    return slc_join_parse(options->join, strlen(options->join), &client->join, err);
+}
+
+/* A revoked node stays out, whatever tokens it holds. Another is let in again when its identity is refused, or
+ * when the control plane that it was told to trust is not the one of its identity. */
+static bool may_enrol_anew(const slc_config_client *client, enum slc_rpc_status status)
+{
+    slc_error err;
+
+    if (client->join.endpoint[0] == '\0' || status == SLC_RPC_PERMISSION_DENIED)
+        return false;
+    return status == SLC_RPC_UNAUTHENTICATED || status == SLC_RPC_NOT_FOUND ||
+           !slc_key_check_bundle(client->identity->bundle_pem, client->join.ca_sha256, &err);
+}
 
 static void free_enrolment(struct slc_enrolment *enrolment)
 {
@@ -88,6 +145,7 @@ static void succeeded(slc_config_client *client, struct slc_enrolment *enrolment
     slc_error err;
 
     enrolment->identity = NULL;
+    client->enrol_anew = false;
     if (!slc_client_take_identity(client, identity, &err)) {
         retry_later(client, "the node's new identity cannot be kept", &err);
         return;
@@ -96,11 +154,22 @@ static void succeeded(slc_config_client *client, struct slc_enrolment *enrolment
     slc_log(SLC_LOG_INFO, enrolment->renewal ? "certificate renewed" : "enrolled",
             LS("node", client->identity->node_id), LS("group", client->identity->group),
             LI("expires_in_ms", client->identity->not_after_ms - slc_wall_ms()));
+    client->turned_away = false;
     schedule(client);
+    if (!enrolment->renewal)
+        slc_client_disconnect(client, "this node enrolled anew");
     if (client->call == NULL) { /* at the first enrolment, or after an expired certificate kept it shut */
         client->backoff_ms = client->reconnect_min_ms;
         slc_client_connect(client);
     }
+}
+
+static void failed(slc_config_client *client, const struct slc_enrolment *enrolment, enum slc_rpc_status status)
+{
+    /* Renewal and enrolment take turns: either may work when the other does not. */
+    client->enrol_anew = enrolment->renewal && may_enrol_anew(client, status);
+    retry_later(client, enrolment->renewal ? "the certificate could not be renewed" : "enrolment failed",
+                &enrolment->err);
 }
 
 static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message)
@@ -120,9 +189,7 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
         if (status == SLC_RPC_OK && enrolment->identity != NULL)
             succeeded(client, enrolment);
         else
-            retry_later(client,
-                        enrolment->renewal ? "the certificate could not be renewed" : "enrolment failed",
-                        &enrolment->err);
+            failed(client, enrolment, status);
     }
     free_enrolment(enrolment);
 }
@@ -170,31 +237,52 @@ static struct slc_enrolment *new_enrolment(const char *endpoint, bool renewal)
     return enrolment;
 }
 
-static bool enrol(slc_config_client *client, slc_error *err)
+/* The file is a projected volume's, which is renewed behind it. */
+static char *read_token(const slc_config_client *client, slc_error *err)
+{
+    size_t len;
+    char *token;
+
+    if (client->token_file == NULL)
+        return slc_strdup("");
+    token = slc_file_read(client->token_file, TOKEN_MAX_BYTES, &len, err);
+    if (token == NULL)
+        return NULL;
+    token[strcspn(token, " \r\n")] = '\0';
+    return token;
+}
+
+static bool ask_to_enrol(slc_config_client *client, char *account_token, const char *ca_pem, slc_error *err)
 {
     Sluice__Enrolment__V1__EnrolRequest request = SLUICE__ENROLMENT__V1__ENROL_REQUEST__INIT;
-    struct slc_enrolment *enrolment;
-    char *ca_pem;
-    slc_join join;
+    struct slc_enrolment *enrolment = new_enrolment(client->join.endpoint, false);
     bool ok = false;
 
-    if (!slc_join_parse(client->join_text, strlen(client->join_text), &join, err))
-        return false;
-    ca_pem = slc_pin_fetch_ca(&join, SLC_CONTROL_SERVER_NAME, PIN_TIMEOUT_MS, err);
-    if (ca_pem == NULL)
-        return false;
-    enrolment = new_enrolment(join.endpoint, false);
-    request.token = join.token;
+    request.token = client->join.token;
+    request.service_account_token = account_token;
     request.build = client->build;
     request.node_name = client->node_name;
+    request.sent_at_ms = slc_wall_ms();
     request.csr_der.data = slc_key_request(enrolment->key_pem, &request.csr_der.len, err);
     if (request.csr_der.data != NULL)
         ok = call(client, enrolment, SLC_CONTROL_SERVER_NAME, ca_pem, &request.base, err);
     if (!ok)
         free_enrolment(enrolment);
     free(request.csr_der.data);
+    return ok;
+}
+
+static bool enrol(slc_config_client *client, slc_error *err)
+{
+    char *token = read_token(client, err), *ca_pem = NULL;
+    bool ok = false;
+
+    if (token != NULL)
+        ca_pem = slc_pin_fetch_ca(&client->join, SLC_CONTROL_SERVER_NAME, PIN_TIMEOUT_MS, err);
+    if (ca_pem != NULL)
+        ok = ask_to_enrol(client, token, ca_pem, err);
     free(ca_pem);
-    explicit_bzero(&join, sizeof(join));
+    slc_free_secret(token, token != NULL ? strlen(token) : 0);
     return ok;
 }
 
@@ -238,23 +326,57 @@ static bool renew(slc_config_client *client, slc_error *err)
 
 /* ---- when ---- */
 
-/* Half-life, spread so that gateways that enrolled together do not renew together. */
+static void arm(slc_config_client *client)
+{
+    int64_t delay_ms = client->renew_at_ms - slc_wall_ms();
+
+    slc_client_arm(client->enrol_timer, delay_ms > RENEW_PAUSE_MS ? delay_ms : RENEW_PAUSE_MS);
+}
+
+/* Half of what was left when it came, spread so that gateways that enrolled together do not renew together. */
 static void schedule(slc_config_client *client)
 {
     const slc_identity *identity = client->identity;
-    int64_t life_ms = identity->not_after_ms - identity->not_before_ms;
-    int64_t at_ms = identity->not_before_ms + life_ms / 2 + slc_jitter_ms(life_ms / 10, 100) - life_ms / 10;
-    int64_t delay_ms = at_ms - slc_wall_ms();
+    int64_t from_ms = identity->obtained_ms > 0 ? identity->obtained_ms : identity->not_before_ms;
+    int64_t life_ms = identity->not_after_ms - from_ms;
 
-    slc_client_arm(client->enrol_timer, delay_ms > 0 ? delay_ms : 0);
+    client->renew_at_ms = from_ms + (life_ms > 0 ? slc_jitter_ms(life_ms / 2, 10) : 0);
+    arm(client);
+    slc_client_follow_authority(client);
 }
 
-static bool renewal_is_due(const slc_identity *identity)
+void slc_client_renew_within(slc_config_client *client, int64_t within_ms)
 {
-    int64_t life_ms = identity->not_after_ms - identity->not_before_ms;
+    int64_t at_ms = slc_wall_ms() + slc_jitter_ms(within_ms / 2, 100);
 
-    /* the earliest time that schedule() may choose */
-    return slc_wall_ms() >= identity->not_before_ms + life_ms / 2 - life_ms / 10;
+    if (at_ms >= client->renew_at_ms)
+        return;
+    client->renew_at_ms = at_ms;
+    if (client->enrolment == NULL)
+        arm(client);
+}
+
+/* A renewal shows whether the identity is still good, and says why if it is not: the handshake of a stream that
+ * fails says nothing. Not for every outage, but when the authority that this node was told to trust is not the
+ * one of its certificate. */
+static bool renewal_may_help(const slc_config_client *client, enum slc_rpc_status status)
+{
+    const slc_identity *identity = client->identity;
+
+    if (client->join.endpoint[0] == '\0')
+        return false;
+    if (status == SLC_RPC_UNAVAILABLE)
+        return !slc_key_issued_by(identity->certificate_pem, identity->bundle_pem, client->join.ca_sha256);
+    return status == SLC_RPC_UNAUTHENTICATED || status == SLC_RPC_NOT_FOUND;
+}
+
+void slc_client_refused(slc_config_client *client, enum slc_rpc_status status)
+{
+    if (client->turned_away || client->enrolment != NULL || !renewal_may_help(client, status))
+        return;
+    client->turned_away = true;
+    client->renew_at_ms = slc_wall_ms();
+    arm(client);
 }
 
 void slc_client_enrol(slc_config_client *client)
@@ -263,14 +385,24 @@ void slc_client_enrol(slc_config_client *client)
 
     if (client->stopping || client->rpc == NULL || client->enrolment != NULL)
         return;
-    if (client->identity == NULL) {
-        if (!enrol(client, &err))
-            retry_later(client, "enrolment failed", &err);
-    } else if (!renewal_is_due(client->identity)) {
-        schedule(client);
+    if (client->identity == NULL || client->enrol_anew) {
+        if (enrol(client, &err))
+            return;
+        client->enrol_anew = false;
+        retry_later(client, "enrolment failed", &err);
+    } else if (slc_wall_ms() < client->renew_at_ms) {
+        arm(client);
     } else if (!renew(client, &err)) {
         retry_later(client, "the certificate could not be renewed", &err);
     }
+}
+
+void slc_client_enrol_start(slc_config_client *client)
+{
+    if (client->identity != NULL)
+        schedule(client);
+    else
+        slc_client_enrol(client);
 }
 
 void slc_client_enrol_release(slc_config_client *client)

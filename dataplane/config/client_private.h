@@ -37,7 +37,9 @@ struct slc_outgoing; /* stream.c */
 struct slc_config_client {
     unsigned magic;
     slc_config_gateway gateway;
-    char *state_dir, *node_name, *build, *join_text;
+    char *state_dir, *node_name, *build;
+    slc_join join; /* how to enrol; an empty endpoint: not at all; an empty token: by the service account's */
+    char *token_file;
     int64_t reconnect_min_ms, reconnect_max_ms, retry_enrol_ms;
     int64_t retry_apply_min_ms, retry_apply_max_ms;
     char boot_id[17];
@@ -90,13 +92,21 @@ struct slc_config_client {
     struct slc_enrolment *enrolment; /* under way */
     struct event *enrol_timer;       /* enrol or renew next */
     int64_t enrol_backoff_ms;
+    int64_t renew_at_ms; /* wall clock */
+    bool enrol_anew;     /* although there is an identity: it cannot be renewed any more */
+    bool turned_away;    /* the control plane did not take the identity; not dealt with yet */
+
+    /* trust.c */
+    bool told_authority;
+    uint8_t authority[SLC_SHA256_BYTES]; /* pin of the one that signs certificates now */
+    int64_t renew_within_ms;
 
     /* staleness */
     int64_t contact_ms; /* wall clock; 0: never */
     bool stale;
     int64_t warned_ms; /* monotonic */
 
-    slc_series *m_connected, *m_applied, *m_nacks, *m_attempts, *m_chunk_bytes, *m_contact, *m_expiry;
+    slc_series *m_connected, *m_applied, *m_nacks, *m_attempts, *m_chunk_bytes, *m_contact, *m_expiry, *m_clock;
 };
 
 /* client.c */
@@ -158,8 +168,26 @@ void slc_client_heartbeat(slc_config_client *client);
 void slc_client_stream_release(slc_config_client *client);
 
 /* client_enrol.c */
-/* Enrols if there is no identity, renews if it is time to, or arms the timer for it. */
+/* The join string, or what stands in for it. */
+bool slc_client_read_means(slc_config_client *client, const slc_config_client_options *options,
+                           slc_error *err) SLC_CHECKED;
+/* At the start: enrols if there is no identity, else sees to its renewal. */
+void slc_client_enrol_start(slc_config_client *client);
+/* The timer's: enrols if there is no identity or it is of no use, renews if it is time to, or waits on. */
 void slc_client_enrol(slc_config_client *client);
 void slc_client_enrol_release(slc_config_client *client);
+/* Renews at a random moment within that time, unless it would sooner anyway. */
+void slc_client_renew_within(slc_config_client *client, int64_t within_ms);
+/* The control plane refused this node's stream: renews at once if that may help, which may lead to enrolment.
+ */
+void slc_client_refused(slc_config_client *client, enum slc_rpc_status status);
+
+/* client_trust.c */
+/* What the control plane says that is to be trusted. NULL is fine: an older one says nothing. */
+void slc_client_trust(slc_config_client *client, const Sluice__Config__V1__TrustBundle *message);
+/* Renews soon when the certificate is of another authority than the active one. */
+void slc_client_follow_authority(slc_config_client *client);
+/* Compares the clocks: a difference is logged and shown. `now_ms` 0: not told. */
+void slc_client_compare_clock(slc_config_client *client, int64_t now_ms);
 
 #endif

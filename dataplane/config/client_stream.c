@@ -166,6 +166,9 @@ static void welcome(slc_config_client *client, const Sluice__Config__V1__Welcome
     slc_series_set(client->m_connected, 1);
     slc_log(SLC_LOG_INFO, "configuration stream open", LS("endpoint", client->identity->config_endpoint),
             LS("node", message->node_id), LS("group", message->group));
+    client->turned_away = false;
+    slc_client_compare_clock(client, message->now_ms);
+    slc_client_trust(client, message->trust);
     slc_client_heartbeat(client);
     slc_client_arm(client->heartbeat_timer, slc_jitter_ms(client->heartbeat_ms, 50));
 }
@@ -193,6 +196,10 @@ static const char *dispatch(slc_config_client *client, const Sluice__Config__V1_
         return slc_client_asked(client, message->connections_request)
                    ? NULL
                    : "the control plane asks a second question before the first is answered";
+    case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_TRUST_BUNDLE:
+        if (connected)
+            slc_client_trust(client, message->trust_bundle);
+        return connected ? NULL : "the control plane sent authorities before Welcome";
     default:
         return NULL; /* of a later version */
     }
@@ -265,6 +272,8 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
     slc_log(client->backoff_ms > client->reconnect_min_ms ? SLC_LOG_INFO : SLC_LOG_WARN,
             "configuration stream ended", LI("status", status), LS("reason", message),
             LI("retry_ms", client->backoff_ms));
+    if (!atomic_load(&client->connected) || status != SLC_RPC_UNAVAILABLE)
+        slc_client_refused(client, status);
     closed(client);
     reconnect_later(client);
 }

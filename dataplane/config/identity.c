@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "dataplane/config/keys.h"
@@ -95,6 +96,7 @@ static slc_identity *parse(const json_t *object, slc_error *err)
         }
         *text_of(identity, &members[i]) = slc_strdup(value);
     }
+    identity->obtained_ms = json_integer_value(json_object_get(object, "obtained_ms"));
     if (!slc_key_check_certificate(identity->key_pem, identity->certificate_pem, &identity->not_before_ms,
                                    &identity->not_after_ms, err) ||
         !unwrap(identity, json_string_value(json_object_get(object, "wrapped_cache_key")), err))
@@ -144,6 +146,7 @@ bool slc_identity_save(const slc_identity *identity, const char *state_dir, slc_
     for (size_t i = 0; i < MEMBERS; i++)
         json_object_set_new(object, members[i].name,
                             json_string(*text_of((slc_identity *)identity, &members[i])));
+    json_object_set_new(object, "obtained_ms", json_integer(identity->obtained_ms));
     json_object_set_new(object, "wrapped_cache_key", json_string(wrapped));
     text = slc_json_print(object, &len);
     json_decref(object);
@@ -175,6 +178,7 @@ slc_identity *slc_identity_from_answer(const Sluice__Enrolment__V1__Identity *an
     identity->enrolment_endpoint = slc_strdup(enrolment_endpoint);
     identity->server_name =
         slc_strdup(answer->server_name[0] != '\0' ? answer->server_name : SLC_CONTROL_SERVER_NAME);
+    identity->obtained_ms = slc_wall_ms();
     if (previous != NULL)
         memcpy(identity->cache_key, previous->cache_key, sizeof(identity->cache_key));
     else

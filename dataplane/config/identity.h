@@ -22,6 +22,7 @@ typedef struct slc_identity {
     char *enrolment_endpoint;
     char *server_name; /* in the control plane's certificates */
     int64_t not_before_ms, not_after_ms;
+    int64_t obtained_ms; /* when it came, by this node's clock; 0: not known (an older file) */
     /* Random for the life of the state directory; in the file it is wrapped by a key that the node key yields.
      */
     uint8_t cache_key[SLC_SEAL_KEY_BYTES];
@@ -29,6 +30,7 @@ typedef struct slc_identity {
 
 /* SLC_NOT_FOUND when there is no file; SLC_CORRUPT, with what to do, when it cannot be used. */
 slc_identity *slc_identity_load(const char *state_dir, slc_error *err) SLC_CHECKED;
+/* Replaces the file. */
 bool slc_identity_save(const slc_identity *identity, const char *state_dir, slc_error *err) SLC_CHECKED;
 /* From the control plane's answer and the key that was asked for; `previous` (may be NULL) lends its cache key.
  * Checks that the answer is whole and belongs to the key. */

@@ -2,6 +2,7 @@
 #include "dataplane/config/keys.h"
 
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -123,5 +124,68 @@ done:
     X509_free(leaf);
     BIO_free(bio);
     EVP_PKEY_free(key);
+    return ok;
+}
+
+/* ---- authorities ---- */
+
+#define MAX_BUNDLE 8
+
+static bool has_key(X509 *certificate, const uint8_t pin[SLC_SHA256_BYTES])
+{
+    uint8_t digest[SLC_SHA256_BYTES], *der = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+
+    if (len <= 0)
+        return false;
+    slc_sha256(der, (size_t)len, digest);
+    OPENSSL_free(der);
+    return memcmp(digest, pin, sizeof(digest)) == 0;
+}
+
+/* The certificate with the pinned key (new), or NULL. `*count` tells how many there are in all. */
+static X509 *find_pinned(const char *bundle_pem, const uint8_t pin[SLC_SHA256_BYTES], unsigned *count)
+{
+    BIO *bio = BIO_new_mem_buf(bundle_pem, -1);
+    X509 *found = NULL, *next;
+
+    *count = 0;
+    while (bio != NULL && *count <= MAX_BUNDLE && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        ++*count;
+        if (found == NULL && has_key(next, pin))
+            found = next;
+        else
+            X509_free(next);
+    }
+    BIO_free(bio);
+    ERR_clear_error(); /* the end of the text is an error to OpenSSL */
+    return found;
+}
+
+bool slc_key_check_bundle(const char *bundle_pem, const uint8_t pin[SLC_SHA256_BYTES], slc_error *err)
+{
+    unsigned count;
+    X509 *pinned = find_pinned(bundle_pem, pin, &count);
+
+    X509_free(pinned);
+    if (count == 0 || count > MAX_BUNDLE)
+        return slc_fail(err, SLC_CORRUPT, NULL, "the list of authorities does not hold 1 to %d certificates",
+                        MAX_BUNDLE);
+    return pinned != NULL ||
+           slc_fail(err, SLC_CORRUPT, NULL, "the active authority is not in the list of authorities");
+}
+
+bool slc_key_issued_by(const char *chain_pem, const char *bundle_pem, const uint8_t pin[SLC_SHA256_BYTES])
+{
+    unsigned count;
+    X509 *authority = find_pinned(bundle_pem, pin, &count);
+    BIO *bio = BIO_new_mem_buf(chain_pem, -1);
+    X509 *leaf = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    bool ok = authority != NULL && leaf != NULL && X509_verify(leaf, X509_get0_pubkey(authority)) == 1;
+
+    ERR_clear_error();
+    X509_free(leaf);
+    BIO_free(bio);
+    X509_free(authority);
     return ok;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -111,18 +112,46 @@ static bool matches_pin(X509 *certificate, const uint8_t pin[SLC_SHA256_BYTES])
     return memcmp(digest, pin, sizeof(digest)) == 0;
 }
 
-/* Does the CA alone vouch for the leaf, under that name? */
-static bool verify(X509 *leaf, X509 *ca, const char *server_name, slc_error *err)
+static int64_t asn1_ms(const ASN1_TIME *time)
 {
+    struct tm parts;
+
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) * 1000 : 0;
+}
+
+/* "certificate is not yet valid" would send people to the certificates, when a clock is wrong. */
+static bool check_time(X509 *leaf, slc_error *err)
+{
+    int64_t now_ms = slc_wall_ms(), begin_ms = asn1_ms(X509_get0_notBefore(leaf));
+    int64_t end_ms = asn1_ms(X509_get0_notAfter(leaf));
+    int64_t off_s = (now_ms < begin_ms ? begin_ms - now_ms : now_ms - end_ms) / 1000;
+    char now[SLC_RFC3339_CHARS];
+
+    if (now_ms >= begin_ms && now_ms <= end_ms)
+        return true;
+    slc_rfc3339_format(now_ms, now);
+    return slc_fail(
+        err, SLC_DENIED, NULL,
+        "the clocks differ: by this node's (%s) the control plane's certificate %s %lld min %lld s %s: "
+        "set the clock that is wrong, by NTP for example",
+        now, now_ms < begin_ms ? "begins in" : "ended", (long long)(off_s / 60), (long long)(off_s % 60),
+        now_ms < begin_ms ? "from now" : "ago");
+}
+
+/* Does the CA alone vouch for the leaf, under that name? `chain` may help from the one to the other. */
+static bool verify(STACK_OF(X509) * chain, X509 *ca, const char *server_name, slc_error *err)
+{
+    X509 *leaf = sk_X509_value(chain, 0);
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     X509_VERIFY_PARAM *param;
     bool ok = store != NULL && ctx != NULL && X509_STORE_add_cert(store, ca) == 1 &&
-              X509_STORE_CTX_init(ctx, store, leaf, NULL) == 1;
+              X509_STORE_CTX_init(ctx, store, leaf, chain) == 1;
 
     if (ok) {
         param = X509_STORE_CTX_get0_param(ctx);
         X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER);
+        X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME); /* check_time says it better */
         ok = X509_VERIFY_PARAM_set1_host(param, server_name, 0) == 1 && X509_verify_cert(ctx) == 1;
     }
     if (!ok)
@@ -146,23 +175,26 @@ static char *to_pem(X509 *certificate)
     return pem;
 }
 
+/* During a rotation of the control plane's CA more than one certificate may have the pinned key. */
 static char *pinned_ca(SSL *ssl, const slc_join *join, const char *server_name, slc_error *err)
 {
     STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl); /* borrowed; a client's includes the leaf */
     X509 *ca = NULL;
+    bool pinned = false;
 
-    for (int i = 0; chain != NULL && i < sk_X509_num(chain) && i < MAX_CHAIN; i++)
-        if (matches_pin(sk_X509_value(chain, i), join->ca_sha256))
+    for (int i = 0; chain != NULL && i < sk_X509_num(chain) && i < MAX_CHAIN && ca == NULL; i++) {
+        if (!matches_pin(sk_X509_value(chain, i), join->ca_sha256))
+            continue;
+        pinned = true;
+        if (verify(chain, sk_X509_value(chain, i), server_name, err))
             ca = sk_X509_value(chain, i);
-    if (ca == NULL) {
-        slc_fail(
-            err, SLC_DENIED, NULL,
-            "%s shows no CA with the key that the join string pins: it is not the control plane that made the "
-            "join string, or its CA was replaced",
-            join->endpoint);
-        return NULL;
     }
-    return verify(sk_X509_value(chain, 0), ca, server_name, err) ? to_pem(ca) : NULL;
+    if (!pinned)
+        slc_fail(err, SLC_DENIED, NULL,
+                 "%s shows no CA with the key that is pinned: it is not the control plane that made the join "
+                 "string, or its CA was replaced since: make a new join string",
+                 join->endpoint);
+    return ca != NULL && check_time(sk_X509_value(chain, 0), err) ? to_pem(ca) : NULL;
 }
 
 char *slc_pin_fetch_ca(const slc_join *join, const char *server_name, int64_t timeout_ms, slc_error *err)

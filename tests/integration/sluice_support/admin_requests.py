@@ -54,9 +54,16 @@ class AdminRequests:
         version = wait_until(newest, what="a version with everything")
         return Request("POST", f"/v1/config-versions/{version['id']}/rollback")
 
+    def _node_ca(self, first, then):
+        """At most one authority is retiring at a time: `first` brings it about, if it is not so already."""
+        self.admin.request("POST", f"/v1/node-ca/{first}", expect=(200, 409))
+        return Request("POST", f"/v1/node-ca/{then}")
+
     SPECIAL = {
         "PUT /v1/config": _apply,
         "POST /v1/config-versions/{key}/rollback": _rollback,
+        "POST /v1/node-ca/rotate": lambda self: self._node_ca("retire?force=true", "rotate"),
+        "POST /v1/node-ca/retire": lambda self: self._node_ca("rotate", "retire?force=true"),
         "POST /v1/backups": lambda self: Request("POST", "/v1/backups"),
         "GET /v1/backups/{key}": _backup,
         "POST /v1/master-key/rotate": lambda self: Request("POST", "/v1/master-key/rotate"),

@@ -107,6 +107,10 @@ class CatalogSamples:
         return {"name": self.name(), "url": "https://id.example.com", "audiences": ["sluice"],
                 "algorithms": ["ES256"], "claims": {"tenant": "a"}}
 
+    def _enrolment_rules(self):
+        return {"name": self.name(), "group": self.base("gateway-groups"), "issuer": self.base("issuers"),
+                "audience": "sluice", "namespace": "edge-*", "service_account": "gateway"}
+
     def _schema_registries(self):
         return {"name": self.name(), "url": "https://registry.example.com",
                 "authentication": {"mechanism": "bearer", "token": {"env": "REGISTRY_TOKEN"}}}

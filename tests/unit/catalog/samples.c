@@ -72,6 +72,9 @@ const struct sample t_samples[] = {
      "{'address': '127.0.0.1:8443', 'tls': {'min_version': '1.3'}}"},
     {"issuers", "login", "{'name': 'login', 'url': 'https://login.example.com', 'claims': {'azp': 'x'}}",
      "{'audiences': ['events']}"},
+    {"enrolment-rules", "pods",
+     "{'name': 'pods', 'group': 'dev', 'issuer': 'login', 'audience': 'sluice', 'namespace': 'edge'}",
+     "{'namespace': 'edge-*', 'service_account': 'gateway'}"},
     {"schema-registries", "main",
      "{'name': 'main', 'url': 'http://registry:8081', 'authentication': {'mechanism': 'bearer', 'token': "
      "'registry-token'}}",

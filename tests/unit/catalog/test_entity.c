@@ -206,7 +206,8 @@ START_TEST(a_deletion_lists_every_referrer)
     t_make_samples(NULL);
     ck_assert(!t_write(delete_group, &referrers, &t_error));
     ck_assert_int_eq(t_error.code, SLC_CONFLICT);
-    ck_assert_uint_eq(json_array_size(referrers), 2); /* listener and deployment; not the token that it owns */
+    ck_assert_uint_eq(json_array_size(referrers),
+                      3); /* listener, rule, deployment; not the token that it owns */
     ck_assert_str_eq(t_text(json_array_get(referrers, 0), "kind"), "listeners");
     ck_assert_str_eq(t_text(json_array_get(referrers, 0), "key"), "edge");
     json_decref(referrers);
@@ -215,6 +216,7 @@ START_TEST(a_deletion_lists_every_referrer)
     t_delete("policies", "pages");
     t_delete("deployments", "orders.v1@dev");
     t_delete("listeners", "edge");
+    t_delete("enrolment-rules", "pods");
     t_delete("gateway-groups", "dev");
     ck_assert_str_eq(t_sql("SELECT count(*) FROM enrolment_tokens"), "0");
     ck_assert_str_eq(

@@ -73,6 +73,24 @@ static void check_history(const char *path)
     ck_assert_str_eq(t_sql("SELECT count(*) FROM entity_history WHERE body LIKE '%\"sealed\"%'"), "0");
 }
 
+/* The migration that brought a kind; 0: one of the first. */
+static int since(const char *kind)
+{
+    static const struct {
+        const char *kind;
+        int number;
+    } later[] = {{"enrolment-rules", 4}};
+    for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
+        if (strcmp(later[i].kind, kind) == 0)
+            return later[i].number;
+    return 0;
+}
+
+static int number_of(const char *path)
+{
+    return atoi(strrchr(path, '-') + 1);
+}
+
 START_TEST(every_earlier_schema_opens)
 {
     glob_t found;
@@ -82,6 +100,8 @@ START_TEST(every_earlier_schema_opens)
         load(found.gl_pathv[i]);
         t_open();
         for (const struct sample *sample = t_samples; sample->kind != NULL; sample++) {
+            if (since(sample->kind) > number_of(found.gl_pathv[i]))
+                continue;
             json_t *list = t_list(sample->kind, NULL, 0, NULL);
             ck_assert_msg(json_array_size(json_object_get(list, "items")) > 0, "%s: no %s", found.gl_pathv[i],
                           sample->kind);

@@ -11,7 +11,8 @@ static bool enrol(slc_txn *txn, void *arg, slc_error *err)
 {
     const bool *ephemeral = arg;
     json_t *group = slc_entity_load(txn, slc_kind_find("gateway-groups"), "dev", err);
-    slc_node_certificate certificate = {.serial = "0a1b", .expires_at_ms = slc_txn_now_ms(txn) + 86400000};
+    slc_node_certificate certificate = {
+        .serial = "0a1b", .authority = "ca-1", .expires_at_ms = slc_txn_now_ms(txn) + 86400000};
     slc_node_new_id(node_id);
     bool ok = slc_node_register(txn, node_id, t_text(group, "id"), "gw-1", *ephemeral, &certificate, err);
     json_decref(group);
@@ -134,7 +135,8 @@ static bool find(slc_txn *txn, void *arg, slc_error *err)
 static bool renew(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
-    slc_node_certificate certificate = {.serial = "ff", .expires_at_ms = slc_txn_now_ms(txn) + 90000000};
+    slc_node_certificate certificate = {
+        .serial = "ff", .authority = "ca-2", .expires_at_ms = slc_txn_now_ms(txn) + 90000000};
     return slc_node_renewed(txn, node_id, &certificate, err);
 }
 
@@ -172,7 +174,11 @@ static unsigned forgotten;
 
 static bool forget(slc_txn *txn, void *arg, slc_error *err)
 {
-    return slc_nodes_forget(txn, *(int64_t *)arg, &forgotten, err);
+    json_t *ids = json_array();
+    bool ok = slc_nodes_forget(txn, *(int64_t *)arg, ids, err);
+    forgotten = (unsigned)json_array_size(ids);
+    json_decref(ids);
+    return ok;
 }
 
 static bool age_nodes(slc_txn *txn, void *arg, slc_error *err)

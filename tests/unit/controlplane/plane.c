@@ -50,19 +50,39 @@ static void open_grpc(struct plane *plane)
     ck_assert_msg(plane->grpc != NULL, "%s", err.message);
 }
 
+struct joining {
+    struct plane *plane;
+    char *token, *text;
+};
+
+static bool compose(slc_txn *txn, void *arg, slc_error *err)
+{
+    struct joining *joining = arg;
+
+    joining->text = slc_control_grpc_join(joining->plane->grpc, txn, joining->token, err);
+    return joining->text != NULL;
+}
+
+char *plane_join(struct plane *plane, const char *body)
+{
+    struct joining joining = {.plane = plane, .token = plane_token(plane, body)};
+    slc_error err;
+
+    ck_assert_msg(t_read(compose, &joining, &err), "%s", err.message);
+    free(joining.token);
+    return joining.text;
+}
+
 static void fetch_ca(struct plane *plane)
 {
-    char *token = plane_token(plane, "{'group':'dev'}"), *text;
+    char *text = plane_join(plane, "{'group':'dev'}");
     slc_error err;
     slc_join join;
 
-    text = slc_control_grpc_join(plane->grpc, token, &err);
-    ck_assert_msg(text != NULL, "%s", err.message);
     ck_assert(slc_join_parse(text, strlen(text), &join, &err));
     plane->ca_pem = slc_pin_fetch_ca(&join, "sluice-control", 5000, &err);
     ck_assert_msg(plane->ca_pem != NULL, "%s", err.message);
     free(text);
-    free(token);
 }
 
 void plane_start(struct plane *plane)
@@ -79,6 +99,8 @@ void plane_start(struct plane *plane)
         plane->options.debounce_ms = 10;
     if (plane->options.heartbeat_ms == 0)
         plane->options.heartbeat_ms = 60000; /* raw nodes send none by themselves */
+    if (plane->options.certificate_ms == 0)
+        plane->options.renewal_window_ms = plane->options.clock_skew_ms = -1;
     open_grpc(plane);
     plane->loop = slc_loop_new("test", plane);
     plane->tick = event_new(slc_loop_base(plane->loop), -1, EV_PERSIST, on_tick, plane);
@@ -175,7 +197,8 @@ static slc_rpc_channel *channel_to(struct plane *plane, uint16_t port, const cha
     return channel;
 }
 
-static void ask(struct plane *plane, const char *method, const ProtobufCMessage *request, struct answer *answer)
+static slc_rpc_channel *ask_begin(struct plane *plane, const char *method, const ProtobufCMessage *request,
+                                  struct answer *answer)
 {
     slc_rpc_channel *channel = channel_to(plane, slc_control_grpc_enrolment_port(plane->grpc), NULL, NULL);
     size_t len = protobuf_c_message_get_packed_size(request);
@@ -191,8 +214,29 @@ static void ask(struct plane *plane, const char *method, const ProtobufCMessage 
     slc_rpc_call_read(call);
     slc_rpc_call_send(call, bytes);
     slc_rpc_bytes_unref(bytes);
+    return channel;
+}
+
+static void ask(struct plane *plane, const char *method, const ProtobufCMessage *request, struct answer *answer)
+{
+    slc_rpc_channel *channel = ask_begin(plane, method, request, answer);
+
     WAIT_FOR(plane, answer->ended);
     slc_rpc_channel_free(channel);
+}
+
+slc_rpc_channel *plane_enrol_begin(struct plane *plane, const char *token, const char *key_pem,
+                                   struct answer *answer)
+{
+    Sluice__Enrolment__V1__EnrolRequest request = SLUICE__ENROLMENT__V1__ENROL_REQUEST__INIT;
+    slc_rpc_channel *channel;
+    slc_error err;
+
+    request.token = (char *)token;
+    request.csr_der.data = slc_key_request(key_pem, &request.csr_der.len, &err);
+    channel = ask_begin(plane, "/sluice.enrolment.v1.Enrolment/Enrol", &request.base, answer);
+    free(request.csr_der.data);
+    return channel;
 }
 
 void plane_enrol(struct plane *plane, const char *token, const char *key_pem, struct answer *answer)
@@ -202,6 +246,7 @@ void plane_enrol(struct plane *plane, const char *token, const char *key_pem, st
 
     request.token = (char *)token;
     request.node_name = "test";
+    request.sent_at_ms = slc_wall_ms() + plane->node_clock_off_ms;
     request.csr_der.data = slc_key_request(key_pem, &request.csr_der.len, &err);
     ask(plane, "/sluice.enrolment.v1.Enrolment/Enrol", &request.base, answer);
     free(request.csr_der.data);

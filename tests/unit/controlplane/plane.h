@@ -21,6 +21,7 @@ struct plane {
     slc_rpc *rpc;
     struct event *tick;
     char *ca_pem;
+    int64_t node_clock_off_ms; /* what nodes say that the time is, besides the time */
 };
 
 /* Starts with the sample: group dev with orders.v1, plan orders.free, application demo, subscribed, one
@@ -29,6 +30,7 @@ void plane_start(struct plane *plane);
 void plane_stop(struct plane *plane);
 void plane_restart(struct plane *plane);                  /* the control plane alone; ports stay */
 char *plane_token(struct plane *plane, const char *body); /* an enrolment token; new */
+char *plane_join(struct plane *plane, const char *body);  /* a join string; new */
 
 void plane_turn(struct plane *plane, int64_t since_ms, const char *what);
 #define WAIT_FOR(plane, condition)                                                                             \
@@ -46,6 +48,9 @@ struct answer {
     char *node_id, *group, *certificate_pem, *bundle_pem; /* new; NULL without an answer */
 };
 void plane_enrol(struct plane *plane, const char *token, const char *key_pem, struct answer *answer);
+/* Sends the request without waiting: WAIT_FOR answer->ended. The channel is the caller's to free. */
+slc_rpc_channel *plane_enrol_begin(struct plane *plane, const char *token, const char *key_pem,
+                                   struct answer *answer);
 void plane_renew(struct plane *plane, const Sluice__Enrolment__V1__RenewRequest *request,
                  struct answer *answer);
 void answer_release(struct answer *answer);

@@ -38,6 +38,14 @@ static bool set_expired(slc_txn *txn, void *arg, slc_error *err)
     return slc_txn_exec(txn, err, "UPDATE enrolment_tokens SET expires_at = 1000", "");
 }
 
+static bool move_nodes_to_prod(slc_txn *txn, void *arg, slc_error *err)
+{
+    (void)arg;
+    return slc_txn_exec(
+        txn, err, "UPDATE gateway_nodes SET \"group\" = (SELECT id FROM gateway_groups WHERE name = 'prod')",
+        "");
+}
+
 START_TEST(token_makes_a_node_with_a_certificate)
 {
     char *token = plane_token(&plane, "{'group':'dev'}"), uri[200];
@@ -74,6 +82,58 @@ START_TEST(token_has_as_many_uses_as_it_says)
     plane_enrol(&plane, token, key, &answer);
     expect(SLC_RPC_UNAUTHENTICATED);
     free(token);
+}
+END_TEST
+
+#define AT_ONCE 20
+
+START_TEST(as_many_pass_as_there_are_uses_however_many_ask_at_once)
+{
+    char *token = plane_token(&plane, "{'group':'dev','uses':5}");
+    slc_rpc_channel *channels[AT_ONCE];
+    struct answer answers[AT_ONCE];
+    unsigned passed = 0, refused = 0;
+
+    for (unsigned i = 0; i < AT_ONCE; i++)
+        channels[i] = plane_enrol_begin(&plane, token, key, &answers[i]);
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        WAIT_FOR(&plane, answers[i].ended);
+        passed += answers[i].status == SLC_RPC_OK;
+        refused += answers[i].status == SLC_RPC_UNAUTHENTICATED;
+        answer_release(&answers[i]);
+        slc_rpc_channel_free(channels[i]);
+    }
+    ck_assert_uint_eq(passed, 5);
+    ck_assert_uint_eq(refused, AT_ONCE - 5);
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM gateway_nodes"), "5");
+    ck_assert_str_eq(t_sql("SELECT min(uses_left) FROM enrolment_tokens"), "0");
+    free(token);
+}
+END_TEST
+
+START_TEST(a_node_joins_the_group_of_its_token_and_no_other)
+{
+    struct node node;
+    slc_error err;
+    char *prod_csr_key = slc_key_generate();
+
+    t_make("gateway-groups", "{'name':'prod','environment':'prod'}");
+    char *token = plane_token(&plane, "{'group':'prod'}");
+    plane_enrol(&plane, token, prod_csr_key, &answer);
+    expect(SLC_RPC_OK);
+    ck_assert_str_eq(answer.group, "prod");
+    ck_assert_str_eq(
+        t_sql("SELECT g.name FROM gateway_nodes AS n JOIN gateway_groups AS g ON g.id = n.\"group\""), "prod");
+    /* A node that was moved behind its back: the certificate says another group than the catalog. */
+    node_enrol(&plane, &node);
+    ck_assert(t_write(move_nodes_to_prod, NULL, &err));
+    node_connect(&node);
+    node_hello(&node, NULL);
+    WAIT_FOR(&plane, node.ended);
+    ck_assert_int_eq(node.status, SLC_RPC_PERMISSION_DENIED);
+    node_free(&node);
+    free(token);
+    free(prod_csr_key);
 }
 END_TEST
 
@@ -279,6 +339,8 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, token_makes_a_node_with_a_certificate);
     tcase_add_test(tcase, token_has_as_many_uses_as_it_says);
+    tcase_add_test(tcase, as_many_pass_as_there_are_uses_however_many_ask_at_once);
+    tcase_add_test(tcase, a_node_joins_the_group_of_its_token_and_no_other);
     tcase_add_test(tcase, expired_token_is_refused);
     tcase_add_test(tcase, wrong_secret_is_refused_and_uses_nothing_up);
     tcase_add_test(tcase, certificate_renews_for_a_new_key);

@@ -1,0 +1,46 @@
+/* The table of kinds: who may enrol without a join string. */
+#include "catalog/kinds.h"
+
+static const slc_field enrolment_rule_fields[] = {
+    SLC_FIELD_NAME,
+    SLC_FIELD_TITLE,
+    {.name = "group",
+     .type = SLC_F_REF,
+     .flags = SLC_F_REQUIRED | SLC_F_FILTERABLE,
+     .ref = "gateway-groups",
+     .help = "The group that such nodes join."},
+    {.name = "issuer",
+     .type = SLC_F_REF,
+     .flags = SLC_F_REQUIRED | SLC_F_FILTERABLE,
+     .ref = "issuers",
+     .help = "Who signs the tokens: a Kubernetes cluster."},
+    {.name = "audience",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_REQUIRED,
+     .min = 1,
+     .max = 500,
+     .help = "The aud claim that a token must have: it is made for this control plane and nothing else."},
+    {.name = "namespace",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_REQUIRED,
+     .format = SLC_FMT_GLOB,
+     .min = 1,
+     .max = 63,
+     .help = "Namespace of the pod; * and ? stand for any characters."},
+    {.name = "service_account",
+     .type = SLC_F_STRING,
+     .format = SLC_FMT_GLOB,
+     .max = 253,
+     .help = "Service account of the pod, likewise; absent: any of the namespace."},
+    SLC_FIELD_END,
+};
+
+const slc_kind slc_kind_enrolment_rule = {
+    .name = "enrolment-rules",
+    .singular = "enrolment rule",
+    .schema = "EnrolmentRule",
+    .table = "enrolment_rules",
+    .help = "Lets pods join a group by the token of their service account.",
+    .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE,
+    .fields = enrolment_rule_fields,
+};
