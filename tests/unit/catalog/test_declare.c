@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog/declare.h"
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "fixture.h"
 
@@ -107,6 +108,77 @@ START_TEST(pruning_takes_only_the_managers_own)
     ck_assert_str_eq(changes_of(t_json("{'manager': 'gitops', 'resources': {}}"), PRUNE), "delete teams/a");
     json_decref(t_get("teams", "by-hand"));
     ck_assert_str_eq(t_sql("SELECT group_concat(key) FROM teams"), "by-hand");
+}
+END_TEST
+
+START_TEST(an_object_may_name_its_own_manager)
+{
+    t_make("teams", "{'name': 'by-hand'}");
+    ck_assert_str_eq(
+        changes_of(one_kind("teams", "[{'name': 'by-hand', 'manager': 'api', 'title': 'T'}, {'name': "
+                                     "'a', 'manager': 'other'}, {'name': 'b'}]"),
+                   0),
+        "update teams/by-hand, create teams/a, create teams/b");
+    ck_assert_str_eq(
+        t_sql("SELECT group_concat(key || ' ' || manager) FROM (SELECT * FROM teams ORDER BY key)"),
+        "a other,b gitops,by-hand api");
+    ck_assert_str_eq(changes_of(t_json("{'manager': 'gitops', 'resources': {}}"), PRUNE), "delete teams/b");
+    fails("{'manager': 'm', 'resources': {'teams': [{'name': 'c', 'manager': 'system'}]}}", 0, SLC_INVALID,
+          "/resources/teams/0/manager");
+    fails("{'manager': 'm', 'resources': {'teams': [{'name': 'c', 'manager': 7}]}}", 0, SLC_INVALID,
+          "/resources/teams/0/manager");
+}
+END_TEST
+
+START_TEST(grants_are_told_apart_by_their_whole_topic)
+{
+    json_t *document =
+        t_json("{'manager': 'm', 'resources': {'teams': [{'name': 'a'}], 'backend-clusters': [{'name': 'b', "
+               "'bootstrap_servers': ['b:1']}], 'virtual-clusters': [{'name': 'v', 'backend_cluster': 'b', "
+               "'namespace': {'mode': 'none'}}]}}");
+    char topic[241];
+    memset(topic, 'x', 240);
+    json_t *grants = json_array();
+    for (int i = 0; i < 2; i++) {
+        topic[239] = (char)('0' + i);
+        topic[240] = '\0';
+        json_array_append_new(grants, json_pack("{s:s, s:s, s:s, s:[s]}", "team", "a", "virtual_cluster", "v",
+                                                "topic", topic, "operations", "read"));
+    }
+    json_object_set_new(json_object_get(document, "resources"), "grants", grants);
+    changes_of(json_incref(document), 0);
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM grants"), "2");
+    ck_assert_str_eq(changes_of(document, PRUNE), "");
+}
+END_TEST
+
+/* Rules that look at others may refuse what was written already; what depends on each other changes together.
+ */
+START_TEST(what_only_fits_together_changes_together)
+{
+    static const char *const operations[] = {"'read'", "'publish', 'read'", "'read'", "'publish'"};
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+        char *text = slc_asprintf("{'manager': 'm', 'resources': {'teams': [{'name': 'a'}], 'event-apis': "
+                                  "[{'name': 'e', 'major': 1, 'team': 'a', "
+                                  "'operations': [%s], 'exposures': ['rest']}], 'products': [{'name': 'p', "
+                                  "'team': 'a', 'visibility': 'public', "
+                                  "'event_apis': ['e.v1']}], 'plans': [{'product': 'p', 'name': 'f', "
+                                  "'operations': [%s], 'approval': 'auto'}]}}",
+                                  operations[i], operations[i]);
+        const char *done = changes_of(t_json(text), 0);
+        ck_assert_msg(i == 0 || (strstr(done, "update plans/p.f") != NULL &&
+                                 strstr(done, "update event-apis/e.v1") != NULL),
+                      "%s", done);
+        ck_assert_str_eq(changes_of(t_json(text), PRUNE), "");
+        free(text);
+    }
+    ck_assert_str_eq(t_sql("SELECT count(DISTINCT revision) || ' ' || max(revision) FROM audit_events"), "4 5");
+    fails("{'manager': 'm', 'resources': {'event-apis': [{'name': 'e', 'major': 1, 'team': 'a', 'operations': "
+          "['read'], "
+          "'exposures': ['rest']}], 'teams': [{'name': 'b'}]}}",
+          0, SLC_CONFLICT, "/resources/event-apis/0/operations");
+    ck_assert_ptr_null(t_get("teams", "b"));
+    ck_assert_str_eq(t_sql("SELECT int_value FROM catalog_meta WHERE name = 'revision'"), "5");
 }
 END_TEST
 
@@ -276,6 +348,9 @@ static Suite *suite(void)
     tcase_add_test(tc, a_document_makes_what_it_says);
     tcase_add_test(tc, a_dry_run_changes_nothing);
     tcase_add_test(tc, pruning_takes_only_the_managers_own);
+    tcase_add_test(tc, an_object_may_name_its_own_manager);
+    tcase_add_test(tc, grants_are_told_apart_by_their_whole_topic);
+    tcase_add_test(tc, what_only_fits_together_changes_together);
     tcase_add_test(tc, pruning_minds_what_is_still_referred_to);
     tcase_add_test(tc, what_is_new_may_take_the_place_of_what_goes);
     tcase_add_test(tc, another_managers_objects_are_respected);

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
@@ -144,6 +145,120 @@ START_TEST(places_are_found)
 }
 END_TEST
 
+/* ---- printing ---- */
+
+static void round_trip(const json_t *value)
+{
+    slc_error err;
+    size_t len;
+    char *text = slc_yaml_print(value, 1 << 20, &len, &err);
+    ck_assert_msg(text != NULL, "%s", err.message);
+    json_t *again = slc_yaml_parse(text, len, 1 << 20, &err);
+    char *was = json_dumps(value, JSON_ENCODE_ANY);
+    ck_assert_msg(again != NULL, "%s of %s: %s", text, was, err.message);
+    ck_assert_msg(json_equal(value, again), "%s\nprinted as\n%s", was, text);
+    free(was);
+    json_decref(again);
+    free(text);
+}
+
+START_TEST(what_is_printed_is_for_people)
+{
+    json_t *value =
+        json_loads("{\"name\": \"orders\", \"on\": [\"yes\", \"1.5\", 7, true, null, 2.0, \"\"], \"text\": "
+                   "\"two\\nlines\\n\", \"none\": {}, \"empty\": [], \"a b\": \"x: y\"}",
+                   0, NULL);
+    slc_error err;
+    size_t len;
+    char *text = slc_yaml_print(value, 1 << 20, &len, &err);
+    ck_assert_str_eq(
+        text,
+        "name: orders\n\"on\":\n- \"yes\"\n- \"1.5\"\n- 7\n- true\n- null\n- 2.0\n- \"\"\ntext: |\n  two\n"
+        "  lines\nnone: {}\nempty: []\n\"a b\": \"x: y\"\n");
+    free(text);
+    ck_assert_ptr_null(slc_yaml_print(value, 20, &len, &err));
+    ck_assert_int_eq(err.code, SLC_TOO_LARGE);
+    json_decref(value);
+}
+END_TEST
+
+START_TEST(what_is_printed_reads_the_same)
+{
+    static const char *const texts[] = {
+        "",
+        " ",
+        "\n",
+        "a\n\nb\n\n",
+        " a\nb",
+        "a \nb",
+        "a\n b\n  c",
+        "\ta\nb",
+        "a\tb\nc",
+        "# a\nb",
+        "- a",
+        "a: b",
+        "null",
+        "Yes",
+        "0x1F",
+        "1e5",
+        ".inf",
+        "~",
+        "<<",
+        "---\na\n",
+        "...",
+        "a\r\nb",
+        "a\x7f\nb",
+        "a\xc2\x85"
+        "b\nc",
+        "a\xe2\x80\xa8\nb",
+        "\xef\xbb\xbf\nb",
+        "2026-11-27",
+        "12:30:00",
+        "!!str x",
+        "&a",
+        "*a\n",
+        "'a'\n\"b\"",
+        "a\n...\nb",
+        "a\n---\nb",
+        "%YAML",
+        "é\nü\n",
+        "😀\n😀",
+        "a\n\n",
+        "\n\na",
+        "a\nb ",
+    };
+    json_t *list = json_array(), *object = json_object();
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_array_append_new(list, json_string(texts[i]));
+        json_object_set_new(object, texts[i], json_string(texts[i]));
+    }
+    round_trip(list);
+    round_trip(object);
+    json_object_set_new(object, "nested", json_pack("[[O, {}], {s:{s:[]}}]", list, "a", "b"));
+    round_trip(object);
+    json_decref(list);
+    json_decref(object);
+}
+END_TEST
+
+/* Texts of characters that mean something in YAML, in all sorts of order. */
+START_TEST(random_texts_read_the_same)
+{
+    static const char *const parts[] = {"a", "b", " ",  "\n", ":", "-",  "#", "'", "\"", "|",
+                                        ">", "%", "\t", "é",  "1", "\\", "{", "]", ",",  "&"};
+    unsigned seed = 7;
+    for (int i = 0; i < 3000; i++) {
+        char text[64] = "";
+        for (int k = rand_r(&seed) % 12; k >= 0; k--)
+            strcat(text, parts[(size_t)rand_r(&seed) % (sizeof(parts) / sizeof(parts[0]))]);
+        json_t *value = json_pack("{s:s, s:[s, {s:s}]}", "key", text, "list", text, text, text);
+        round_trip(value);
+        json_decref(value);
+    }
+}
+END_TEST
+
 UNIT_MAIN("yaml", scalars_follow_the_core_schema, collections_and_block_texts,
           what_could_surprise_is_refused_with_its_place, size_and_depth_have_limits, errors_point_to_the_field,
-          places_are_found)
+          places_are_found, what_is_printed_is_for_people, what_is_printed_reads_the_same,
+          random_texts_read_the_same)
