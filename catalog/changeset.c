@@ -18,7 +18,8 @@ struct failure {
 struct slc_wanted {
     slc_wish wish; /* own texts and body */
     bool done;
-    struct failure *failure; /* of the last try */
+    char changed[SLC_ID_CHARS + 1]; /* the entity's id when something was written */
+    struct failure *failure;        /* of the last try */
 };
 
 struct slc_unwanted {
@@ -156,8 +157,9 @@ static const char *free_id(slc_changeset *set, const slc_wish *wish)
     return usable ? wish->id : NULL;
 }
 
-static bool create(slc_changeset *set, const slc_wish *wish, slc_error *err)
+static bool create(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
 {
+    const slc_wish *wish = &wanted->wish;
     json_t *changes = NULL;
     json_t *stored = slc_entity_make(set->txn, wish->kind, free_id(set, wish), wish->body, &changes, err);
     if (stored == NULL)
@@ -165,13 +167,15 @@ static bool create(slc_changeset *set, const slc_wish *wish, slc_error *err)
     json_t *ids = identities_of(set, wish->kind);
     if (ids != NULL && wish->ref != NULL)
         json_object_set(ids, wish->ref, json_object_get(stored, "id"));
+    snprintf(wanted->changed, sizeof(wanted->changed), "%s", slc_get_text(stored, "id"));
     json_decref(stored);
     note_change(set, "create", wish->kind, wish->ref, changes);
     return true;
 }
 
-static bool update(slc_changeset *set, const slc_wish *wish, const json_t *before, slc_error *err)
+static bool update(slc_changeset *set, struct slc_wanted *wanted, const json_t *before, slc_error *err)
 {
+    const slc_wish *wish = &wanted->wish;
     const slc_kind *kind = wish->kind;
     const char *owner = slc_get_text(before, "manager");
     bool foreign = strcmp(owner, wish->manager) != 0;
@@ -188,22 +192,25 @@ static bool update(slc_changeset *set, const slc_wish *wish, const json_t *befor
     const char *action = foreign && !set->restoring ? "adopt" : "update";
     json_t *changes = NULL;
     bool ok = slc_entity_save(set->txn, kind, action, before, next, &changes, err);
-    if (ok && json_object_size(changes) > 0)
+    if (ok && json_object_size(changes) > 0) {
+        snprintf(wanted->changed, sizeof(wanted->changed), "%s", slc_get_text(before, "id"));
         note_change(set, action, kind, wish->ref, changes);
-    else
+    } else {
         json_decref(changes);
+    }
     json_decref(next);
     return ok;
 }
 
-static bool fulfil(slc_changeset *set, const slc_wish *wish, slc_error *err)
+static bool fulfil(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
 {
+    const slc_wish *wish = &wanted->wish;
     char id[SLC_ID_CHARS + 1];
     int rc = find(set, wish, id, err);
     if (rc <= 0)
-        return rc == 0 && create(set, wish, err);
+        return rc == 0 && create(set, wanted, err);
     json_t *before = slc_entity_load(set->txn, wish->kind, id, err);
-    bool ok = before != NULL && update(set, wish, before, err);
+    bool ok = before != NULL && update(set, wanted, before, err);
     json_decref(before);
     return ok;
 }
@@ -214,51 +221,34 @@ static bool may_pass_later(const slc_error *err)
     return err->code == SLC_INVALID || err->code == SLC_CONFLICT || err->code == SLC_DENIED;
 }
 
-static bool keep_failure(slc_changeset *set, struct slc_wanted *wanted, const slc_error *failure)
+static void keep_failure(slc_changeset *set, struct slc_wanted *wanted, const slc_error *failure)
 {
     wanted->failure = slc_calloc(1, sizeof(*wanted->failure));
     wanted->failure->err = *failure;
     wanted->failure->problems = json_deep_copy(slc_txn_problems(set->txn));
-    return true;
 }
 
-static bool try_once(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
+/* A try that fails has written nothing: rules look first, and what they look for afterwards is put off until
+ * all is settled. Should it have all the same, it is not tried again and the whole fails. */
+static bool try_wanted(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
 {
     slc_txn *txn = set->txn;
     const char *manager = txn->actor.manager;
     int changes = sqlite3_total_changes(slc_conn_db(txn->conn));
     slc_error failure = {0};
-    txn->actor.manager = wanted->wish.manager;
-    wanted->done = fulfil(set, &wanted->wish, &failure);
-    txn->actor.manager = manager;
-    if (wanted->done)
-        return true;
-    if (!may_pass_later(&failure)) {
-        *err = failure;
-        return false;
-    }
-    set->torn = set->torn || sqlite3_total_changes(slc_conn_db(txn->conn)) != changes;
-    return keep_failure(set, wanted, &failure);
-}
-
-/* Some rules refuse what was written already. That is rare and a savepoint for each object is not cheap, so the
- * first time such a failure only shows that they are needed. */
-static bool try_wanted(slc_changeset *set, struct slc_wanted *wanted, slc_error *err)
-{
-    slc_txn *txn = set->txn;
-    uint64_t revision = txn->revision;
     clear_failure(wanted);
     slc_txn_clear_problems(txn);
-    if (!set->careful)
-        return try_once(set, wanted, err) && !set->torn;
-    if (!slc_txn_exec(txn, err, "SAVEPOINT one", "") || !try_once(set, wanted, err))
-        return false;
-    if (!wanted->done) {
-        txn->revision = revision;
-        if (!slc_txn_exec(txn, err, "ROLLBACK TO one", ""))
-            return false;
-    }
-    return slc_txn_exec(txn, err, "RELEASE one", "");
+    txn->actor.manager = wanted->wish.manager;
+    wanted->done = fulfil(set, wanted, &failure);
+    txn->actor.manager = manager;
+    if (!wanted->done)
+        keep_failure(set, wanted, &failure);
+    bool clean = sqlite3_total_changes(slc_conn_db(txn->conn)) == changes;
+    if (wanted->done || (clean && may_pass_later(&failure)))
+        return true;
+    *err = failure;
+    snprintf(err->field, sizeof(err->field), "%.80s%.70s", wanted->wish.pointer, failure.field);
+    return false;
 }
 
 /* What refers to it is looked for before anything is written. */
@@ -377,6 +367,28 @@ static bool report(slc_changeset *set, const slc_error *removal_err, slc_error *
     return false;
 }
 
+/* Rules between entities, now that everything is there. */
+static bool settle_all(slc_changeset *set, slc_error *err)
+{
+    bool ok = true;
+    set->txn->unsettled = false;
+    for (size_t i = 0; i < set->wanted_count; i++) {
+        struct slc_wanted *wanted = &set->wanted[i];
+        slc_error failure = {0};
+        slc_txn_clear_problems(set->txn);
+        if (wanted->changed[0] == '\0' ||
+            slc_entity_settle(set->txn, wanted->wish.kind, wanted->changed, &failure))
+            continue;
+        if (!may_pass_later(&failure)) {
+            *err = failure;
+            return false;
+        }
+        keep_failure(set, wanted, &failure);
+        ok = false;
+    }
+    return ok || report(set, NULL, err);
+}
+
 static bool run_rounds(slc_changeset *set, slc_error *err)
 {
     slc_error removal_err = {0};
@@ -388,34 +400,7 @@ static bool run_rounds(slc_changeset *set, slc_error *err)
         if (left == before)
             break;
     }
-    return left == 0 || report(set, &removal_err, err);
-}
-
-static void start_over(slc_changeset *set)
-{
-    for (size_t i = 0; i < set->unwanted_count; i++)
-        set->unwanted[i].done = false;
-    for (size_t i = 0; i < set->wanted_count; i++) {
-        set->wanted[i].done = false;
-        clear_failure(&set->wanted[i]);
-    }
-    json_array_clear(set->changes);
-    json_object_clear(set->identities);
-    set->torn = false;
-    set->careful = true;
-}
-
-static bool run_undone(slc_changeset *set, uint64_t revision, slc_error *err)
-{
-    bool ok = run_rounds(set, err);
-    if (!set->torn)
-        return ok;
-    set->txn->revision = revision;
-    if (!slc_txn_exec(set->txn, err, "ROLLBACK TO changeset", ""))
-        return false;
-    start_over(set);
-    slc_error_clear(err);
-    return run_rounds(set, err);
+    return left == 0 ? settle_all(set, err) : report(set, &removal_err, err);
 }
 
 bool slc_changeset_run(slc_changeset *set, bool dry_run, slc_error *err)
@@ -425,8 +410,9 @@ bool slc_changeset_run(slc_changeset *set, bool dry_run, slc_error *err)
     if (!slc_txn_exec(txn, err, "SAVEPOINT changeset", ""))
         return false;
     txn->restoring = set->restoring;
-    bool ok = run_undone(set, revision, err);
-    txn->restoring = false;
+    txn->unsettled = true;
+    bool ok = run_rounds(set, err);
+    txn->restoring = txn->unsettled = false;
     if (ok && !dry_run)
         return slc_txn_exec(txn, err, "RELEASE changeset", "");
     slc_error undone;

@@ -24,11 +24,10 @@ typedef struct slc_wish {
 
 typedef struct slc_changeset {
     slc_txn *txn;
-    bool adopt;         /* objects of other managers are taken over instead of refused */
-    bool restoring;     /* as they were once: what only moves forward may go back, what is fixed may change */
-    bool careful, torn; /* private: see try_wanted */
-    json_t *changes;    /* array of {action, kind, key, changes}: what was done, in order */
-    json_t *referrers;  /* after a failed removal: who stands in its way; NULL: nobody */
+    bool adopt;        /* objects of other managers are taken over instead of refused */
+    bool restoring;    /* as they were once: what only moves forward may go back, what is fixed may change */
+    json_t *changes;   /* array of {action, kind, key, changes}: what was done, in order */
+    json_t *referrers; /* after a failed removal: who stands in its way; NULL: nobody */
     json_t *identities;
     struct slc_wanted *wanted;
     size_t wanted_count, wanted_room;

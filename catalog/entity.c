@@ -82,6 +82,23 @@ static bool check_unique(slc_txn *txn, const slc_kind *kind, const json_t *next,
     return true;
 }
 
+static bool settle(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    const struct slc_kind_rules *rules = rules_of(change->kind);
+    return txn->unsettled || rules->settled == NULL || rules->settled(txn, change, err);
+}
+
+bool slc_entity_settle(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err)
+{
+    if (rules_of(kind)->settled == NULL)
+        return true;
+    json_t *stored = slc_entity_load(txn, kind, id, err);
+    slc_change change = {.kind = kind, .id = id, .next = stored};
+    bool ok = stored != NULL && rules_of(kind)->settled(txn, &change, err);
+    json_decref(stored);
+    return ok;
+}
+
 /* ---- create ---- */
 
 static bool stamp(slc_txn *txn, json_t *next, slc_error *err)
@@ -110,7 +127,7 @@ static bool insert(slc_txn *txn, slc_change *change, json_t **changes, slc_error
         return false;
     if (!stamp(txn, next, err) || !slc_row_insert(txn, kind, key, next, err))
         return false;
-    if (rules->written != NULL && !rules->written(txn, change, err))
+    if ((rules->written != NULL && !rules->written(txn, change, err)) || !settle(txn, change, err))
         return false;
     *changes = slc_changes(txn, kind, NULL, next, err);
     return *changes != NULL && slc_history_write(txn, kind, NULL, next, err) &&
@@ -194,7 +211,7 @@ static bool write_change(slc_txn *txn, slc_change *change, const char *action, j
     if (*changes == NULL || !stamp(txn, change->next, err) ||
         !slc_row_update(txn, kind, change->before, change->next, err))
         return false;
-    if (rules->written != NULL && !rules->written(txn, change, err))
+    if ((rules->written != NULL && !rules->written(txn, change, err)) || !settle(txn, change, err))
         return false;
     slc_key_of(txn, kind->name, change->id, key);
     return slc_history_write(txn, kind, change->before, change->next, err) &&

@@ -95,6 +95,8 @@ json_t *slc_entity_make(slc_txn *txn, const slc_kind *kind, const char *id, cons
 /* Writes `next` over `before` when they differ, with rules and audit. `*changes` (may be NULL) is new. */
 bool slc_entity_save(slc_txn *txn, const slc_kind *kind, const char *action, const json_t *before, json_t *next,
                      json_t **changes, slc_error *err) SLC_CHECKED;
+/* The kind's rule `settled` of an entity that was written while it was put off (slc_txn.unsettled). */
+bool slc_entity_settle(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err) SLC_CHECKED;
 bool slc_entity_remove(slc_txn *txn, const slc_kind *kind, const json_t *stored, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -23,6 +23,10 @@ struct slc_kind_rules {
     bool (*check)(slc_txn *txn, slc_change *change, slc_error *err);
     /* After it was, so that queries see the new state. */
     bool (*written)(slc_txn *txn, slc_change *change, slc_error *err);
+    /* What must hold between entities, when all that changes together is written: `change` has kind, id and
+     * next only. Alone this is right after `written`; in a declarative document or a rollback it is at the end.
+     */
+    bool (*settled)(slc_txn *txn, const slc_change *change, slc_error *err);
     /* Before a deletion, when nothing refers to it. */
     bool (*removing)(slc_txn *txn, slc_change *change, slc_error *err);
     /* An action: changes `next`. `body` (JSON form, checked against the action's fields) may be NULL. */

@@ -187,7 +187,7 @@ static bool check_tls(slc_txn *txn, const slc_change *change, slc_error *err)
 static bool check_deployments(slc_txn *txn, const slc_change *change, slc_error *err)
 {
     const char *virtual_cluster = slc_get_text(json_object_get(change->next, "kafka"), "virtual_cluster");
-    if (change->before == NULL || virtual_cluster == NULL)
+    if (virtual_cluster == NULL)
         return true;
     sqlite3_stmt *stmt =
         slc_txn_query(txn, err, "SELECT key FROM deployments WHERE listener = ?1 AND virtual_cluster <> ?2",
@@ -205,8 +205,15 @@ static bool check_listener(slc_txn *txn, slc_change *change, slc_error *err)
     struct ports ports;
     split_address(slc_get_text(change->next, "address"), &ports);
     add_broker_ports(json_object_get(change->next, "kafka"), &ports);
-    return check_kafka(txn, change->next, &ports, err) && check_tls(txn, change, err) &&
-           check_deployments(txn, change, err) && check_clash(txn, change, &ports, err);
+    return check_kafka(txn, change->next, &ports, err) && check_tls(txn, change, err);
 }
 
-const struct slc_kind_rules slc_rules_listener = {.check = check_listener};
+static bool listener_settled(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    struct ports ports;
+    split_address(slc_get_text(change->next, "address"), &ports);
+    add_broker_ports(json_object_get(change->next, "kafka"), &ports);
+    return check_deployments(txn, change, err) && check_clash(txn, change, &ports, err);
+}
+
+const struct slc_kind_rules slc_rules_listener = {.check = check_listener, .settled = listener_settled};

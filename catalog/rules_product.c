@@ -133,8 +133,11 @@ static bool check_plans(slc_txn *txn, const char *sql, const char *id, const cha
 
 static bool event_api_written(slc_txn *txn, slc_change *change, slc_error *err)
 {
-    if (change->before == NULL)
-        return make_cursor_key(txn, change, err);
+    return change->before != NULL || make_cursor_key(txn, change, err);
+}
+
+static bool event_api_settled(slc_txn *txn, const slc_change *change, slc_error *err)
+{
     return check_deployed(txn, change, err) &&
            check_plans(
                txn,
@@ -142,7 +145,8 @@ static bool event_api_written(slc_txn *txn, slc_change *change, slc_error *err)
                change->id, "/operations", err);
 }
 
-const struct slc_kind_rules slc_rules_event_api = {.check = check_event_api, .written = event_api_written};
+const struct slc_kind_rules slc_rules_event_api = {
+    .check = check_event_api, .written = event_api_written, .settled = event_api_settled};
 
 /* ---- products and plans ---- */
 
@@ -154,16 +158,16 @@ static bool check_product(slc_txn *txn, slc_change *change, slc_error *err)
     return check_lifecycle(txn, change, err);
 }
 
-static bool product_written(slc_txn *txn, slc_change *change, slc_error *err)
+static bool product_settled(slc_txn *txn, const slc_change *change, slc_error *err)
 {
     return check_plans(txn, PLANS_BEYOND("p.product = ?1"), change->id, "/event_apis", err);
 }
 
-const struct slc_kind_rules slc_rules_product = {.check = check_product, .written = product_written};
+const struct slc_kind_rules slc_rules_product = {.check = check_product, .settled = product_settled};
 
-static bool plan_written(slc_txn *txn, slc_change *change, slc_error *err)
+static bool plan_settled(slc_txn *txn, const slc_change *change, slc_error *err)
 {
     return check_plans(txn, PLANS_BEYOND("p.id = ?1"), change->id, "/operations", err);
 }
 
-const struct slc_kind_rules slc_rules_plan = {.written = plan_written};
+const struct slc_kind_rules slc_rules_plan = {.settled = plan_settled};

@@ -66,6 +66,7 @@ struct slc_txn {
     slc_actor actor;
     int64_t now_ms;
     uint64_t revision; /* what this transaction's changes carry; 0: nothing changed yet */
+    bool unsettled;    /* more changes are to come: what must hold between entities is looked at later */
     bool restoring;    /* a rollback is under way: what only moves forward may go back */
     json_t *problems;  /* array, or NULL */
 };

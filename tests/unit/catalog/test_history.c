@@ -98,12 +98,14 @@ static void setup(void)
 
 START_TEST(each_change_ends_a_state_and_begins_one)
 {
-    static const char states[] = "SELECT group_concat(since || '-' || coalesce(until, '') || ' ' || "
-                                 "json_extract(body, '$.title')) FROM (SELECT * FROM entity_history WHERE kind = "
-                                 "'event-apis' AND ref = 'more.v1' ORDER BY since)";
+    static const char states[] =
+        "SELECT group_concat(since || '-' || coalesce(until, '') || ' ' || "
+        "json_extract(body, '$.title')) FROM (SELECT * FROM entity_history WHERE kind = "
+        "'event-apis' AND ref = 'more.v1' ORDER BY since)";
     char expected[200];
-    t_make("event-apis", "{'name': 'more', 'major': 1, 'title': 'A', 'team': 'platform', 'operations': ['read'], "
-                         "'exposures': ['rest']}");
+    t_make("event-apis",
+           "{'name': 'more', 'major': 1, 'title': 'A', 'team': 'platform', 'operations': ['read'], "
+           "'exposures': ['rest']}");
     unsigned long long made = revision();
     json_decref(t_patch("event-apis", "more.v1", "{'title': 'B'}"));
     t_delete("event-apis", "more.v1");
@@ -115,12 +117,15 @@ END_TEST
 static bool twice(slc_txn *txn, void *arg, slc_error *err)
 {
     const slc_kind *kind = slc_kind_find("event-apis");
-    json_t *body = t_json("{'name': 'more', 'major': 1, 'title': 'A', 'team': 'platform', 'operations': ['read'], "
-                          "'exposures': ['rest']}");
+    json_t *body =
+        t_json("{'name': 'more', 'major': 1, 'title': 'A', 'team': 'platform', 'operations': ['read'], "
+               "'exposures': ['rest']}");
     json_t *made = slc_entity_create(txn, kind, body, err);
     json_object_set_new(body, "title", json_string("B"));
-    json_t *changed = made == NULL ? NULL : slc_entity_update(txn, kind, "more.v1", body, false,
-                                                              json_integer_value(json_object_get(made, "revision")), err);
+    json_t *changed = made == NULL
+                          ? NULL
+                          : slc_entity_update(txn, kind, "more.v1", body, false,
+                                              json_integer_value(json_object_get(made, "revision")), err);
     json_decref(body);
     json_decref(made);
     json_decref(changed);
@@ -129,8 +134,9 @@ static bool twice(slc_txn *txn, void *arg, slc_error *err)
 
 START_TEST(of_several_changes_at_a_revision_the_last_counts)
 {
-    static const char count[] = "SELECT group_concat(json_extract(body, '$.title')) FROM entity_history WHERE ref = "
-                                "'more.v1'";
+    static const char count[] =
+        "SELECT group_concat(json_extract(body, '$.title')) FROM entity_history WHERE ref = "
+        "'more.v1'";
     ck_assert_msg(t_write(twice, NULL, &t_error), "%s", t_error.message);
     ck_assert_str_eq(t_sql(count), "B");
     t_delete("event-apis", "more.v1");
@@ -141,7 +147,7 @@ END_TEST
 
 START_TEST(people_and_access_are_not_in_it)
 {
-    static const char *const never[] = {"teams", "users",       "roles",         "api-tokens",
+    static const char *const never[] = {"teams",        "users",       "roles",         "api-tokens",
                                         "applications", "credentials", "subscriptions", "enrolment-tokens"};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
         char sql[160];
@@ -153,8 +159,9 @@ END_TEST
 
 START_TEST(secrets_are_not_in_it_and_their_changes_are)
 {
-    static const char at[] = "SELECT json_extract(body, '$.authentication.password.sealed_at') FROM entity_history WHERE "
-                             "kind = 'backend-clusters' AND until IS NULL";
+    static const char at[] =
+        "SELECT json_extract(body, '$.authentication.password.sealed_at') FROM entity_history WHERE "
+        "kind = 'backend-clusters' AND until IS NULL";
     char made[32], changed[32];
     snprintf(made, sizeof(made), "%s", t_sql(at));
     ck_assert_str_ne(made, "");
@@ -165,8 +172,9 @@ START_TEST(secrets_are_not_in_it_and_their_changes_are)
     json_decref(t_patch("backend-clusters", "local", "{'authentication': {'password': 'another'}}"));
     snprintf(changed, sizeof(changed), "%llu", (unsigned long long)revision());
     ck_assert_str_eq(t_sql(at), changed);
-    ck_assert_str_eq(t_sql("SELECT count(*) FROM entity_history WHERE body LIKE '%sealed\"%' OR body LIKE '%another%'"),
-                     "0");
+    ck_assert_str_eq(
+        t_sql("SELECT count(*) FROM entity_history WHERE body LIKE '%sealed\"%' OR body LIKE '%another%'"),
+        "0");
 }
 END_TEST
 
@@ -188,10 +196,12 @@ START_TEST(a_diff_tells_what_came_went_and_changed)
     json_decref(t_patch("gateway-groups", "dev", "{'max_staleness': '5m', 'labels': {'a': 'b'}}"));
     const char *second = keep("dev");
     ck_assert_str_eq(only_change(first, second),
-                     "update gateway-groups/dev {\"labels\":{\"to\":{\"a\":\"b\"}},\"max_staleness\":{\"from\":\"90s\",\"to\":"
+                     "update gateway-groups/dev "
+                     "{\"labels\":{\"to\":{\"a\":\"b\"}},\"max_staleness\":{\"from\":\"90s\",\"to\":"
                      "\"5m\"}}");
     ck_assert_str_eq(only_change(second, first),
-                     "update gateway-groups/dev {\"labels\":{\"from\":{\"a\":\"b\"}},\"max_staleness\":{\"from\":\"5m\",\"to\":"
+                     "update gateway-groups/dev "
+                     "{\"labels\":{\"from\":{\"a\":\"b\"}},\"max_staleness\":{\"from\":\"5m\",\"to\":"
                      "\"90s\"}}");
     json_decref(t_patch("backend-clusters", "local", "{'authentication': {'password': 'another'}}"));
     ck_assert_str_eq(only_change(second, "current"),
@@ -208,8 +218,8 @@ START_TEST(what_was_deleted_and_made_again_the_same_is_no_difference)
     const char *first = keep("dev");
     json_t *policy = t_get("policies", "pages");
     json_t *body = json_pack("{s:O, s:O, s:O, s:O}", "name", json_object_get(policy, "name"), "type",
-                             json_object_get(policy, "type"), "scope", json_object_get(policy, "scope"), "config",
-                             json_object_get(policy, "config"));
+                             json_object_get(policy, "type"), "scope", json_object_get(policy, "scope"),
+                             "config", json_object_get(policy, "config"));
     char *text = json_dumps(body, 0);
     t_delete("policies", "pages");
     t_make("policies", text);
@@ -235,11 +245,12 @@ START_TEST(a_version_that_is_unknown_or_too_old_says_so)
     t_close();
     sqlite3 *db;
     ck_assert_int_eq(sqlite3_open(t_path("catalog.db"), &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_exec(db,
-                                  "DELETE FROM entity_history; DELETE FROM catalog_meta WHERE name = 'history_since'; "
-                                  "UPDATE catalog_meta SET int_value = int_value + 5 WHERE name = 'revision'",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(db,
+                     "DELETE FROM entity_history; DELETE FROM catalog_meta WHERE name = 'history_since'; "
+                     "UPDATE catalog_meta SET int_value = int_value + 5 WHERE name = 'revision'",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     t_open();
     diff.to = "current";
@@ -254,8 +265,9 @@ END_TEST
 
 static const char *titles(void)
 {
-    return t_sql("SELECT group_concat(json_extract(body, '$.max_staleness')) FROM (SELECT body FROM entity_history "
-                 "WHERE kind = 'gateway-groups' AND ref = 'dev' ORDER BY since)");
+    return t_sql(
+        "SELECT group_concat(json_extract(body, '$.max_staleness')) FROM (SELECT body FROM entity_history "
+        "WHERE kind = 'gateway-groups' AND ref = 'dev' ORDER BY since)");
 }
 
 static void set_staleness(const char *duration)

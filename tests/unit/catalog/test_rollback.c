@@ -114,9 +114,10 @@ START_TEST(deleted_changed_and_new_entities_go_back)
     json_t *api = t_get("event-apis", "orders.v1");
     ck_assert_str_eq(t_text(api, "lifecycle"), "published");
     json_decref(api);
-    ck_assert_str_eq(t_sql("SELECT action || ' ' || kind || ' ' || json_extract(changes, '$.rollback.reason') FROM "
-                           "audit_events ORDER BY seq DESC LIMIT 1"),
-                     "rollback config-versions oops");
+    ck_assert_str_eq(
+        t_sql("SELECT action || ' ' || kind || ' ' || json_extract(changes, '$.rollback.reason') FROM "
+              "audit_events ORDER BY seq DESC LIMIT 1"),
+        "rollback config-versions oops");
     ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}), "");
 }
 END_TEST
@@ -127,9 +128,10 @@ START_TEST(what_has_the_same_key_is_the_same_entity)
     t_delete("policies", "pages");
     t_delete("deployments", "orders.v1@dev");
     t_delete("listeners", "edge");
-    t_make("listeners", "{'name': 'edge', 'gateway_group': 'dev', 'protocol': 'kafka', 'address': '127.0.0.1:9', 'kafka': "
-                        "{'virtual_cluster': 'local', 'routing': 'ports', 'port_ranges': [{'first_node_id': 0, "
-                        "'last_node_id': 1, 'port_base': 10000}]}}");
+    t_make("listeners",
+           "{'name': 'edge', 'gateway_group': 'dev', 'protocol': 'kafka', 'address': '127.0.0.1:9', 'kafka': "
+           "{'virtual_cluster': 'local', 'routing': 'ports', 'port_ranges': [{'first_node_id': 0, "
+           "'last_node_id': 1, 'port_base': 10000}]}}");
     json_t *secrets = t_json("{'listeners/edge': {'tls': {'key_pem': {'file': '/key.pem'}}}}");
     const char *done = roll_back((slc_rollback_options){.secrets = secrets});
     ck_assert_msg(strstr(done, "update listeners/edge") != NULL, "%s", done);
@@ -155,11 +157,23 @@ END_TEST
 
 START_TEST(two_that_trade_places_go_back)
 {
-    t_make("listeners", "{'name': 'one', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.1:1001'}");
+    t_make("listeners",
+           "{'name': 'one', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.1:1001'}");
     remember();
     json_decref(t_patch("listeners", "one", "{'address': '127.0.0.1:1002'}"));
-    t_make("listeners", "{'name': 'two', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.1:1001'}");
-    ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}), "delete listeners/two, update listeners/one");
+    t_make("listeners",
+           "{'name': 'two', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.1:1001'}");
+    ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}),
+                     "delete listeners/two, update listeners/one");
+    /* Each in the other's place. */
+    t_make("listeners",
+           "{'name': 'two', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.1:1002'}");
+    remember();
+    json_decref(t_patch("listeners", "one", "{'address': '127.0.0.1:1003'}"));
+    json_decref(t_patch("listeners", "two", "{'address': '127.0.0.1:1001'}"));
+    json_decref(t_patch("listeners", "one", "{'address': '127.0.0.1:1002'}"));
+    ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}),
+                     "update listeners/one, update listeners/two");
     /* Rules that look at others are asked again when those have gone back. */
     json_decref(t_patch("plans", "orders.free", "{'operations': ['read']}"));
     json_decref(t_patch("event-apis", "orders.v1", "{'operations': ['read']}"));
@@ -167,7 +181,7 @@ START_TEST(two_that_trade_places_go_back)
     json_decref(t_patch("event-apis", "orders.v1", "{'operations': ['publish', 'read']}"));
     json_decref(t_patch("plans", "orders.free", "{'operations': ['publish', 'read']}"));
     ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}),
-                     "update plans/orders.free, update event-apis/orders.v1");
+                     "update event-apis/orders.v1, update plans/orders.free");
     ck_assert_str_eq(t_sql("SELECT count(*) FROM entity_history WHERE until = since"), "0");
 }
 END_TEST
@@ -179,8 +193,9 @@ START_TEST(what_people_refer_to_does_not_vanish)
     t_make("enrolment-tokens", "{'group': 'new'}");
     t_make("issuers", "{'name': 'new', 'url': 'https://new.example.com'}");
     t_make("applications", "{'name': 'app', 'team': 'platform'}");
-    t_make("credentials", "{'application': 'app', 'type': 'oidc', 'oidc': {'issuer': 'new', 'claim': 'sub', 'value': "
-                          "'x'}}");
+    t_make("credentials",
+           "{'application': 'app', 'type': 'oidc', 'oidc': {'issuer': 'new', 'claim': 'sub', 'value': "
+           "'x'}}");
     fails(&back, SLC_CONFLICT, SLC_VERSION_REFERRED);
     ck_assert_uint_eq(json_array_size(back.refusal.referrers), 2);
     ck_assert_str_eq(t_text(json_array_get(back.refusal.referrers, 0), "kind"), "credentials");
@@ -196,7 +211,8 @@ START_TEST(a_team_that_is_gone_is_asked_for)
 {
     struct back back = {.options = {.dry_run = false}};
     t_make("teams", "{'name': 'other'}");
-    t_make("event-apis", "{'name': 'more', 'major': 1, 'team': 'other', 'operations': ['read'], 'exposures': ['rest']}");
+    t_make("event-apis",
+           "{'name': 'more', 'major': 1, 'team': 'other', 'operations': ['read'], 'exposures': ['rest']}");
     remember();
     t_delete("event-apis", "more.v1");
     t_delete("teams", "other");
@@ -217,9 +233,12 @@ START_TEST(what_has_lost_its_subject_stays_away)
     ck_assert_int_eq(sqlite3_open(t_path("catalog.db"), &db), SQLITE_OK);
     ck_assert_int_eq(
         sqlite3_exec(db,
-                     "INSERT INTO entity_history (kind, entity_id, since, until, ref, body) SELECT 'policies', 'gone', 2, "
-                     "int_value + 1, 'gone', '{\"name\":\"gone\",\"type\":\"cors\",\"scope\":{\"kind\":\"application\",\"ref\":"
-                     "\"gone\"},\"manager\":\"api\"}' FROM catalog_meta WHERE name = 'revision'; UPDATE catalog_meta SET "
+                     "INSERT INTO entity_history (kind, entity_id, since, until, ref, body) SELECT 'policies', "
+                     "'gone', 2, "
+                     "int_value + 1, 'gone', "
+                     "'{\"name\":\"gone\",\"type\":\"cors\",\"scope\":{\"kind\":\"application\",\"ref\":"
+                     "\"gone\"},\"manager\":\"api\"}' FROM catalog_meta WHERE name = 'revision'; UPDATE "
+                     "catalog_meta SET "
                      "int_value = int_value + 1 WHERE name = 'revision'",
                      NULL, NULL, NULL),
         SQLITE_OK);
@@ -249,9 +268,11 @@ static void delete_backend(void)
 
 START_TEST(a_secret_that_is_there_is_kept)
 {
-    static const char sealed[] = "SELECT json_extract(authentication, '$.password.sealed') FROM backend_clusters";
+    static const char sealed[] =
+        "SELECT json_extract(authentication, '$.password.sealed') FROM backend_clusters";
     char kept[200];
-    json_decref(t_patch("backend-clusters", "local", "{'title': 'T', 'authentication': {'password': 'another'}}"));
+    json_decref(
+        t_patch("backend-clusters", "local", "{'title': 'T', 'authentication': {'password': 'another'}}"));
     snprintf(kept, sizeof(kept), "%s", t_sql(sealed));
     ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}), "update backend-clusters/local");
     ck_assert_str_eq(t_sql(sealed), kept);
@@ -272,10 +293,12 @@ START_TEST(a_secret_that_is_gone_is_asked_for_by_name)
     ck_assert_str_eq(pointer(&back, 0), "/secrets/backend-clusters~1local/tls/client_key_pem");
     ck_assert_str_eq(pointer(&back, 1), "/secrets/backend-clusters~1local/authentication/password");
     release(&back);
-    json_t *secrets = t_json("{'backend-clusters/local': {'authentication': {'password': 'x'}, 'tls': {'client_key_pem': "
-                             "{'file': '/key.pem'}}}}");
+    json_t *secrets =
+        t_json("{'backend-clusters/local': {'authentication': {'password': 'x'}, 'tls': {'client_key_pem': "
+               "{'file': '/key.pem'}}}}");
     const char *done = roll_back((slc_rollback_options){.secrets = secrets});
-    ck_assert_msg(strstr(done, "create backend-clusters/local, create virtual-clusters/local") != NULL, "%s", done);
+    ck_assert_msg(strstr(done, "create backend-clusters/local, create virtual-clusters/local") != NULL, "%s",
+                  done);
     json_decref(secrets);
 }
 END_TEST
@@ -287,8 +310,9 @@ START_TEST(a_secret_that_was_removed_since_is_asked_for_and_one_that_came_goes)
     fails(&back, SLC_INVALID, SLC_VERSION_SECRETS);
     release(&back);
     remember();
-    json_decref(t_patch("schema-registries", "main", "{'authentication': {'mechanism': 'basic', 'username': 'u', "
-                                                     "'password': 'p'}}"));
+    json_decref(t_patch("schema-registries", "main",
+                        "{'authentication': {'mechanism': 'basic', 'username': 'u', "
+                        "'password': 'p'}}"));
     ck_assert_str_eq(roll_back((slc_rollback_options){.dry_run = false}), "update schema-registries/main");
     ck_assert_str_eq(t_sql("SELECT json_extract(authentication, '$.password') FROM schema_registries"), "");
     ck_assert_str_ne(t_sql("SELECT json_extract(authentication, '$.token') FROM schema_registries"), "");
