@@ -160,6 +160,7 @@ static Sluice__Snapshot__V1__EventApi *read_event_api(slc_compile *compile, sqli
     api->virtual_cluster_id = slc_compile_text(compile, slc_column_text(stmt, 11));
     api->topic = slc_compile_text(compile, slc_column_text(stmt, 12));
     api->listener_id = slc_compile_text(compile, slc_column_text(stmt, 13));
+    api->deprecated_at_ms = sqlite3_column_int64(stmt, 14);
     json_decref(exposures);
     json_decref(rule);
     return api;
@@ -170,14 +171,14 @@ static bool compile_event_apis(slc_compile *compile, slc_error *err)
     slc_items items = {0};
     bool ok = true;
     int row = 0;
-    sqlite3_stmt *stmt =
-        slc_txn_query(compile->txn, err,
-                      "SELECT a.id, a.name, a.major, a.title, a.lifecycle, a.sunset_at, a.operations, "
-                      "a.exposures, a.event_key, "
-                      "a.max_event_bytes, d.id, d.virtual_cluster, d.topic, d.listener FROM deployments d "
-                      "JOIN event_apis a ON a.id = d.event_api WHERE d.gateway_group = ? AND "
-                      "a.lifecycle IN ('published', 'deprecated') ORDER BY a.id",
-                      "s", compile->group_id);
+    sqlite3_stmt *stmt = slc_txn_query(
+        compile->txn, err,
+        "SELECT a.id, a.name, a.major, a.title, a.lifecycle, a.sunset_at, a.operations, "
+        "a.exposures, a.event_key, "
+        "a.max_event_bytes, d.id, d.virtual_cluster, d.topic, d.listener, a.deprecated_at FROM deployments d "
+        "JOIN event_apis a ON a.id = d.event_api WHERE d.gateway_group = ? AND "
+        "a.lifecycle IN ('published', 'deprecated') ORDER BY a.id",
+        "s", compile->group_id);
     if (stmt == NULL)
         return false;
     while (ok && (row = slc_txn_step(compile->txn, stmt, err)) == 1) {
@@ -185,7 +186,7 @@ static bool compile_event_apis(slc_compile *compile, slc_error *err)
         slc_set_add(compile->event_apis, api->id);
         slc_set_add(compile->vclusters, api->virtual_cluster_id);
         slc_items_add(&items, &api->base, api->id);
-        ok = compile_cursor_keys(compile, api, err);
+        ok = compile_cursor_keys(compile, api, err) && slc_compile_documents(compile, api, err);
     }
     slc_txn_finish(compile->txn, stmt);
     slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_EVENT_APIS, &items);

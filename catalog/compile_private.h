@@ -145,6 +145,10 @@ void slc_roots_release(slc_roots *roots);
 bool slc_compile_configuration(slc_compile *compile, slc_error *err) SLC_CHECKED;
 size_t slc_compile_operations(slc_compile *compile, sqlite3_stmt *stmt, int column,
                               Sluice__Snapshot__V1__Operation **out);
+/* ---- compile_documents.c ---- */
+/* Fills the documents of an event API that is filled otherwise. */
+bool slc_compile_documents(slc_compile *compile, Sluice__Snapshot__V1__EventApi *api,
+                           slc_error *err) SLC_CHECKED;
 /* ---- compile_policies.c ---- */
 bool slc_compile_plans(slc_compile *compile, slc_error *err) SLC_CHECKED;
 bool slc_compile_policies(slc_compile *compile, slc_error *err) SLC_CHECKED;

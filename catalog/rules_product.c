@@ -69,12 +69,21 @@ static bool check_schema(slc_txn *txn, const json_t *schema, slc_error *err)
                                  error.line, error.column, error.text);
 }
 
+static void note_deprecation(slc_txn *txn, slc_change *change)
+{
+    const char *lifecycle = slc_get_text(change->next, "lifecycle");
+    bool deprecated = strcmp(lifecycle, "deprecated") == 0;
+    if (deprecated && json_object_get(change->next, "deprecated_at") == NULL)
+        json_object_set_new(change->next, "deprecated_at", json_integer(slc_txn_now_ms(txn)));
+}
+
 static bool check_event_api(slc_txn *txn, slc_change *change, slc_error *err)
 {
     const json_t *next = change->next;
     if (slc_has_text(json_object_get(next, "exposures"), "sse") &&
         !slc_has_text(json_object_get(next, "operations"), "read"))
         return slc_txn_problem(txn, "/exposures", err, "sse needs the operation read");
+    note_deprecation(txn, change);
     return check_lifecycle(txn, change, err) && check_key(txn, json_object_get(next, "key"), err) &&
            check_schema(txn, json_object_get(next, "schema"), err);
 }

@@ -10,6 +10,7 @@
 #include "common/assert.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "dataplane/http/describe.h"
 #include "dataplane/http/front_private.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/policy/policy.h"
@@ -19,7 +20,6 @@
 
 static void route_events(slc_exchange *exchange, const char *method);
 static void route_tickets(slc_exchange *exchange, const char *method);
-static void describe(slc_exchange *exchange, const char *method);
 
 static bool parse_major(const char *text, size_t len, uint32_t *major)
 {
@@ -35,6 +35,25 @@ static bool parse_major(const char *text, size_t len, uint32_t *major)
     return true;
 }
 
+static bool parse_resource(const char *text, enum slc_api_resource *resource)
+{
+    static const struct {
+        const char *text;
+        enum slc_api_resource resource;
+    } resources[] = {{"", SLC_RESOURCE_API},
+                     {"/events", SLC_RESOURCE_EVENTS},
+                     {"/events/tickets", SLC_RESOURCE_TICKETS},
+                     {"/openapi.json", SLC_RESOURCE_OPENAPI},
+                     {"/asyncapi.json", SLC_RESOURCE_ASYNCAPI}};
+    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
+        if (strcmp(text, resources[i].text) == 0) {
+            *resource = resources[i].resource;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool slc_api_path_parse(const char *path, struct slc_api_path *out)
 {
     if (path == NULL || path[0] != '/')
@@ -48,16 +67,7 @@ bool slc_api_path_parse(const char *path, struct slc_api_path *out)
     size_t major_len = strcspn(major, "/");
     if (!parse_major(major, major_len, &out->major))
         return false;
-    const char *rest = major + major_len;
-    if (*rest == '\0')
-        out->resource = SLC_PATH_API;
-    else if (strcmp(rest, "/events") == 0)
-        out->resource = SLC_PATH_EVENTS;
-    else if (strcmp(rest, "/events/tickets") == 0)
-        out->resource = SLC_PATH_TICKETS;
-    else
-        return false;
-    return true;
+    return parse_resource(major + major_len, &out->resource);
 }
 
 static void not_found(slc_exchange *exchange)
@@ -89,12 +99,13 @@ void slc_http_route(struct evhttp_request *req, void *arg)
         return;
     }
     exchange->api = slc_event_api_ref(api);
-    if (path.resource == SLC_PATH_EVENTS)
+    slc_describe_deprecation(exchange);
+    if (path.resource == SLC_RESOURCE_EVENTS)
         route_events(exchange, slc_http_method(req));
-    else if (path.resource == SLC_PATH_TICKETS)
+    else if (path.resource == SLC_RESOURCE_TICKETS)
         route_tickets(exchange, slc_http_method(req));
     else
-        describe(exchange, slc_http_method(req));
+        slc_describe(exchange, path.resource, slc_http_method(req));
 }
 
 static bool offers(const slc_event_api *api, Sluice__Snapshot__V1__Operation operation)
@@ -281,35 +292,4 @@ static void route_tickets(slc_exchange *exchange, const char *method)
         else
             slc_tickets_handle(exchange);
     }
-}
-
-/* What anybody may know about an event API, and where to go from here. */
-static void describe(slc_exchange *exchange, const char *method)
-{
-    const Sluice__Snapshot__V1__EventApi *msg = exchange->api->msg;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Allow", "GET, HEAD");
-        slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed", NULL, NULL);
-        return;
-    }
-    json_t *exposures = json_array(), *operations = json_array();
-    for (size_t i = 0; i < msg->n_exposures; i++)
-        json_array_append_new(exposures, json_string(msg->exposures[i]));
-    if (offers(exchange->api, PUBLISH))
-        json_array_append_new(operations, json_string("publish"));
-    if (offers(exchange->api, READ))
-        json_array_append_new(operations, json_string("read"));
-    json_t *body =
-        json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:{s:{s:o}}}", "name", msg->name, "major", (int)msg->major,
-                  "title", msg->title, "lifecycle", msg->lifecycle, "operations", operations, "exposures",
-                  exposures, "links", "events", "href", json_sprintf("/%s/v%u/events", msg->name, msg->major));
-    size_t len = 0;
-    char *text = slc_json_print(body, &len);
-    struct evbuffer *out = evbuffer_new();
-    SLC_BUG_ON(out == NULL);
-    evbuffer_add(out, text, len);
-    slc_exchange_reply(exchange, 200, "application/json", out);
-    evbuffer_free(out);
-    free(text);
-    json_decref(body);
 }

@@ -10,12 +10,20 @@
 /* evhttp's handler; arg is the front. */
 void slc_http_route(struct evhttp_request *req, void *arg);
 
+enum slc_api_resource {
+    SLC_RESOURCE_API,
+    SLC_RESOURCE_EVENTS,
+    SLC_RESOURCE_TICKETS,
+    SLC_RESOURCE_OPENAPI,
+    SLC_RESOURCE_ASYNCAPI
+};
+
 /* "/{name}/v{major}" and what follows, as in "/orders/v1/events". */
 struct slc_api_path {
     const char *name; /* into the path */
     size_t name_len;
     uint32_t major;
-    enum { SLC_PATH_API, SLC_PATH_EVENTS, SLC_PATH_TICKETS } resource;
+    enum slc_api_resource resource;
 };
 
 /* False when the path is none of an event API's. Strict: no trailing slash, no leading zero, no

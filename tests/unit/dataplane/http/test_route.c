@@ -17,11 +17,13 @@ static void is(const char *path, const char *name, uint32_t major, int resource)
 
 START_TEST(a_description_and_its_events)
 {
-    is("/orders/v1", "orders", 1, SLC_PATH_API);
-    is("/orders/v1/events", "orders", 1, SLC_PATH_EVENTS);
-    is("/a/v10/events", "a", 10, SLC_PATH_EVENTS);
-    is("/v1/v1", "v1", 1, SLC_PATH_API);
-    is("/with-dash-0/v999999999/events", "with-dash-0", 999999999, SLC_PATH_EVENTS);
+    is("/orders/v1", "orders", 1, SLC_RESOURCE_API);
+    is("/orders/v1/events", "orders", 1, SLC_RESOURCE_EVENTS);
+    is("/a/v10/events", "a", 10, SLC_RESOURCE_EVENTS);
+    is("/orders/v1/openapi.json", "orders", 1, SLC_RESOURCE_OPENAPI);
+    is("/orders/v1/asyncapi.json", "orders", 1, SLC_RESOURCE_ASYNCAPI);
+    is("/v1/v1", "v1", 1, SLC_RESOURCE_API);
+    is("/with-dash-0/v999999999/events", "with-dash-0", 999999999, SLC_RESOURCE_EVENTS);
 }
 END_TEST
 

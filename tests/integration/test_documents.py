@@ -1,0 +1,127 @@
+"""The documents of event APIs: public validators take them, they say where to go, and deprecation is told to clients."""
+
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+import requests
+
+from sluice_support import wait_until
+
+NODE_DIR = pathlib.Path(os.environ.get("SLUICE_NODE_DIR", "/nonexistent"))
+SOURCES = pathlib.Path(__file__).resolve().parents[1] / "node"
+SCHEMA = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "string"}, "total": {"$ref": "#/definitions/money"}},
+    "definitions": {"money": {"type": "number", "minimum": 0}},
+}
+
+
+def get(sample, path):
+    return requests.get(f"http://127.0.0.1:{sample.port}{path}", timeout=10)
+
+
+def validate(tmp_path, documents):
+    """Runs the validators over {name: text}."""
+    assert (NODE_DIR / "complete").exists(), "the tests' JavaScript packages are missing; run scripts/test once"
+    script = tmp_path / "validate.mjs"
+    script.write_text((SOURCES / "validate.mjs").read_text())
+    (tmp_path / "node_modules").symlink_to(NODE_DIR / "node_modules")
+    files = []
+    for name, text in documents.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(text)
+        files.append(str(path))
+    return subprocess.run(["node", str(script), *files], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def apis(sample):
+    """One event API for each way to offer one; yields their names."""
+    names = []
+    ways = list(itertools.product([["publish"], ["read"], ["publish", "read"]],
+                                  [["rest"], ["rest", "sse"], ["rest", "kafka"], ["rest", "sse", "kafka"]]))
+    schemas = [{"format": "json_schema", "definition": json.dumps(SCHEMA)},
+               {"format": "avro", "definition": json.dumps({"type": "record", "name": "R", "fields": []})}, None]
+    for number, (operations, exposures) in enumerate(ways):
+        if "sse" in exposures and "read" not in operations:
+            continue
+        fields = {"name": f"way-{number}", "major": 2, "team": sample.team, "operations": operations,
+                  "exposures": exposures, "lifecycle": "published", "title": f"Way {number}",
+                  "description": "What *happens* to orders.", "key": {"source": "json_pointer", "pointer": "/id"}}
+        if schemas[number % 3] is not None:
+            fields["schema"] = schemas[number % 3]
+        sample.admin.create("event-apis", **fields)
+        sample.admin.create("deployments", event_api=f"way-{number}.v2", gateway_group=sample.group,
+                            virtual_cluster=sample.virtual_cluster, topic=sample.topic, listener=sample.listener)
+        names.append(f"way-{number}")
+    wait_until(lambda: get(sample, f"/{names[-1]}/v2").status_code == 200, 20, "the gateway to serve the APIs")
+    return names
+
+
+def test_validators_take_every_document(sample, apis, tmp_path):
+    documents = {}
+    for name in apis:
+        links = get(sample, f"/{name}/v2").json()["links"]
+        for kind in ("openapi", "asyncapi"):
+            response = get(sample, links[kind]["href"])
+            assert response.status_code == 200
+            documents[f"{name}-{kind}"] = response.text
+    result = validate(tmp_path, documents)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_validators_do_find_mistakes(sample, apis, tmp_path):
+    openapi = get(sample, f"/{apis[0]}/v2/openapi.json").json()
+    asyncapi = get(sample, f"/{apis[0]}/v2/asyncapi.json").json()
+    del openapi["paths"]["/events"]["post"]["responses"]
+    asyncapi["operations"]["publish"]["action"] = "shout"
+    result = validate(tmp_path, {"bad-openapi": json.dumps(openapi), "bad-asyncapi": json.dumps(asyncapi)})
+    assert result.returncode == 1
+    assert "bad-openapi" in result.stdout and "bad-asyncapi" in result.stdout
+
+
+def test_media_types(sample, apis):
+    response = get(sample, f"/{apis[0]}/v2/openapi.json")
+    assert response.headers["Content-Type"].startswith("application/vnd.oai.openapi+json")
+    response = get(sample, f"/{apis[0]}/v2/asyncapi.json")
+    assert response.headers["Content-Type"].startswith("application/vnd.aai.asyncapi+json")
+    response = requests.post(f"http://127.0.0.1:{sample.port}/{apis[0]}/v2/openapi.json", timeout=10)
+    assert response.status_code == 405 and response.headers["Allow"] == "GET, HEAD"
+
+
+def test_the_document_follows_the_configuration(sample, apis):
+    """The server is the group's URL, the security schemes are those that policies really ask for."""
+    path = f"/{apis[0]}/v2/openapi.json"
+    before = get(sample, path).json()
+    sample.admin.patch("gateway-groups", sample.group, rest_url="https://events.example.com/base/")
+    sample.admin.create("policies", name="own-header", type="key-auth", config={"header": "X-Shop-Key", "basic": False},
+                        scope={"kind": "event-api", "ref": f"{apis[0]}.v2"})
+    wait_until(lambda: "example.com" in get(sample, path).text and "X-Shop-Key" in get(sample, path).text, 20,
+               "the new URL and policy")
+    after = get(sample, path).json()
+    assert [scheme["name"] for scheme in before["components"]["securitySchemes"].values() if "name" in scheme] == [
+        "X-API-Key"]
+    assert after["security"] == [{"apiKey": []}]
+    assert before["servers"] == [{"url": f"/{apis[0]}/v2"}]
+    assert after["servers"] == [{"url": f"https://events.example.com/base/{apis[0]}/v2"}]
+
+
+def test_deprecation_is_told_with_every_answer(sample, apis):
+    name = apis[-1]
+    url = f"http://127.0.0.1:{sample.port}/{name}/v2/events"
+    assert "Deprecation" not in requests.get(url, timeout=10).headers
+    sample.admin.patch("event-apis", f"{name}.v2", lifecycle="deprecated", sunset_at="2031-02-03T04:05:06Z")
+    wait_until(lambda: "Deprecation" in requests.get(url, timeout=10).headers, 20, "the deprecation")
+    answer = requests.get(url, timeout=10)
+    stored = sample.admin.get("event-apis", f"{name}.v2")
+    assert stored["deprecated_at"]
+    assert answer.status_code == 401
+    assert answer.headers["Deprecation"].startswith("@") and int(answer.headers["Deprecation"][1:]) > 1_700_000_000
+    assert answer.headers["Sunset"] == "Mon, 03 Feb 2031 04:05:06 GMT"
+    document = get(sample, f"/{name}/v2/openapi.json").json()
+    assert document["paths"]["/events"]["get"]["deprecated"] is True
