@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from sluice_support import KafkaHelper, SampleApi, Servers
+from sluice_support import KafkaHelper, OwnKafka, SampleApi, Servers, free_port
 
 _live_servers = []
 
@@ -60,6 +60,20 @@ def servers(tmp_path):
 def module_servers(tmp_path_factory):
     """The same for all tests of a file."""
     yield from _servers(tmp_path_factory.mktemp("servers"))
+
+
+@pytest.fixture(scope="module")
+def own_kafka(tmp_path_factory):
+    """own_kafka(config=, scram=) starts an Apache Kafka of the file's own; all are gone at its end."""
+    started = []
+
+    def start(**options):
+        started.append(OwnKafka(tmp_path_factory.mktemp("kafka"), free_port(), **options))
+        return started[-1].start()
+
+    yield start
+    for broker in started:
+        broker.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What the integration tests share: the programs under test as objects, clients for their surfaces, bounded waits."""
 
 from .admin import AdminClient, ApiError
+from .broker import OwnKafka
 from .kafka import KafkaHelper
 from .process import Program
 from .sample import SampleApi
@@ -15,6 +16,7 @@ __all__ = [
     "EmbeddedBroker",
     "Gateway",
     "KafkaHelper",
+    "OwnKafka",
     "Program",
     "SampleApi",
     "Servers",

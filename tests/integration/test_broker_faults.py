@@ -1,0 +1,208 @@
+"""What HTTP clients see when Kafka, or a gateway, fails under them: nothing that was acknowledged is lost, nothing is
+claimed that is not so, and readers go on where they were."""
+
+import collections
+import copy
+import json
+import threading
+
+import pytest
+import requests
+
+from sluice_support import SampleApi, free_port, wait_until
+
+DEADLINE = "2s"
+
+
+@pytest.fixture(scope="module")
+def broker(own_kafka):
+    """Kept quiet about a restart: a client that fetches is told of it by the closed connection."""
+    return own_kafka()
+
+
+@pytest.fixture
+def world(servers, broker):
+    """A gateway in front of the broker that the test will hurt."""
+    topic = broker.helper.create_topic("orders", partitions=2)
+    world = SampleApi(servers.control(), broker.bootstrap_servers, topic)
+    world.start_gateway(servers, publish_deadline=DEADLINE)
+    return world
+
+
+class Publishers:
+    """Several clients that publish numbered events until told to stop: what each was answered is in `answers`."""
+
+    def __init__(self, sample, count=4):
+        self.answers = {}  # number -> (status, problem type or id); an exception of the client is status None
+        self._sample = sample
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(start, count), daemon=True) for start in range(count)]
+
+    def _run(self, number, step):
+        session = requests.Session()
+        session.trust_env = False
+        headers = {"X-API-Key": self._sample.key}
+        while not self._stop.is_set():
+            try:
+                # The gateway's deadline is far below this: an answer that takes longer is an answer that failed.
+                answer = session.post(self._sample.url, json={"n": number}, headers=headers, timeout=25)
+                body = answer.json()
+                self.answers[number] = (answer.status_code, body.get("id") or body["type"].rsplit("/", 1)[1])
+            except requests.RequestException as failure:
+                self.answers[number] = (None, repr(failure))
+            number += step
+
+    def statuses(self):
+        return collections.Counter(status for status, _ in list(self.answers.values()))
+
+    def stored(self):
+        return {number for number, (status, _) in self.answers.items() if status == 201}
+
+    def wait(self, status, count):
+        target = self.statuses()[status] + count
+        wait_until(lambda: self.statuses()[status] >= target, 60, f"{count} more answers {status}: {self.statuses()}")
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+
+def in_kafka(broker, topic):
+    """How often each number is stored."""
+    return collections.Counter(json.loads(record.value())["n"] for record in broker.helper.consume_all(topic))
+
+
+def refused(publishers):
+    return [answer for answer in publishers.answers.values() if answer[0] != 201]
+
+
+def test_kafka_killed_while_publishing(world, broker):
+    with world.stream() as stream, Publishers(world) as publishers:
+        publishers.wait(201, 40)
+        broker.kill()
+        wait_until(lambda: any(refused(publishers)), 30, "the publishers to be told")
+        before = publishers.stored()
+        wait_until(lambda: sum(publishers.statuses()[status] for status in (503, 504)) >= 8, 60, "refusals")
+        assert publishers.stored() == before, "a 201 without a broker"
+        broker.start()
+        publishers.wait(201, 40)
+        kinds = {answer for answer in refused(publishers)}
+        assert kinds <= {(503, "not-persisted"), (503, "backend-unavailable"), (504, "outcome-unknown")}, kinds
+        publishers.__exit__()
+
+        seen, events = collections.Counter(), []
+        expected = publishers.stored()
+        while not expected <= set(seen):
+            event = stream.next(30)
+            assert event is not None, "the stream ended"
+            events.append(event)
+            if event.event == "message":
+                seen[event.json()["data"]["n"]] += 1
+    assert [event for event in events if event.event == "error"], "the reader was told nothing"
+    assert not [event for event in events if event.event == "gap"]
+    assert max(seen.values()) == 1, "the stream repeated an event"
+    stored = in_kafka(broker, world.topic)
+    assert expected <= set(stored)
+    # What was refused as certainly not stored is not.
+    certain = {n for n, (status, _) in publishers.answers.items() if status == 503}
+    assert not certain & set(stored)
+
+
+def test_kafka_that_answers_nothing(world, broker):
+    with Publishers(world) as publishers:
+        publishers.wait(201, 20)
+        broker.freeze()
+        try:
+            wait_until(lambda: sum(publishers.statuses()[status] for status in (503, 504)) >= 8, 60, "refusals")
+        finally:
+            broker.thaw()
+        publishers.wait(201, 20)
+    stored = in_kafka(broker, world.topic)
+    assert publishers.stored() <= set(stored)
+    certain = {n for n, (status, _) in publishers.answers.items() if status == 503}
+    assert not certain & set(stored)
+    assert set(publishers.statuses()) <= {201, 503, 504}
+
+
+def test_pages_while_kafka_is_away(world, broker):
+    answers = [world.publish({"n": n}) for n in range(5)]
+    assert [answer.status_code for answer in answers] == [201] * 5, [answer.text for answer in answers]
+    ids = [answer.json()["id"] for answer in answers]
+    session = requests.Session()
+    headers = {"X-API-Key": world.key}
+    page = session.get(world.url, params={"from": "earliest", "limit": 2}, headers=headers, timeout=25).json()
+    broker.kill()
+    try:
+        away = session.get(world.url, params={"cursor": page["next"]}, headers=headers, timeout=25)
+    finally:
+        broker.start()
+    # Events that are still in memory may be served; an outage may never look like the end of the stream.
+    if away.status_code == 200:
+        assert len(away.json()["events"]) == 3
+    else:
+        assert away.status_code == 503 and away.headers["Retry-After"], away.text
+
+    def rest():
+        answer = session.get(world.url, params={"cursor": page["next"]}, headers=headers, timeout=25)
+        return answer.status_code == 200 and answer.json()["events"]
+
+    found = page["events"] + wait_until(rest, 40, "pages to be served again")
+    assert sorted(event["id"] for event in found) == sorted(ids)
+
+
+def test_every_201_of_a_killed_gateway_is_in_kafka(world, broker):
+    with Publishers(world, count=8) as publishers:
+        publishers.wait(201, 60)
+        world.gateway.kill()
+        wait_until(lambda: publishers.statuses()[None] > 0, 30, "the publishers to notice")
+    stored = in_kafka(broker, world.topic)
+    assert publishers.stored() <= set(stored)
+
+
+def test_a_reader_moves_between_gateways(world, broker, servers):
+    """Each part is read at the other gateway: by pages, and by streams with Last-Event-ID."""
+    second = second_gateway(world, servers)
+    urls = [world.url, second.url]
+    headers = {"X-API-Key": world.key}
+    with Publishers(world, count=2) as publishers:
+        publishers.wait(201, 20)
+        cursor, seen = None, []
+        for turn in range(8):
+            params = {"cursor": cursor, "wait": "5", "limit": 7} if cursor else {"from": "earliest", "limit": 7}
+            page = requests.get(urls[turn % 2], params=params, headers=headers, timeout=25).json()
+            seen += [event["data"]["n"] for event in page["events"]]
+            cursor = page["next"]
+        for turn in range(4):
+            with second.stream(headers={"Last-Event-ID": cursor}) if turn % 2 else world.stream(
+                    headers={"Last-Event-ID": cursor}) as stream:
+                events = stream.take(5)
+                seen += [event.json()["data"]["n"] for event in events]
+                cursor = events[-1].id
+    caught_up = False
+    turn = 0
+    while not caught_up:
+        page = requests.get(urls[turn % 2], params={"cursor": cursor}, headers=headers, timeout=25).json()
+        seen += [event["data"]["n"] for event in page["events"]]
+        cursor, caught_up, turn = page["next"], page["caught_up"], turn + 1
+    assert len(seen) == len(set(seen)), "an event came twice"
+    assert publishers.stored() == set(seen)
+
+
+def second_gateway(world, servers):
+    """The same event API on a gateway of another group."""
+    second = copy.copy(world)
+    second.group, second.port = "other", free_port()
+    second.url = f"http://127.0.0.1:{second.port}/{world.name}/v1/events"
+    world.admin.create("gateway-groups", name="other", environment="dev")
+    world.admin.create("listeners", name="other", gateway_group="other", protocol="http",
+                       address=f"127.0.0.1:{second.port}")
+    world.admin.create("deployments", event_api=world.event_api, gateway_group="other",
+                       virtual_cluster=world.virtual_cluster, topic=world.topic, listener="other")
+    second.start_gateway(servers)
+    return second
