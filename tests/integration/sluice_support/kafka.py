@@ -36,6 +36,12 @@ class KafkaHelper:
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(20)
 
+    def delete_records(self, topic, before):
+        """Records below the given offsets, by partition, expire now."""
+        offsets = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
+        for result in self.admin.delete_records(offsets).values():
+            result.result(20)
+
     def produce(self, topic, records, **config):
         """`records` are values, or dicts with value, key, headers, partition, timestamp. Returns after the acks."""
         failures = []
