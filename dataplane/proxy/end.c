@@ -1,0 +1,262 @@
+#include "dataplane/proxy/end.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+
+void slc_end_init(slc_end *end, size_t out_limit)
+{
+    *end = (slc_end){.fd = -1};
+    slc_buf_init(&end->out, out_limit);
+}
+
+void slc_end_attach(slc_end *end, struct event_base *base, int fd, SSL *ssl, event_callback_fn on_readable,
+                    event_callback_fn on_writable, void *arg)
+{
+    end->fd = fd;
+    end->ssl = ssl;
+    event_assign(&end->readable, base, fd, EV_READ | EV_PERSIST, on_readable, arg);
+    event_assign(&end->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, arg);
+}
+
+static void give_chunk(slc_end *end, slc_pool *pool)
+{
+    uint8_t *chunk = end->chunk;
+    if (chunk == NULL)
+        return;
+    end->chunk = NULL;
+    end->start = end->stop = end->pass = 0;
+    slc_pool_give(pool, chunk, end->cap);
+}
+
+void slc_end_release(slc_end *end, slc_pool *pool)
+{
+    if (end->fd >= 0) {
+        event_del(&end->readable);
+        event_del(&end->writable);
+        if (end->ssl != NULL) {
+            SSL_set_quiet_shutdown(end->ssl, end->eof);
+            SSL_shutdown(end->ssl);
+            ERR_clear_error();
+            SSL_free(end->ssl);
+        }
+        close(end->fd);
+    }
+    end->fd = -1;
+    end->ssl = NULL;
+    slc_buf_release(&end->out);
+    give_chunk(end, pool);
+}
+
+void slc_end_rest(slc_end *end, slc_pool *pool)
+{
+    if (end->start == end->stop)
+        give_chunk(end, pool);
+}
+
+/* ---- the chunk ---- */
+
+static void move_to_front(slc_end *end)
+{
+    if (end->start == 0)
+        return;
+    memmove(end->chunk, end->chunk + end->start, end->stop - end->start);
+    end->stop -= end->start;
+    end->start = 0;
+}
+
+static enum slc_io make_room(slc_end *end, slc_pool *pool)
+{
+    if (end->chunk == NULL) {
+        end->chunk = slc_pool_take(pool, end->large ? SLC_CHUNK_LARGE : SLC_CHUNK_SMALL, &end->cap);
+        end->start = end->stop = end->pass = 0;
+        return end->chunk != NULL ? SLC_IO_OK : SLC_IO_MEMORY;
+    }
+    if (end->stop < end->cap)
+        return SLC_IO_OK;
+    if (end->start > 0) {
+        move_to_front(end);
+        return SLC_IO_OK;
+    }
+    return SLC_IO_FULL;
+}
+
+enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size)
+{
+    size_t needed = end->pass + size;
+    if (end->start + needed <= end->cap)
+        return SLC_IO_OK;
+    move_to_front(end);
+    if (needed <= end->cap)
+        return SLC_IO_OK;
+    uint32_t cap;
+    uint8_t *chunk = slc_pool_take(pool, needed, &cap);
+    if (chunk == NULL)
+        return SLC_IO_MEMORY;
+    uint8_t *old = end->chunk;
+    uint32_t old_cap = end->cap;
+    memcpy(chunk, old, end->stop);
+    end->chunk = chunk;
+    end->cap = cap;
+    slc_pool_give(pool, old, old_cap);
+    return SLC_IO_OK;
+}
+
+const uint8_t *slc_end_data(const slc_end *end, size_t *len)
+{
+    *len = end->stop - end->start - end->pass;
+    return end->chunk != NULL ? end->chunk + end->start + end->pass : NULL;
+}
+
+void slc_end_skip(slc_end *end, size_t len)
+{
+    SLC_BUG_ON(end->pass > 0 || len > end->stop - end->start);
+    end->start += (uint32_t)len;
+}
+
+/* ---- reading ---- */
+
+static ssize_t read_tls(slc_end *end, uint8_t *data, size_t room, bool *again)
+{
+    int got = SSL_read(end->ssl, data, room > INT32_MAX ? INT32_MAX : (int)room);
+    if (got > 0)
+        return got;
+    int why = SSL_get_error(end->ssl, got);
+    ERR_clear_error();
+    *again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+    /* A peer that closes without close_notify has closed: Kafka's frames tell what is cut. */
+    return why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && errno == 0) || why == SSL_ERROR_SSL ? 0 : -1;
+}
+
+static ssize_t read_plain(slc_end *end, uint8_t *data, size_t room, bool *again)
+{
+    ssize_t got = read(end->fd, data, room);
+    *again = got < 0 && (errno == EAGAIN || errno == EINTR);
+    return got;
+}
+
+enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
+{
+    bool again = false;
+    enum slc_io room = make_room(end, pool);
+    if (room != SLC_IO_OK)
+        return room;
+    size_t space = end->cap - end->stop;
+    uint8_t *data = end->chunk + end->stop;
+    ssize_t got = end->ssl != NULL ? read_tls(end, data, space, &again) : read_plain(end, data, space, &again);
+    if (got > 0) {
+        end->stop += (uint32_t)got;
+        end->bytes_in += (uint64_t)got;
+        end->large = (size_t)got == space || (end->large && got >= (ssize_t)SLC_CHUNK_SMALL);
+        return SLC_IO_OK;
+    }
+    if (again)
+        return SLC_IO_AGAIN;
+    end->eof = true;
+    return got == 0 ? SLC_IO_EOF : SLC_IO_FAILED;
+}
+
+/* ---- writing ---- */
+
+static ssize_t write_tls(slc_end *end, const uint8_t *data, size_t len, bool *again)
+{
+    int sent = SSL_write(end->ssl, data, len > INT32_MAX ? INT32_MAX : (int)len);
+    if (sent > 0)
+        return sent;
+    int why = SSL_get_error(end->ssl, sent);
+    ERR_clear_error();
+    *again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+    return -1;
+}
+
+static ssize_t write_some(slc_end *end, struct iovec *parts, int count, bool *again)
+{
+    if (end->ssl != NULL)
+        return write_tls(end, parts[0].iov_base, parts[0].iov_len, again);
+    ssize_t sent = writev(end->fd, parts, count);
+    *again = sent < 0 && (errno == EAGAIN || errno == EINTR);
+    return sent;
+}
+
+static void sent_some(slc_end *to, slc_end *from, size_t sent)
+{
+    size_t waiting = to->out.len - to->out_sent;
+    size_t of_out = sent < waiting ? sent : waiting;
+    to->bytes_out += sent;
+    to->out_sent += of_out;
+    if (to->out_sent == to->out.len) {
+        if (to->out.cap > SLC_CHUNK_SMALL) {
+            size_t max = to->out.max;
+            slc_buf_release(&to->out);
+            slc_buf_init(&to->out, max);
+        } else {
+            slc_buf_clear(&to->out);
+        }
+        to->out_sent = 0;
+    }
+    if (from != NULL) {
+        from->start += (uint32_t)(sent - of_out);
+        from->pass -= (uint32_t)(sent - of_out);
+    }
+}
+
+enum slc_io slc_end_send(slc_end *to, slc_end *from)
+{
+    for (;;) {
+        struct iovec parts[2];
+        int count = 0;
+        bool again = false;
+        if (to->out.len > to->out_sent)
+            parts[count++] = (struct iovec){to->out.data + to->out_sent, to->out.len - to->out_sent};
+        if (from != NULL && from->pass > 0)
+            parts[count++] = (struct iovec){from->chunk + from->start, from->pass};
+        if (count == 0)
+            return SLC_IO_OK;
+        ssize_t sent = write_some(to, parts, count, &again);
+        if (sent <= 0)
+            return again ? SLC_IO_AGAIN : SLC_IO_FAILED;
+        sent_some(to, from, (size_t)sent);
+    }
+}
+
+bool slc_end_settle(slc_end *to, slc_end *from)
+{
+    if (from->pass == 0)
+        return true;
+    if (to->fd >= 0 && slc_end_send(to, from) == SLC_IO_OK)
+        return true; /* a broken socket shows at the next write */
+    if (!slc_buf_add(&to->out, from->chunk + from->start, from->pass))
+        return false;
+    from->start += from->pass;
+    from->pass = 0;
+    return true;
+}
+
+size_t slc_end_waiting(const slc_end *end)
+{
+    return end->out.len - end->out_sent;
+}
+
+static void want(struct event *event, bool wanted)
+{
+    if (wanted)
+        event_add(event, NULL);
+    else
+        event_del(event);
+}
+
+void slc_end_want_read(slc_end *end, bool wanted)
+{
+    want(&end->readable, wanted);
+}
+
+void slc_end_want_write(slc_end *end, bool wanted)
+{
+    want(&end->writable, wanted);
+}

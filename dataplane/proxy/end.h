@@ -1,0 +1,68 @@
+/* One end of a session: a socket, plain or TLS, what came in by it and what goes out to it. The worker's thread.
+ *
+ * What came in lies in a chunk from `start` to `stop`. Its first `pass` bytes go to the other end as they are; they are
+ * written from where they lie, after everything in the other end's `out`.
+ */
+#ifndef SLC_DATAPLANE_PROXY_END_H
+#define SLC_DATAPLANE_PROXY_END_H
+
+#include <event2/event_struct.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "dataplane/proxy/pool.h"
+
+enum slc_io {
+    SLC_IO_OK,
+    SLC_IO_AGAIN,  /* the socket has nothing, or takes nothing, now */
+    SLC_IO_FULL,   /* the chunk has no room left */
+    SLC_IO_MEMORY, /* the pool has no chunk now */
+    SLC_IO_EOF,
+    SLC_IO_FAILED,
+};
+
+typedef struct slc_end {
+    int fd; /* -1: closed */
+    SSL *ssl;
+    struct event readable, writable;
+    uint8_t *chunk; /* NULL: nothing is held */
+    uint32_t cap, start, stop, pass;
+    bool large; /* the last read filled its chunk: take a large one next */
+    bool eof;
+    slc_buf out;
+    size_t out_sent;
+    uint64_t bytes_in, bytes_out;
+} slc_end;
+
+/* Not yet connected. `out_limit` bounds what may be waiting in `out`. */
+void slc_end_init(slc_end *end, size_t out_limit);
+/* Takes over a connected, non-blocking socket and its SSL (NULL: plain). The events are assigned, not added. */
+void slc_end_attach(slc_end *end, struct event_base *base, int fd, SSL *ssl, event_callback_fn on_readable,
+                    event_callback_fn on_writable, void *arg);
+/* Closes; gives the chunk back. */
+void slc_end_release(slc_end *end, slc_pool *pool);
+
+/* One read. SLC_IO_OK: there is more in the chunk. */
+enum slc_io slc_end_read(slc_end *end, slc_pool *pool);
+/* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or SLC_IO_MEMORY. */
+enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
+/* What is held and not passing. */
+const uint8_t *slc_end_data(const slc_end *end, size_t *len);
+/* Forgets `len` bytes; nothing may be passing. */
+void slc_end_skip(slc_end *end, size_t len);
+/* Gives the chunk back when it is empty. */
+void slc_end_rest(slc_end *end, slc_pool *pool);
+
+/* Writes what waits in `to`, then what passes from `from` (NULL: nothing does). SLC_IO_OK: all is written; AGAIN, FAILED. */
+enum slc_io slc_end_send(slc_end *to, slc_end *from);
+/* Nothing passes any more: it was written, or copied to `to->out`. False when that is full. */
+bool slc_end_settle(slc_end *to, slc_end *from);
+/* Bytes that wait to be written to this end. */
+size_t slc_end_waiting(const slc_end *end);
+
+/* Waits for the socket; adding twice is fine. */
+void slc_end_want_read(slc_end *end, bool want);
+void slc_end_want_write(slc_end *end, bool want);
+
+#endif

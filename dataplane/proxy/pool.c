@@ -1,0 +1,93 @@
+#include "dataplane/proxy/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+
+#define KEPT_SMALL 64
+#define KEPT_LARGE 16
+
+void slc_pool_init(slc_pool *pool, size_t limit_bytes)
+{
+    *pool = (slc_pool){.limit_bytes = limit_bytes};
+    TAILQ_INIT(&pool->waiters);
+}
+
+static void push(uint8_t **list, uint8_t *chunk)
+{
+    memcpy(chunk, list, sizeof *list);
+    *list = chunk;
+}
+
+static uint8_t *pop(uint8_t **list)
+{
+    uint8_t *chunk = *list;
+    memcpy(list, chunk, sizeof *list);
+    return chunk;
+}
+
+void slc_pool_release(slc_pool *pool)
+{
+    SLC_BUG_ON(pool->taken_bytes > 0 || !TAILQ_EMPTY(&pool->waiters));
+    while (pool->free_small != NULL)
+        free(pop(&pool->free_small));
+    while (pool->free_large != NULL)
+        free(pop(&pool->free_large));
+}
+
+uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap)
+{
+    size_t rounded = size <= SLC_CHUNK_SMALL ? SLC_CHUNK_SMALL : size <= SLC_CHUNK_LARGE ? SLC_CHUNK_LARGE : size;
+    /* One chunk may always be taken, so that a limit below the largest frame cannot stop everything for ever. */
+    if (pool->taken_bytes > 0 && pool->taken_bytes + rounded > pool->limit_bytes)
+        return NULL;
+    pool->taken_bytes += rounded;
+    *cap = (uint32_t)rounded;
+    if (rounded == SLC_CHUNK_SMALL && pool->free_small != NULL) {
+        pool->small_count--;
+        return pop(&pool->free_small);
+    }
+    if (rounded == SLC_CHUNK_LARGE && pool->free_large != NULL) {
+        pool->large_count--;
+        return pop(&pool->free_large);
+    }
+    return slc_malloc(rounded);
+}
+
+void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap)
+{
+    SLC_BUG_ON(pool->taken_bytes < cap);
+    pool->taken_bytes -= cap;
+    if (cap == SLC_CHUNK_SMALL && pool->small_count < KEPT_SMALL) {
+        pool->small_count++;
+        push(&pool->free_small, chunk);
+    } else if (cap == SLC_CHUNK_LARGE && pool->large_count < KEPT_LARGE) {
+        pool->large_count++;
+        push(&pool->free_large, chunk);
+    } else {
+        free(chunk);
+    }
+    slc_pool_waiter *waiter = TAILQ_FIRST(&pool->waiters);
+    if (waiter != NULL) {
+        slc_pool_unwait(pool, waiter);
+        waiter->ready(waiter);
+    }
+}
+
+void slc_pool_wait(slc_pool *pool, slc_pool_waiter *waiter)
+{
+    if (waiter->waiting)
+        return;
+    waiter->waiting = 1;
+    TAILQ_INSERT_TAIL(&pool->waiters, waiter, entry);
+}
+
+void slc_pool_unwait(slc_pool *pool, slc_pool_waiter *waiter)
+{
+    if (!waiter->waiting)
+        return;
+    waiter->waiting = 0;
+    TAILQ_REMOVE(&pool->waiters, waiter, entry);
+}

@@ -1,0 +1,40 @@
+/* Memory for bytes on their way: chunks that a connection borrows while it holds unread or unsent bytes. One pool per
+ * worker, without locks. */
+#ifndef SLC_DATAPLANE_PROXY_POOL_H
+#define SLC_DATAPLANE_PROXY_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define SLC_CHUNK_SMALL (16u * 1024)
+#define SLC_CHUNK_LARGE (256u * 1024)
+
+/* Embedded in whoever may have to wait for memory. */
+typedef struct slc_pool_waiter {
+    TAILQ_ENTRY(slc_pool_waiter) entry;
+    void (*ready)(struct slc_pool_waiter *waiter); /* once, when there may be memory again; from slc_pool_give */
+    int waiting;
+} slc_pool_waiter;
+
+typedef struct slc_pool {
+    size_t limit_bytes, taken_bytes;
+    uint8_t *free_small, *free_large; /* linked through their first bytes */
+    unsigned small_count, large_count;
+    TAILQ_HEAD(, slc_pool_waiter) waiters;
+} slc_pool;
+
+void slc_pool_init(slc_pool *pool, size_t limit_bytes);
+/* Everything must have been given back. */
+void slc_pool_release(slc_pool *pool);
+
+/* A chunk of at least `size` bytes; `*cap` tells how many. Sizes over SLC_CHUNK_LARGE are not kept for later. NULL when
+ * the limit is reached. */
+uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap);
+void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap);
+
+void slc_pool_wait(slc_pool *pool, slc_pool_waiter *waiter);
+/* Nothing when it does not wait. */
+void slc_pool_unwait(slc_pool *pool, slc_pool_waiter *waiter);
+
+#endif
