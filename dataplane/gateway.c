@@ -191,6 +191,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
     slc_gateway_metrics_register();
     slc_config_client_register_metrics();
+    slc_proxy_register_metrics();
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
     gateway.access_file = slc_access_file_open(settings->access_log, err);

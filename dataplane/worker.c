@@ -8,6 +8,7 @@
 #include "common/assert.h"
 #include "dataplane/http/front.h"
 #include "dataplane/mediation/mediation.h"
+#include "dataplane/proxy/front.h"
 #include "dataplane/worker_control.h"
 
 struct start_arg {
@@ -22,6 +23,7 @@ static void start_here(void *arg)
     slc_worker *worker = start->worker;
     worker->http = slc_http_front_new(worker, start->access_file);
     worker->mediation = slc_mediation_attach(start->mediation, worker);
+    worker->kafka = slc_proxy_front_new(worker);
 }
 
 slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_mediation *mediation,
@@ -49,6 +51,7 @@ static void stop_here(void *arg)
 {
     slc_worker *worker = arg;
     slc_mediation_drain(worker->mediation);
+    slc_proxy_front_free(worker->kafka);
     slc_http_front_close(worker->http);
     slc_mediation_detach(worker->mediation);
     slc_http_front_free(worker->http);
@@ -73,6 +76,7 @@ static void drain_here(void *arg)
     slc_worker *worker = arg;
     slc_http_front_drain(worker->http);
     slc_mediation_drain(worker->mediation);
+    slc_proxy_front_drain(worker->kafka);
 }
 
 void slc_worker_drain(slc_worker *worker)
@@ -84,9 +88,9 @@ static void load_here(void *arg)
 {
     slc_worker_load *load = arg;
     slc_worker *worker = load->worker;
-    load->connections = slc_http_front_connections(worker->http);
+    load->connections = slc_http_front_connections(worker->http) + slc_proxy_front_connections(worker->kafka);
     load->pending = slc_mediation_pending(worker->mediation);
-    load->idle = slc_http_front_idle(worker->http) && load->pending == 0;
+    load->idle = slc_http_front_idle(worker->http) && slc_proxy_front_idle(worker->kafka) && load->pending == 0;
 }
 
 void slc_worker_measure(slc_worker *worker, slc_worker_load *load)
@@ -102,5 +106,6 @@ void slc_worker_swap(slc_worker *worker, slc_snapshot *snapshot)
     worker->snapshot = slc_snapshot_ref(snapshot);
     slc_http_front_apply(worker->http, snapshot);
     slc_mediation_apply(worker->mediation);
+    slc_proxy_front_apply(worker->kafka, snapshot);
     slc_snapshot_unref(old);
 }

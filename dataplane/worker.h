@@ -11,6 +11,7 @@
 #include "dataplane/config/snapshot.h"
 
 struct slc_gateway;
+struct slc_proxy_front;
 struct slc_mediation_worker; /* mediation/: the worker's view of feeds and producers */
 
 typedef struct slc_worker {
@@ -21,6 +22,7 @@ typedef struct slc_worker {
     slc_snapshot *snapshot; /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http; /* http/: listeners, connections, requests in flight */
+    struct slc_proxy_front *kafka; /* proxy/: native sessions */
 } slc_worker;
 
 /* Limits and times of the gateway process; every one is a setting (settings table in
@@ -49,6 +51,13 @@ typedef struct slc_gateway_limits {
     int64_t drain_ms;             /* 30 s */
     int64_t connections;          /* each worker: 20,000 */
     int64_t streams;              /* SSE, each worker: 20,000 */
+    int64_t kafka_connections;    /* native sessions, each worker: 20,000 */
+    int64_t kafka_frame_bytes;    /* 100 MiB: largest request */
+    int64_t kafka_rewrite_bytes;  /* 64 MiB: largest answer that is held to be rewritten */
+    int64_t kafka_buffer_bytes;   /* 256 MiB: bytes on their way, each worker */
+    int64_t kafka_in_flight;      /* 1,000: requests of a session that wait for their answer */
+    int64_t kafka_connect_timeout_ms;        /* 10 s: to a broker, with TLS and SASL */
+    int64_t kafka_authentication_timeout_ms; /* 10 s: for a client to authenticate */
 } slc_gateway_limits;
 
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway);

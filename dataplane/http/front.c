@@ -134,10 +134,22 @@ void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot)
     }
 }
 
+static bool same_ranges(const Sluice__Snapshot__V1__Listener *a, const Sluice__Snapshot__V1__Listener *b)
+{
+    if (a->n_port_ranges != b->n_port_ranges || strcmp(a->kafka_routing, b->kafka_routing) != 0)
+        return false;
+    for (size_t i = 0; i < a->n_port_ranges; i++)
+        if (a->port_ranges[i]->first_node_id != b->port_ranges[i]->first_node_id ||
+            a->port_ranges[i]->last_node_id != b->port_ranges[i]->last_node_id ||
+            a->port_ranges[i]->port_base != b->port_ranges[i]->port_base)
+            return false;
+    return true;
+}
+
 bool slc_listener_same_socket(const slc_listener *a, const slc_listener *b)
 {
     return strcmp(a->msg->protocol, b->msg->protocol) == 0 && strcmp(a->msg->address, b->msg->address) == 0 &&
-           !a->msg->tls == !b->msg->tls;
+           !a->msg->tls == !b->msg->tls && same_ranges(a->msg, b->msg);
 }
 
 void slc_http_front_refuse(slc_http_front *front, bool refuse)

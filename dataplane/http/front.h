@@ -31,7 +31,7 @@ void slc_http_front_list(slc_http_front *front, size_t limit, slc_connection_lis
 /* Exchanges that are not over. */
 bool slc_http_front_idle(const slc_http_front *front);
 
-/* Would both be served by the same socket: protocol, address, TLS or not? */
+/* Would both be served by the same sockets: protocol, address, TLS or not, brokers' ports? */
 bool slc_listener_same_socket(const slc_listener *a, const slc_listener *b);
 
 #endif

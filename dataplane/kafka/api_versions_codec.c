@@ -70,3 +70,23 @@ bool slc_kafka_api_versions_response(const uint8_t *frame, size_t len, int versi
     return slc_kafka_response_decode(SLC_KAFKA_API_VERSIONS_KEY, version, correlation_id, frame, len, visit, &r,
                                      err);
 }
+
+bool slc_kafka_api_versions_tags(const uint8_t *frame, size_t len, int version, const uint8_t **tags, size_t *tags_len)
+{
+    const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_THROTTLE)};
+    const slc_kafka_message *message = slc_kafka_apis[SLC_KAFKA_API_VERSIONS_KEY].response;
+    slc_kafka_walk walk;
+    slc_kafka_event event;
+    slc_error err;
+    if (version < FIRST_FLEXIBLE || len <= ERROR_AT ||
+        slc_kafka_get16(frame + ERROR_AT) == SLC_KAFKA_ERROR_UNSUPPORTED_VERSION ||
+        !slc_kafka_walk_init(&walk, message, version, len - ERROR_AT, &options, &err))
+        return false;
+    slc_kafka_walk_feed(&walk, frame + ERROR_AT, len - ERROR_AT);
+    if (slc_kafka_walk_next(&walk, &event, &err) != SLC_KAFKA_EVENT)
+        return false;
+    size_t at = ERROR_AT + event.at + 4;
+    *tags = frame + at;
+    *tags_len = len - at;
+    return at < len;
+}

@@ -1,8 +1,7 @@
 /* key-auth: the application's generated secret, as an API key in a header or as HTTP Basic.
  *
  * An API key is "slk_<credential id>_<secret>"; Basic carries the same as user name and password (RFC 7617).
- * Only the SHA-256 of the secret is known here: it has 160 random bits or more, so a slow hash would add
- * nothing. An unknown id takes the same steps as a wrong secret and gets the same answer.
+ * An unknown id gets the same answer as a wrong secret.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +9,11 @@
 #include <strings.h>
 
 #include "common/alloc.h"
-#include "common/clock.h"
 #include "common/crypto.h"
+#include "dataplane/policy/credential.h"
 #include "dataplane/policy/types.h"
 
 #define KEY_PREFIX       "slk_"
-#define MAX_ID_CHARS     23
-#define MAX_SECRET_CHARS 128
 #define DEFAULT_HEADER   "X-API-Key"
 
 struct key_auth {
@@ -34,8 +31,8 @@ static bool is_token(const char *text)
 
 /* What the client sent, not yet believed. */
 struct presented {
-    char id[MAX_ID_CHARS + 1];
-    char secret[MAX_SECRET_CHARS + 1];
+    char id[SLC_CREDENTIAL_ID_MAX + 1];
+    char secret[SLC_CREDENTIAL_SECRET_MAX + 1];
 };
 
 static bool compile(const json_t *config, void **compiled, slc_error *err)
@@ -63,7 +60,7 @@ static void release(void *compiled)
 
 static bool present(struct presented *out, const char *id, size_t id_len, const char *secret, size_t secret_len)
 {
-    if (id_len == 0 || id_len > MAX_ID_CHARS || secret_len == 0 || secret_len > MAX_SECRET_CHARS)
+    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 || secret_len > SLC_CREDENTIAL_SECRET_MAX)
         return false;
     memcpy(out->id, id, id_len);
     out->id[id_len] = '\0';
@@ -83,7 +80,7 @@ static bool parse_key(const char *text, struct presented *out)
 
 static bool parse_basic(const char *text, struct presented *out)
 {
-    char decoded[MAX_ID_CHARS + MAX_SECRET_CHARS + 2];
+    char decoded[SLC_CREDENTIAL_ID_MAX + SLC_CREDENTIAL_SECRET_MAX + 2];
     text += strspn(text, " ");
     long len = slc_base64_decode(text, strlen(text), (uint8_t *)decoded, sizeof decoded);
     if (len > 0 && memchr(decoded, '\0', (size_t)len) != NULL)
@@ -108,17 +105,6 @@ static int read_credential(const struct key_auth *key_auth, const slc_policy_req
     return 0;
 }
 
-void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
-                        const Sluice__Snapshot__V1__Application *application)
-{
-    principal->authenticated = true;
-    principal->expires_at_ms = credential->expires_at_ms;
-    snprintf(principal->application_id, sizeof principal->application_id, "%s", application->id);
-    snprintf(principal->application_name, sizeof principal->application_name, "%s", application->name);
-    snprintf(principal->credential_id, sizeof principal->credential_id, "%s", credential->id);
-    snprintf(principal->credential_lookup, sizeof principal->credential_lookup, "%s", credential->lookup);
-}
-
 static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, const char *why, const char *id)
 {
     request->add_header(request->protocol, "WWW-Authenticate", "Basic realm=\"sluice\", charset=\"UTF-8\"");
@@ -129,35 +115,22 @@ static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, 
 
 static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
-    static const uint8_t nobody[SLC_SHA256_BYTES];
     struct presented presented = {.id = ""};
-    uint8_t digest[SLC_SHA256_BYTES];
-    char lookup[64];
-
     int found = read_credential(compiled, request, &presented);
     if (found == 0)
         return SLC_PASS;
     if (found < 0)
         return refuse(request, denial, "not a key of this gateway", "");
-    int len = snprintf(lookup, sizeof lookup, "secret:%s", presented.id);
-    const Sluice__Snapshot__V1__Credential *credential =
-        slc_snapshot_credential(request->snapshot, lookup, (size_t)len);
-    slc_sha256(presented.secret, strlen(presented.secret), digest);
+    enum slc_credential_answer answer =
+        slc_credential_check(request->snapshot, presented.id, presented.secret, request->principal);
     explicit_bzero(presented.secret, sizeof presented.secret);
-    bool known = credential != NULL && credential->secret_sha256.len == sizeof digest;
-    bool equal = slc_equal_secret(digest, known ? credential->secret_sha256.data : nobody, sizeof digest);
-    if (!known || !equal)
-        return refuse(request, denial, known ? "wrong secret" : "unknown credential", presented.id);
-    if (credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms())
-        return refuse(request, denial, "expired", presented.id);
-    const Sluice__Snapshot__V1__Application *application =
-        slc_snapshot_application(request->snapshot, credential->application_id);
-    if (application == NULL)
+    if (answer == SLC_CREDENTIAL_UNSUBSCRIBED)
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",
                         "key-auth: credential %s has an application without subscriptions here", presented.id);
-    slc_principal_fill(request->principal, credential, application);
-    return SLC_ALLOW;
+    return answer == SLC_CREDENTIAL_GOOD
+               ? SLC_ALLOW
+               : refuse(request, denial, slc_credential_reason(answer), presented.id);
 }
 
 const slc_policy_type slc_policy_key_auth = {

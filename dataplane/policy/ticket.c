@@ -17,6 +17,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/crypto.h"
+#include "dataplane/policy/credential.h"
 #include "dataplane/policy/types.h"
 
 #define VERSION    1

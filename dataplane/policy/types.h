@@ -11,10 +11,6 @@ extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_su
 bool slc_subscription_grant(const slc_snapshot *snapshot, const slc_event_api *api,
                             Sluice__Snapshot__V1__Operation operation, slc_principal *principal);
 
-/* Who the credential stands for. */
-void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
-                        const Sluice__Snapshot__V1__Application *application);
-
 /* Fails when `config` has a member that `known` (ends with NULL) lacks, with a pointer to it. */
 bool slc_policy_config_known(const json_t *config, const char *const *known, slc_error *err) SLC_CHECKED;
 /* A string member, or `fallback` when it is absent. NULL with err when it is not a string of 1..max characters.

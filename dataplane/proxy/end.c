@@ -21,6 +21,8 @@ void slc_end_attach(slc_end *end, struct event_base *base, int fd, SSL *ssl, eve
 {
     end->fd = fd;
     end->ssl = ssl;
+    if (ssl != NULL) /* what waits may be copied elsewhere between two attempts to write it */
+        SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     event_assign(&end->readable, base, fd, EV_READ | EV_PERSIST, on_readable, arg);
     event_assign(&end->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, arg);
 }

@@ -1,0 +1,67 @@
+#include "dataplane/policy/credential.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+
+void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
+                        const Sluice__Snapshot__V1__Application *application)
+{
+    principal->authenticated = true;
+    principal->expires_at_ms = credential->expires_at_ms;
+    snprintf(principal->application_id, sizeof principal->application_id, "%s", application->id);
+    snprintf(principal->application_name, sizeof principal->application_name, "%s", application->name);
+    snprintf(principal->credential_id, sizeof principal->credential_id, "%s", credential->id);
+    snprintf(principal->credential_lookup, sizeof principal->credential_lookup, "%s", credential->lookup);
+}
+
+static bool expired(const Sluice__Snapshot__V1__Credential *credential)
+{
+    return credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms();
+}
+
+enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id, const char *secret,
+                                                slc_principal *principal)
+{
+    static const uint8_t nobody[SLC_SHA256_BYTES];
+    uint8_t digest[SLC_SHA256_BYTES];
+    char lookup[64];
+    int len = snprintf(lookup, sizeof lookup, "secret:%s", id);
+    const Sluice__Snapshot__V1__Credential *credential = slc_snapshot_credential(snapshot, lookup, (size_t)len);
+    slc_sha256(secret, strlen(secret), digest);
+    bool known = credential != NULL && credential->secret_sha256.len == sizeof digest;
+    bool equal = slc_equal_secret(digest, known ? credential->secret_sha256.data : nobody, sizeof digest);
+    if (!known || !equal)
+        return known ? SLC_CREDENTIAL_WRONG : SLC_CREDENTIAL_UNKNOWN;
+    if (expired(credential))
+        return SLC_CREDENTIAL_EXPIRED;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(snapshot, credential->application_id);
+    if (application == NULL)
+        return SLC_CREDENTIAL_UNSUBSCRIBED;
+    slc_principal_fill(principal, credential, application);
+    return SLC_CREDENTIAL_GOOD;
+}
+
+bool slc_credential_alive(const slc_snapshot *snapshot, const slc_principal *principal)
+{
+    const Sluice__Snapshot__V1__Credential *credential =
+        slc_snapshot_credential(snapshot, principal->credential_lookup, strlen(principal->credential_lookup));
+    return credential != NULL && strcmp(credential->id, principal->credential_id) == 0 && !expired(credential) &&
+           strcmp(credential->application_id, principal->application_id) == 0 &&
+           slc_snapshot_application(snapshot, credential->application_id) != NULL;
+}
+
+const char *slc_credential_reason(enum slc_credential_answer answer)
+{
+    static const char *const reasons[] = {
+        [SLC_CREDENTIAL_GOOD] = "good",
+        [SLC_CREDENTIAL_UNKNOWN] = "unknown credential",
+        [SLC_CREDENTIAL_WRONG] = "wrong secret",
+        [SLC_CREDENTIAL_EXPIRED] = "expired",
+        [SLC_CREDENTIAL_UNSUBSCRIBED] = "its application has no subscription in this environment",
+    };
+    return reasons[answer];
+}

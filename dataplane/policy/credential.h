@@ -1,0 +1,31 @@
+/* Is this an application's generated secret? The same answer for every protocol. */
+#ifndef SLC_DATAPLANE_POLICY_CREDENTIAL_H
+#define SLC_DATAPLANE_POLICY_CREDENTIAL_H
+
+#include "dataplane/config/snapshot.h"
+#include "dataplane/policy/principal.h"
+
+#define SLC_CREDENTIAL_ID_MAX     23
+#define SLC_CREDENTIAL_SECRET_MAX 128
+
+enum slc_credential_answer {
+    SLC_CREDENTIAL_GOOD,
+    SLC_CREDENTIAL_UNKNOWN,
+    SLC_CREDENTIAL_WRONG,
+    SLC_CREDENTIAL_EXPIRED,
+    SLC_CREDENTIAL_UNSUBSCRIBED, /* right, but its application has no live subscription in this environment */
+};
+
+/* Takes the same steps for an unknown id as for a wrong secret. Only the SHA-256 of the secret is known here: it has 160
+ * random bits or more, so a slow hash would add nothing. `principal` is filled when the answer is good. */
+enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id, const char *secret,
+                                                slc_principal *principal);
+/* Once the credential is proved. */
+void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
+                        const Sluice__Snapshot__V1__Application *application);
+/* Is the principal's credential still what it was? For connections that outlive a configuration. */
+bool slc_credential_alive(const slc_snapshot *snapshot, const slc_principal *principal);
+/* For logs: "wrong secret". */
+const char *slc_credential_reason(enum slc_credential_answer answer);
+
+#endif

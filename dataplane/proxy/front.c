@@ -1,0 +1,275 @@
+/* Listeners, accepting, and the worker's view of its sessions. */
+#include "dataplane/proxy/front.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/httpd.h"
+#include "common/log.h"
+#include "dataplane/proxy/session_private.h"
+
+#define TICK_MS      500
+#define ACCEPT_BURST 64
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    slc_proxy_front *front = arg;
+    int64_t now_ms = slc_monotonic_ms();
+    slc_session *next, *session = TAILQ_FIRST(&front->sessions);
+    (void)fd, (void)what;
+    for (; session != NULL; session = next) {
+        next = TAILQ_NEXT(session, entry);
+        slc_session_tick(session, now_ms);
+    }
+}
+
+slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
+{
+    struct timeval interval = {.tv_usec = TICK_MS * 1000};
+    slc_proxy_front *front = slc_calloc(1, sizeof *front);
+    front->magic = SLC_PROXY_FRONT_MAGIC;
+    front->worker = worker;
+    front->limits = slc_gateway_limits_of(worker->gateway);
+    front->base = slc_loop_base(worker->loop);
+    front->dns = evdns_base_new(front->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (front->dns == NULL) /* without a usable resolv.conf; the hosts file still works */
+        front->dns = evdns_base_new(front->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    SLC_BUG_ON(front->dns == NULL);
+    slc_pool_init(&front->pool, (size_t)front->limits->kafka_buffer_bytes);
+    slc_topologies_init(&front->topologies, front->base, front->dns, front->limits->kafka_connect_timeout_ms);
+    TAILQ_INIT(&front->listeners);
+    TAILQ_INIT(&front->sessions);
+    TAILQ_INIT(&front->metrics);
+    front->tick = event_new(front->base, -1, EV_PERSIST, on_tick, front);
+    SLC_BUG_ON(front->tick == NULL);
+    event_add(front->tick, &interval);
+    return front;
+}
+
+static void close_listener(slc_proxy_listener *listener)
+{
+    slc_session *session;
+    TAILQ_FOREACH (session, &listener->front->sessions, entry) {
+        if (session->listener == listener)
+            session->listener = NULL;
+    }
+    for (size_t i = 0; i < listener->socket_count; i++) {
+        event_del(&listener->sockets[i].accept);
+        close(listener->sockets[i].fd);
+    }
+    TAILQ_REMOVE(&listener->front->listeners, listener, entry);
+    slc_listener_unref(listener->entity);
+    slc_tls_unref(listener->tls);
+    free(listener->sockets);
+    free(listener);
+}
+
+void slc_proxy_front_free(slc_proxy_front *front)
+{
+    SLC_CHECK_MAGIC(front, SLC_PROXY_FRONT_MAGIC);
+    while (!TAILQ_EMPTY(&front->listeners))
+        close_listener(TAILQ_FIRST(&front->listeners));
+    while (!TAILQ_EMPTY(&front->sessions))
+        slc_session_close(TAILQ_FIRST(&front->sessions));
+    slc_topologies_release(&front->topologies);
+    slc_pool_release(&front->pool);
+    slc_proxy_metrics_free(front);
+    event_free(front->tick);
+    evdns_base_free(front->dns, 1);
+    front->magic = 0;
+    free(front);
+}
+
+/* ---- accepting ---- */
+
+static void pause_accepting(slc_proxy_front *front, bool pause)
+{
+    slc_proxy_listener *listener;
+    if (front->paused == pause || front->draining)
+        return;
+    front->paused = pause;
+    TAILQ_FOREACH (listener, &front->listeners, entry) {
+        for (size_t i = 0; i < listener->socket_count; i++) {
+            if (pause)
+                event_del(&listener->sockets[i].accept);
+            else
+                event_add(&listener->sockets[i].accept, NULL);
+        }
+    }
+}
+
+void slc_proxy_front_left(slc_proxy_front *front)
+{
+    front->session_count--;
+    if (front->session_count < (unsigned)front->limits->kafka_connections)
+        pause_accepting(front, false);
+}
+
+static void describe_address(const struct sockaddr_storage *peer, char out[64])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        snprintf(out, 64, "%s:%u", host, ntohs(v4->sin_port));
+    } else if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        snprintf(out, 64, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        snprintf(out, 64, "?");
+    }
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+    struct slc_proxy_socket *socket = arg;
+    slc_proxy_front *front = socket->listener->front;
+    (void)what;
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t peer_len = sizeof peer;
+        char address[64];
+        int on = 1;
+        if (front->session_count >= (unsigned)front->limits->kafka_connections) {
+            pause_accepting(front, true);
+            return;
+        }
+        int client = accept4(fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                slc_log(SLC_LOG_WARN, "a connection cannot be accepted", LS("error", strerror(errno)));
+            return;
+        }
+        if (front->refuse) { /* no configuration that may be served */
+            close(client);
+            continue;
+        }
+        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        describe_address(&peer, address);
+        front->session_count++;
+        slc_session_pump(slc_session_new(socket->listener, client, socket->node, address));
+    }
+}
+
+void slc_proxy_front_open(slc_proxy_front *front, slc_listener *entity, const int *fds, slc_tls *tls)
+{
+    slc_proxy_listener *listener = slc_calloc(1, sizeof *listener);
+    slc_proxy_port *ports = slc_proxy_ports(entity, &listener->socket_count);
+    listener->front = front;
+    listener->entity = slc_listener_ref(entity);
+    listener->tls = tls != NULL ? slc_tls_ref(tls) : NULL;
+    listener->port = slc_listen_port(fds[0]);
+    listener->sockets = slc_calloc(listener->socket_count, sizeof *listener->sockets);
+    for (size_t i = 0; i < listener->socket_count; i++) {
+        struct slc_proxy_socket *socket = &listener->sockets[i];
+        *socket = (struct slc_proxy_socket){.listener = listener, .fd = fds[i], .node = ports[i].node};
+        evutil_make_socket_nonblocking(socket->fd);
+        event_assign(&socket->accept, front->base, socket->fd, EV_READ | EV_PERSIST, on_accept, socket);
+        if (!front->paused && !front->draining)
+            event_add(&socket->accept, NULL);
+    }
+    free(ports);
+    TAILQ_INSERT_TAIL(&front->listeners, listener, entry);
+}
+
+/* ---- configuration ---- */
+
+slc_proxy_port *slc_proxy_ports(const slc_listener *listener, size_t *count)
+{
+    const Sluice__Snapshot__V1__Listener *msg = listener->msg;
+    const char *colon = strrchr(msg->address, ':');
+    size_t total = 1, at = 1;
+    for (size_t i = 0; i < msg->n_port_ranges; i++)
+        total += (size_t)(msg->port_ranges[i]->last_node_id - msg->port_ranges[i]->first_node_id) + 1;
+    slc_proxy_port *ports = slc_calloc(total, sizeof *ports);
+    snprintf(ports[0].address, sizeof ports[0].address, "%s", msg->address);
+    ports[0].node = -1;
+    for (size_t i = 0; i < msg->n_port_ranges; i++) {
+        const Sluice__Snapshot__V1__PortRange *range = msg->port_ranges[i];
+        for (int64_t node = range->first_node_id; node <= range->last_node_id; node++, at++) {
+            ports[at].node = (int32_t)node;
+            snprintf(ports[at].address, sizeof ports[at].address, "%.*s:%u", (int)(colon - msg->address), msg->address,
+                     range->port_base + (uint32_t)(node - range->first_node_id));
+        }
+    }
+    *count = total;
+    return ports;
+}
+
+bool slc_proxy_check(const slc_listener *listener, slc_error *err)
+{
+    const slc_vcluster *vcluster = listener->vcluster;
+    if (vcluster != NULL && vcluster->msg->mode != SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_NONE)
+        return slc_fail(err, SLC_UNSUPPORTED, NULL,
+                        "this gateway serves native Kafka in the namespace mode none only; virtual cluster %s has another",
+                        vcluster->msg->name);
+    return true;
+}
+
+static slc_listener *find_same_socket(const slc_snapshot *snapshot, const slc_proxy_listener *open)
+{
+    size_t count = 0;
+    slc_listener *const *listeners = slc_snapshot_listeners(snapshot, &count);
+    for (size_t i = 0; i < count; i++)
+        if (slc_listener_same_socket(listeners[i], open->entity))
+            return listeners[i];
+    return NULL;
+}
+
+void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot)
+{
+    slc_proxy_listener *next_listener, *listener = TAILQ_FIRST(&front->listeners);
+    for (; listener != NULL; listener = next_listener) {
+        next_listener = TAILQ_NEXT(listener, entry);
+        slc_listener *same = find_same_socket(snapshot, listener);
+        if (same == NULL) {
+            close_listener(listener);
+        } else if (same != listener->entity) {
+            slc_listener_unref(listener->entity);
+            listener->entity = slc_listener_ref(same);
+        }
+    }
+    slc_session *next, *session = TAILQ_FIRST(&front->sessions);
+    for (; session != NULL; session = next) {
+        next = TAILQ_NEXT(session, entry);
+        slc_session_apply(session, snapshot);
+    }
+}
+
+void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse)
+{
+    front->refuse = refuse;
+}
+
+void slc_proxy_front_drain(slc_proxy_front *front)
+{
+    slc_session *next, *session = TAILQ_FIRST(&front->sessions);
+    pause_accepting(front, true);
+    front->draining = true;
+    for (; session != NULL; session = next) {
+        next = TAILQ_NEXT(session, entry);
+        slc_session_tick(session, slc_monotonic_ms()); /* idle ones end at once */
+    }
+}
+
+unsigned slc_proxy_front_connections(const slc_proxy_front *front)
+{
+    return front->session_count;
+}
+
+bool slc_proxy_front_idle(const slc_proxy_front *front)
+{
+    return front->session_count == 0;
+}

@@ -1,0 +1,75 @@
+/* What the files of the native front share. */
+#ifndef SLC_DATAPLANE_PROXY_FRONT_PRIVATE_H
+#define SLC_DATAPLANE_PROXY_FRONT_PRIVATE_H
+
+#include <event2/event_struct.h>
+
+#include "common/metrics.h"
+#include "dataplane/kafka/table.h"
+#include "dataplane/proxy/front.h"
+#include "dataplane/proxy/pool.h"
+#include "dataplane/proxy/topology.h"
+
+#define SLC_PROXY_FRONT_MAGIC 0x51cf4aeau
+
+struct slc_session;
+TAILQ_HEAD(slc_sessions, slc_session);
+
+/* An open port of a listener. */
+struct slc_proxy_socket {
+    struct slc_proxy_listener *listener;
+    struct event accept;
+    int fd;
+    int32_t node;
+};
+
+typedef struct slc_proxy_listener {
+    slc_proxy_front *front;
+    slc_listener *entity; /* own reference: of the present configuration */
+    slc_tls *tls;
+    uint16_t port; /* its own */
+    size_t socket_count;
+    struct slc_proxy_socket *sockets;
+    TAILQ_ENTRY(slc_proxy_listener) entry;
+} slc_proxy_listener;
+
+/* Of one API key of one virtual cluster, looked up when it is first used. */
+typedef struct slc_proxy_series {
+    slc_series *requests, *request_bytes, *response_bytes, *latency;
+} slc_proxy_series;
+
+typedef struct slc_proxy_cluster_metrics {
+    char name[64];
+    slc_series *sessions;
+    slc_proxy_series keys[SLC_KAFKA_KEYS];
+    TAILQ_ENTRY(slc_proxy_cluster_metrics) entry;
+} slc_proxy_cluster_metrics;
+
+struct slc_proxy_front {
+    unsigned magic;
+    slc_worker *worker;
+    const slc_gateway_limits *limits;
+    struct event_base *base;
+    struct evdns_base *dns;
+    struct event *tick;
+    slc_pool pool;
+    slc_topologies topologies;
+    TAILQ_HEAD(, slc_proxy_listener) listeners;
+    struct slc_sessions sessions;
+    TAILQ_HEAD(, slc_proxy_cluster_metrics) metrics;
+    unsigned session_count;
+    bool paused; /* accepting, over the limit of connections */
+    bool refuse, draining;
+};
+
+/* front.c: a session has gone. */
+void slc_proxy_front_left(slc_proxy_front *front);
+
+/* observe.c */
+slc_proxy_cluster_metrics *slc_proxy_metrics_of(slc_proxy_front *front, const char *virtual_cluster);
+void slc_proxy_metrics_free(slc_proxy_front *front);
+slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *metrics, int key);
+/* Why sessions end that should not: "protocol", "authentication", ... */
+void slc_proxy_metrics_closed(const char *reason);
+
+#endif

@@ -1,0 +1,248 @@
+/* What the gateway answers itself: ApiVersions (KIP-35, KIP-511) and, unless it passes through, SASL. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "dataplane/kafka/encode.h"
+#include "dataplane/kafka/sasl_codec.h"
+#include "dataplane/policy/credential.h"
+#include "dataplane/proxy/session_private.h"
+
+#define PRODUCE_KEY                 0
+#define API_VERSIONS_SERVED         4 /* version 5 asks for a check of cluster and node (KIP-1242) */
+#define ERROR_UNSUPPORTED_MECHANISM 33
+#define ERROR_ILLEGAL_SASL_STATE    34
+#define ERROR_AUTHENTICATION_FAILED 58
+#define PLAIN                       "PLAIN"
+
+bool slc_session_is_local(const slc_session *session, int key)
+{
+    bool sasl = key == SLC_KAFKA_SASL_HANDSHAKE_KEY || key == SLC_KAFKA_SASL_AUTHENTICATE_KEY;
+    return key == SLC_KAFKA_API_VERSIONS_KEY || (sasl && !session->passthrough);
+}
+
+/* Where an answer goes: behind those that are still to come, or straight out. */
+static slc_buf *begin_answer(slc_session *session, const slc_kafka_request_header *header)
+{
+    if (session->flights.count == 0)
+        return slc_end_settle(&session->client, &session->broker) ? &session->client.out : NULL;
+    slc_flight *flight = slc_flights_push(&session->flights);
+    flight->local = true;
+    flight->correlation_id = header->correlation_id;
+    flight->key = header->key;
+    slc_buf_init(&flight->answer, SLC_SESSION_LOCAL);
+    return &flight->answer;
+}
+
+/* ---- ApiVersions ---- */
+
+/* The intersection of the table and of what the backend can do. */
+static void show(slc_session *session)
+{
+    const slc_kafka_api_versions *backend = &session->topology->versions;
+    slc_kafka_api_versions *shown = slc_calloc(1, sizeof *shown);
+    for (int key = 0; key < SLC_KAFKA_KEYS; key++) {
+        const slc_kafka_api *api = &slc_kafka_apis[key];
+        int16_t min = api->served.since, max = api->served.until;
+        bool served = api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL;
+        if (served && !slc_session_is_local(session, key)) {
+            min = backend->of[key].min > min ? backend->of[key].min : min;
+            max = backend->of[key].max < max ? backend->of[key].max : max;
+        }
+        shown->of[key].min = served ? min : 0;
+        shown->of[key].max = served ? max : -1;
+    }
+    shown->of[SLC_KAFKA_API_VERSIONS_KEY].max = API_VERSIONS_SERVED;
+    shown->of[SLC_KAFKA_SASL_HANDSHAKE_KEY].min = SLC_KAFKA_SASL_HANDSHAKE_VERSION;
+    free(session->shown);
+    session->shown = shown;
+}
+
+static int32_t count_shown(const slc_kafka_api_versions *shown)
+{
+    int32_t count = 0;
+    for (int key = 0; key < SLC_KAFKA_KEYS; key++)
+        count += shown->of[key].min <= shown->of[key].max;
+    return count;
+}
+
+/* Clients older than KAFKA-18659's fix take a Produce that does not begin at 0 for a broker that cannot compress. */
+static int16_t shown_min(const slc_kafka_api_versions *shown, int key)
+{
+    return key == PRODUCE_KEY ? 0 : shown->of[key].min;
+}
+
+static void add_versions(const slc_session *session, slc_buf *out, int version)
+{
+    const slc_kafka_api_versions *shown = session->shown;
+    const slc_topology *topology = session->topology;
+    bool compact = version >= 3;
+    slc_kafka_add_int16(out, 0);
+    slc_kafka_add_count(out, compact, count_shown(shown));
+    for (int key = 0; key < SLC_KAFKA_KEYS; key++) {
+        if (shown->of[key].min > shown->of[key].max)
+            continue;
+        slc_kafka_add_int16(out, (int16_t)key);
+        slc_kafka_add_int16(out, shown_min(shown, key));
+        slc_kafka_add_int16(out, shown->of[key].max);
+        if (compact)
+            slc_kafka_add_no_tags(out);
+    }
+    if (version >= 1)
+        slc_kafka_add_int32(out, 0); /* throttle */
+    if (compact && topology->features.len > 0)
+        slc_buf_add(out, topology->features.data, topology->features.len);
+    else if (compact)
+        slc_kafka_add_no_tags(out);
+}
+
+static enum slc_parse answer_versions(slc_session *session, const slc_kafka_request_header *header)
+{
+    if (!session->topology->known) {
+        slc_topology_waiter *waiter = &session->asking;
+        if (!waiter->waiting)
+            slc_session_ask(session);
+        return SLC_PARSE_WAIT;
+    }
+    slc_buf *out = begin_answer(session, header);
+    if (out == NULL)
+        return SLC_PARSE_WAIT;
+    show(session);
+    size_t begin = slc_kafka_response_begin(out, header->key, header->version, header->correlation_id);
+    add_versions(session, out, header->version);
+    return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
+}
+
+enum slc_parse slc_session_answer_unknown_versions(slc_session *session, const slc_kafka_request_header *header)
+{
+    slc_buf *out = begin_answer(session, header);
+    if (out == NULL)
+        return SLC_PARSE_WAIT;
+    size_t begin = slc_kafka_response_begin(out, SLC_KAFKA_API_VERSIONS_KEY, 0, header->correlation_id);
+    slc_kafka_add_int16(out, SLC_KAFKA_ERROR_UNSUPPORTED_VERSION);
+    slc_kafka_add_count(out, false, 1);
+    slc_kafka_add_int16(out, SLC_KAFKA_API_VERSIONS_KEY);
+    slc_kafka_add_int16(out, 0);
+    slc_kafka_add_int16(out, API_VERSIONS_SERVED);
+    return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
+}
+
+/* ---- SASL ---- */
+
+static bool takes_plain(const slc_session *session)
+{
+    const Sluice__Snapshot__V1__VirtualCluster *msg = session->vcluster->msg;
+    for (size_t i = 0; i < msg->n_client_authentication; i++)
+        if (strcmp(msg->client_authentication[i], "plain") == 0)
+            return true;
+    return false;
+}
+
+static enum slc_parse answer_handshake(slc_session *session, const slc_kafka_request_header *header,
+                                       const uint8_t *body, size_t len)
+{
+    static const char *const mechanisms[] = {PLAIN};
+    char wanted[SLC_KAFKA_SASL_MECHANISM_MAX + 1];
+    if (!slc_kafka_sasl_handshake_read(body, len, header->version, wanted, &session->why))
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslHandshake request");
+    slc_buf *out = begin_answer(session, header);
+    if (out == NULL)
+        return SLC_PARSE_WAIT;
+    bool old = header->version < SLC_KAFKA_SASL_HANDSHAKE_VERSION; /* tokens without frames would follow */
+    bool plain = takes_plain(session), good = plain && !old && strcmp(wanted, PLAIN) == 0;
+    int16_t error = good ? 0 : old ? SLC_KAFKA_ERROR_UNSUPPORTED_VERSION : ERROR_UNSUPPORTED_MECHANISM;
+    session->handshaken = good;
+    if (!good) {
+        slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
+                           old ? "SaslHandshake version 0: the client is older than Kafka 1.0"
+                               : "the client wants the SASL mechanism %.60s, which the virtual cluster does not take",
+                           wanted);
+        session->closing = true;
+    }
+    return slc_kafka_sasl_handshake_answer(out, header->version, header->correlation_id, error, mechanisms, plain,
+                                           &session->why)
+               ? SLC_PARSE_MORE
+               : SLC_PARSE_CLOSE;
+}
+
+/* RFC 4616: [authorisation identity] NUL user NUL password. */
+static bool read_plain(const uint8_t *token, size_t len, char *id, char *secret)
+{
+    const uint8_t *user = memchr(token, 0, len);
+    const uint8_t *password = user != NULL ? memchr(user + 1, 0, len - (size_t)(user + 1 - token)) : NULL;
+    if (password == NULL)
+        return false;
+    size_t id_len = (size_t)(password - user) - 1, secret_len = len - (size_t)(password + 1 - token);
+    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 || secret_len > SLC_CREDENTIAL_SECRET_MAX ||
+        memchr(password + 1, 0, secret_len) != NULL)
+        return false;
+    memcpy(id, user + 1, id_len);
+    id[id_len] = '\0';
+    memcpy(secret, password + 1, secret_len);
+    secret[secret_len] = '\0';
+    return true;
+}
+
+/* NULL when it is good, else the reason for the log. */
+static const char *check_token(slc_session *session, const uint8_t *token, size_t len)
+{
+    char id[SLC_CREDENTIAL_ID_MAX + 1], secret[SLC_CREDENTIAL_SECRET_MAX + 1];
+    slc_principal principal = {0};
+    if (!session->handshaken)
+        return "no SaslHandshake came first";
+    if (!read_plain(token, len, id, secret))
+        return "not a user name and password of this gateway";
+    enum slc_credential_answer answer =
+        slc_credential_check(session->front->worker->snapshot, id, secret, &principal);
+    explicit_bzero(secret, sizeof secret);
+    if (answer != SLC_CREDENTIAL_GOOD)
+        return slc_credential_reason(answer);
+    if (session->principal.authenticated && strcmp(session->principal.application_id, principal.application_id) != 0)
+        return "another application than before (KIP-368)";
+    session->principal = principal;
+    return NULL;
+}
+
+static enum slc_parse answer_authenticate(slc_session *session, const slc_kafka_request_header *header,
+                                          const uint8_t *body, size_t len)
+{
+    const uint8_t *token;
+    size_t token_len;
+    if (!slc_kafka_sasl_authenticate_read(body, len, header->version, &token, &token_len, &session->why))
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslAuthenticate request");
+    slc_buf *out = begin_answer(session, header);
+    if (out == NULL)
+        return SLC_PARSE_WAIT;
+    slc_kafka_sasl_answer answer = {0};
+    const char *bad = check_token(session, token, token_len);
+    session->handshaken = false;
+    if (bad == NULL) {
+        session->allowed = true;
+        if (session->principal.expires_at_ms != 0)
+            answer.session_lifetime_ms = session->principal.expires_at_ms - slc_wall_ms();
+    } else {
+        answer.error = ERROR_AUTHENTICATION_FAILED;
+        snprintf(answer.message, sizeof answer.message,
+                 "Authentication failed: send the credential's id and secret as user name and password.");
+        slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication", "%s", bad);
+        session->closing = true;
+    }
+    return slc_kafka_sasl_authenticate_answer(out, header->version, header->correlation_id, &answer, &session->why)
+               ? SLC_PARSE_MORE
+               : SLC_PARSE_CLOSE;
+}
+
+enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_header *header, const uint8_t *body,
+                                  size_t len)
+{
+    switch (header->key) {
+    case SLC_KAFKA_API_VERSIONS_KEY:
+        return answer_versions(session, header);
+    case SLC_KAFKA_SASL_HANDSHAKE_KEY:
+        return answer_handshake(session, header, body, len);
+    default:
+        return answer_authenticate(session, header, body, len);
+    }
+}

@@ -1,0 +1,90 @@
+/* Metrics of native sessions. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "dataplane/proxy/front_private.h"
+
+static const slc_metric metrics[] = {
+    {"sluice_kafka_sessions", SLC_GAUGE, "Open native Kafka sessions", {"virtual_cluster"}, 1000, NULL},
+    {"sluice_kafka_requests_total",
+     SLC_COUNTER,
+     "Requests of native Kafka clients",
+     {"virtual_cluster", "api"},
+     20000,
+     NULL},
+    {"sluice_kafka_request_bytes_total",
+     SLC_COUNTER,
+     "Bytes of these requests",
+     {"virtual_cluster", "api"},
+     20000,
+     NULL},
+    {"sluice_kafka_response_bytes_total",
+     SLC_COUNTER,
+     "Bytes of their answers",
+     {"virtual_cluster", "api"},
+     20000,
+     NULL},
+    {"sluice_kafka_broker_seconds",
+     SLC_HISTOGRAM,
+     "From a request's last byte to the answer's first, as seen from the gateway",
+     {"virtual_cluster", "api"},
+     20000,
+     NULL},
+    {"sluice_kafka_sessions_closed_total",
+     SLC_COUNTER,
+     "Sessions that the gateway ended, by cause",
+     {"reason"},
+     100,
+     NULL},
+    {0},
+};
+
+void slc_proxy_register_metrics(void)
+{
+    slc_metrics_register(metrics);
+}
+
+slc_proxy_cluster_metrics *slc_proxy_metrics_of(slc_proxy_front *front, const char *virtual_cluster)
+{
+    slc_proxy_cluster_metrics *found;
+    TAILQ_FOREACH (found, &front->metrics, entry) {
+        if (strcmp(found->name, virtual_cluster) == 0)
+            return found;
+    }
+    found = slc_calloc(1, sizeof *found);
+    snprintf(found->name, sizeof found->name, "%s", virtual_cluster);
+    const char *const labels[] = {found->name};
+    found->sessions = slc_metrics_series("sluice_kafka_sessions", labels);
+    TAILQ_INSERT_HEAD(&front->metrics, found, entry);
+    return found;
+}
+
+void slc_proxy_metrics_free(slc_proxy_front *front)
+{
+    slc_proxy_cluster_metrics *one;
+    while ((one = TAILQ_FIRST(&front->metrics)) != NULL) {
+        TAILQ_REMOVE(&front->metrics, one, entry);
+        free(one);
+    }
+}
+
+slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *of, int key)
+{
+    slc_proxy_series *series = &of->keys[key];
+    if (series->requests == NULL) {
+        const char *const labels[] = {of->name, slc_kafka_apis[key].name};
+        series->requests = slc_metrics_series("sluice_kafka_requests_total", labels);
+        series->request_bytes = slc_metrics_series("sluice_kafka_request_bytes_total", labels);
+        series->response_bytes = slc_metrics_series("sluice_kafka_response_bytes_total", labels);
+        series->latency = slc_metrics_series("sluice_kafka_broker_seconds", labels);
+    }
+    return series;
+}
+
+void slc_proxy_metrics_closed(const char *reason)
+{
+    const char *const labels[] = {reason};
+    slc_series_add(slc_metrics_series("sluice_kafka_sessions_closed_total", labels), 1);
+}

@@ -1,0 +1,198 @@
+/* What the client says: header by header, then on to the broker or to an answer of the gateway's own. */
+#include <string.h>
+
+#include "common/clock.h"
+#include "dataplane/kafka/wire.h"
+#include "dataplane/proxy/session_private.h"
+
+#define PRODUCE_KEY  0
+#define ACKS_PREFIX  (32767 + 16) /* bytes that may lie before acks: a transactional id */
+#define HTTP_GET     0x47455420u
+#define HTTP_POST    0x504f5354u
+#define HTTP_HEAD    0x48454144u
+#define TLS_HELLO    0x160300u /* the first three bytes of a TLS handshake, any version */
+
+static enum slc_parse refuse_size(slc_session *session, uint32_t size)
+{
+    if (size >> 8 >= TLS_HELLO && size >> 8 <= TLS_HELLO + 4)
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "the client speaks TLS to a listener without it");
+    if (size == HTTP_GET || size == HTTP_POST || size == HTTP_HEAD)
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "the client speaks HTTP to a Kafka listener");
+    return slc_session_refuse(session, SLC_INVALID, "protocol", "a request of %d bytes is not possible here (at most %lld)",
+                              (int)size, (long long)session->front->limits->kafka_frame_bytes);
+}
+
+/* A null or a string of either encoding, then two bytes: how many bytes lie before acks, 0 when more are needed. */
+static size_t find_acks(const slc_kafka_message *message, int version, const uint8_t *body, size_t len)
+{
+    bool compact = slc_kafka_within(message->flexible_in, version);
+    size_t at = 0, id = 0;
+    if (!compact) {
+        if (len < 2)
+            return 0;
+        id = slc_kafka_get16(body);
+        at = 2;
+        id = id == 0xffff ? 0 : id;
+    } else {
+        for (unsigned shift = 0; shift < 35; shift += 7) {
+            if (at == len)
+                return 0;
+            id |= (size_t)(body[at] & 0x7f) << shift;
+            if (body[at++] < 0x80)
+                break;
+        }
+        id = id > 0 ? id - 1 : 0;
+    }
+    return at + id + 2 <= len ? at + id : 0;
+}
+
+/* Only printable characters go to logs. */
+static void note_client_id(slc_session *session, const slc_kafka_request_header *header)
+{
+    size_t len = header->client_id_len < sizeof session->client_id - 1 ? header->client_id_len
+                                                                        : sizeof session->client_id - 1;
+    if (header->client_id == NULL || (strncmp(session->client_id, (const char *)header->client_id, len) == 0 &&
+                                      session->client_id[len] == '\0'))
+        return;
+    for (size_t i = 0; i < len; i++)
+        session->client_id[i] =
+            header->client_id[i] >= 0x20 && header->client_id[i] < 0x7f ? (char)header->client_id[i] : '?';
+    session->client_id[len] = '\0';
+}
+
+static enum slc_parse hold(slc_session *session, size_t size)
+{
+    return slc_end_hold(&session->client, &session->front->pool, size) == SLC_IO_OK ? SLC_PARSE_MORE : SLC_PARSE_MEMORY;
+}
+
+static enum slc_parse take_local(slc_session *session, const slc_kafka_request_header *header, const uint8_t *data,
+                                 size_t len, size_t size)
+{
+    if (size > SLC_SESSION_LOCAL)
+        return slc_session_refuse(session, SLC_TOO_LARGE, "protocol", "a %s request of %zu bytes",
+                                  slc_kafka_apis[header->key].name, size);
+    if (len < 4 + size)
+        return hold(session, 4 + size);
+    enum slc_parse parsed = slc_session_answer(session, header, data + 4 + header->size, size - header->size);
+    if (parsed != SLC_PARSE_MORE)
+        return parsed;
+    if (!slc_end_settle(&session->broker, &session->client))
+        return SLC_PARSE_WAIT;
+    slc_end_skip(&session->client, 4 + size);
+    return SLC_PARSE_MORE;
+}
+
+static enum slc_parse check_api(slc_session *session, const slc_kafka_request_header *header)
+{
+    const slc_kafka_api *api = slc_kafka_api_find(header->key);
+    bool served = api != NULL && (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL) &&
+                  slc_kafka_within(api->served, header->version);
+    if (!session->allowed)
+        return slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
+                                  "a %s request before authentication", slc_kafka_apis[header->key].name);
+    if (!served)
+        return slc_session_refuse(session, SLC_DENIED, "refused",
+                                  "%s version %d is not served here (docs/kafka-api.md says why)",
+                                  slc_kafka_apis[header->key].name, header->version);
+    return SLC_PARSE_MORE;
+}
+
+/* Counts it, and remembers that it wants an answer. */
+static void depart(slc_session *session, const slc_kafka_request_header *header, size_t size, bool answered)
+{
+    slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
+    slc_proxy_series *series = slc_proxy_series_of(metrics, header->key);
+    slc_series_add(series->requests, 1);
+    slc_series_add(series->request_bytes, (int64_t)size + 4);
+    session->request_left = (uint32_t)(size + 4);
+    if (!answered)
+        return;
+    slc_flight *flight = slc_flights_push(&session->flights);
+    flight->correlation_id = header->correlation_id;
+    flight->key = header->key;
+    flight->version = header->version;
+    flight->started_us = slc_monotonic_us();
+}
+
+static enum slc_parse take(slc_session *session, const slc_kafka_request_header *header, const uint8_t *data,
+                           size_t len, size_t size)
+{
+    bool answered = true;
+    note_client_id(session, header);
+    if (slc_session_is_local(session, header->key))
+        return take_local(session, header, data, len, size);
+    enum slc_parse checked = check_api(session, header);
+    if (checked != SLC_PARSE_MORE)
+        return checked;
+    if (header->key == PRODUCE_KEY) {
+        size_t body = 4 + header->size, there = (len < 4 + size ? len : 4 + size) - body;
+        size_t acks = find_acks(header->message, header->version, data + body, there);
+        if (acks == 0 && there == size - header->size)
+            return slc_session_refuse(session, SLC_INVALID, "protocol", "a Produce request that ends too early");
+        if (acks == 0)
+            return hold(session, body + (size - header->size < ACKS_PREFIX ? size - header->size : ACKS_PREFIX));
+        answered = slc_kafka_get16(data + body + acks) != 0;
+    }
+    if (session->state != SLC_SESSION_READY) {
+        if (!slc_session_connect(session, &session->why))
+            return SLC_PARSE_CLOSE;
+        return SLC_PARSE_WAIT;
+    }
+    depart(session, header, size, answered);
+    return SLC_PARSE_MORE;
+}
+
+/* The header of the next request, and what becomes of it. `*progress` false: more bytes are needed. */
+static enum slc_parse next_request(slc_session *session, const uint8_t *data, size_t len, bool *progress)
+{
+    slc_kafka_request_header header;
+    slc_error err = {0};
+    size_t size = slc_kafka_get32(data);
+    if (size < 8 || size > (size_t)session->front->limits->kafka_frame_bytes)
+        return refuse_size(session, (uint32_t)size);
+    switch (slc_kafka_request_header_read(data + 4, len - 4, size, &header, &err)) {
+    case SLC_KAFKA_DONE:
+        break;
+    case SLC_KAFKA_MORE:
+        return hold(session, size + 4 < SLC_SESSION_LOCAL ? size + 4 : SLC_SESSION_LOCAL);
+    default:
+        if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY && len >= 4 + size) {
+            enum slc_parse answered = slc_session_answer_unknown_versions(session, &header);
+            if (answered == SLC_PARSE_MORE)
+                slc_end_skip(&session->client, 4 + size);
+            *progress = answered == SLC_PARSE_MORE;
+            return answered;
+        }
+        if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY && size <= SLC_SESSION_LOCAL)
+            return hold(session, size + 4);
+        return slc_session_refuse(session, err.code, "protocol", "%.200s", err.message);
+    }
+    uint32_t start = session->client.start;
+    enum slc_parse taken = take(session, &header, data, len, size);
+    *progress = session->request_left > 0 || session->client.start != start;
+    return taken;
+}
+
+enum slc_parse slc_session_requests(slc_session *session)
+{
+    for (;;) {
+        size_t len;
+        const uint8_t *data = slc_end_data(&session->client, &len);
+        bool progress = false;
+        if (session->request_left > 0 && len > 0) {
+            uint32_t passing = len < session->request_left ? (uint32_t)len : session->request_left;
+            session->client.pass += passing;
+            session->request_left -= passing;
+            continue;
+        }
+        if (len < 4)
+            return SLC_PARSE_MORE;
+        if (session->closing || session->misplaced || session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||
+            slc_end_waiting(&session->broker) > SLC_SESSION_OUT_HIGH ||
+            slc_end_waiting(&session->client) > SLC_SESSION_OUT_HIGH)
+            return SLC_PARSE_WAIT;
+        enum slc_parse parsed = next_request(session, data, len, &progress);
+        if (parsed != SLC_PARSE_MORE || !progress)
+            return parsed;
+    }
+}

@@ -1,0 +1,210 @@
+/* What the broker says: passed, rewritten, or followed while it passes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "dataplane/kafka/wire.h"
+#include "dataplane/proxy/session_private.h"
+
+#define FETCH_KEY       1
+#define SHARE_FETCH_KEY 78
+#define UNKNOWN_TAG     0x7f /* of one byte, like the one that it replaces; no version knows it */
+#define MAX_EDITS       1000000
+#define MAX_EDIT_BYTES  (256u * 1024 * 1024)
+
+/* A fetch answer that is too large to be held. */
+struct slc_fetch_stream {
+    slc_kafka_walk walk;
+    size_t before; /* bytes of the frame that lie before the body: length and header */
+};
+
+void slc_session_forget_stream(slc_session *session)
+{
+    free(session->fetch);
+    session->fetch = NULL;
+}
+
+static void arrived(slc_session *session, const slc_flight *flight, size_t size)
+{
+    slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
+    slc_proxy_series *series = slc_proxy_series_of(metrics, flight->key);
+    slc_series_add(series->response_bytes, (int64_t)size + 4);
+    slc_series_observe(series->latency, (double)(slc_monotonic_us() - flight->started_us) / 1e6);
+}
+
+/* An answer of the gateway's own whose turn it is. */
+static bool give_local(slc_session *session, slc_flight *flight)
+{
+    if (!slc_end_settle(&session->client, &session->broker) ||
+        !slc_buf_add(&session->client.out, flight->answer.data, flight->answer.len))
+        return false;
+    slc_flights_pop(&session->flights);
+    return true;
+}
+
+/* ---- whole answers ---- */
+
+static bool put_frame(slc_session *session, const uint8_t *frame, size_t header, const uint8_t *body, size_t len,
+                      const slc_kafka_edits *edits, slc_error *err)
+{
+    uint8_t size[4];
+    slc_buf *out = &session->client.out;
+    slc_kafka_put(size, (uint64_t)((int64_t)(header + len) + edits->growth), 4);
+    return (slc_buf_add(out, size, 4) && slc_buf_add(out, frame, header)) ?
+               slc_kafka_edits_apply(edits, body, len, out, err) :
+               slc_fail(err, SLC_LIMIT, "limit", "too much waits for the client");
+}
+
+static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const uint8_t *data, size_t size)
+{
+    slc_kafka_edits edits;
+    int32_t correlation_id;
+    size_t header;
+    const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
+    if (slc_kafka_response_header_read(message, flight->version, data + 4, size, size, &correlation_id, &header,
+                                       &session->why) != SLC_KAFKA_DONE)
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker's %s answer has a broken header",
+                                  message->name);
+    if (!slc_end_settle(&session->client, &session->broker))
+        return SLC_PARSE_WAIT;
+    data = session->broker.chunk + session->broker.start; /* what passed has left the chunk's front */
+    slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
+    const uint8_t *body = data + 4 + header;
+    bool ok = slc_address_rewrite(session, flight, body, size - header, &edits, &session->why) &&
+              put_frame(session, data + 4, header, body, size - header, &edits, &session->why);
+    slc_kafka_edits_release(&edits);
+    if (!ok)
+        return SLC_PARSE_CLOSE;
+    slc_end_skip(&session->broker, 4 + size);
+    return SLC_PARSE_MORE;
+}
+
+/* ---- answers that stream ---- */
+
+static enum slc_parse begin_stream(slc_session *session, const slc_flight *flight, const uint8_t *data, size_t len,
+                                   size_t size)
+{
+    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE};
+    const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
+    int32_t correlation_id;
+    size_t header;
+    slc_error err = {0};
+    enum slc_kafka_step step = slc_kafka_response_header_read(message, flight->version, data + 4, len - 4, size,
+                                                              &correlation_id, &header, &err);
+    if (step == SLC_KAFKA_MORE)
+        return SLC_PARSE_WAIT;
+    struct slc_fetch_stream *fetch = slc_calloc(1, sizeof *fetch);
+    session->fetch = fetch;
+    fetch->before = 4 + header;
+    if (step != SLC_KAFKA_DONE ||
+        !slc_kafka_walk_init(&fetch->walk, message, flight->version, size - header, &options, &err))
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "%.200s", err.message);
+    session->broker.pass += (uint32_t)fetch->before;
+    session->response_left = (uint32_t)(4 + size - fetch->before);
+    return SLC_PARSE_MORE;
+}
+
+/* Passes what the walker has seen; the tag with node endpoints becomes one that nobody knows. */
+static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t len)
+{
+    slc_kafka_walk *walk = &session->fetch->walk;
+    slc_kafka_event event;
+    slc_error err = {0};
+    size_t base = slc_kafka_walk_offset(walk);
+    enum slc_kafka_step step;
+    slc_kafka_walk_feed(walk, data, len);
+    while ((step = slc_kafka_walk_next(walk, &event, &err)) == SLC_KAFKA_EVENT)
+        if (event.kind == SLC_KAFKA_EV_TAG && strcmp(event.field->name, "NodeEndpoints") == 0)
+            data[event.at - base] = UNKNOWN_TAG;
+    size_t seen = slc_kafka_walk_offset(walk) - base;
+    if (step == SLC_KAFKA_FAILED)
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker's fetch answer is broken: %.180s",
+                                  err.message);
+    session->broker.pass += (uint32_t)seen;
+    session->response_left -= (uint32_t)seen;
+    if (session->response_left == 0)
+        slc_session_forget_stream(session);
+    return step == SLC_KAFKA_MORE && seen == 0 ? SLC_PARSE_WAIT : SLC_PARSE_MORE;
+}
+
+/* ---- all of them ---- */
+
+static bool is_fetch(int key)
+{
+    return key == FETCH_KEY || key == SHARE_FETCH_KEY;
+}
+
+static enum slc_parse next_response(slc_session *session, const uint8_t *data, size_t len, bool *progress)
+{
+    slc_flight *flight = slc_flights_first(&session->flights);
+    size_t size = slc_kafka_get32(data);
+    if (flight == NULL || size < 4 || size > INT32_MAX || (int32_t)slc_kafka_get32(data + 4) != flight->correlation_id)
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker answers what was not asked");
+    bool addresses = slc_address_in(flight->key, flight->version);
+    enum slc_parse parsed = SLC_PARSE_MORE;
+    *progress = true;
+    if (!addresses) {
+        session->response_left = (uint32_t)(size + 4);
+    } else if (is_fetch(flight->key) && size > SLC_SESSION_STREAM) {
+        parsed = begin_stream(session, flight, data, len, size);
+        *progress = parsed == SLC_PARSE_MORE;
+        if (parsed == SLC_PARSE_WAIT) /* for the rest of the header, which is short */
+            return SLC_PARSE_MORE;
+    } else {
+        if (size > (size_t)session->front->limits->kafka_rewrite_bytes)
+            return slc_session_refuse(session, SLC_TOO_LARGE, "limit",
+                                      "a %s answer of %zu bytes; kafka.rewrite-limit allows less",
+                                      slc_kafka_apis[flight->key].name, size);
+        if (len < 4 + size) {
+            *progress = false;
+            return slc_end_hold(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
+                                                                                                 : SLC_PARSE_MEMORY;
+        }
+        parsed = rewrite(session, flight, data, size);
+    }
+    if (parsed == SLC_PARSE_MORE) {
+        arrived(session, flight, size);
+        slc_flights_pop(&session->flights);
+    }
+    return parsed;
+}
+
+enum slc_parse slc_session_responses(slc_session *session)
+{
+    for (;;) {
+        size_t len;
+        const uint8_t *data = slc_end_data(&session->broker, &len);
+        slc_flight *first = slc_flights_first(&session->flights);
+        bool progress = false;
+        if (session->response_left > 0 && len > 0 && session->fetch == NULL) {
+            uint32_t passing = len < session->response_left ? (uint32_t)len : session->response_left;
+            session->broker.pass += passing;
+            session->response_left -= passing;
+            continue;
+        }
+        if (session->response_left > 0) {
+            if (len == 0)
+                return SLC_PARSE_MORE;
+            enum slc_parse followed =
+                follow_stream(session, session->broker.chunk + session->broker.start + session->broker.pass, len);
+            if (followed == SLC_PARSE_WAIT)
+                return SLC_PARSE_MORE;
+            if (followed != SLC_PARSE_MORE)
+                return followed;
+            continue;
+        }
+        if (first != NULL && first->local) {
+            if (!give_local(session, first))
+                return SLC_PARSE_WAIT;
+            continue;
+        }
+        if (len < 8)
+            return SLC_PARSE_MORE;
+        if (slc_end_waiting(&session->client) > SLC_SESSION_OUT_HIGH)
+            return SLC_PARSE_WAIT;
+        enum slc_parse parsed = next_response(session, data, len, &progress);
+        if (parsed != SLC_PARSE_MORE || !progress)
+            return parsed;
+    }
+}

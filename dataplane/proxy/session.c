@@ -1,0 +1,474 @@
+/* A session's life: the client's handshake, the way to the broker, moving bytes, and the end. */
+#include <event2/event.h>
+#include <openssl/err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "dataplane/policy/credential.h"
+#include "dataplane/proxy/session_private.h"
+
+#define LINGER_MS 5000
+
+static void on_client(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    slc_session_pump(arg);
+}
+
+static void on_broker(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    slc_session_pump(arg);
+}
+
+static void on_memory(slc_pool_waiter *waiter)
+{
+    slc_session *session = (slc_session *)((char *)waiter - offsetof(slc_session, memory));
+    event_active(&session->client.readable, EV_READ, 0); /* not from inside somebody else's give */
+}
+
+enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    slc_fail(&session->why, code, reason, "%s", text);
+    return SLC_PARSE_CLOSE;
+}
+
+/* ---- what the virtual cluster wants of its clients ---- */
+
+static bool accepts(const slc_vcluster *vcluster, const char *way)
+{
+    for (size_t i = 0; i < vcluster->msg->n_client_authentication; i++)
+        if (strcmp(vcluster->msg->client_authentication[i], way) == 0)
+            return true;
+    return false;
+}
+
+static bool enter_cluster(slc_session *session, slc_vcluster *vcluster)
+{
+    session->vcluster = slc_vcluster_ref(vcluster);
+    session->passthrough = accepts(vcluster, "passthrough");
+    session->allowed = session->passthrough || accepts(vcluster, "anonymous");
+    session->topology =
+        slc_topology_get(&session->front->topologies, vcluster->backend, session->passthrough, &session->why);
+    if (session->topology == NULL)
+        return false;
+    slc_series_add(slc_proxy_metrics_of(session->front, vcluster->msg->name)->sessions, 1);
+    session->state = SLC_SESSION_CLIENT;
+    session->deadline_ms = slc_monotonic_ms() + session->front->limits->kafka_authentication_timeout_ms;
+    return true;
+}
+
+/* ---- the client's handshake ---- */
+
+/* "<virtual cluster>.<suffix>" or "b<node>-<virtual cluster>.<suffix>". */
+static bool enter_by_name(slc_session *session, const char *name)
+{
+    const char *suffix = session->entity->msg->sni_suffix;
+    size_t len = name != NULL ? strlen(name) : 0, suffix_len = strlen(suffix);
+    char label[128];
+    if (len <= suffix_len + 1 || strcasecmp(name + len - suffix_len, suffix) != 0 ||
+        name[len - suffix_len - 1] != '.' || len - suffix_len - 1 >= sizeof label) {
+        slc_session_refuse(session, SLC_NOT_FOUND, "name", "the TLS server name %.100s is not below %.100s",
+                           name != NULL ? name : "(none)", suffix);
+        return false;
+    }
+    for (size_t i = 0; i < len - suffix_len - 1; i++)
+        label[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32) : name[i];
+    label[len - suffix_len - 1] = '\0';
+    char *end = label;
+    long node = label[0] == 'b' && label[1] >= '0' && label[1] <= '9' ? strtol(label + 1, &end, 10) : -1;
+    const char *cluster = node >= 0 && node <= INT32_MAX && *end == '-' ? end + 1 : label;
+    session->node = cluster != label ? (int32_t)node : -1;
+    size_t count;
+    slc_vcluster *const *all = slc_snapshot_vclusters(session->front->worker->snapshot, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(all[i]->msg->name, cluster) == 0)
+            return enter_cluster(session, all[i]);
+    slc_session_refuse(session, SLC_NOT_FOUND, "name", "there is no virtual cluster %s here", cluster);
+    return false;
+}
+
+static bool enter(slc_session *session)
+{
+    bool sni = strcmp(session->entity->msg->kafka_routing, "sni") == 0;
+    if (sni)
+        return enter_by_name(session, SSL_get_servername(session->client.ssl, TLSEXT_NAMETYPE_host_name));
+    return enter_cluster(session, session->entity->vcluster);
+}
+
+/* 1: done; 0: later; -1: closed. */
+static int shake_hands(slc_session *session)
+{
+    ERR_clear_error();
+    int done = SSL_accept(session->client.ssl);
+    if (done == 1)
+        return enter(session) ? 1 : -1;
+    int why = SSL_get_error(session->client.ssl, done);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+        slc_end_want_read(&session->client, true);
+        slc_end_want_write(&session->client, why == SSL_ERROR_WANT_WRITE);
+        return 0;
+    }
+    unsigned long code = ERR_get_error();
+    slc_session_refuse(session, SLC_UNAUTHENTICATED, "tls", "the TLS handshake failed: %s",
+                       code != 0 ? ERR_reason_error_string(code) : "the client closed the connection");
+    ERR_clear_error();
+    return -1;
+}
+
+slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node, const char *address)
+{
+    slc_proxy_front *front = listener->front;
+    slc_session *session = slc_calloc(1, sizeof *session);
+    session->magic = SLC_SESSION_MAGIC;
+    session->front = front;
+    session->listener = listener;
+    session->entity = slc_listener_ref(listener->entity);
+    session->node = node;
+    session->memory.ready = on_memory;
+    session->opened_ms = slc_wall_ms();
+    session->deadline_ms = slc_monotonic_ms() + front->limits->kafka_authentication_timeout_ms;
+    snprintf(session->address, sizeof session->address, "%s", address);
+    slc_end_init(&session->client, SLC_SESSION_OUT_MAX);
+    slc_end_init(&session->broker, SLC_SESSION_OUT_MAX);
+    SSL *ssl = listener->tls != NULL ? slc_tls_accept(listener->tls) : NULL;
+    if (ssl != NULL)
+        SSL_set_fd(ssl, fd);
+    slc_end_attach(&session->client, front->base, fd, ssl, on_client, on_client, session);
+    TAILQ_INSERT_TAIL(&front->sessions, session, entry);
+    return session;
+}
+
+/* ---- the end ---- */
+
+static void log_end(const slc_session *session)
+{
+    if (session->why.code == SLC_OK)
+        return;
+    slc_proxy_metrics_closed(session->why.field[0] != '\0' ? session->why.field : "other");
+    slc_log(SLC_LOG_WARN, "native session closed", LS("reason", session->why.message),
+            LS("listener", session->entity->msg->name),
+            LS("virtual_cluster", session->vcluster != NULL ? session->vcluster->msg->name : ""),
+            LS("client", session->address), LS("client_id", session->client_id),
+            LS("application", session->principal.application_name));
+}
+
+void slc_session_close(slc_session *session)
+{
+    slc_proxy_front *front = session->front;
+    SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
+    log_end(session);
+    if (session->dial != NULL)
+        slc_dial_cancel(session->dial);
+    if (session->vcluster != NULL && session->topology != NULL)
+        slc_series_add(slc_proxy_metrics_of(front, session->vcluster->msg->name)->sessions, -1);
+    slc_pool_unwait(&front->pool, &session->memory);
+    TAILQ_REMOVE(&front->sessions, session, entry);
+    slc_end_release(&session->client, &front->pool);
+    slc_end_release(&session->broker, &front->pool);
+    if (session->topology != NULL) {
+        slc_topology_unwait(session->topology, &session->asking);
+        slc_topology_unref(session->topology);
+    }
+    slc_session_forget_stream(session);
+    slc_flights_release(&session->flights);
+    free(session->shown);
+    slc_vcluster_unref(session->vcluster);
+    slc_listener_unref(session->entity);
+    session->magic = 0;
+    free(session);
+    slc_proxy_front_left(front);
+}
+
+/* The client has gone. What it sent without wanting an answer is still on its way, and closing a socket with unread
+ * answers would reset it. */
+static void linger(slc_session *session)
+{
+    session->state = SLC_SESSION_LINGER;
+    session->deadline_ms = slc_monotonic_ms() + LINGER_MS;
+    slc_end_want_read(&session->client, false);
+    slc_end_want_write(&session->client, false);
+    if (session->broker.ssl != NULL)
+        SSL_shutdown(session->broker.ssl);
+    ERR_clear_error();
+    shutdown(session->broker.fd, SHUT_WR);
+    slc_end_want_read(&session->broker, true);
+}
+
+/* Reads and forgets until the broker closes too. False: closed. */
+static bool drain_broker(slc_session *session)
+{
+    enum slc_io io;
+    while ((io = slc_end_read(&session->broker, &session->front->pool)) == SLC_IO_OK) {
+        session->broker.start = session->broker.stop = session->broker.pass = 0;
+        slc_end_rest(&session->broker, &session->front->pool);
+    }
+    if (io == SLC_IO_EOF || io == SLC_IO_FAILED) {
+        slc_session_close(session);
+        return false;
+    }
+    return true;
+}
+
+/* ---- towards the broker ---- */
+
+static void on_dialled(void *ctx, const slc_dialled *dialled, const slc_error *err)
+{
+    slc_session *session = ctx;
+    SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
+    session->dial = NULL;
+    if (dialled == NULL) {
+        session->why = *err;
+        snprintf(session->why.field, sizeof session->why.field, "broker");
+        slc_session_close(session);
+        return;
+    }
+    slc_end_attach(&session->broker, session->front->base, dialled->fd, dialled->ssl, on_broker, on_broker, session);
+    slc_topology_narrow(session->topology, dialled);
+    if (session->shown != NULL && !slc_versions_cover(dialled->versions, session->shown)) {
+        slc_session_refuse(session, SLC_UNSUPPORTED, "versions",
+                           "the broker offers less than the client was told; its next connection is told the truth");
+        slc_session_close(session);
+        return;
+    }
+    session->state = SLC_SESSION_READY;
+    slc_session_pump(session);
+}
+
+static bool dial(slc_session *session, slc_error *err)
+{
+    char host[256];
+    const slc_node *node = session->node >= 0 ? slc_topology_node(session->topology, session->node) : NULL;
+    slc_dial_options options = {.base = session->front->base,
+                                .dns = session->front->dns,
+                                .backend = session->vcluster->backend,
+                                .tls = session->topology->tls,
+                                .authenticate = !session->passthrough,
+                                .timeout_ms = session->front->limits->kafka_connect_timeout_ms};
+    if (node != NULL) {
+        snprintf(host, sizeof host, "%s", node->host);
+        options.port = node->port;
+    } else if (session->node >= 0 && !session->passthrough) {
+        return slc_fail(err, SLC_NOT_FOUND, "node", "the backend has no node %d", session->node);
+    } else if (!slc_topology_bootstrap(session->topology, host, &options.port, err)) {
+        return false;
+    }
+    session->guessed_node = node == NULL && session->node >= 0;
+    options.host = host;
+    session->state = SLC_SESSION_DIALLING;
+    session->dial = slc_dial_start(&options, on_dialled, session);
+    return true;
+}
+
+static void on_topology(slc_topology_waiter *waiter, const slc_error *err)
+{
+    slc_session *session = (slc_session *)((char *)waiter - offsetof(slc_session, asking));
+    SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
+    bool wanted = session->state == SLC_SESSION_ASKING;
+    if (err != NULL) {
+        session->why = *err;
+        snprintf(session->why.field, sizeof session->why.field, "broker");
+    }
+    if (err != NULL || (wanted && !dial(session, &session->why))) {
+        slc_session_close(session);
+        return;
+    }
+    slc_session_pump(session);
+}
+
+void slc_session_ask(slc_session *session)
+{
+    if (session->asking.waiting)
+        return;
+    session->asking.ready = on_topology;
+    slc_topology_ask(session->topology, &session->asking);
+}
+
+bool slc_session_connect(slc_session *session, slc_error *err)
+{
+    if (session->state != SLC_SESSION_CLIENT)
+        return true;
+    bool unknown = session->node >= 0 && slc_topology_node(session->topology, session->node) == NULL;
+    if (session->topology->known && !(unknown && !session->passthrough))
+        return dial(session, err);
+    session->state = SLC_SESSION_ASKING;
+    slc_session_ask(session);
+    return true;
+}
+
+/* ---- moving bytes ---- */
+
+/* Everything that is known to be wanted from here on. */
+static void wait_for_sockets(slc_session *session, bool read_client, bool read_broker)
+{
+    bool broker = session->broker.fd >= 0;
+    slc_end_want_read(&session->client, read_client);
+    slc_end_want_write(&session->client, slc_end_waiting(&session->client) > 0 || session->broker.pass > 0);
+    if (!broker)
+        return;
+    slc_end_want_read(&session->broker, read_broker);
+    slc_end_want_write(&session->broker, slc_end_waiting(&session->broker) > 0 || session->client.pass > 0);
+}
+
+enum flow {
+    FLOW_READ,  /* wait for more from the socket */
+    FLOW_STOP,  /* do not read: the other end or something else is waited for */
+    FLOW_EOF,   /* the socket has ended, and everything that it said was passed on */
+    FLOW_CLOSE, /* session->why */
+    FLOW_BROKEN /* a socket failed: an ordinary end */
+};
+
+/* A piece that must be seen whole is larger than the chunk. */
+static bool grow(slc_session *session, slc_end *from)
+{
+    size_t len;
+    (void)slc_end_data(from, &len);
+    return slc_end_hold(from, &session->front->pool, len + SLC_CHUNK_LARGE) == SLC_IO_OK;
+}
+
+/* From one end to the other until something has to be waited for. */
+static enum flow flow(slc_session *session, slc_end *from, slc_end *to, enum slc_parse (*parse)(slc_session *))
+{
+    for (;;) {
+        enum slc_parse parsed = parse(session);
+        enum slc_io sent = to->fd >= 0 ? slc_end_send(to, from) : SLC_IO_OK;
+        if (sent == SLC_IO_FAILED)
+            return FLOW_BROKEN;
+        if (parsed == SLC_PARSE_CLOSE)
+            return FLOW_CLOSE;
+        if (parsed == SLC_PARSE_MEMORY)
+            slc_pool_wait(&session->front->pool, &session->memory);
+        slc_end_rest(from, &session->front->pool);
+        if (sent == SLC_IO_AGAIN || parsed == SLC_PARSE_MEMORY)
+            return FLOW_STOP;
+        if (parsed == SLC_PARSE_WAIT)
+            return from->eof ? FLOW_EOF : FLOW_STOP;
+        if (from->eof)
+            return FLOW_EOF;
+        enum slc_io got = slc_end_read(from, &session->front->pool);
+        if (got == SLC_IO_MEMORY) {
+            slc_pool_wait(&session->front->pool, &session->memory);
+            return FLOW_STOP;
+        }
+        if (got == SLC_IO_AGAIN) {
+            slc_end_rest(from, &session->front->pool);
+            return FLOW_READ;
+        }
+        if (got == SLC_IO_FULL && (from->pass > 0 || !grow(session, from)))
+            return FLOW_STOP;
+    }
+}
+
+static void after_eof(slc_session *session, bool client)
+{
+    if (client && session->broker.fd >= 0)
+        linger(session);
+    else
+        slc_session_close(session);
+}
+
+static void pump_open(slc_session *session)
+{
+    enum flow up, down = FLOW_STOP;
+    up = session->closing ? FLOW_STOP : flow(session, &session->client, &session->broker, slc_session_requests);
+    if (up != FLOW_CLOSE && up != FLOW_BROKEN && session->broker.fd >= 0)
+        down = flow(session, &session->broker, &session->client, slc_session_responses);
+    else if (up != FLOW_BROKEN && slc_end_send(&session->client, NULL) == SLC_IO_FAILED)
+        up = FLOW_BROKEN;
+    if (up == FLOW_CLOSE || down == FLOW_CLOSE || up == FLOW_BROKEN || down == FLOW_BROKEN) {
+        slc_session_close(session);
+        return;
+    }
+    if (up == FLOW_STOP && down != FLOW_STOP && !session->closing) /* an answer may have made room for a request */
+        up = flow(session, &session->client, &session->broker, slc_session_requests);
+    bool written = slc_end_waiting(&session->client) == 0 && session->broker.pass == 0;
+    if (written && (session->closing || (session->misplaced && session->flights.count == 0)))
+        slc_session_close(session);
+    else if (up == FLOW_CLOSE || up == FLOW_BROKEN)
+        slc_session_close(session);
+    else if (up == FLOW_EOF)
+        after_eof(session, true);
+    else if (down == FLOW_EOF && written)
+        after_eof(session, false);
+    else
+        wait_for_sockets(session, up == FLOW_READ, down == FLOW_READ);
+}
+
+void slc_session_pump(slc_session *session)
+{
+    SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
+    if (session->vcluster == NULL) {
+        bool plain = session->client.ssl == NULL;
+        int done = plain ? (enter(session) ? 1 : -1) : shake_hands(session);
+        if (done < 0)
+            slc_session_close(session);
+        if (done <= 0)
+            return;
+        slc_end_want_write(&session->client, false);
+    }
+    if (session->state == SLC_SESSION_LINGER) {
+        drain_broker(session);
+        return;
+    }
+    pump_open(session);
+}
+
+/* ---- time and configuration ---- */
+
+void slc_session_tick(slc_session *session, int64_t now_ms)
+{
+    bool early = session->vcluster == NULL || !session->allowed;
+    if (session->state == SLC_SESSION_LINGER) {
+        if (now_ms >= session->deadline_ms)
+            slc_session_close(session);
+    } else if (early && now_ms >= session->deadline_ms) {
+        slc_session_refuse(session, SLC_TIMEOUT, "authentication", "the client did not authenticate in time");
+        slc_session_close(session);
+    } else if (session->principal.expires_at_ms != 0 && session->principal.expires_at_ms <= slc_wall_ms()) {
+        slc_session_refuse(session, SLC_DENIED, "expired", "the credential has expired");
+        slc_session_close(session);
+    } else if (session->front->draining && session->flights.count == 0 && session->client.start == session->client.stop) {
+        slc_session_close(session);
+    }
+}
+
+static const slc_vcluster *cluster_now(const slc_session *session, const slc_snapshot *snapshot)
+{
+    size_t count;
+    slc_vcluster *const *all = slc_snapshot_vclusters(snapshot, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(all[i]->msg->id, session->vcluster->msg->id) == 0)
+            return all[i];
+    return NULL;
+}
+
+void slc_session_apply(slc_session *session, const slc_snapshot *snapshot)
+{
+    if (session->vcluster == NULL || session->state == SLC_SESSION_LINGER) {
+        if (session->listener == NULL)
+            slc_session_close(session);
+        return;
+    }
+    const slc_vcluster *now = cluster_now(session, snapshot);
+    if (session->listener == NULL)
+        slc_session_refuse(session, SLC_DENIED, "configuration", "its listener is gone or has moved");
+    else if (now == NULL || memcmp(now->digest, session->vcluster->digest, sizeof now->digest) != 0)
+        slc_session_refuse(session, SLC_DENIED, "configuration", "its virtual cluster or backend changed");
+    else if (session->principal.authenticated && !slc_credential_alive(snapshot, &session->principal))
+        slc_session_refuse(session, SLC_DENIED, "revoked", "its credential or subscription is gone");
+    else
+        return;
+    slc_session_close(session);
+}

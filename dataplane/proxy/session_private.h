@@ -1,0 +1,107 @@
+/* A native session: what its files share. docs/decisions/0009-native-sessions.md has the design. The worker's thread. */
+#ifndef SLC_DATAPLANE_PROXY_SESSION_PRIVATE_H
+#define SLC_DATAPLANE_PROXY_SESSION_PRIVATE_H
+
+#include "dataplane/kafka/header.h"
+#include "dataplane/kafka/rewrite.h"
+#include "dataplane/policy/principal.h"
+#include "dataplane/proxy/end.h"
+#include "dataplane/proxy/flights.h"
+#include "dataplane/proxy/front_private.h"
+#include "dataplane/proxy/topology.h"
+
+#define SLC_SESSION_MAGIC    0x51c5e551u
+#define SLC_SESSION_OUT_HIGH (256u * 1024)       /* more than this waits to be written: no more is taken on */
+#define SLC_SESSION_LOCAL    (64u * 1024)        /* largest request that is answered here */
+#define SLC_SESSION_STREAM   (256u * 1024)       /* a larger fetch answer is not held */
+#define SLC_SESSION_OUT_MAX  (1024u * 1024 * 1024)
+
+enum slc_session_state {
+    SLC_SESSION_TLS,     /* the client's handshake */
+    SLC_SESSION_CLIENT,  /* the client talks; no broker is wanted yet */
+    SLC_SESSION_ASKING,  /* where the node is */
+    SLC_SESSION_DIALLING,
+    SLC_SESSION_READY,
+    SLC_SESSION_LINGER, /* the client has gone; what it sent is on its way */
+};
+
+enum slc_parse {
+    SLC_PARSE_MORE,   /* everything there is was dealt with */
+    SLC_PARSE_WAIT,   /* something else must happen first */
+    SLC_PARSE_MEMORY, /* a chunk must come back first */
+    SLC_PARSE_CLOSE,  /* the session is to be closed; `session->why` says why */
+};
+
+typedef struct slc_session {
+    unsigned magic;
+    slc_proxy_front *front;
+    slc_proxy_listener *listener; /* NULL after it was closed */
+    slc_listener *entity;         /* own references, of the configuration that the session began with */
+    slc_vcluster *vcluster;       /* NULL until the name in a TLS handshake told */
+    slc_topology *topology;
+    enum slc_session_state state;
+    int32_t node; /* -1: any */
+    slc_end client, broker;
+    slc_dial *dial;
+    slc_topology_waiter asking;
+    slc_pool_waiter memory;
+
+    slc_flights flights;
+    uint32_t request_left; /* of the frame that passes */
+    uint32_t response_left;
+    struct slc_fetch_stream *fetch; /* a large answer on its way */
+    slc_kafka_api_versions *shown;  /* what the client was told; NULL: nothing yet */
+
+    bool allowed;      /* authenticated, or need not be */
+    bool handshaken;   /* a SASL mechanism was agreed on */
+    bool passthrough;  /* the client authenticates to the broker */
+    bool guessed_node; /* dialled a bootstrap server in place of `node` */
+    bool misplaced;    /* and now knows better: to be closed once the client has its answer */
+    bool closing;      /* when what waits for the client is written */
+    slc_principal principal;
+
+    int64_t opened_ms;   /* wall clock */
+    int64_t deadline_ms; /* monotonic: of handshake, authentication or lingering; 0: none */
+    char address[64];    /* the client's */
+    char client_id[64];  /* the last that it called itself; cut, printable */
+    slc_error why;
+    TAILQ_ENTRY(slc_session) entry;
+} slc_session;
+
+/* ---- session.c ---- */
+slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node, const char *address);
+/* Logs `why` (unless it is an ordinary end) and frees. */
+void slc_session_close(slc_session *session);
+/* The configuration changed. May close it. */
+void slc_session_apply(slc_session *session, const slc_snapshot *snapshot);
+void slc_session_tick(slc_session *session, int64_t now_ms);
+/* Goes on with whatever can go on. May close the session. */
+void slc_session_pump(slc_session *session);
+/* Asks the backend for its versions and brokers; pumps when they are known. */
+void slc_session_ask(slc_session *session);
+/* Wants a broker: dials, or asks where it is first. False: the session is to be closed. */
+bool slc_session_connect(slc_session *session, slc_error *err) SLC_CHECKED;
+
+/* ---- requests.c, responses.c ---- */
+enum slc_parse slc_session_requests(slc_session *session);
+enum slc_parse slc_session_responses(slc_session *session);
+void slc_session_forget_stream(slc_session *session);
+
+/* ---- local.c: what the gateway answers itself; `body` is the request's, whole ---- */
+enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_header *header,
+                                  const uint8_t *body, size_t len);
+bool slc_session_is_local(const slc_session *session, int key);
+/* The answer to ApiVersions in a version that nobody knows (KIP-511). */
+enum slc_parse slc_session_answer_unknown_versions(slc_session *session, const slc_kafka_request_header *header);
+
+/* ---- address.c: brokers' addresses become the gateway's ---- */
+/* Does the response hold any? */
+bool slc_address_in(int key, int version);
+bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
+                         slc_kafka_edits *edits, slc_error *err) SLC_CHECKED;
+
+/* Fails `why` with the session's place for the log; returns SLC_PARSE_CLOSE. */
+enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt, ...)
+    SLC_PRINTF(4, 5);
+
+#endif
