@@ -48,8 +48,8 @@ static bool gather_api(slc_compile *compile, const Sluice__Snapshot__V1__EventAp
     return row == 1;
 }
 
-/* Every field in which some key-auth policy on the way to the API looks for a key; what gateways do by themselves
- * when there is none. */
+/* Every field in which some key-auth policy on the way to the API looks for a key; what gateways do by
+ * themselves when there is none. */
 static bool gather_security(slc_compile *compile, const Sluice__Snapshot__V1__EventApi *api,
                             struct gathered *all, slc_error *err)
 {
@@ -58,7 +58,8 @@ static bool gather_security(slc_compile *compile, const Sluice__Snapshot__V1__Ev
         slc_txn_query(compile->txn, err,
                       "SELECT DISTINCT coalesce(json_extract(config, '$.header'), '" DEFAULT_KEY_HEADER "'), "
                       "coalesce(json_extract(config, '$.basic'), 1) FROM policies WHERE type = 'key-auth' AND "
-                      "enabled = 1 AND dry_run = 0 AND (scope_group = ?1 OR scope_listener = ?2 OR scope_virtual_cluster = ?3 "
+                      "enabled = 1 AND dry_run = 0 AND (scope_group = ?1 OR scope_listener = ?2 OR "
+                      "scope_virtual_cluster = ?3 "
                       "OR scope_event_api = ?4) ORDER BY 1",
                       "ssss", compile->group_id, api->listener_id, api->virtual_cluster_id, api->id);
     all->headers = json_array();

@@ -151,10 +151,10 @@ static void fit_read(const slc_document_source *source, json_t *document)
 
 static void describe_key(const slc_document_source *source, json_t *operation)
 {
-    json_t *text = json_sprintf("%s Key: %s. At most %lld bytes an event.",
-                                json_string_value(json_object_get(operation, "description")),
-                                source->key_rule != NULL ? source->key_rule : "none",
-                                (long long)source->max_event_bytes);
+    json_t *text =
+        json_sprintf("%s Key: %s. At most %lld bytes an event.",
+                     json_string_value(json_object_get(operation, "description")),
+                     source->key_rule != NULL ? source->key_rule : "none", (long long)source->max_event_bytes);
     json_object_set_new(operation, "description", text);
 }
 
@@ -205,10 +205,10 @@ static json_t *async_security(const slc_document_source *source, json_t *documen
     json_array_foreach (source->key_headers, i, header) {
         if (i > 0)
             snprintf(name, sizeof name, "apiKey%zu", i + 1);
-        json_object_set_new(
-            schemes, name,
-            json_pack("{s:s, s:s, s:O}", "type", "httpApiKey", "in", "header", "name", header));
-        json_array_append_new(ways, json_pack("{s:o}", "$ref", json_sprintf("#/components/securitySchemes/%s", name)));
+        json_object_set_new(schemes, name,
+                            json_pack("{s:s, s:s, s:O}", "type", "httpApiKey", "in", "header", "name", header));
+        json_array_append_new(
+            ways, json_pack("{s:o}", "$ref", json_sprintf("#/components/securitySchemes/%s", name)));
     }
     if (source->basic) {
         json_object_set_new(schemes, "basic", json_pack("{s:s, s:s}", "type", "http", "scheme", "basic"));
@@ -217,8 +217,8 @@ static json_t *async_security(const slc_document_source *source, json_t *documen
     return ways;
 }
 
-/* "https://host:port/base" as AsyncAPI wants it. Without a URL the host is whatever served the document, which the
- * language can only say with a variable. */
+/* "https://host:port/base" as AsyncAPI wants it. Without a URL the host is whatever served the document, which
+ * the language can only say with a variable. */
 static json_t *http_server(const slc_document_source *source, json_t *security)
 {
     const char *url = source->rest_url, *scheme_end = url != NULL ? strstr(url, "://") : NULL;

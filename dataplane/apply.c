@@ -13,13 +13,15 @@
 #include "dataplane/config/secret.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
+#include "dataplane/proxy/front.h"
 
 /* A listener of the new snapshot: kept on its socket, or to be opened. */
 struct planned {
     slc_listener *listener; /* own reference */
     slc_tls *tls;           /* what its connections will use */
     slc_tls *fresh;         /* kept socket whose certificate changed: to be adopted by tls */
-    int *fds;               /* one for each worker; NULL when the socket is kept */
+    int *fds;               /* for each worker, one for each port; NULL when the sockets are kept */
+    size_t ports;
 };
 
 /* Shared by the workers; the last frees it. */
@@ -42,7 +44,7 @@ static void run_swap(slc_message *message, void *owner);
 
 static void release_planned(struct planned *planned, unsigned worker_count)
 {
-    for (unsigned i = 0; planned->fds != NULL && i < worker_count; i++)
+    for (size_t i = 0; planned->fds != NULL && i < worker_count * planned->ports; i++)
         if (planned->fds[i] >= 0)
             close(planned->fds[i]);
     free(planned->fds);
@@ -111,6 +113,11 @@ static bool fail_listener(slc_error *err, const slc_listener *listener)
     return false;
 }
 
+static bool is_http(const slc_listener *listener)
+{
+    return strcmp(listener->msg->protocol, "http") == 0;
+}
+
 static slc_tls *load_tls(const slc_listener *listener, slc_error *err)
 {
     const Sluice__Snapshot__V1__Listener *msg = listener->msg;
@@ -123,7 +130,7 @@ static slc_tls *load_tls(const slc_listener *listener, slc_error *err)
                                .client_ca_pem = msg->client_ca_pem[0] != '\0' ? msg->client_ca_pem : NULL,
                                .client_cert_required = strcmp(msg->client_auth, "require") == 0,
                                .min_version = msg->min_tls_version[0] != '\0' ? msg->min_tls_version : "1.2",
-                               .alpn = "http/1.1"};
+                               .alpn = is_http(listener) ? "http/1.1" : NULL};
     slc_tls *tls = slc_tls_server_new(&options, err);
     slc_free_secret(key, len);
     return tls;
@@ -131,14 +138,16 @@ static slc_tls *load_tls(const slc_listener *listener, slc_error *err)
 
 static bool bind_all(struct planned *planned, unsigned worker_count, slc_error *err)
 {
-    planned->fds = slc_calloc(worker_count, sizeof *planned->fds);
-    memset(planned->fds, 0xff, worker_count * sizeof *planned->fds);
-    for (unsigned i = 0; i < worker_count; i++) {
-        planned->fds[i] = slc_listen(planned->listener->msg->address, true, err);
-        if (planned->fds[i] < 0)
-            return false;
+    bool ok = true;
+    slc_proxy_port *ports = slc_proxy_ports(planned->listener, &planned->ports);
+    planned->fds = slc_calloc(worker_count * planned->ports, sizeof *planned->fds);
+    memset(planned->fds, 0xff, worker_count * planned->ports * sizeof *planned->fds);
+    for (size_t i = 0; ok && i < worker_count * planned->ports; i++) {
+        planned->fds[i] = slc_listen(ports[i % planned->ports].address, true, err);
+        ok = planned->fds[i] >= 0;
     }
-    return true;
+    free(ports);
+    return ok;
 }
 
 static struct slc_open_listener *find_open(struct slc_gateway *gateway, const slc_listener *listener)
@@ -157,11 +166,8 @@ static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, 
         open == NULL || memcmp(open->listener->digest, listener->digest, sizeof listener->digest) != 0;
     slc_tls *tls = NULL;
     planned->listener = slc_listener_ref(listener);
-    if (strcmp(listener->msg->protocol, "http") != 0) {
-        slc_fail(err, SLC_UNSUPPORTED, NULL, "this gateway does not serve the protocol %s",
-                 listener->msg->protocol);
+    if (!is_http(listener) && !slc_proxy_check(listener, err))
         return fail_listener(err, listener);
-    }
     if (listener->msg->tls && changed && (tls = load_tls(listener, err)) == NULL)
         return fail_listener(err, listener);
     if (open != NULL) {
@@ -215,8 +221,12 @@ static void run_swap(slc_message *message, void *owner)
         struct planned *planned = &plan->listeners[i];
         if (planned->fds == NULL)
             continue;
-        slc_http_front_open(worker->http, planned->listener, planned->fds[worker->index], planned->tls);
-        planned->fds[worker->index] = -1;
+        int *fds = planned->fds + worker->index * planned->ports;
+        if (is_http(planned->listener))
+            slc_http_front_open(worker->http, planned->listener, fds[0], planned->tls);
+        else
+            slc_proxy_front_open(worker->kafka, planned->listener, fds, planned->tls);
+        memset(fds, 0xff, planned->ports * sizeof *fds);
     }
     slc_worker_swap(worker, plan->snapshot);
     free(swap);

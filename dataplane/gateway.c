@@ -17,6 +17,7 @@
 #include "dataplane/http/front.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
+#include "dataplane/proxy/front.h"
 
 #define JOIN_MAX_BYTES 16384
 
@@ -79,6 +80,7 @@ static void refuse_here(void *arg)
 {
     slc_worker *worker = arg;
     slc_http_front_refuse(worker->http, atomic_load(&worker->gateway->stale));
+    slc_proxy_front_refuse(worker->kafka, atomic_load(&worker->gateway->stale));
 }
 
 static void stale(void *arg, bool is_stale)

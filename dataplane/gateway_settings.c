@@ -54,8 +54,8 @@ const slc_setting slc_gateway_settings_table[] = {
 
     {"kafka.connections", SLC_SET_INT, "20000", "native Kafka sessions of each worker; at it accepting pauses",
      AT(limits.kafka_connections), 1, 1000000},
-    {"kafka.frame-limit", SLC_SET_SIZE, "100MiB", "largest request of a native client", AT(limits.kafka_frame_bytes),
-     64 * 1024, GIB},
+    {"kafka.frame-limit", SLC_SET_SIZE, "100MiB", "largest request of a native client",
+     AT(limits.kafka_frame_bytes), 64 * 1024, GIB},
     {"kafka.rewrite-limit", SLC_SET_SIZE, "64MiB", "largest answer that is held in memory to be rewritten",
      AT(limits.kafka_rewrite_bytes), 1024 * 1024, GIB},
     {"kafka.buffer-limit", SLC_SET_SIZE, "256MiB", "bytes of native sessions on their way, for each worker",

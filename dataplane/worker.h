@@ -21,7 +21,7 @@ typedef struct slc_worker {
     slc_loop *loop;
     slc_snapshot *snapshot; /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;
-    struct slc_http_front *http; /* http/: listeners, connections, requests in flight */
+    struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */
     struct slc_proxy_front *kafka; /* proxy/: native sessions */
 } slc_worker;
 
@@ -56,8 +56,10 @@ typedef struct slc_gateway_limits {
     int64_t kafka_rewrite_bytes;  /* 64 MiB: largest answer that is held to be rewritten */
     int64_t kafka_buffer_bytes;   /* 256 MiB: bytes on their way, each worker */
     int64_t kafka_in_flight;      /* 1,000: requests of a session that wait for their answer */
-    int64_t kafka_connect_timeout_ms;        /* 10 s: to a broker, with TLS and SASL */
-    int64_t kafka_authentication_timeout_ms; /* 10 s: for a client to authenticate */
+    /* 10 s: to a broker, with TLS and SASL */
+    int64_t kafka_connect_timeout_ms;
+    /* 10 s: for a client to authenticate */
+    int64_t kafka_authentication_timeout_ms;
 } slc_gateway_limits;
 
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway);

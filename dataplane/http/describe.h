@@ -1,5 +1,5 @@
-/* What anybody may know about an event API: its description, its OpenAPI and AsyncAPI documents, and that it is going
- * away. */
+/* What anybody may know about an event API: its description, its OpenAPI and AsyncAPI documents, and that it is
+ * going away. */
 #ifndef SLC_DATAPLANE_HTTP_DESCRIBE_H
 #define SLC_DATAPLANE_HTTP_DESCRIBE_H
 

@@ -71,7 +71,8 @@ bool slc_kafka_api_versions_response(const uint8_t *frame, size_t len, int versi
                                      err);
 }
 
-bool slc_kafka_api_versions_tags(const uint8_t *frame, size_t len, int version, const uint8_t **tags, size_t *tags_len)
+bool slc_kafka_api_versions_tags(const uint8_t *frame, size_t len, int version, const uint8_t **tags,
+                                 size_t *tags_len)
 {
     const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_THROTTLE)};
     const slc_kafka_message *message = slc_kafka_apis[SLC_KAFKA_API_VERSIONS_KEY].response;

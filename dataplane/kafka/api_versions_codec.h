@@ -23,8 +23,8 @@ typedef struct slc_kafka_api_versions {
     } of[SLC_KAFKA_KEYS];
 } slc_kafka_api_versions;
 
-/* Adds a request frame of version 0, 3 or 4. The software's name and version go out in version 3; they must match
- * [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])? or Kafka refuses them. False with `err` (SLC_LIMIT). */
+/* Adds a request frame of version 0, 3 or 4. The software's name and version go out in version 3; they must
+ * match [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])? or Kafka refuses them. False with `err` (SLC_LIMIT). */
 bool slc_kafka_api_versions_request(slc_buf *out, int version, int32_t correlation_id, const char *client_id,
                                     const char *software, const char *software_version,
                                     slc_error *err) SLC_CHECKED;
@@ -34,8 +34,9 @@ bool slc_kafka_api_versions_request(slc_buf *out, int version, int32_t correlati
 bool slc_kafka_api_versions_response(const uint8_t *frame, size_t len, int version, int32_t correlation_id,
                                      slc_kafka_api_versions *versions, slc_error *err) SLC_CHECKED;
 
-/* The tagged section that ends an answer of version 3 or 4 (features and their levels, KIP-584), as it was sent; in the
- * frame. False when the answer has none or is broken. */
-bool slc_kafka_api_versions_tags(const uint8_t *frame, size_t len, int version, const uint8_t **tags, size_t *tags_len);
+/* The tagged section that ends an answer of version 3 or 4 (features and their levels, KIP-584), as it was
+ * sent; in the frame. False when the answer has none or is broken. */
+bool slc_kafka_api_versions_tags(const uint8_t *frame, size_t len, int version, const uint8_t **tags,
+                                 size_t *tags_len);
 
 #endif

@@ -22,8 +22,8 @@ static bool expired(const Sluice__Snapshot__V1__Credential *credential)
     return credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms();
 }
 
-enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id, const char *secret,
-                                                slc_principal *principal)
+enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id,
+                                                const char *secret, slc_principal *principal)
 {
     static const uint8_t nobody[SLC_SHA256_BYTES];
     uint8_t digest[SLC_SHA256_BYTES];
@@ -49,8 +49,8 @@ bool slc_credential_alive(const slc_snapshot *snapshot, const slc_principal *pri
 {
     const Sluice__Snapshot__V1__Credential *credential =
         slc_snapshot_credential(snapshot, principal->credential_lookup, strlen(principal->credential_lookup));
-    return credential != NULL && strcmp(credential->id, principal->credential_id) == 0 && !expired(credential) &&
-           strcmp(credential->application_id, principal->application_id) == 0 &&
+    return credential != NULL && strcmp(credential->id, principal->credential_id) == 0 &&
+           !expired(credential) && strcmp(credential->application_id, principal->application_id) == 0 &&
            slc_snapshot_application(snapshot, credential->application_id) != NULL;
 }
 

@@ -16,10 +16,11 @@ enum slc_credential_answer {
     SLC_CREDENTIAL_UNSUBSCRIBED, /* right, but its application has no live subscription in this environment */
 };
 
-/* Takes the same steps for an unknown id as for a wrong secret. Only the SHA-256 of the secret is known here: it has 160
- * random bits or more, so a slow hash would add nothing. `principal` is filled when the answer is good. */
-enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id, const char *secret,
-                                                slc_principal *principal);
+/* Takes the same steps for an unknown id as for a wrong secret. Only the SHA-256 of the secret is known here:
+ * it has 160 random bits or more, so a slow hash would add nothing. `principal` is filled when the answer is
+ * good. */
+enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id,
+                                                const char *secret, slc_principal *principal);
 /* Once the credential is proved. */
 void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
                         const Sluice__Snapshot__V1__Application *application);

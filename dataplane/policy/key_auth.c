@@ -13,8 +13,8 @@
 #include "dataplane/policy/credential.h"
 #include "dataplane/policy/types.h"
 
-#define KEY_PREFIX       "slk_"
-#define DEFAULT_HEADER   "X-API-Key"
+#define KEY_PREFIX     "slk_"
+#define DEFAULT_HEADER "X-API-Key"
 
 struct key_auth {
     char *header;
@@ -60,7 +60,8 @@ static void release(void *compiled)
 
 static bool present(struct presented *out, const char *id, size_t id_len, const char *secret, size_t secret_len)
 {
-    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 || secret_len > SLC_CREDENTIAL_SECRET_MAX)
+    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 ||
+        secret_len > SLC_CREDENTIAL_SECRET_MAX)
         return false;
     memcpy(out->id, id, id_len);
     out->id[id_len] = '\0';
@@ -128,9 +129,8 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",
                         "key-auth: credential %s has an application without subscriptions here", presented.id);
-    return answer == SLC_CREDENTIAL_GOOD
-               ? SLC_ALLOW
-               : refuse(request, denial, slc_credential_reason(answer), presented.id);
+    return answer == SLC_CREDENTIAL_GOOD ? SLC_ALLOW
+                                         : refuse(request, denial, slc_credential_reason(answer), presented.id);
 }
 
 const slc_policy_type slc_policy_key_auth = {

@@ -6,9 +6,9 @@
 #include "common/log.h"
 #include "dataplane/proxy/session_private.h"
 
-#define ADDRESSES  (SLC_KAFKA_WANT(SLC_KAFKA_ROLE_HOST) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_PORT))
-#define WANTED     (ADDRESSES | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_BROKER_ID))
-#define UNSERVED   "not-served-by-the-gateway.invalid"
+#define ADDRESSES     (SLC_KAFKA_WANT(SLC_KAFKA_ROLE_HOST) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_PORT))
+#define WANTED        (ADDRESSES | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_BROKER_ID))
+#define UNSERVED      "not-served-by-the-gateway.invalid"
 #define UNSERVED_PORT 9 /* discard */
 #define MAX_VERSIONS  24
 
@@ -41,8 +41,8 @@ static void own_host(const slc_session *session, char *out, size_t size)
     struct sockaddr_storage local = {0};
     socklen_t len = sizeof local;
     char text[INET6_ADDRSTRLEN] = "127.0.0.1";
-    const char *name = session->client.ssl != NULL ? SSL_get_servername(session->client.ssl, TLSEXT_NAMETYPE_host_name)
-                                                   : NULL;
+    const char *name =
+        session->client.ssl != NULL ? SSL_get_servername(session->client.ssl, TLSEXT_NAMETYPE_host_name) : NULL;
     if (session->entity->msg->advertised_host[0] != '\0')
         name = session->entity->msg->advertised_host;
     if (name != NULL) {
@@ -78,7 +78,7 @@ static void place(struct mapping *mapping)
     if (strcmp(msg->kafka_routing, "sni") == 0) {
         snprintf(mapping->host, sizeof mapping->host, "b%d-%s.%s", mapping->node, session->vcluster->msg->name,
                  msg->sni_suffix);
-        mapping->port = msg->advertised_port != 0 ? (uint16_t)msg->advertised_port
+        mapping->port = msg->advertised_port != 0   ? (uint16_t)msg->advertised_port
                         : session->listener != NULL ? session->listener->port
                                                     : 0;
         return;
@@ -95,12 +95,14 @@ static void place(struct mapping *mapping)
 static void learn(struct mapping *mapping, int32_t port)
 {
     slc_session *session = mapping->session;
-    bool news = slc_topology_learn(session->topology, mapping->node, mapping->real_host, mapping->real_len, port);
+    bool news =
+        slc_topology_learn(session->topology, mapping->node, mapping->real_host, mapping->real_len, port);
     if (news && session->guessed_node && mapping->node == session->node)
         session->misplaced = true;
 }
 
-static enum slc_kafka_verdict map_host(struct mapping *mapping, const slc_kafka_event *event, slc_kafka_value *out)
+static enum slc_kafka_verdict map_host(struct mapping *mapping, const slc_kafka_event *event,
+                                       slc_kafka_value *out)
 {
     if (mapping->node < 0 || event->data == NULL || event->len == 0 || event->len >= sizeof mapping->real_host)
         return SLC_KAFKA_KEEP; /* "no coordinator" has an empty host */
@@ -140,6 +142,6 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
 {
     static const slc_kafka_rewrite_ops ops = {.roles = WANTED, .map = map};
     struct mapping mapping = {.session = session, .node = -1};
-    return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping, edits,
-                             err);
+    return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
+                             edits, err);
 }

@@ -1,5 +1,5 @@
-/* The socket of a connection in the making: lookup, connect to one address after the other, TLS, and carrying the
- * conversation of dial_talk.c. */
+/* The socket of a connection in the making: lookup, connect to one address after the other, TLS, and carrying
+ * the conversation of dial_talk.c. */
 #include "dataplane/proxy/dial.h"
 
 #include <errno.h>
@@ -97,7 +97,8 @@ static void on_finish(evutil_socket_t fd, short what, void *arg)
 {
     slc_dial *dial = arg;
     (void)fd, (void)what;
-    slc_dialled dialled = {.fd = dial->fd, .ssl = dial->ssl, .versions = &dial->versions, .features = &dial->features};
+    slc_dialled dialled = {
+        .fd = dial->fd, .ssl = dial->ssl, .versions = &dial->versions, .features = &dial->features};
     bool ok = dial->talk == SLC_TALK_READY && dial->fd >= 0;
     slc_dial_fn *fn = dial->fn;
     if (ok) {
@@ -133,10 +134,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     slc_dial *dial = arg;
     (void)fd, (void)what;
     slc_fail(&dial->err, SLC_TIMEOUT, NULL, "%s",
-             dial->fd < 0         ? "its name is not resolved in time"
-             : !dial->connected   ? "it does not accept the connection in time"
+             dial->fd < 0                         ? "its name is not resolved in time"
+             : !dial->connected                   ? "it does not accept the connection in time"
              : dial->ssl == NULL || dial->secured ? "it does not answer in time"
-                                  : "the TLS handshake takes too long");
+                                                  : "the TLS handshake takes too long");
     if (dial->looking && dial->lookup != NULL) {
         struct evdns_getaddrinfo_request *lookup = dial->lookup;
         dial->lookup = NULL;
@@ -175,7 +176,8 @@ static enum talk_step flush_out(slc_dial *dial)
 static enum talk_step fill_in(slc_dial *dial)
 {
     uint8_t data[READ_BYTES];
-    ssize_t got = dial->ssl != NULL ? SSL_read(dial->ssl, data, sizeof data) : read(dial->fd, data, sizeof data);
+    ssize_t got =
+        dial->ssl != NULL ? SSL_read(dial->ssl, data, sizeof data) : read(dial->fd, data, sizeof data);
     if (got > 0)
         return slc_buf_add(&dial->in, data, (size_t)got) ? TALK_MORE : TALK_BROKEN;
     int why = dial->ssl != NULL ? SSL_get_error(dial->ssl, (int)got) : 0;
@@ -193,8 +195,9 @@ static bool take_answer(slc_dial *dial, bool *taken)
         return true;
     uint32_t size = slc_kafka_get32(dial->in.data);
     if (size > SLC_DIAL_MAX_FRAME)
-        return slc_fail(&dial->err, SLC_INVALID, NULL,
-                        "it does not speak Kafka here, or expects TLS where the backend has none (or the reverse)");
+        return slc_fail(
+            &dial->err, SLC_INVALID, NULL,
+            "it does not speak Kafka here, or expects TLS where the backend has none (or the reverse)");
     if (dial->in.len < 4 + (size_t)size)
         return true;
     *taken = true;
@@ -352,7 +355,8 @@ static void on_resolved(int error, struct evutil_addrinfo *addresses, void *arg)
     if (dial->err.code != SLC_OK)
         return; /* timed out: the call is on its way */
     if (error != 0) {
-        slc_fail(&dial->err, SLC_UNAVAILABLE, NULL, "its name cannot be resolved: %s", evutil_gai_strerror(error));
+        slc_fail(&dial->err, SLC_UNAVAILABLE, NULL, "its name cannot be resolved: %s",
+                 evutil_gai_strerror(error));
         fail(dial);
         return;
     }
@@ -361,7 +365,8 @@ static void on_resolved(int error, struct evutil_addrinfo *addresses, void *arg)
 
 slc_dial *slc_dial_start(const slc_dial_options *options, slc_dial_fn *fn, void *ctx)
 {
-    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
     struct timeval timeout = {options->timeout_ms / 1000, options->timeout_ms % 1000 * 1000};
     char port[8];
     slc_dial *dial = slc_calloc(1, sizeof *dial);

@@ -1,5 +1,5 @@
-/* Getting a connection to a broker ready: name, TCP, TLS, ApiVersions, and the backend's SASL credentials. Everything on
- * the worker's loop, nothing blocks, and all of it together has one deadline.
+/* Getting a connection to a broker ready: name, TCP, TLS, ApiVersions, and the backend's SASL credentials.
+ * Everything on the worker's loop, nothing blocks, and all of it together has one deadline.
  */
 #ifndef SLC_DATAPLANE_PROXY_DIAL_H
 #define SLC_DATAPLANE_PROXY_DIAL_H
@@ -35,8 +35,9 @@ typedef struct slc_dialled {
     const slc_buf *features;                /* the tags that end its answer; likewise */
 } slc_dialled;
 
-/* Called once, from the loop and never from inside slc_dial_start. `dialled` NULL: `err` says why (SLC_UNAVAILABLE,
- * SLC_TIMEOUT, SLC_DENIED for refused credentials, SLC_INVALID for what is no Kafka). The dial has gone afterwards. */
+/* Called once, from the loop and never from inside slc_dial_start. `dialled` NULL: `err` says why
+ * (SLC_UNAVAILABLE, SLC_TIMEOUT, SLC_DENIED for refused credentials, SLC_INVALID for what is no Kafka). The
+ * dial has gone afterwards. */
 typedef void slc_dial_fn(void *ctx, const slc_dialled *dialled, const slc_error *err);
 
 slc_dial *slc_dial_start(const slc_dial_options *options, slc_dial_fn *fn, void *ctx);

@@ -64,8 +64,8 @@ static bool send_plain(slc_dial *dial, slc_error *err)
     slc_buf_addc(&token, '\0');
     slc_buf_add(&token, password, len);
     slc_free_secret(password, len);
-    bool ok = token.overflow ? slc_fail(err, SLC_LIMIT, NULL, "the backend's credentials have more than %d bytes",
-                                        MAX_TOKEN)
+    bool ok = token.overflow ? slc_fail(err, SLC_LIMIT, NULL,
+                                        "the backend's credentials have more than %d bytes", MAX_TOKEN)
                              : send_token(dial, SLC_TALK_PLAIN, &token, err);
     forget(&token);
     return ok;
@@ -91,8 +91,9 @@ static bool send_scram_final(slc_dial *dial, const slc_kafka_sasl_answer *answer
     if (password == NULL)
         return slc_fail_context(err, "password of the backend");
     slc_buf_init(&token, MAX_TOKEN);
-    bool ok = slc_scram_client_final(&dial->scram, password, len, answer->token, answer->token_len, &token, err) &&
-              send_token(dial, SLC_TALK_SCRAM_FINAL, &token, err);
+    bool ok =
+        slc_scram_client_final(&dial->scram, password, len, answer->token, answer->token_len, &token, err) &&
+        send_token(dial, SLC_TALK_SCRAM_FINAL, &token, err);
     slc_free_secret(password, len);
     slc_buf_release(&token);
     return ok;
@@ -106,9 +107,10 @@ static bool after_versions(slc_dial *dial, slc_error *err)
         return true;
     }
     if (strcmp(mechanism, "PLAIN") != 0 && !is_scram(mechanism))
-        return slc_fail(err, SLC_UNSUPPORTED, NULL,
-                        "native sessions cannot authenticate to a backend with %s yet: use PLAIN, SCRAM or mTLS",
-                        mechanism);
+        return slc_fail(
+            err, SLC_UNSUPPORTED, NULL,
+            "native sessions cannot authenticate to a backend with %s yet: use PLAIN, SCRAM or mTLS",
+            mechanism);
     dial->talk = SLC_TALK_HANDSHAKE;
     return slc_kafka_sasl_handshake_request(&dial->out, ++dial->correlation, SLC_DIAL_CLIENT, mechanism, err);
 }
@@ -124,7 +126,8 @@ static bool read_versions(slc_dial *dial, const uint8_t *frame, size_t len, slc_
     if (!slc_kafka_api_versions_response(frame, len, version, dial->correlation, &dial->versions, err))
         return false;
     if (dial->versions.error == SLC_KAFKA_ERROR_UNSUPPORTED_VERSION && version > 0)
-        return ask_versions(dial, version > 3 && dial->versions.of[SLC_KAFKA_API_VERSIONS_KEY].max >= 3 ? 3 : 0, err);
+        return ask_versions(dial, version > 3 && dial->versions.of[SLC_KAFKA_API_VERSIONS_KEY].max >= 3 ? 3 : 0,
+                            err);
     if (dial->versions.error != 0)
         return slc_fail(err, SLC_UNAVAILABLE, NULL, "the broker answers ApiVersions with error %d",
                         dial->versions.error);
@@ -139,7 +142,8 @@ static bool read_handshake(slc_dial *dial, const uint8_t *frame, size_t len, slc
     if (!slc_kafka_sasl_handshake_response(frame, len, dial->correlation, &answer, err))
         return false;
     if (answer.error != 0)
-        return slc_fail(err, SLC_DENIED, NULL, "the broker does not take %s: set the backend's mechanism to one it offers",
+        return slc_fail(err, SLC_DENIED, NULL,
+                        "the broker does not take %s: set the backend's mechanism to one it offers",
                         mechanism_of(dial));
     return is_scram(mechanism_of(dial)) ? send_scram_first(dial, err) : send_plain(dial, err);
 }
@@ -150,7 +154,8 @@ static bool read_token(slc_dial *dial, const uint8_t *frame, size_t len, slc_err
     if (!slc_kafka_sasl_authenticate_response(frame, len, dial->correlation, &answer, err))
         return false;
     if (answer.error != 0)
-        return slc_fail(err, SLC_DENIED, NULL, "the broker refuses the backend's credentials: %s", answer.message);
+        return slc_fail(err, SLC_DENIED, NULL, "the broker refuses the backend's credentials: %s",
+                        answer.message);
     if (dial->talk == SLC_TALK_SCRAM_FIRST)
         return send_scram_final(dial, &answer, err);
     if (dial->talk == SLC_TALK_SCRAM_FINAL &&

@@ -133,7 +133,9 @@ static ssize_t read_tls(slc_end *end, uint8_t *data, size_t room, bool *again)
     ERR_clear_error();
     *again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
     /* A peer that closes without close_notify has closed: Kafka's frames tell what is cut. */
-    return why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && errno == 0) || why == SSL_ERROR_SSL ? 0 : -1;
+    return why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && errno == 0) || why == SSL_ERROR_SSL
+               ? 0
+               : -1;
 }
 
 static ssize_t read_plain(slc_end *end, uint8_t *data, size_t room, bool *again)

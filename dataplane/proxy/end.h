@@ -1,11 +1,13 @@
-/* One end of a session: a socket, plain or TLS, what came in by it and what goes out to it. The worker's thread.
+/* One end of a session: a socket, plain or TLS, what came in by it and what goes out to it. The worker's
+ * thread.
  *
- * What came in lies in a chunk from `start` to `stop`. Its first `pass` bytes go to the other end as they are; they are
- * written from where they lie, after everything in the other end's `out`.
+ * What came in lies in a chunk from `start` to `stop`. Its first `pass` bytes go to the other end as they are;
+ * they are written from where they lie, after everything in the other end's `out`.
  */
 #ifndef SLC_DATAPLANE_PROXY_END_H
 #define SLC_DATAPLANE_PROXY_END_H
 
+#include <event2/event.h>
 #include <event2/event_struct.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -45,7 +47,8 @@ void slc_end_release(slc_end *end, slc_pool *pool);
 
 /* One read. SLC_IO_OK: there is more in the chunk. */
 enum slc_io slc_end_read(slc_end *end, slc_pool *pool);
-/* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or SLC_IO_MEMORY. */
+/* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or
+ * SLC_IO_MEMORY. */
 enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
 /* What is held and not passing. */
 const uint8_t *slc_end_data(const slc_end *end, size_t *len);
@@ -54,7 +57,8 @@ void slc_end_skip(slc_end *end, size_t len);
 /* Gives the chunk back when it is empty. */
 void slc_end_rest(slc_end *end, slc_pool *pool);
 
-/* Writes what waits in `to`, then what passes from `from` (NULL: nothing does). SLC_IO_OK: all is written; AGAIN, FAILED. */
+/* Writes what waits in `to`, then what passes from `from` (NULL: nothing does). SLC_IO_OK: all is written;
+ * AGAIN, FAILED. */
 enum slc_io slc_end_send(slc_end *to, slc_end *from);
 /* Nothing passes any more: it was written, or copied to `to->out`. False when that is full. */
 bool slc_end_settle(slc_end *to, slc_end *from);

@@ -1,5 +1,5 @@
-/* Requests that wait for their answer, in order: those that went to the broker, and those answered here whose turn has
- * not come. */
+/* Requests that wait for their answer, in order: those that went to the broker, and those answered here whose
+ * turn has not come. */
 #ifndef SLC_DATAPLANE_PROXY_FLIGHTS_H
 #define SLC_DATAPLANE_PROXY_FLIGHTS_H
 

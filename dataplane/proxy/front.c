@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/httpd.h"
 #include "common/log.h"
+#include "dataplane/http/front.h" /* slc_listener_same_socket */
 #include "dataplane/proxy/session_private.h"
 
 #define TICK_MS      500
@@ -41,7 +42,8 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
     front->worker = worker;
     front->limits = slc_gateway_limits_of(worker->gateway);
     front->base = slc_loop_base(worker->loop);
-    front->dns = evdns_base_new(front->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    front->dns =
+        evdns_base_new(front->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (front->dns == NULL) /* without a usable resolv.conf; the hosts file still works */
         front->dns = evdns_base_new(front->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     SLC_BUG_ON(front->dns == NULL);
@@ -200,8 +202,8 @@ slc_proxy_port *slc_proxy_ports(const slc_listener *listener, size_t *count)
         const Sluice__Snapshot__V1__PortRange *range = msg->port_ranges[i];
         for (int64_t node = range->first_node_id; node <= range->last_node_id; node++, at++) {
             ports[at].node = (int32_t)node;
-            snprintf(ports[at].address, sizeof ports[at].address, "%.*s:%u", (int)(colon - msg->address), msg->address,
-                     range->port_base + (uint32_t)(node - range->first_node_id));
+            snprintf(ports[at].address, sizeof ports[at].address, "%.*s:%u", (int)(colon - msg->address),
+                     msg->address, range->port_base + (uint32_t)(node - range->first_node_id));
         }
     }
     *count = total;
@@ -212,9 +214,10 @@ bool slc_proxy_check(const slc_listener *listener, slc_error *err)
 {
     const slc_vcluster *vcluster = listener->vcluster;
     if (vcluster != NULL && vcluster->msg->mode != SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_NONE)
-        return slc_fail(err, SLC_UNSUPPORTED, NULL,
-                        "this gateway serves native Kafka in the namespace mode none only; virtual cluster %s has another",
-                        vcluster->msg->name);
+        return slc_fail(
+            err, SLC_UNSUPPORTED, NULL,
+            "this gateway serves native Kafka in the namespace mode none only; virtual cluster %s has another",
+            vcluster->msg->name);
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* The native Kafka front of a worker: listeners, their broker ports, and sessions. All on the worker's thread, unless it
- * says otherwise. */
+/* The native Kafka front of a worker: listeners, their broker ports, and sessions. All on the worker's thread,
+ * unless it says otherwise. */
 #ifndef SLC_DATAPLANE_PROXY_FRONT_H
 #define SLC_DATAPLANE_PROXY_FRONT_H
 
@@ -25,15 +25,16 @@ typedef struct slc_proxy_port {
     int32_t node;      /* -1: bootstrap */
 } slc_proxy_port;
 
-/* The ports of a kafka listener, its own first: new array of `*count`. Any thread. */
+/* The ports of a listener of either protocol, its own first: new array of `*count`. Any thread. */
 slc_proxy_port *slc_proxy_ports(const slc_listener *listener, size_t *count);
 /* Can this gateway serve it? Names what it cannot. Any thread. */
 bool slc_proxy_check(const slc_listener *listener, slc_error *err) SLC_CHECKED;
 
-/* Serves open sockets (stolen), one for each of slc_proxy_ports. `tls` NULL: plain; else a reference is taken. */
+/* Serves open sockets (stolen), one for each of slc_proxy_ports. `tls` NULL: plain; else a reference is taken.
+ */
 void slc_proxy_front_open(slc_proxy_front *front, slc_listener *listener, const int *fds, slc_tls *tls);
-/* Listeners that `snapshot` no longer has are closed, those that it still has are rebound; sessions whose virtual
- * cluster, backend or authentication changed, or whose credential has gone, are closed. */
+/* Listeners that `snapshot` no longer has are closed, those that it still has are rebound; sessions whose
+ * virtual cluster, backend or authentication changed, or whose credential has gone, are closed. */
 void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot);
 /* Too old a configuration: takes no new sessions until it is fresh again. */
 void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse);

@@ -2,6 +2,7 @@
 #ifndef SLC_DATAPLANE_PROXY_FRONT_PRIVATE_H
 #define SLC_DATAPLANE_PROXY_FRONT_PRIVATE_H
 
+#include <event2/event.h>
 #include <event2/event_struct.h>
 
 #include "common/metrics.h"

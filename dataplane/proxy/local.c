@@ -68,7 +68,8 @@ static int32_t count_shown(const slc_kafka_api_versions *shown)
     return count;
 }
 
-/* Clients older than KAFKA-18659's fix take a Produce that does not begin at 0 for a broker that cannot compress. */
+/* Clients older than KAFKA-18659's fix take a Produce that does not begin at 0 for a broker that cannot
+ * compress. */
 static int16_t shown_min(const slc_kafka_api_versions *shown, int key)
 {
     return key == PRODUCE_KEY ? 0 : shown->of[key].min;
@@ -155,14 +156,15 @@ static enum slc_parse answer_handshake(slc_session *session, const slc_kafka_req
     int16_t error = good ? 0 : old ? SLC_KAFKA_ERROR_UNSUPPORTED_VERSION : ERROR_UNSUPPORTED_MECHANISM;
     session->handshaken = good;
     if (!good) {
-        slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
-                           old ? "SaslHandshake version 0: the client is older than Kafka 1.0"
-                               : "the client wants the SASL mechanism %.60s, which the virtual cluster does not take",
-                           wanted);
+        slc_session_refuse(
+            session, SLC_UNAUTHENTICATED, "authentication",
+            old ? "SaslHandshake version 0: the client is older than Kafka 1.0"
+                : "the client wants the SASL mechanism %.60s, which the virtual cluster does not take",
+            wanted);
         session->closing = true;
     }
-    return slc_kafka_sasl_handshake_answer(out, header->version, header->correlation_id, error, mechanisms, plain,
-                                           &session->why)
+    return slc_kafka_sasl_handshake_answer(out, header->version, header->correlation_id, error, mechanisms,
+                                           plain, &session->why)
                ? SLC_PARSE_MORE
                : SLC_PARSE_CLOSE;
 }
@@ -175,8 +177,8 @@ static bool read_plain(const uint8_t *token, size_t len, char *id, char *secret)
     if (password == NULL)
         return false;
     size_t id_len = (size_t)(password - user) - 1, secret_len = len - (size_t)(password + 1 - token);
-    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 || secret_len > SLC_CREDENTIAL_SECRET_MAX ||
-        memchr(password + 1, 0, secret_len) != NULL)
+    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 ||
+        secret_len > SLC_CREDENTIAL_SECRET_MAX || memchr(password + 1, 0, secret_len) != NULL)
         return false;
     memcpy(id, user + 1, id_len);
     id[id_len] = '\0';
@@ -199,7 +201,8 @@ static const char *check_token(slc_session *session, const uint8_t *token, size_
     explicit_bzero(secret, sizeof secret);
     if (answer != SLC_CREDENTIAL_GOOD)
         return slc_credential_reason(answer);
-    if (session->principal.authenticated && strcmp(session->principal.application_id, principal.application_id) != 0)
+    if (session->principal.authenticated &&
+        strcmp(session->principal.application_id, principal.application_id) != 0)
         return "another application than before (KIP-368)";
     session->principal = principal;
     return NULL;
@@ -229,13 +232,14 @@ static enum slc_parse answer_authenticate(slc_session *session, const slc_kafka_
         slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication", "%s", bad);
         session->closing = true;
     }
-    return slc_kafka_sasl_authenticate_answer(out, header->version, header->correlation_id, &answer, &session->why)
+    return slc_kafka_sasl_authenticate_answer(out, header->version, header->correlation_id, &answer,
+                                              &session->why)
                ? SLC_PARSE_MORE
                : SLC_PARSE_CLOSE;
 }
 
-enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_header *header, const uint8_t *body,
-                                  size_t len)
+enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_header *header,
+                                  const uint8_t *body, size_t len)
 {
     switch (header->key) {
     case SLC_KAFKA_API_VERSIONS_KEY:

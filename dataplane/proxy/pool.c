@@ -39,8 +39,11 @@ void slc_pool_release(slc_pool *pool)
 
 uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap)
 {
-    size_t rounded = size <= SLC_CHUNK_SMALL ? SLC_CHUNK_SMALL : size <= SLC_CHUNK_LARGE ? SLC_CHUNK_LARGE : size;
-    /* One chunk may always be taken, so that a limit below the largest frame cannot stop everything for ever. */
+    size_t rounded = size <= SLC_CHUNK_SMALL   ? SLC_CHUNK_SMALL
+                     : size <= SLC_CHUNK_LARGE ? SLC_CHUNK_LARGE
+                                               : size;
+    /* One chunk may always be taken, so that a limit below the largest frame cannot stop everything for ever.
+     */
     if (pool->taken_bytes > 0 && pool->taken_bytes + rounded > pool->limit_bytes)
         return NULL;
     pool->taken_bytes += rounded;

@@ -1,5 +1,5 @@
-/* Memory for bytes on their way: chunks that a connection borrows while it holds unread or unsent bytes. One pool per
- * worker, without locks. */
+/* Memory for bytes on their way: chunks that a connection borrows while it holds unread or unsent bytes. One
+ * pool per worker, without locks. */
 #ifndef SLC_DATAPLANE_PROXY_POOL_H
 #define SLC_DATAPLANE_PROXY_POOL_H
 
@@ -13,7 +13,8 @@
 /* Embedded in whoever may have to wait for memory. */
 typedef struct slc_pool_waiter {
     TAILQ_ENTRY(slc_pool_waiter) entry;
-    void (*ready)(struct slc_pool_waiter *waiter); /* once, when there may be memory again; from slc_pool_give */
+    void (*ready)(
+        struct slc_pool_waiter *waiter); /* once, when there may be memory again; from slc_pool_give */
     int waiting;
 } slc_pool_waiter;
 
@@ -28,8 +29,8 @@ void slc_pool_init(slc_pool *pool, size_t limit_bytes);
 /* Everything must have been given back. */
 void slc_pool_release(slc_pool *pool);
 
-/* A chunk of at least `size` bytes; `*cap` tells how many. Sizes over SLC_CHUNK_LARGE are not kept for later. NULL when
- * the limit is reached. */
+/* A chunk of at least `size` bytes; `*cap` tells how many. Sizes over SLC_CHUNK_LARGE are not kept for later.
+ * NULL when the limit is reached. */
 uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap);
 void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap);
 

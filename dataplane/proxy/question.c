@@ -51,7 +51,8 @@ static void fail(slc_question *question)
 
 static void answer(slc_question *question, const uint8_t *frame, size_t len)
 {
-    static const slc_kafka_metadata_limits limits = {.brokers = SLC_TOPOLOGY_MAX_NODES, .topics = 0, .partitions = 0};
+    static const slc_kafka_metadata_limits limits = {
+        .brokers = SLC_TOPOLOGY_MAX_NODES, .topics = 0, .partitions = 0};
     slc_kafka_metadata metadata = {0};
     if (!slc_kafka_metadata_response(frame, len, CORRELATION, &limits, &metadata, &question->err)) {
         fail(question);
@@ -88,7 +89,8 @@ static void read_answer(slc_question *question)
     }
     if (io == SLC_IO_AGAIN)
         return;
-    slc_fail(&question->err, SLC_UNAVAILABLE, NULL, "the broker closed the connection instead of naming the brokers");
+    slc_fail(&question->err, SLC_UNAVAILABLE, NULL,
+             "the broker closed the connection instead of naming the brokers");
     fail(question);
 }
 
@@ -115,8 +117,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     fail(question);
 }
 
-slc_question *slc_question_ask(struct event_base *base, int fd, SSL *ssl, const slc_kafka_api_versions *versions,
-                               int64_t timeout_ms, slc_question_fn *fn, void *ctx)
+slc_question *slc_question_ask(struct event_base *base, int fd, SSL *ssl,
+                               const slc_kafka_api_versions *versions, int64_t timeout_ms, slc_question_fn *fn,
+                               void *ctx)
 {
     struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
     static const struct timeval at_once = {0};
@@ -128,10 +131,11 @@ slc_question *slc_question_ask(struct event_base *base, int fd, SSL *ssl, const 
     slc_end_attach(&question->end, base, fd, ssl, on_readable, on_writable, question);
     question->timer = evtimer_new(base, on_timer, question);
     bool offered = versions->of[SLC_KAFKA_METADATA_KEY].max >= SLC_KAFKA_METADATA_VERSION;
-    bool ok = offered ? slc_kafka_metadata_request(&question->end.out, CORRELATION, "sluice", NULL, 0, &question->err)
-                      : slc_fail(&question->err, SLC_UNSUPPORTED, NULL,
-                                 "the broker is too old: Metadata version %d needs Kafka 3.1 or newer",
-                                 SLC_KAFKA_METADATA_VERSION);
+    bool ok =
+        offered ? slc_kafka_metadata_request(&question->end.out, CORRELATION, "sluice", NULL, 0, &question->err)
+                : slc_fail(&question->err, SLC_UNSUPPORTED, NULL,
+                           "the broker is too old: Metadata version %d needs Kafka 3.1 or newer",
+                           SLC_KAFKA_METADATA_VERSION);
     event_add(question->timer, ok ? &timeout : &at_once);
     slc_end_want_read(&question->end, ok);
     slc_end_want_write(&question->end, ok);

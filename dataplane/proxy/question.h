@@ -15,8 +15,9 @@ typedef struct slc_topology_question slc_question;
 typedef void slc_question_fn(void *ctx, const slc_kafka_metadata *metadata, const slc_error *err);
 
 /* Takes over the connection. */
-slc_question *slc_question_ask(struct event_base *base, int fd, SSL *ssl, const slc_kafka_api_versions *versions,
-                               int64_t timeout_ms, slc_question_fn *fn, void *ctx);
+slc_question *slc_question_ask(struct event_base *base, int fd, SSL *ssl,
+                               const slc_kafka_api_versions *versions, int64_t timeout_ms, slc_question_fn *fn,
+                               void *ctx);
 /* Instead of the call; NULL is fine. */
 void slc_question_free(slc_question *question);
 void slc_question_close(int fd, SSL *ssl);

@@ -5,24 +5,28 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
-#define PRODUCE_KEY  0
-#define ACKS_PREFIX  (32767 + 16) /* bytes that may lie before acks: a transactional id */
-#define HTTP_GET     0x47455420u
-#define HTTP_POST    0x504f5354u
-#define HTTP_HEAD    0x48454144u
-#define TLS_HELLO    0x160300u /* the first three bytes of a TLS handshake, any version */
+#define PRODUCE_KEY 0
+#define ACKS_PREFIX (32767 + 16) /* bytes that may lie before acks: a transactional id */
+#define HTTP_GET    0x47455420u
+#define HTTP_POST   0x504f5354u
+#define HTTP_HEAD   0x48454144u
+#define TLS_HELLO   0x160300u /* the first three bytes of a TLS handshake, any version */
 
 static enum slc_parse refuse_size(slc_session *session, uint32_t size)
 {
     if (size >> 8 >= TLS_HELLO && size >> 8 <= TLS_HELLO + 4)
-        return slc_session_refuse(session, SLC_INVALID, "protocol", "the client speaks TLS to a listener without it");
+        return slc_session_refuse(session, SLC_INVALID, "protocol",
+                                  "the client speaks TLS to a listener without it");
     if (size == HTTP_GET || size == HTTP_POST || size == HTTP_HEAD)
-        return slc_session_refuse(session, SLC_INVALID, "protocol", "the client speaks HTTP to a Kafka listener");
-    return slc_session_refuse(session, SLC_INVALID, "protocol", "a request of %d bytes is not possible here (at most %lld)",
-                              (int)size, (long long)session->front->limits->kafka_frame_bytes);
+        return slc_session_refuse(session, SLC_INVALID, "protocol",
+                                  "the client speaks HTTP to a Kafka listener");
+    return slc_session_refuse(session, SLC_INVALID, "protocol",
+                              "a request of %d bytes is not possible here (at most %lld)", (int)size,
+                              (long long)session->front->limits->kafka_frame_bytes);
 }
 
-/* A null or a string of either encoding, then two bytes: how many bytes lie before acks, 0 when more are needed. */
+/* A null or a string of either encoding, then two bytes: how many bytes lie before acks, 0 when more are
+ * needed. */
 static size_t find_acks(const slc_kafka_message *message, int version, const uint8_t *body, size_t len)
 {
     bool compact = slc_kafka_within(message->flexible_in, version);
@@ -50,7 +54,7 @@ static size_t find_acks(const slc_kafka_message *message, int version, const uin
 static void note_client_id(slc_session *session, const slc_kafka_request_header *header)
 {
     size_t len = header->client_id_len < sizeof session->client_id - 1 ? header->client_id_len
-                                                                        : sizeof session->client_id - 1;
+                                                                       : sizeof session->client_id - 1;
     if (header->client_id == NULL || (strncmp(session->client_id, (const char *)header->client_id, len) == 0 &&
                                       session->client_id[len] == '\0'))
         return;
@@ -62,11 +66,12 @@ static void note_client_id(slc_session *session, const slc_kafka_request_header 
 
 static enum slc_parse hold(slc_session *session, size_t size)
 {
-    return slc_end_hold(&session->client, &session->front->pool, size) == SLC_IO_OK ? SLC_PARSE_MORE : SLC_PARSE_MEMORY;
+    return slc_end_hold(&session->client, &session->front->pool, size) == SLC_IO_OK ? SLC_PARSE_MORE
+                                                                                    : SLC_PARSE_MEMORY;
 }
 
-static enum slc_parse take_local(slc_session *session, const slc_kafka_request_header *header, const uint8_t *data,
-                                 size_t len, size_t size)
+static enum slc_parse take_local(slc_session *session, const slc_kafka_request_header *header,
+                                 const uint8_t *data, size_t len, size_t size)
 {
     if (size > SLC_SESSION_LOCAL)
         return slc_session_refuse(session, SLC_TOO_LARGE, "protocol", "a %s request of %zu bytes",
@@ -85,7 +90,8 @@ static enum slc_parse take_local(slc_session *session, const slc_kafka_request_h
 static enum slc_parse check_api(slc_session *session, const slc_kafka_request_header *header)
 {
     const slc_kafka_api *api = slc_kafka_api_find(header->key);
-    bool served = api != NULL && (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL) &&
+    bool served = api != NULL &&
+                  (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL) &&
                   slc_kafka_within(api->served, header->version);
     if (!session->allowed)
         return slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
@@ -128,9 +134,11 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
         size_t body = 4 + header->size, there = (len < 4 + size ? len : 4 + size) - body;
         size_t acks = find_acks(header->message, header->version, data + body, there);
         if (acks == 0 && there == size - header->size)
-            return slc_session_refuse(session, SLC_INVALID, "protocol", "a Produce request that ends too early");
+            return slc_session_refuse(session, SLC_INVALID, "protocol",
+                                      "a Produce request that ends too early");
         if (acks == 0)
-            return hold(session, body + (size - header->size < ACKS_PREFIX ? size - header->size : ACKS_PREFIX));
+            return hold(session,
+                        body + (size - header->size < ACKS_PREFIX ? size - header->size : ACKS_PREFIX));
         answered = slc_kafka_get16(data + body + acks) != 0;
     }
     if (session->state != SLC_SESSION_READY) {
@@ -163,7 +171,8 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
             *progress = answered == SLC_PARSE_MORE;
             return answered;
         }
-        if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY && size <= SLC_SESSION_LOCAL)
+        if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY &&
+            size <= SLC_SESSION_LOCAL)
             return hold(session, size + 4);
         return slc_session_refuse(session, err.code, "protocol", "%.200s", err.message);
     }
@@ -187,7 +196,8 @@ enum slc_parse slc_session_requests(slc_session *session)
         }
         if (len < 4)
             return SLC_PARSE_MORE;
-        if (session->closing || session->misplaced || session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||
+        if (session->closing || session->misplaced ||
+            session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||
             slc_end_waiting(&session->broker) > SLC_SESSION_OUT_HIGH ||
             slc_end_waiting(&session->client) > SLC_SESSION_OUT_HIGH)
             return SLC_PARSE_WAIT;

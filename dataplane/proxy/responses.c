@@ -45,15 +45,15 @@ static bool give_local(slc_session *session, slc_flight *flight)
 
 /* ---- whole answers ---- */
 
-static bool put_frame(slc_session *session, const uint8_t *frame, size_t header, const uint8_t *body, size_t len,
-                      const slc_kafka_edits *edits, slc_error *err)
+static bool put_frame(slc_session *session, const uint8_t *frame, size_t header, const uint8_t *body,
+                      size_t len, const slc_kafka_edits *edits, slc_error *err)
 {
     uint8_t size[4];
     slc_buf *out = &session->client.out;
     slc_kafka_put(size, (uint64_t)((int64_t)(header + len) + edits->growth), 4);
-    return (slc_buf_add(out, size, 4) && slc_buf_add(out, frame, header)) ?
-               slc_kafka_edits_apply(edits, body, len, out, err) :
-               slc_fail(err, SLC_LIMIT, "limit", "too much waits for the client");
+    return (slc_buf_add(out, size, 4) && slc_buf_add(out, frame, header))
+               ? slc_kafka_edits_apply(edits, body, len, out, err)
+               : slc_fail(err, SLC_LIMIT, "limit", "too much waits for the client");
 }
 
 static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const uint8_t *data, size_t size)
@@ -64,8 +64,8 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
     if (slc_kafka_response_header_read(message, flight->version, data + 4, size, size, &correlation_id, &header,
                                        &session->why) != SLC_KAFKA_DONE)
-        return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker's %s answer has a broken header",
-                                  message->name);
+        return slc_session_refuse(session, SLC_INVALID, "protocol",
+                                  "the broker's %s answer has a broken header", message->name);
     if (!slc_end_settle(&session->client, &session->broker))
         return SLC_PARSE_WAIT;
     data = session->broker.chunk + session->broker.start; /* what passed has left the chunk's front */
@@ -82,8 +82,8 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
 
 /* ---- answers that stream ---- */
 
-static enum slc_parse begin_stream(slc_session *session, const slc_flight *flight, const uint8_t *data, size_t len,
-                                   size_t size)
+static enum slc_parse begin_stream(slc_session *session, const slc_flight *flight, const uint8_t *data,
+                                   size_t len, size_t size)
 {
     slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE};
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
@@ -119,8 +119,8 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
             data[event.at - base] = UNKNOWN_TAG;
     size_t seen = slc_kafka_walk_offset(walk) - base;
     if (step == SLC_KAFKA_FAILED)
-        return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker's fetch answer is broken: %.180s",
-                                  err.message);
+        return slc_session_refuse(session, SLC_INVALID, "protocol",
+                                  "the broker's fetch answer is broken: %.180s", err.message);
     session->broker.pass += (uint32_t)seen;
     session->response_left -= (uint32_t)seen;
     if (session->response_left == 0)
@@ -139,7 +139,8 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
 {
     slc_flight *flight = slc_flights_first(&session->flights);
     size_t size = slc_kafka_get32(data);
-    if (flight == NULL || size < 4 || size > INT32_MAX || (int32_t)slc_kafka_get32(data + 4) != flight->correlation_id)
+    if (flight == NULL || size < 4 || size > INT32_MAX ||
+        (int32_t)slc_kafka_get32(data + 4) != flight->correlation_id)
         return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker answers what was not asked");
     bool addresses = slc_address_in(flight->key, flight->version);
     enum slc_parse parsed = SLC_PARSE_MORE;
@@ -158,8 +159,9 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
                                       slc_kafka_apis[flight->key].name, size);
         if (len < 4 + size) {
             *progress = false;
-            return slc_end_hold(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
-                                                                                                 : SLC_PARSE_MEMORY;
+            return slc_end_hold(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK
+                       ? SLC_PARSE_MORE
+                       : SLC_PARSE_MEMORY;
         }
         parsed = rewrite(session, flight, data, size);
     }
@@ -186,8 +188,8 @@ enum slc_parse slc_session_responses(slc_session *session)
         if (session->response_left > 0) {
             if (len == 0)
                 return SLC_PARSE_MORE;
-            enum slc_parse followed =
-                follow_stream(session, session->broker.chunk + session->broker.start + session->broker.pass, len);
+            enum slc_parse followed = follow_stream(
+                session, session->broker.chunk + session->broker.start + session->broker.pass, len);
             if (followed == SLC_PARSE_WAIT)
                 return SLC_PARSE_MORE;
             if (followed != SLC_PARSE_MORE)

@@ -34,7 +34,8 @@ static void on_memory(slc_pool_waiter *waiter)
     event_active(&session->client.readable, EV_READ, 0); /* not from inside somebody else's give */
 }
 
-enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt, ...)
+enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt,
+                                  ...)
 {
     char text[256];
     va_list args;
@@ -192,8 +193,8 @@ void slc_session_close(slc_session *session)
     slc_proxy_front_left(front);
 }
 
-/* The client has gone. What it sent without wanting an answer is still on its way, and closing a socket with unread
- * answers would reset it. */
+/* The client has gone. What it sent without wanting an answer is still on its way, and closing a socket with
+ * unread answers would reset it. */
 static void linger(slc_session *session)
 {
     session->state = SLC_SESSION_LINGER;
@@ -235,11 +236,13 @@ static void on_dialled(void *ctx, const slc_dialled *dialled, const slc_error *e
         slc_session_close(session);
         return;
     }
-    slc_end_attach(&session->broker, session->front->base, dialled->fd, dialled->ssl, on_broker, on_broker, session);
+    slc_end_attach(&session->broker, session->front->base, dialled->fd, dialled->ssl, on_broker, on_broker,
+                   session);
     slc_topology_narrow(session->topology, dialled);
     if (session->shown != NULL && !slc_versions_cover(dialled->versions, session->shown)) {
-        slc_session_refuse(session, SLC_UNSUPPORTED, "versions",
-                           "the broker offers less than the client was told; its next connection is told the truth");
+        slc_session_refuse(
+            session, SLC_UNSUPPORTED, "versions",
+            "the broker offers less than the client was told; its next connection is told the truth");
         slc_session_close(session);
         return;
     }
@@ -391,7 +394,8 @@ static void pump_open(slc_session *session)
         slc_session_close(session);
         return;
     }
-    if (up == FLOW_STOP && down != FLOW_STOP && !session->closing) /* an answer may have made room for a request */
+    if (up == FLOW_STOP && down != FLOW_STOP &&
+        !session->closing) /* an answer may have made room for a request */
         up = flow(session, &session->client, &session->broker, slc_session_requests);
     bool written = slc_end_waiting(&session->client) == 0 && session->broker.pass == 0;
     if (written && (session->closing || (session->misplaced && session->flights.count == 0)))
@@ -439,7 +443,8 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
     } else if (session->principal.expires_at_ms != 0 && session->principal.expires_at_ms <= slc_wall_ms()) {
         slc_session_refuse(session, SLC_DENIED, "expired", "the credential has expired");
         slc_session_close(session);
-    } else if (session->front->draining && session->flights.count == 0 && session->client.start == session->client.stop) {
+    } else if (session->front->draining && session->flights.count == 0 &&
+               session->client.start == session->client.stop) {
         slc_session_close(session);
     }
 }

@@ -1,4 +1,5 @@
-/* A native session: what its files share. docs/decisions/0009-native-sessions.md has the design. The worker's thread. */
+/* A native session: what its files share. docs/decisions/0009-native-sessions.md has the design. The worker's
+ * thread. */
 #ifndef SLC_DATAPLANE_PROXY_SESSION_PRIVATE_H
 #define SLC_DATAPLANE_PROXY_SESSION_PRIVATE_H
 
@@ -11,15 +12,15 @@
 #include "dataplane/proxy/topology.h"
 
 #define SLC_SESSION_MAGIC    0x51c5e551u
-#define SLC_SESSION_OUT_HIGH (256u * 1024)       /* more than this waits to be written: no more is taken on */
-#define SLC_SESSION_LOCAL    (64u * 1024)        /* largest request that is answered here */
-#define SLC_SESSION_STREAM   (256u * 1024)       /* a larger fetch answer is not held */
+#define SLC_SESSION_OUT_HIGH (256u * 1024) /* more than this waits to be written: no more is taken on */
+#define SLC_SESSION_LOCAL    (64u * 1024)  /* largest request that is answered here */
+#define SLC_SESSION_STREAM   (256u * 1024) /* a larger fetch answer is not held */
 #define SLC_SESSION_OUT_MAX  (1024u * 1024 * 1024)
 
 enum slc_session_state {
-    SLC_SESSION_TLS,     /* the client's handshake */
-    SLC_SESSION_CLIENT,  /* the client talks; no broker is wanted yet */
-    SLC_SESSION_ASKING,  /* where the node is */
+    SLC_SESSION_TLS,    /* the client's handshake */
+    SLC_SESSION_CLIENT, /* the client talks; no broker is wanted yet */
+    SLC_SESSION_ASKING, /* where the node is */
     SLC_SESSION_DIALLING,
     SLC_SESSION_READY,
     SLC_SESSION_LINGER, /* the client has gone; what it sent is on its way */
@@ -92,7 +93,8 @@ enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_
                                   const uint8_t *body, size_t len);
 bool slc_session_is_local(const slc_session *session, int key);
 /* The answer to ApiVersions in a version that nobody knows (KIP-511). */
-enum slc_parse slc_session_answer_unknown_versions(slc_session *session, const slc_kafka_request_header *header);
+enum slc_parse slc_session_answer_unknown_versions(slc_session *session,
+                                                   const slc_kafka_request_header *header);
 
 /* ---- address.c: brokers' addresses become the gateway's ---- */
 /* Does the response hold any? */
@@ -101,7 +103,7 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
                          slc_kafka_edits *edits, slc_error *err) SLC_CHECKED;
 
 /* Fails `why` with the session's place for the log; returns SLC_PARSE_CLOSE. */
-enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt, ...)
-    SLC_PRINTF(4, 5);
+enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt,
+                                  ...) SLC_PRINTF(4, 5);
 
 #endif

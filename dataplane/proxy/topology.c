@@ -14,7 +14,8 @@
 
 static void try_next(slc_topology *topology);
 
-void slc_topologies_init(slc_topologies *all, struct event_base *base, struct evdns_base *dns, int64_t timeout_ms)
+void slc_topologies_init(slc_topologies *all, struct event_base *base, struct evdns_base *dns,
+                         int64_t timeout_ms)
 {
     *all = (slc_topologies){.base = base, .dns = dns, .timeout_ms = timeout_ms};
     TAILQ_INIT(&all->list);

@@ -1,5 +1,5 @@
-/* What a worker knows about a backend: where its nodes are and which versions it speaks. Learnt from a question of its
- * own and from answers that pass. The worker's thread.
+/* What a worker knows about a backend: where its nodes are and which versions it speaks. Learnt from a question
+ * of its own and from answers that pass. The worker's thread.
  */
 #ifndef SLC_DATAPLANE_PROXY_TOPOLOGY_H
 #define SLC_DATAPLANE_PROXY_TOPOLOGY_H
@@ -54,18 +54,20 @@ typedef struct slc_topologies {
     TAILQ_HEAD(, slc_topology) list;
 } slc_topologies;
 
-void slc_topologies_init(slc_topologies *all, struct event_base *base, struct evdns_base *dns, int64_t timeout_ms);
+void slc_topologies_init(slc_topologies *all, struct event_base *base, struct evdns_base *dns,
+                         int64_t timeout_ms);
 /* Every reference must be gone. */
 void slc_topologies_release(slc_topologies *all);
 
-/* By the backend's digest; `passthrough`: clients authenticate to the brokers by themselves. NULL with `err` when the
- * backend's TLS settings cannot be used. */
+/* By the backend's digest; `passthrough`: clients authenticate to the brokers by themselves. NULL with `err`
+ * when the backend's TLS settings cannot be used. */
 slc_topology *slc_topology_get(slc_topologies *all, slc_backend *backend, bool passthrough,
                                slc_error *err) SLC_CHECKED;
 slc_topology *slc_topology_ref(slc_topology *topology);
 void slc_topology_unref(slc_topology *topology);
 
-/* Asks the backend, unless somebody does already; the waiter hears of the end. Several bootstrap servers are tried. */
+/* Asks the backend, unless somebody does already; the waiter hears of the end. Several bootstrap servers are
+ * tried. */
 void slc_topology_ask(slc_topology *topology, slc_topology_waiter *waiter);
 void slc_topology_unwait(slc_topology *topology, slc_topology_waiter *waiter);
 
