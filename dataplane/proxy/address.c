@@ -95,10 +95,12 @@ static void place(struct mapping *mapping)
 static void learn(struct mapping *mapping, int32_t port)
 {
     slc_session *session = mapping->session;
-    bool news =
-        slc_topology_learn(session->topology, mapping->node, mapping->real_host, mapping->real_len, port);
-    if (news && session->guessed_node && mapping->node == session->node)
-        session->misplaced = true;
+    char dialled[300];
+    slc_topology_learn(session->topology, mapping->node, mapping->real_host, mapping->real_len, port);
+    if (session->guess == NULL || mapping->node != session->node)
+        return;
+    snprintf(dialled, sizeof dialled, "%.*s:%d", (int)mapping->real_len, mapping->real_host, port);
+    session->misplaced = strcmp(dialled, session->guess) != 0;
 }
 
 static enum slc_kafka_verdict map_host(struct mapping *mapping, const slc_kafka_event *event,

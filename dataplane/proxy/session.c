@@ -186,6 +186,7 @@ void slc_session_close(slc_session *session)
     slc_session_forget_stream(session);
     slc_flights_release(&session->flights);
     free(session->shown);
+    free(session->guess);
     slc_vcluster_unref(session->vcluster);
     slc_listener_unref(session->entity);
     session->magic = 0;
@@ -268,7 +269,8 @@ static bool dial(slc_session *session, slc_error *err)
     } else if (!slc_topology_bootstrap(session->topology, host, &options.port, err)) {
         return false;
     }
-    session->guessed_node = node == NULL && session->node >= 0;
+    if (node == NULL && session->node >= 0)
+        session->guess = slc_asprintf("%s:%u", host, options.port);
     options.host = host;
     session->state = SLC_SESSION_DIALLING;
     session->dial = slc_dial_start(&options, on_dialled, session);

@@ -42,6 +42,7 @@ typedef struct slc_session {
     slc_topology *topology;
     enum slc_session_state state;
     int32_t node; /* -1: any */
+    char *guess;  /* "host:port" of the bootstrap server that was dialled in place of `node`; NULL: none */
     slc_end client, broker;
     slc_dial *dial;
     slc_topology_waiter asking;
@@ -56,8 +57,7 @@ typedef struct slc_session {
     bool allowed;      /* authenticated, or need not be */
     bool handshaken;   /* a SASL mechanism was agreed on */
     bool passthrough;  /* the client authenticates to the broker */
-    bool guessed_node; /* dialled a bootstrap server in place of `node` */
-    bool misplaced;    /* and now knows better: to be closed once the client has its answer */
+    bool misplaced;    /* dialled another than `node`: to be closed once the client has its answers */
     bool closing;      /* when what waits for the client is written */
     slc_principal principal;
 

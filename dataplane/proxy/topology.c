@@ -190,17 +190,17 @@ const slc_node *slc_topology_node(const slc_topology *topology, int32_t id)
     return find_node(topology, id);
 }
 
-bool slc_topology_learn(slc_topology *topology, int32_t id, const char *host, size_t host_len, int32_t port)
+void slc_topology_learn(slc_topology *topology, int32_t id, const char *host, size_t host_len, int32_t port)
 {
     slc_node *node = find_node(topology, id);
     if (id < 0 || host_len == 0 || host_len > 255 || port < 1 || port > 65535)
-        return false;
+        return;
     if (node != NULL && node->port == port && strlen(node->host) == host_len &&
         memcmp(node->host, host, host_len) == 0)
-        return false;
+        return;
     if (node == NULL) {
         if (topology->count == SLC_TOPOLOGY_MAX_NODES)
-            return false;
+            return;
         if (topology->count == topology->cap) {
             topology->cap = topology->cap == 0 ? 8 : topology->cap * 2;
             topology->nodes = slc_realloc(topology->nodes, topology->cap * sizeof *topology->nodes);
@@ -211,7 +211,6 @@ bool slc_topology_learn(slc_topology *topology, int32_t id, const char *host, si
     node->port = (uint16_t)port;
     memcpy(node->host, host, host_len);
     node->host[host_len] = '\0';
-    return true;
 }
 
 bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *port, slc_error *err)

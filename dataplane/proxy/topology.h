@@ -73,8 +73,8 @@ void slc_topology_unwait(slc_topology *topology, slc_topology_waiter *waiter);
 
 /* NULL: not known. */
 const slc_node *slc_topology_node(const slc_topology *topology, int32_t id);
-/* An answer names a node. True when this is news. */
-bool slc_topology_learn(slc_topology *topology, int32_t id, const char *host, size_t host_len, int32_t port);
+/* An answer names a node. */
+void slc_topology_learn(slc_topology *topology, int32_t id, const char *host, size_t host_len, int32_t port);
 /* The next bootstrap server, in turn. False with `err` when none can be parsed. */
 bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *port, slc_error *err) SLC_CHECKED;
 

@@ -64,7 +64,7 @@ def module_servers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def own_kafka(tmp_path_factory):
-    """own_kafka(config=, scram=) starts an Apache Kafka of the file's own; all are gone at its end."""
+    """own_kafka(config=, users=) starts an Apache Kafka of the file's own; all are gone at its end."""
     started = []
 
     def start(**options):

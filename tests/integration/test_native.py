@@ -1,72 +1,253 @@
-"""Unmodified Kafka clients through the gateway."""
+"""Unmodified Kafka clients through the gateway: addresses, TLS, authentication, and the configuration that changes under
+them."""
+
+import contextlib
+import socket
+import ssl
+import uuid
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient as KafkaAdmin
+from kafka import KafkaConsumer, KafkaProducer
 
-from sluice_support import KafkaHelper, free_port, wait_until
-
-
-class NativeCluster:
-    """A virtual cluster on a kafka listener with a port for each of the node ids 0 to 3."""
-
-    def __init__(self, admin, group, name, backend, authentication=("anonymous",), tls=None):
-        self.name, self.admin = name, admin
-        self.port = free_block(5)
-        admin.create("virtual-clusters", name=name, backend_cluster=backend, namespace={"mode": "none"},
-                     client_authentication=list(authentication))
-        kafka = {"routing": "ports", "virtual_cluster": name,
-                 "port_ranges": [{"first_node_id": 0, "last_node_id": 3, "port_base": self.port + 1}]}
-        admin.create("listeners", name=name, gateway_group=group, protocol="kafka",
-                     address=f"127.0.0.1:{self.port}", kafka=kafka, **({"tls": tls} if tls else {}))
-        self.bootstrap_servers = f"127.0.0.1:{self.port}"
+from sluice_support import Authority, KafkaHelper, NativeCluster, free_port, wait_until
 
 
-def free_block(count):
-    """The first of several free ports in a row."""
-    import socket
-    while True:
-        first = free_port()
-        try:
-            for port in range(first + 1, first + count):
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
+def reachable(cluster, **config):
+    """A helper for the cluster, once it is served."""
+    helper = KafkaHelper(cluster.bootstrap_servers, config)
+    wait_until(lambda: helper.admin.list_topics(timeout=3), 20, f"the listener {cluster.name}")
+    return helper
+
+
+def plain(credential):
+    return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": credential["id"],
+            "sasl.password": credential["secret"]}
+
+
+def error_of(config):
+    """What a client is told that cannot get in."""
+    errors = []
+    client = KafkaAdmin({**config, "error_cb": errors.append, "socket.timeout.ms": 2000})
+    with pytest.raises(KafkaException):
+        client.list_topics(timeout=1)
+    wait_until(lambda: client.poll(0.1) is not None and errors, 10, "an error of the client")
+    return " ".join(str(error) for error in errors)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
 def native(sample):
-    native = NativeCluster(sample.admin, sample.group, "native", sample.backend)
-    wait_until(lambda: KafkaAdmin({"bootstrap.servers": native.bootstrap_servers}).list_topics(timeout=5), 20,
-               "the kafka listener")
-    return native
+    return NativeCluster(sample, "native")
 
 
 @pytest.fixture(scope="module")
 def through(native):
-    """Kafka as a client of the gateway sees it."""
-    return KafkaHelper(native.bootstrap_servers)
+    return reachable(native)
+
+
+def round_trip(helper, kafka, values=None):
+    """Made, written and read through the gateway; seen in Kafka itself."""
+    topic = helper.create_topic("native", partitions=3)
+    values = values or [uuid.uuid4().bytes for _ in range(50)]
+    helper.produce(topic, values)
+    assert sorted(record.value() for record in kafka.consume_all(topic)) == sorted(values)
+    assert sorted(record.value() for record in helper.consume_all(topic)) == sorted(values)
 
 
 def test_metadata_names_the_gateway_alone(native, through):
-    metadata = through.admin.list_topics(timeout=10)
-    assert {broker.host for broker in metadata.brokers.values()} == {"127.0.0.1"}
-    assert {broker.port for broker in metadata.brokers.values()} <= set(range(native.port + 1, native.port + 5))
+    brokers = through.admin.list_topics(timeout=10).brokers.values()
+    assert {broker.host for broker in brokers} == {"127.0.0.1"}
+    assert {broker.port for broker in brokers} <= set(range(native.port + 1, native.port + 5))
 
 
 def test_produce_and_consume(kafka, through):
-    topic = through.create_topic("native", partitions=3)
-    values = [f"v{n}".encode() for n in range(500)]
-    through.produce(topic, values)
-    assert sorted(record.value() for record in kafka.consume_all(topic)) == sorted(values)
-    assert sorted(record.value() for record in through.consume_all(topic)) == sorted(values)
+    round_trip(through, kafka)
 
 
-def test_large_records_stream_through(kafka, through):
+def test_large_answers_stream_through(through):
     topic = through.create_topic("large", config={"max.message.bytes": "5000000"})
     values = [bytes([n]) * 900_000 for n in range(8)]
     through.produce(topic, values, **{"message.max.bytes": 4_000_000})
     assert [record.value() for record in through.consume_all(topic)] == values
+
+
+def test_a_consumer_group_finds_its_coordinator(through):
+    topic = through.create_topic("grouped", partitions=2)
+    through.produce(topic, [str(n).encode() for n in range(20)])
+    group = {"group.id": f"g-{uuid.uuid4().hex}", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    for expected in (20, 0):
+        consumer = Consumer({**through.config, **group, "enable.partition.eof": True})
+        consumer.subscribe([topic])
+        seen, ends = 0, 0
+        try:
+            while ends < 2:
+                message = consumer.poll(20)
+                assert message is not None, "nothing within 20 s"
+                seen += message.error() is None
+                ends += message.error() is not None
+            if seen:
+                consumer.commit(asynchronous=False)
+        finally:
+            consumer.close()
+        assert seen == expected
+
+
+def test_a_transaction(through):
+    topic = through.create_topic("transaction")
+    producer = Producer({**through.config, "transactional.id": f"t-{uuid.uuid4().hex}"})
+    producer.init_transactions(20)
+    for outcome in ("commit_transaction", "abort_transaction"):
+        producer.begin_transaction()
+        producer.produce(topic, outcome)
+        getattr(producer, outcome)(20)
+    assert [record.value() for record in through.consume_all(topic)] == [b"commit_transaction"]
+
+
+def test_without_acks_nothing_is_lost_when_the_client_leaves(through, kafka):
+    topic = through.create_topic("unacknowledged")
+    producer = Producer({**through.config, "acks": 0, "linger.ms": 0})
+    for n in range(300):
+        producer.produce(topic, str(n))
+        producer.poll(0)
+    assert producer.flush(20) == 0
+    del producer
+    wait_until(lambda: len(kafka.consume_all(topic)) == 300, 20, "300 records")
+
+
+# ---- TLS ----
+
+def test_tls(sample, kafka, authority):
+    tls = authority.listener_tls("gateway", ["IP:127.0.0.1", "DNS:localhost"])
+    cluster = NativeCluster(sample, "native-tls", tls=tls)
+    config = {"security.protocol": "SSL", "ssl.ca.location": str(authority.ca)}
+    helper = reachable(cluster, **config)
+    round_trip(helper, kafka)
+    round_trip(helper, kafka, [bytes([n]) * 500_000 for n in range(4)])
+
+
+def test_client_certificates_that_a_listener_requires(sample, authority):
+    tls = authority.listener_tls("strict", ["IP:127.0.0.1"], client_ca_pem=authority.ca.read_text(),
+                                 client_auth="require")
+    cluster = NativeCluster(sample, "native-strict", tls=tls)
+    certificate, key = authority.issue("client", ["DNS:client"])
+    config = {"security.protocol": "SSL", "ssl.ca.location": str(authority.ca)}
+    reachable(cluster, **config, **{"ssl.certificate.location": str(certificate), "ssl.key.location": str(key)})
+    error_of({"bootstrap.servers": cluster.bootstrap_servers, **config})
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """Every name below kafka.test is this machine, for clients written in Python."""
+    original = socket.getaddrinfo
+
+    def resolve(host, *arguments, **more):
+        return original("127.0.0.1" if str(host).endswith("kafka.test") else host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+def test_brokers_are_told_apart_by_server_name(sample, kafka, authority, resolver):
+    port, suffix = free_port(), "kafka.test"
+    tls = authority.listener_tls("sni", [f"DNS:*.{suffix}"])
+    sample.admin.create("virtual-clusters", name="shop", backend_cluster=sample.backend, namespace={"mode": "none"},
+                        client_authentication=["anonymous"])
+    sample.admin.create("listeners", name="sni", gateway_group=sample.group, protocol="kafka",
+                        address=f"127.0.0.1:{port}", tls=tls,
+                        kafka={"routing": "sni", "sni_suffix": suffix, "virtual_cluster": "shop"})
+    topic = kafka.create_topic("sni", partitions=2)
+    config = {"bootstrap_servers": f"shop.{suffix}:{port}", "security_protocol": "SSL",
+              "ssl_cafile": str(authority.ca)}
+    producer = wait_until(lambda: KafkaProducer(**config), 20, "the sni listener")
+    with contextlib.closing(producer):
+        for n in range(20):
+            producer.send(topic, str(n).encode()).get(20)
+        assert {broker.host for broker in producer._metadata.brokers()} == {f"b1-shop.{suffix}"}
+    consumer = KafkaConsumer(topic, auto_offset_reset="earliest", consumer_timeout_ms=20_000, **config)
+    with contextlib.closing(consumer):
+        seen = sorted(int(next(consumer).value) for _ in range(20))
+    assert seen == list(range(20))
+    context = ssl.create_default_context(cafile=authority.ca)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+        with context.wrap_socket(other, server_hostname=f"other.{suffix}") as stranger:
+            assert stranger.recv(1) == b""
+
+
+# ---- authentication ----
+
+def test_plain_with_an_applications_credential(sample, kafka):
+    cluster = NativeCluster(sample, "native-plain", authentication=["plain"])
+    round_trip(reachable(cluster, **plain(sample.credential)), kafka)
+    servers = {"bootstrap.servers": cluster.bootstrap_servers}
+    wrong = error_of({**servers, **plain({"id": sample.credential["id"], "secret": "x" * 32})})
+    assert "Authentication failed" in wrong
+    assert "Authentication failed" in error_of({**servers, **plain({"id": "nobody", "secret": "x" * 32})})
+    error_of(servers)  # without authentication
+    mechanism = error_of({**servers, **plain(sample.credential), "sasl.mechanism": "SCRAM-SHA-256"})
+    assert "SCRAM-SHA-256" in mechanism or "mechanism" in mechanism
+
+
+def test_a_revoked_credential_ends_its_sessions(sample):
+    cluster = NativeCluster(sample, "native-revoked", authentication=["plain"])
+    credential = sample.new_credential(sample.application)
+    helper = reachable(cluster, **plain(credential))
+    topic = helper.create_topic("revoked")
+    helper.produce(topic, [b"before"])
+    errors = []
+    consumer = Consumer({**helper.config, "group.id": "g", "error_cb": errors.append})
+    consumer.subscribe([topic])
+    consumer.poll(1)
+    sample.admin.act("credentials", credential["id"], "revoke")
+    wait_until(lambda: consumer.poll(0.2) is None and any("uthentication" in str(error) for error in errors), 30,
+               "the consumer to be refused")
+    consumer.close()
+
+
+@pytest.fixture(scope="module")
+def secured(own_kafka):
+    """A Kafka with a listener that wants SASL."""
+    return own_kafka(users={"gateway": "gate-secret", "alice": "alice-secret"})
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_the_gateway_authenticates_to_the_broker(sample, secured, mechanism):
+    name = f"secured-{mechanism.lower()}"
+    sample.admin.create("backend-clusters", name=name, bootstrap_servers=[secured.sasl],
+                        authentication={"mechanism": mechanism, "username": "gateway", "password": "gate-secret"})
+    cluster = NativeCluster(sample, name, backend=name)
+    round_trip(reachable(cluster), secured.helper)
+
+
+def test_credentials_that_pass_through(sample, secured):
+    sample.admin.create("backend-clusters", name="foreign", bootstrap_servers=[secured.sasl])
+    cluster = NativeCluster(sample, "foreign", authentication=["passthrough"], backend="foreign")
+    sasl = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "alice"}
+    round_trip(reachable(cluster, **sasl, **{"sasl.password": "alice-secret"}), secured.helper)
+    assert "uthentication" in error_of({"bootstrap.servers": cluster.bootstrap_servers, **sasl,
+                                        "sasl.password": "wrong"})
+    # A gateway that knows nothing yet, as after a restart: clients come to a broker's port first.
+    sample.gateway.stop()
+    sample.gateway.start()
+    round_trip(reachable(cluster, **sasl, **{"sasl.password": "alice-secret"}), secured.helper)
+
+
+# ---- configuration ----
+
+def test_a_changed_backend_closes_sessions_and_others_stay(sample, through, native):
+    cluster = NativeCluster(sample, "native-moved")
+    helper = reachable(cluster)
+    disconnects, others = [], []
+    moved = KafkaAdmin({**helper.config, "error_cb": disconnects.append})
+    stays = KafkaAdmin({**through.config, "error_cb": others.append})
+    moved.list_topics(timeout=5)
+    stays.list_topics(timeout=5)
+    sample.admin.patch("virtual-clusters", "native-moved", client_authentication=["plain"])
+    wait_until(lambda: moved.poll(0.2) is not None and disconnects, 20, "the session to be closed")
+    stays.list_topics(timeout=5)
+    stays.poll(0.2)
+    assert others == []

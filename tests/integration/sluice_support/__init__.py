@@ -2,7 +2,9 @@
 
 from .admin import AdminClient, ApiError
 from .broker import OwnKafka
+from .certificates import Authority
 from .kafka import KafkaHelper
+from .native import NativeCluster
 from .process import Program
 from .sample import SampleApi
 from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
@@ -12,10 +14,12 @@ from .wait import free_port, wait_until
 __all__ = [
     "AdminClient",
     "ApiError",
+    "Authority",
     "ControlPlane",
     "EmbeddedBroker",
     "Gateway",
     "KafkaHelper",
+    "NativeCluster",
     "OwnKafka",
     "Program",
     "SampleApi",

@@ -6,22 +6,47 @@ import subprocess
 from pathlib import Path
 
 from .kafka import KafkaHelper
+from .wait import free_port
 
 _SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "kafka"
 
 
-class OwnKafka:
-    """`config` are broker settings, `scram` users as scripts/kafka takes them. Keeps its port over restarts."""
+_PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
-    def __init__(self, folder, port, config=None, scram=()):
+
+class OwnKafka:
+    """`config` are broker settings. `users` {name: password} get a second listener, `sasl`, which takes PLAIN and both
+    SCRAMs. Keeps its ports over restarts."""
+
+    def __init__(self, folder, port, config=None, users=None):
         self.folder = Path(folder)
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._arguments = ["--port", str(port)]
-        for key, value in (config or {}).items():
+        config = {**self._sasl(port, users or {}), **(config or {})}
+        for key, value in config.items():
             self._arguments += ["--config", f"{key}={value}"]
-        for user in scram:
-            self._arguments += ["--add-scram", user]
         self._helper = None
+
+    def _sasl(self, port, users):
+        """Settings of the listener for `users`."""
+        if not users:
+            return {}
+        sasl, controller = free_port(), free_port()
+        self.sasl = f"127.0.0.1:{sasl}"
+        for name, password in users.items():
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                self._arguments += ["--add-scram", f"{mechanism}=[name={name},password={password}]"]
+        known = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+        prefix = "listener.name.sasl_plaintext"
+        return {
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://{self.sasl},CONTROLLER://127.0.0.1:{controller}",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            f"{prefix}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            f"{prefix}.plain.sasl.jaas.config": f"{_PLAIN} {known};",
+            f"{prefix}.scram-sha-256.sasl.jaas.config": _SCRAM,
+            f"{prefix}.scram-sha-512.sasl.jaas.config": _SCRAM,
+        }
 
     def _run(self, command, *arguments):
         version = os.environ.get("SLUICE_TEST_KAFKA_VERSION")

@@ -1,0 +1,34 @@
+"""Virtual clusters that native Kafka clients reach through the gateway."""
+
+import socket
+
+from .wait import free_port
+
+
+def free_ports(count):
+    """The first of `count` free ports in a row."""
+    while True:
+        first = free_port()
+        try:
+            for port in range(first + 1, first + count):
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+
+
+class NativeCluster:
+    """A virtual cluster with a kafka listener of its own: a bootstrap port and one for each of the node ids 0 to 3."""
+
+    def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None):
+        self.name, self.port = name, free_ports(5)
+        self.bootstrap_servers = f"127.0.0.1:{self.port}"
+        sample.admin.create("virtual-clusters", name=name, backend_cluster=backend or sample.backend,
+                            namespace={"mode": "none"}, client_authentication=list(authentication))
+        ranges = [{"first_node_id": 0, "last_node_id": 3, "port_base": self.port + 1}]
+        sample.admin.create("listeners", name=name, gateway_group=sample.group, protocol="kafka",
+                            address=f"127.0.0.1:{self.port}",
+                            kafka={"routing": "ports", "virtual_cluster": name, "port_ranges": ranges},
+                            **({"tls": tls} if tls else {}))
