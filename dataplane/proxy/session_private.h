@@ -54,11 +54,11 @@ typedef struct slc_session {
     struct slc_fetch_stream *fetch; /* a large answer on its way */
     slc_kafka_api_versions *shown;  /* what the client was told; NULL: nothing yet */
 
-    bool allowed;      /* authenticated, or need not be */
-    bool handshaken;   /* a SASL mechanism was agreed on */
-    bool passthrough;  /* the client authenticates to the broker */
-    bool misplaced;    /* dialled another than `node`: to be closed once the client has its answers */
-    bool closing;      /* when what waits for the client is written */
+    bool allowed;     /* authenticated, or need not be */
+    bool handshaken;  /* a SASL mechanism was agreed on */
+    bool passthrough; /* the client authenticates to the broker */
+    bool misplaced;   /* dialled another than `node`: to be closed once the client has its answers */
+    bool closing;     /* when what waits for the client is written */
     slc_principal principal;
 
     int64_t opened_ms;   /* wall clock */

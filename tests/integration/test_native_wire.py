@@ -1,0 +1,215 @@
+"""What a Kafka listener does with peers that are no good Kafka clients: a right answer where there is one, else a closed
+connection and one line in the log; and everybody else is served."""
+
+import socket
+import struct
+
+import pytest
+
+from sluice_support import KafkaHelper, NativeCluster, wait_until
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def native(sample):
+    native = NativeCluster(sample, "wire")
+    native.helper = KafkaHelper(native.bootstrap_servers)
+    wait_until(lambda: native.helper.admin.list_topics(timeout=3), 20, "the listener")
+    return native
+
+
+@pytest.fixture(scope="module")
+def strict(sample, native):
+    """One that wants PLAIN."""
+    strict = NativeCluster(sample, "strict", authentication=["plain"])
+    wait_until(lambda: socket.create_connection(("127.0.0.1", strict.port), 2).close() is None, 20, "the listener")
+    return strict
+
+
+class Peer:
+    def __init__(self, cluster):
+        self.socket = socket.create_connection(("127.0.0.1", cluster.port), timeout=20)
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the gateway has seen enough
+        return self
+
+    def request(self, key, version, body=b"", correlation=7, client=b"peer"):
+        header = struct.pack(">hhih", key, version, correlation, len(client)) + client
+        return self.send(struct.pack(">i", len(header) + len(body)) + header + body)
+
+    def receive(self, count):
+        data = b""
+        while len(data) < count:
+            part = self.socket.recv(count - len(data))
+            if not part:
+                return data
+            data += part
+        return data
+
+    def answer(self):
+        """The next frame; empty when the gateway has closed."""
+        try:
+            size = self.receive(4)
+            return self.receive(struct.unpack(">i", size)[0]) if len(size) == 4 else b""
+        except ConnectionResetError:
+            return b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def closed_count(sample, reason):
+    return sample.gateway.metrics().get(f'sluice_kafka_sessions_closed_total{{reason="{reason}"}}', 0)
+
+
+HELLO_TLS = bytes.fromhex("16030100c8010000c40303")
+CASES = {
+    "http": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "tls": HELLO_TLS + bytes(300),
+    "zeros": bytes(64),
+    "negative length": struct.pack(">i", -1) + bytes(64),
+    "2 GiB": struct.pack(">i", 0x7FFFFFFF) + bytes(64),
+    "too short for a header": struct.pack(">i", 4) + bytes(4),
+    "a key that never was": struct.pack(">ihhih", 10, 9999, 0, 1, -1),
+    "a negative key": struct.pack(">ihhih", 10, -5, 0, 1, -1),
+    "a removed key": struct.pack(">ihhih", 10, 4, 0, 1, -1),
+    "a version from the future": struct.pack(">ihhih", 10, 3, 99, 1, -1),
+    "a removed version": struct.pack(">ihhih", 10, 0, 1, 1, -1) + bytes(20),
+    "a client id beyond the frame": struct.pack(">ihhih", 10, 3, 1, 1, 5000),
+    "an inter-broker request": struct.pack(">ihhih", 12, 27, 1, 1, -1) + bytes(2),
+    "a quota change": struct.pack(">ihhih", 14, 49, 0, 1, -1) + bytes(4),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_is_closed_and_logged_once(sample, native, name):
+    before = sum(value for key, value in sample.gateway.metrics().items()
+                 if key.startswith("sluice_kafka_sessions_closed_total"))
+    with Peer(native) as peer:
+        assert peer.send(CASES[name]).answer() == b""
+    after = sum(value for key, value in sample.gateway.metrics().items()
+                if key.startswith("sluice_kafka_sessions_closed_total"))
+    assert after == before + 1
+
+
+def test_unknown_versions_of_api_versions_are_told_the_known_ones(native):
+    """KIP-511: version 0 of the answer, error 35, and the range of key 18 alone."""
+    with Peer(native) as peer:
+        answer = peer.request(18, 99, b"\x00").answer()
+        assert struct.unpack(">ihi", answer[:10]) == (7, 35, 1)
+        assert struct.unpack(">hhh", answer[10:]) == (18, 0, 4)
+        assert struct.unpack(">ih", peer.request(18, 0).answer()[:6]) == (7, 0)
+
+
+def test_api_versions_is_the_intersection(native, kafka):
+    """Nothing that brokers speak among themselves; Produce from 0; nothing that this Kafka does not have."""
+    with Peer(native) as peer:
+        answer = peer.request(18, 0).answer()
+    count = struct.unpack(">i", answer[6:10])[0]
+    keys = {key: (low, high) for key, low, high in struct.iter_unpack(">hhh", answer[10:10 + 6 * count])}
+    host, port = kafka.bootstrap_servers.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as direct:
+        direct.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
+        size = struct.unpack(">i", direct.recv(4, socket.MSG_WAITALL))[0]
+        answer = direct.recv(size, socket.MSG_WAITALL)
+    count = struct.unpack(">i", answer[6:10])[0]
+    theirs = {key: (low, high) for key, low, high in struct.iter_unpack(">hhh", answer[10:10 + 6 * count])}
+    assert keys[0][0] == 0 and 27 not in keys and 49 not in keys
+    for key in set(keys) - {0, 17, 18, 36}:
+        assert theirs[key][0] <= keys[key][0] and keys[key][1] <= theirs[key][1], key
+
+
+def test_requests_before_authentication(sample, strict):
+    before = closed_count(sample, "authentication")
+    with Peer(strict) as peer:
+        assert peer.request(3, 1, struct.pack(">i", 0)).answer() == b""
+    assert closed_count(sample, "authentication") == before + 1
+
+
+def test_sasl_handshake_version_0_is_refused_with_words(strict):
+    """Raw tokens would follow, which cannot be told from Kafka frames."""
+    with Peer(strict) as peer:
+        answer = peer.request(17, 0, struct.pack(">h", 5) + b"PLAIN").answer()
+        assert struct.unpack(">ih", answer[:6]) == (7, 35)
+        assert peer.answer() == b""
+
+
+def test_a_token_without_a_handshake(strict):
+    with Peer(strict) as peer:
+        answer = peer.request(36, 0, struct.pack(">i", 4) + b"\x00a\x00b").answer()
+        assert struct.unpack(">ih", answer[:6]) == (7, 58)
+        assert peer.answer() == b""
+
+
+def test_frames_byte_by_byte_and_all_at_once(native):
+    frame = struct.pack(">ihhih", 10, 18, 0, 3, -1)
+    with Peer(native) as peer:
+        for n in range(len(frame)):
+            peer.send(frame[n:n + 1])
+        assert peer.answer()[:4] == struct.pack(">i", 3)
+        peer.send(frame * 500)
+        for _ in range(500):
+            assert peer.answer()[:4] == struct.pack(">i", 3)
+
+
+def test_answers_keep_their_order(native):
+    """Local answers wait for those of the broker."""
+    metadata = struct.pack(">hhih", 3, 1, 100, -1) + struct.pack(">i", 0)
+    versions = struct.pack(">hhih", 18, 0, 101, -1)
+    frames = b"".join(struct.pack(">i", len(body)) + body for body in (metadata, versions, metadata, versions))
+    with Peer(native) as peer:
+        peer.send(frames)
+        assert [peer.answer()[:4] for _ in range(4)] == [struct.pack(">i", n) for n in (100, 101, 100, 101)]
+
+
+def test_a_client_that_reads_nothing_costs_a_bounded_amount(sample, native):
+    """It asks for far more than anybody may buffer, and the gateway stops reading its requests."""
+    topic = native.helper.create_topic("unread")
+    native.helper.produce(topic, [bytes(500_000) for _ in range(4)])
+    name = topic.encode()
+    body = (struct.pack(">iiiib", -1, 100, 1, 50 * MIB, 0) + struct.pack(">ii", 0, -1) + struct.pack(">i", 1) +
+            struct.pack(">h", len(name)) + name + struct.pack(">i", 1) + struct.pack(">iqqi", 0, 0, -1, 50 * MIB) +
+            struct.pack(">i", 0))
+    header = struct.pack(">hhih", 1, 8, 5, -1)
+    frame = struct.pack(">i", len(header) + len(body)) + header + body
+    with Peer(native) as peer:
+        assert len(peer.send(frame).answer()) > 1_900_000
+    before = resident(sample.gateway.pid)
+    with Peer(native) as peer:
+        peer.socket.settimeout(1.0)
+        try:
+            for _ in range(2000):
+                peer.socket.sendall(frame)
+        except (socket.timeout, TimeoutError, ConnectionError):
+            pass
+        assert native.helper.admin.list_topics(timeout=10)
+        assert resident(sample.gateway.pid) - before < 64 * MIB
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def test_many_idle_connections_cost_little(sample, native):
+    """The sanitizer's own overhead is in this bound; bench/native has the real figure."""
+    before = resident(sample.gateway.pid)
+    peers = []
+    try:
+        for _ in range(400):
+            peers.append(Peer(native).request(18, 0))
+        for peer in peers:
+            assert peer.answer()
+        assert resident(sample.gateway.pid) - before < 400 * 32 * 1024
+        assert native.helper.admin.list_topics(timeout=10)
+    finally:
+        for peer in peers:
+            peer.socket.close()
