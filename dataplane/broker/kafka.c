@@ -159,6 +159,10 @@ static void *reap_main(void *arg)
     slc_kafka_reaper *reaper = reap->reaper;
     if (reap->handle->queue != NULL)
         rd_kafka_queue_destroy(reap->handle->queue);
+    for (size_t i = 0; reap->handle->topics.slots != NULL && i <= reap->handle->topics.mask; i++)
+        if (reap->handle->topics.slots[i].key != NULL)
+            rd_kafka_topic_destroy(reap->handle->topics.slots[i].value);
+    slc_strmap_release(&reap->handle->topics);
     rd_kafka_destroy_flags(reap->handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     if (reap->handle->wake_fd >= 0)
         close(reap->handle->wake_fd);

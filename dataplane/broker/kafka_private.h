@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "dataplane/broker/broker.h"
 #include "dataplane/broker/kafka_wire.h"
+#include "dataplane/config/strmap.h"
 
 #define SLC_KAFKA_MAGIC 0x4b41464bU
 
@@ -30,6 +31,7 @@ typedef struct slc_kafka_handle {
     int wake_fd;
     struct event *wake;
     void (*serve)(struct slc_kafka_handle *handle); /* on `loop`: drain the queue */
+    slc_strmap topics;                              /* of a producer, by name: rd_kafka_topic_t */
 } slc_kafka_handle;
 
 enum slc_kafka_use { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CONSUMER, SLC_KAFKA_QUERY };

@@ -208,18 +208,32 @@ static bool replace(slc_kafka *kafka, slc_kafka_handle **slot)
 /* Sending -----------------------------------------------------------------------------------------------------
  */
 
-static rd_kafka_resp_err_t produce(rd_kafka_t *rk, slc_publish_op *op)
+/* Making the topic's object asks for its leaders at once; a record for a name alone would wait up to a second
+ * for librdkafka's next look around. NULL when librdkafka refuses the name. */
+static rd_kafka_topic_t *topic_of(slc_kafka_handle *handle, const char *name)
 {
+    size_t len = strlen(name);
+    rd_kafka_topic_t *topic = slc_strmap_find(&handle->topics, name, len);
+    if (topic == NULL && (topic = rd_kafka_topic_new(handle->rk, name, NULL)) != NULL)
+        slc_strmap_add(&handle->topics, rd_kafka_topic_name(topic), len, topic);
+    return topic;
+}
+
+static rd_kafka_resp_err_t produce(slc_kafka_handle *handle, slc_publish_op *op)
+{
+    rd_kafka_topic_t *topic = topic_of(handle, op->topic);
+    if (topic == NULL)
+        return rd_kafka_last_error();
     rd_kafka_headers_t *headers = op->headers != NULL ? rd_kafka_headers_copy(op->headers) : NULL;
     rd_kafka_vu_t args[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = op->topic},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)op->value, op->value_len}}, /* stays ours */
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)op->key, op->key_len}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = op},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     size_t count = headers != NULL ? 5 : 4;
-    rd_kafka_error_t *error = rd_kafka_produceva(rk, args, count);
+    rd_kafka_error_t *error = rd_kafka_produceva(handle->rk, args, count);
     if (error == NULL)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -250,9 +264,9 @@ static void send_by(slc_kafka *kafka, slc_kafka_handle **slot, slc_publish_op *o
         finish(op, SLC_NOT_PERSISTED, -1, -1);
         return;
     }
-    rd_kafka_resp_err_t code = produce((*slot)->rk, op);
+    rd_kafka_resp_err_t code = produce(*slot, op);
     if (code == RD_KAFKA_RESP_ERR__FATAL && replace(kafka, slot))
-        code = produce((*slot)->rk, op);
+        code = produce(*slot, op);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     leave_batch(op);

@@ -1,5 +1,5 @@
-/* A hash table from byte strings to pointers, filled once and then only read. Keys and values are borrowed.
- * Private to dataplane/config. */
+/* A hash table from byte strings to pointers, to which entries are only ever added. Keys and values are
+ * borrowed. */
 #ifndef SLC_DATAPLANE_CONFIG_STRMAP_H
 #define SLC_DATAPLANE_CONFIG_STRMAP_H
 
