@@ -25,6 +25,7 @@ typedef struct slc_stream {
     bool writing;      /* the socket has not taken the last write */
     bool told_id;      /* the client knows its place */
     bool told_failing; /* and that the backend is out of reach */
+    bool told_ok; /* that it has its place, since it was last told of an outage */
     bool ask_failed;   /* the place could not be asked for, and will be again */
     slc_buf notices;   /* gaps and errors that come before the next event */
     int64_t heartbeat_ms;
@@ -162,7 +163,16 @@ static void note_state(slc_stream *stream)
                      : scan != NULL && scan->failing ? slc_problem_of(&scan->err)
                                                      : SLC_PROBLEM_BACKEND_UNAVAILABLE);
     else
-        slc_buf_adds(&stream->notices, ": ok\n\n");
+        stream->told_ok = false;
+}
+
+/* Whoever reads this gets every event from here on: so it is said when the place is known, and not before. */
+static void note_placed(slc_stream *stream)
+{
+    if (stream->told_ok || !stream->reader.placed || stream->told_failing)
+        return;
+    stream->told_ok = true;
+    slc_buf_adds(&stream->notices, ": ok\n\n");
 }
 
 static void pump(slc_stream *stream)
@@ -175,6 +185,7 @@ static void pump(slc_stream *stream)
         enum slc_peek found = slc_reader_peek(&stream->reader);
         if (found == SLC_PEEK_ENDED) /* the stream is gone, and has written what was in `out` */
             return;
+        note_placed(stream);
         add_notices(stream, out);
         if (found == SLC_PEEK_NOTHING)
             break;
@@ -297,7 +308,7 @@ void slc_stream_handle(slc_exchange *exchange)
     stream->magic = STREAM_MAGIC;
     stream->exchange = exchange;
     slc_buf_init(&stream->notices, NOTICE_BYTES);
-    slc_buf_addf(&stream->notices, ": ok\nretry: %lld\n\n",
+    slc_buf_addf(&stream->notices, "retry: %lld\n\n",
                  (long long)slc_jitter_ms(worker->limits->retry_ms, 30));
     TAILQ_INSERT_TAIL(&worker->streams_by_heartbeat, stream, entry);
     worker->streams++;

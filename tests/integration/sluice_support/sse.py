@@ -46,12 +46,15 @@ class SseReader:
         self.retry_ms = None
         self.comments = []
         self._queue = queue.Queue()
+        self._begun = threading.Event()
         self._thread = None
         if self.status == 200:
             # From here on only the queue's waits are bounded: a socket that timed out cannot be read again.
             self._socket.settimeout(None)
             self._thread = threading.Thread(target=self._read, daemon=True)
             self._thread.start()
+            # From `: ok` on no event is missed; an outage or the end is told instead.
+            assert self._begun.wait(timeout), f"the stream says nothing within {timeout:g} s"
 
     def _shrink_receive_buffer(self, size):
         """For slow readers: the kernel must not hide that nobody reads. Has to happen before the connection."""
@@ -80,14 +83,18 @@ class SseReader:
                         event.data = "\n".join(data)
                         event.id = self.last_id
                         self._queue.put(event)
+                        self._begun.set()
                     event, data = SseEvent(data=""), []
                 elif line.startswith(":"):
                     self.comments.append(line[1:].strip())
+                    if line == ": ok":
+                        self._begun.set()
                 else:
                     self._field(event, data, *line.partition(":")[::2])
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
             pass  # closed by either side; AttributeError is http.client's own when close() wins the race
         self._queue.put(_END)
+        self._begun.set()
 
     def _field(self, event, data, name, value):
         value = value.removeprefix(" ")
