@@ -25,7 +25,7 @@ typedef struct slc_stream {
     bool writing;      /* the socket has not taken the last write */
     bool told_id;      /* the client knows its place */
     bool told_failing; /* and that the backend is out of reach */
-    bool told_ok; /* that it has its place, since it was last told of an outage */
+    bool told_ok;      /* that it has its place, since it was last told of an outage */
     bool ask_failed;   /* the place could not be asked for, and will be again */
     slc_buf notices;   /* gaps and errors that come before the next event */
     int64_t heartbeat_ms;
@@ -308,8 +308,7 @@ void slc_stream_handle(slc_exchange *exchange)
     stream->magic = STREAM_MAGIC;
     stream->exchange = exchange;
     slc_buf_init(&stream->notices, NOTICE_BYTES);
-    slc_buf_addf(&stream->notices, "retry: %lld\n\n",
-                 (long long)slc_jitter_ms(worker->limits->retry_ms, 30));
+    slc_buf_addf(&stream->notices, "retry: %lld\n\n", (long long)slc_jitter_ms(worker->limits->retry_ms, 30));
     TAILQ_INSERT_TAIL(&worker->streams_by_heartbeat, stream, entry);
     worker->streams++;
     slc_series_add(api->streams, 1);

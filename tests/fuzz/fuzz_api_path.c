@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(path, data, size);
     path[size] = '\0';
     if (slc_api_path_parse(path, &parsed)) {
-        static const char *const texts[] = {"", "/events", "/events/tickets", "/openapi.json", "/asyncapi.json"};
+        static const char *const texts[] = {"", "/events", "/events/tickets", "/openapi.json",
+                                            "/asyncapi.json"};
         const char *rest = texts[parsed.resource];
         char *again = slc_asprintf("/%.*s/v%u%s", (int)parsed.name_len, parsed.name, parsed.major, rest);
         if (strcmp(again, path) != 0)
