@@ -208,8 +208,8 @@ START_TEST(what_is_printed_reads_the_same)
         "...",
         "a\r\nb",
         "a\x7f\nb",
-        "a\xc2\x85"
-        "b\nc",
+        ("a\xc2\x85"
+         "b\nc"),
         "a\xe2\x80\xa8\nb",
         "\xef\xbb\xbf\nb",
         "2026-11-27",
