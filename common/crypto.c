@@ -3,11 +3,11 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "common/assert.h"
@@ -15,21 +15,56 @@
 #define NONCE_BYTES 12
 #define TAG_BYTES   16
 
+/* Fetched once: SHA256() and HMAC() look their algorithm up at each call, which takes longer than to hash a
+ * cursor. */
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    SLC_BUG_ON(sha256 == NULL);
+}
+
+static const EVP_MD *sha256_md(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    SLC_BUG_ON(pthread_once(&once, fetch_sha256) != 0);
+    return sha256;
+}
+
 void slc_sha256(const void *data, size_t len, uint8_t out[SLC_SHA256_BYTES])
 {
-    SLC_BUG_ON(SHA256(data, len, out) == NULL);
+    SLC_BUG_ON(EVP_Digest(data, len, out, NULL, sha256_md(), NULL) != 1);
+}
+
+/* SHA-256 of a block, then `data`: half of an HMAC. */
+static void hash_behind(EVP_MD_CTX *ctx, const uint8_t block[SHA256_CBLOCK], const void *data, size_t len,
+                        uint8_t out[SLC_SHA256_BYTES])
+{
+    SLC_BUG_ON(EVP_DigestInit_ex2(ctx, sha256_md(), NULL) != 1 ||
+               EVP_DigestUpdate(ctx, block, SHA256_CBLOCK) != 1 || EVP_DigestUpdate(ctx, data, len) != 1 ||
+               EVP_DigestFinal_ex(ctx, out, NULL) != 1);
 }
 
 void slc_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
                      uint8_t out[SLC_SHA256_BYTES])
 {
-    SLC_BUG_ON(key_len > INT32_MAX);
-    /* A NULL key would mean "the last one" to HMAC(). */
-    if (key_len == 0)
-        key = "";
-    unsigned out_len = 0;
-    SLC_BUG_ON(HMAC(EVP_sha256(), key, (int)key_len, data, len, out, &out_len) == NULL ||
-               out_len != SLC_SHA256_BYTES);
+    uint8_t inner[SHA256_CBLOCK] = {0}, outer[SHA256_CBLOCK]; /* RFC 2104 */
+    if (key_len > sizeof inner)
+        slc_sha256(key, key_len, inner);
+    else if (key_len > 0)
+        memcpy(inner, key, key_len);
+    for (size_t i = 0; i < sizeof inner; i++) {
+        outer[i] = inner[i] ^ 0x5c;
+        inner[i] ^= 0x36;
+    }
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    SLC_BUG_ON(ctx == NULL);
+    hash_behind(ctx, inner, data, len, out);
+    hash_behind(ctx, outer, out, SLC_SHA256_BYTES, out);
+    EVP_MD_CTX_free(ctx);
+    OPENSSL_cleanse(inner, sizeof inner);
+    OPENSSL_cleanse(outer, sizeof outer);
 }
 
 /* RFC 5869 sections 2.2 and 2.3 on top of HMAC: OpenSSL's own HKDF refuses an empty key, which the RFC allows.

@@ -196,7 +196,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     slc_proxy_register_metrics();
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
-    gateway.access_file = slc_access_file_open(settings->access_log, err);
+    gateway.access_file = slc_access_file_open(settings->access_log, settings->access_log_queue_bytes, err);
     bool ok = gateway.access_file != NULL && (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL &&
               start_workers(&gateway, err) && start_observe(&gateway, err) && start_client(&gateway, err);
     if (ok) {

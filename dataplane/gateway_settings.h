@@ -16,6 +16,7 @@ typedef struct slc_gateway_settings {
     char *node_name;
     char *observe_address;
     char *access_log;
+    int64_t access_log_queue_bytes;
     char *log_level;
     char *log_format;
     int64_t workers; /* 0: one for each core */

@@ -28,6 +28,7 @@ typedef struct slc_kafka_consumer {
     slc_consumer_callbacks callbacks;
     void *ctx;
     bool paused, stopping, down;
+    slc_record_builder builder;
     size_t taken_bytes; /* since the queue was empty */
     unsigned questions; /* bounds asked for and not answered */
     void (*done)(void *ctx);
@@ -75,7 +76,7 @@ static uint32_t read_headers(const rd_kafka_message_t *message, slc_record_heade
     return (uint32_t)count;
 }
 
-static slc_record *to_record(const rd_kafka_message_t *message)
+static slc_record *to_record(slc_record_builder *builder, const rd_kafka_message_t *message)
 {
     rd_kafka_timestamp_type_t type;
     slc_record_header *headers;
@@ -91,7 +92,7 @@ static slc_record *to_record(const rd_kafka_message_t *message)
     };
     parts.header_count = read_headers(message, &headers);
     parts.headers = headers;
-    slc_record *record = slc_record_new(&parts);
+    slc_record *record = slc_record_build(builder, &parts);
     free(headers);
     return record;
 }
@@ -200,7 +201,7 @@ static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messa
     for (ssize_t i = 0; i < count; i++) {
         rd_kafka_message_t *message = messages[i];
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            records[ready] = to_record(message);
+            records[ready] = to_record(&consumer->builder, message);
             consumer->taken_bytes += records[ready++]->size_bytes;
             total++;
         } else {
@@ -394,6 +395,7 @@ static void finish_stop(slc_kafka_consumer *consumer)
         return;
     slc_kafka_handle *handle = consumer->handle;
     TAILQ_REMOVE(&consumer->kafka->consumers, consumer, link);
+    slc_record_builder_release(&consumer->builder);
     if (handle != NULL) {
         slc_kafka_handle_unpoll(handle);
         slc_kafka_reap(consumer->kafka, handle);

@@ -22,6 +22,10 @@ START_TEST(hashes_agree_with_published_values)
     /* RFC 4231, case 2 */
     slc_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, out);
     check_hex(out, sizeof out, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    uint8_t key[131]; /* case 6: longer than a block */
+    memset(key, 0xaa, sizeof key);
+    slc_hmac_sha256(key, sizeof key, "Test Using Larger Than Block-Size Key - Hash Key First", 54, out);
+    check_hex(out, sizeof out, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     slc_hmac_sha256(NULL, 0, "", 0, out);
     check_hex(out, sizeof out, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }

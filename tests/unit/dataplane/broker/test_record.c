@@ -1,4 +1,5 @@
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,35 @@ START_TEST(absent_and_empty_stay_different)
 }
 END_TEST
 
+START_TEST(records_that_arrive_together_live_and_die_alone)
+{
+    enum { COUNT = 1000 };
+    static slc_record *records[COUNT];
+    static uint8_t large[8192];
+    slc_record_builder builder = {0};
+    for (int i = 0; i < COUNT; i++) {
+        char value[128];
+        size_t len = (size_t)snprintf(value, sizeof value, "value %d %.*s", i, i % 64, (const char *)large);
+        slc_record parts = {.offset = i, .value = (const uint8_t *)value, .value_len = (uint32_t)len};
+        if (i % 100 == 50)
+            parts = (slc_record){.offset = i, .value = large, .value_len = sizeof large};
+        records[i] = slc_record_build(&builder, &parts);
+        ck_assert_uint_eq((uintptr_t)records[i] % 16, 0);
+    }
+    for (int i = 0; i < COUNT; i += 2)
+        slc_record_unref(records[i]);
+    slc_record_builder_release(&builder);
+    slc_record_builder_release(&builder); /* holds nothing any more */
+    for (int i = 1; i < COUNT; i += 2) {
+        char value[32];
+        ck_assert_int_eq(records[i]->offset, i);
+        snprintf(value, sizeof value, "value %d ", i);
+        ck_assert_mem_eq(records[i]->value, value, strlen(value));
+        slc_record_unref(records[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("record");
@@ -52,6 +82,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, everything_is_copied_in_order);
     tcase_add_test(tcase, absent_and_empty_stay_different);
+    tcase_add_test(tcase, records_that_arrive_together_live_and_die_alone);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

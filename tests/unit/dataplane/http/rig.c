@@ -148,7 +148,7 @@ void rig_open(struct rig *rig)
     registered = true;
     current = rig;
     asker_rebuild(rig->asker);
-    rig->access_file = slc_access_file_open(rig->access_log, &err);
+    rig->access_file = slc_access_file_open(rig->access_log, 1024 * 1024, &err);
     rig->fd = slc_listen("127.0.0.1:0", true, &err);
     ck_assert_msg(rig->access_file != NULL && rig->fd >= 0, "%s", err.message);
     snprintf(rig->port, sizeof rig->port, "%u", slc_listen_port(rig->fd));
