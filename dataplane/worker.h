@@ -38,12 +38,13 @@ typedef struct slc_gateway_limits {
     int64_t retry_ms;             /* 3 s: SSE retry field, jittered */
     int64_t feed_ring_bytes;      /* 16 MiB for each feed */
     int64_t feed_prefill_ms;      /* 60 s */
-    int64_t feed_fetch_bytes;     /* 512 KiB: of one fetch, for feeds and for catch-up */
+    int64_t feed_fetch_bytes;     /* 256 KiB: of one fetch, for feeds and for catch-up */
     int64_t feed_idle_ms;         /* 60 s: a feed without readers is closed */
     int64_t page_max_events;      /* 1,000 */
     int64_t page_max_wait_ms;     /* 30 s */
     int64_t page_max_bytes;       /* 8 MiB */
     int64_t catchup_consumers;    /* 8 */
+    int64_t catchup_park_ms;      /* 30 s: a catch-up consumer waits for the next page */
     int64_t producer_queue_bytes; /* 64 MiB */
     int64_t metadata_refresh_ms;  /* 5 s: topics are looked at again */
     int64_t metadata_timeout_ms;  /* 5 s: of a question about them */

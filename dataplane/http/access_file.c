@@ -1,5 +1,5 @@
-/* Where access logs go. A thread of its own writes: standard output may be a pipe that nobody empties, a disk may
- * stall, and neither may stop a worker. What waits is bounded; what does not fit is lost, and counted.
+/* Where access logs go. A thread of its own writes: standard output may be a pipe that nobody empties, a disk
+ * may stall, and neither may stop a worker. What waits is bounded; what does not fit is lost, and counted.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,6 @@
 #define SCAN_MAGIC    0x5343414eU
 #define WINDOW_BYTES  (1024 * 1024)
 #define NEAR_RECORDS  20000 /* readers this close share a scan */
-#define PARKED_MS     30000 /* a scan without readers waits for the next page */
 #define SLICE_MS      5000  /* then it gives way to those who wait for a place */
 #define SLOW_MS       2000  /* nobody took anything for so long, and others wait */
 #define STARVED_MS    1000  /* a reader waits for so long because of a slower one */
@@ -412,6 +411,7 @@ static bool is_starving(const slc_scan *scan, int64_t now_ms)
 void slc_scans_tick(slc_api *api, int64_t now_ms)
 {
     slc_scan *next, *scan = TAILQ_FIRST(&api->scans);
+    int64_t park_ms = api->worker->limits->catchup_park_ms;
     bool others_wait = atomic_load(&api->worker->mediation->catchup.queued) > 0;
     for (; scan != NULL; scan = next) {
         next = TAILQ_NEXT(scan, entry);
@@ -421,7 +421,7 @@ void slc_scans_tick(slc_api *api, int64_t now_ms)
         if (scan->state == SLC_SCAN_STOPPING) {
             continue;
         } else if (scan->reader_count == 0) {
-            if (scan->state == SLC_SCAN_QUEUED || scan->broken || others_wait || unused_ms > PARKED_MS)
+            if (scan->state == SLC_SCAN_QUEUED || scan->broken || others_wait || unused_ms > park_ms)
                 stop(scan);
         } else if (scan->state == SLC_SCAN_RUNNING && others_wait) {
             if (now_ms - scan->granted_ms > SLICE_MS || (scan->paused && unused_ms > SLOW_MS))

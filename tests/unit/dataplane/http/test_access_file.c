@@ -130,5 +130,6 @@ START_TEST(no_log_is_wanted_without_a_path)
 }
 END_TEST
 
-UNIT_MAIN("access_file", everything_is_written_in_order_before_it_closes, a_pipe_that_nobody_empties_stops_nobody,
-          closing_gives_a_stuck_pipe_up_and_counts_what_is_lost, no_log_is_wanted_without_a_path)
+UNIT_MAIN("access_file", everything_is_written_in_order_before_it_closes,
+          a_pipe_that_nobody_empties_stops_nobody, closing_gives_a_stuck_pipe_up_and_counts_what_is_lost,
+          no_log_is_wanted_without_a_path)
