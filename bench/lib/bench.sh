@@ -48,7 +48,7 @@ start_bench_kafka() {
     kafka_dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-bench-kafka.XXXXXX")
     at_exit stop_bench_kafka
     step "starting Apache Kafka"
-    "$SLUICE_ROOT/scripts/kafka" start --dir "$kafka_dir" >/dev/null || die "Kafka did not start"
+    KAFKA_OPTS=${kafka_java_options:-} "$SLUICE_ROOT/scripts/kafka" start --dir "$kafka_dir" >/dev/null || die "Kafka did not start"
     SLUICE_TEST_KAFKA=$(cat "$kafka_dir/address")
     export SLUICE_TEST_KAFKA
 }

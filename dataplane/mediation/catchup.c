@@ -8,13 +8,11 @@
 #include "common/clock.h"
 #include "dataplane/mediation/reader.h"
 
-#define SCAN_MAGIC    0x5343414eU
-#define WINDOW_BYTES  (1024 * 1024)
-#define NEAR_RECORDS  20000 /* readers this close share a scan */
-#define SLICE_MS      5000  /* then it gives way to those who wait for a place */
-#define SLOW_MS       2000  /* nobody took anything for so long, and others wait */
-#define STARVED_MS    1000  /* a reader waits for so long because of a slower one */
-#define WINDOW_FRAMES (512 * 1024)
+#define SCAN_MAGIC   0x5343414eU
+#define NEAR_RECORDS 20000 /* readers this close share a scan */
+#define SLICE_MS     5000  /* then it gives way to those who wait for a place */
+#define SLOW_MS      2000  /* nobody took anything for so long, and others wait */
+#define STARVED_MS   1000  /* a reader waits for so long because of a slower one */
 
 /* Places
  * --------------------------------------------------------------------------------------------------------- */
@@ -37,6 +35,11 @@ void slc_catchup_pool_release(slc_catchup_pool *pool)
 static slc_catchup_pool *pool_of(const slc_scan *scan)
 {
     return &scan->api->worker->mediation->catchup;
+}
+
+static size_t window_of(const slc_scan *scan)
+{
+    return (size_t)scan->api->worker->limits->catchup_window_bytes;
 }
 
 static slc_mailbox *mailbox_of(const slc_scan *scan)
@@ -265,7 +268,7 @@ static void take_records(slc_scan *scan, struct scan_news *news)
     slc_series_add(pool_of(scan)->fetched_bytes, (int64_t)news->bytes);
     if (scan->state != SLC_SCAN_RUNNING)
         return;
-    if (scan->ring.bytes > WINDOW_BYTES)
+    if (scan->ring.bytes > window_of(scan))
         set_paused(scan, true);
     slc_readers_wake_scan(scan);
 }
@@ -353,8 +356,8 @@ slc_scan *slc_scan_for(slc_api *api, const slc_position *own)
     scan = slc_calloc(1, sizeof *scan);
     scan->magic = SCAN_MAGIC;
     scan->api = api;
-    slc_ring_init(&scan->ring, &api->codec, api->ring.topic_id, own, api->ring.partitions, 0, WINDOW_FRAMES,
-                  &api->worker->scratch);
+    slc_ring_init(&scan->ring, &api->codec, api->ring.topic_id, own, api->ring.partitions, 0,
+                  window_of(scan) / 2, &api->worker->scratch);
     TAILQ_INIT(&scan->readers);
     TAILQ_INIT(&scan->tail);
     TAILQ_INSERT_TAIL(&api->scans, scan, entry);
@@ -380,9 +383,9 @@ void slc_scan_leave(slc_scan *scan, slc_reader *reader)
 static void make_room(slc_scan *scan, uint64_t up_to)
 {
     slc_ring *ring = &scan->ring;
-    while (ring->first < up_to && ring->bytes > WINDOW_BYTES / 4)
+    while (ring->first < up_to && ring->bytes > window_of(scan) / 4)
         slc_ring_drop_first(ring);
-    if (ring->bytes <= WINDOW_BYTES / 2)
+    if (ring->bytes <= window_of(scan) / 2)
         set_paused(scan, false);
 }
 
@@ -391,7 +394,7 @@ void slc_scan_consumed(slc_scan *scan)
     slc_reader *reader;
     slc_ring *ring = &scan->ring;
     scan->used_ms = slc_monotonic_ms();
-    if (!scan->paused && ring->bytes < WINDOW_BYTES / 2)
+    if (!scan->paused && ring->bytes < window_of(scan) / 2)
         return;
     uint64_t slowest = ring->next;
     TAILQ_FOREACH (reader, &scan->readers, scan_entry) {

@@ -3,6 +3,7 @@
 from .admin import AdminClient, ApiError
 from .broker import OwnKafka
 from .certificates import Authority
+from .crowd import Crowd, exchange, raise_file_limit, resident_mib
 from .kafka import KafkaHelper
 from .native import NativeCluster
 from .process import Program
@@ -16,6 +17,7 @@ __all__ = [
     "ApiError",
     "Authority",
     "ControlPlane",
+    "Crowd",
     "EmbeddedBroker",
     "Gateway",
     "KafkaHelper",
@@ -26,6 +28,9 @@ __all__ = [
     "Servers",
     "SseEvent",
     "SseReader",
+    "exchange",
     "free_port",
+    "raise_file_limit",
+    "resident_mib",
     "wait_until",
 ]

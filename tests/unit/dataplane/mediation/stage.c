@@ -485,6 +485,7 @@ void stage_defaults(stage *s)
         .metadata_refresh_ms = 200,
         .metadata_timeout_ms = 5000,
         .ticket_lifetime_ms = 600000,
+        .catchup_window_bytes = 1 << 20,
         .producer_queue_bytes = 1 << 20,
     };
     stage_set_granted(true);
