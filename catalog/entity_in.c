@@ -90,18 +90,28 @@ static json_t *read_text(struct reading *r, const slc_field *field, const json_t
     return means ? json_string("") : NULL;
 }
 
+/* 1.0 is an integer in JSON Schema. */
+static bool is_whole(const json_t *value)
+{
+    double real = json_is_real(value) ? json_real_value(value) : 0;
+    return json_is_integer(value) || (json_is_real(value) && real >= -9007199254740991.0 &&
+                                      real <= 9007199254740991.0 && (double)(int64_t)real == real);
+}
+
+static int64_t whole_of(const json_t *value)
+{
+    return json_is_real(value) ? (int64_t)json_real_value(value) : json_integer_value(value);
+}
+
 static json_t *read_int(struct reading *r, const slc_field *field, const json_t *value)
 {
     int64_t min, max;
     slc_field_bounds(field, &min, &max);
-    double real = json_is_real(value) ? json_real_value(value) : 0;
-    bool whole = json_is_real(value) && real >= -9007199254740991.0 && real <= 9007199254740991.0 &&
-                 (double)(int64_t)real == real; /* 1.0 is an integer in JSON Schema */
-    if (!json_is_integer(value) && !whole) {
+    if (!is_whole(value)) {
         PROBLEM(r, "must be an integer");
         return NULL;
     }
-    int64_t number = whole ? (int64_t)real : json_integer_value(value);
+    int64_t number = whole_of(value);
     if (number < min || number > max) {
         PROBLEM(r, "must be from %lld to %lld", (long long)min, (long long)max);
         return NULL;
@@ -285,6 +295,31 @@ static json_t *read_map(struct reading *r, const slc_field *field, const json_t 
     return json_deep_copy(value);
 }
 
+/* The same value in one form, however it was written: whole numbers are integers, members that are null are
+ * absent. The depth is bounded by the parser. */
+static json_t *tidy(const json_t *value)
+{
+    json_t *out, *child;
+    const char *name;
+    size_t index;
+    if (json_is_real(value) && is_whole(value))
+        return json_integer(whole_of(value));
+    if (json_is_array(value)) {
+        out = json_array();
+        json_array_foreach (value, index, child)
+            json_array_append_new(out, tidy(child));
+        return out;
+    }
+    if (!json_is_object(value))
+        return json_deep_copy(value);
+    out = json_object();
+    json_object_foreach ((json_t *)value, name, child) {
+        if (!json_is_null(child))
+            json_object_set_new(out, name, tidy(child));
+    }
+    return out;
+}
+
 static json_t *read_json(struct reading *r, const slc_field *field, const json_t *value)
 {
     int64_t min, max;
@@ -297,7 +332,7 @@ static json_t *read_json(struct reading *r, const slc_field *field, const json_t
         PROBLEM(r, "must have at most %lld bytes", (long long)max);
         return NULL;
     }
-    return json_deep_copy(value);
+    return tidy(value);
 }
 
 /* ---- one field ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "catalog/kind.h"
+#include "common/http_text.h"
 
 #define NAME_PATTERN      "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #define HOST_PATTERN      "([A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
@@ -185,11 +186,6 @@ static bool check_pointer(const char *text, size_t len)
     return true;
 }
 
-static bool check_header(const char *text, size_t len)
-{
-    return len > 0 && all_of(text, len, "!#$%&'*+.^_`|~-");
-}
-
 static bool check_sha256_hex(const char *text, size_t len)
 {
     return len == 64 && strspn(text, "0123456789abcdef") == 64;
@@ -215,8 +211,10 @@ static const slc_format formats[SLC_FMT_COUNT] = {
     [SLC_FMT_PERMISSION] = {"a permission (kind:verb, kind:* or *)", "^(\\*|[a-z-]+:(\\*|[a-z-]+))$",
                             check_permission},
     [SLC_FMT_POINTER] = {"a JSON pointer (RFC 6901)", "^(/([^~/]|~[01])*)*$", check_pointer},
-    [SLC_FMT_HEADER] = {"an HTTP field name", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", check_header},
+    [SLC_FMT_HEADER] = {"an HTTP field name", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", slc_http_is_token},
     [SLC_FMT_SHA256_HEX] = {"64 lower-case hexadecimal digits", "^[0-9a-f]{64}$", check_sha256_hex},
+    [SLC_FMT_ORIGIN] = {"* or an origin such as https://shop.example",
+                        "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\\[\\]-]+)$", slc_http_is_origin},
 };
 
 const slc_format *slc_format_get(enum slc_format_id id)

@@ -40,7 +40,7 @@ enum slc_field_type {
     SLC_F_OBJECT,      /* `fields`; stored as JSON whose values have the stored form */
     SLC_F_OBJECT_LIST, /* min..max items with `fields`; stored as JSON */
     SLC_F_MAP,         /* string to string, at most max entries; stored as JSON */
-    SLC_F_JSON,        /* any JSON object of at most max bytes; stored as JSON */
+    SLC_F_JSON,        /* any JSON object of at most max bytes; stored as JSON, without members that are null */
 };
 
 enum slc_field_flag {
@@ -78,6 +78,7 @@ enum slc_format_id {
     SLC_FMT_POINTER,    /* RFC 6901 */
     SLC_FMT_HEADER,     /* an HTTP field name */
     SLC_FMT_SHA256_HEX,
+    SLC_FMT_ORIGIN, /* "*", or scheme://host[:port] */
     SLC_FMT_COUNT
 };
 

@@ -2,7 +2,7 @@
 #ifndef SLC_CATALOG_POLICY_TYPE_H
 #define SLC_CATALOG_POLICY_TYPE_H
 
-#include "catalog/kind.h"
+#include "catalog/catalog.h"
 
 enum slc_policy_scope {
     SLC_SCOPE_GROUP = 1 << 0,
@@ -18,6 +18,8 @@ typedef struct slc_policy_kind {
     const char *help;
     unsigned scopes;         /* enum slc_policy_scope */
     const slc_field *fields; /* of `config` */
+    /* What the fields alone cannot say; NULL: nothing. Pointers start at the config. */
+    bool (*check)(slc_txn *txn, const json_t *config, slc_error *err);
 } slc_policy_kind;
 
 /* Ends with a NULL name. */

@@ -13,7 +13,7 @@ static const slc_field key_auth_fields[] = {
      .type = SLC_F_STRING,
      .format = SLC_FMT_HEADER,
      .min = 1,
-     .max = 100,
+     .max = 64,
      .default_json = "\"X-API-Key\"",
      .help = "Request header that carries the API key."},
     {.name = "basic",
@@ -29,22 +29,28 @@ static const slc_field cors_fields[] = {
     {.name = "origins",
      .type = SLC_F_STRING_LIST,
      .flags = SLC_F_REQUIRED,
+     .format = SLC_FMT_ORIGIN,
      .min = 1,
      .max = 100,
      .item_max = 300,
      .help = "Origins such as https://shop.example, or * for all."},
-    {.name = "methods", .type = SLC_F_STRING_LIST, .max = 20, .item_max = 32, .help = "Methods of requests."},
+    {.name = "methods",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_HEADER,
+     .max = 20,
+     .item_max = 32,
+     .help = "Methods of requests."},
     {.name = "headers",
      .type = SLC_F_STRING_LIST,
      .format = SLC_FMT_HEADER,
-     .max = 100,
-     .item_max = 100,
+     .max = 50,
+     .item_max = 64,
      .help = "Request headers that a page may send."},
     {.name = "exposed_headers",
      .type = SLC_F_STRING_LIST,
      .format = SLC_FMT_HEADER,
-     .max = 100,
-     .item_max = 100,
+     .max = 50,
+     .item_max = 64,
      .help = "Response headers that a page may see."},
     {.name = "credentials", .type = SLC_F_BOOL, .help = "May pages send cookies and HTTP authentication?"},
     {.name = "max_age",
@@ -53,6 +59,15 @@ static const slc_field cors_fields[] = {
      .help = "Seconds that a browser may keep a preflight's answer."},
     SLC_FIELD_END,
 };
+
+/* The Fetch standard forbids it, and browsers ignore such an answer. */
+static bool check_cors(slc_txn *txn, const json_t *config, slc_error *err)
+{
+    if (!json_is_true(json_object_get(config, "credentials")) ||
+        !slc_has_text(json_object_get(config, "origins"), "*"))
+        return true;
+    return slc_txn_problem(txn, "/credentials", err, "cannot be allowed to every origin: list the origins");
+}
 
 #define WIDE SLC_SCOPE_GROUP | SLC_SCOPE_LISTENER | SLC_SCOPE_VIRTUAL_CLUSTER | SLC_SCOPE_EVENT_API
 
@@ -63,7 +78,8 @@ static const slc_policy_kind policy_kinds[] = {
     {.name = "cors",
      .help = "Lets pages of other origins in.",
      .scopes = SLC_SCOPE_GROUP | SLC_SCOPE_LISTENER | SLC_SCOPE_EVENT_API,
-     .fields = cors_fields},
+     .fields = cors_fields,
+     .check = check_cors},
     {.name = NULL},
 };
 
@@ -93,7 +109,9 @@ static unsigned scope_bit(const char *kind)
 /* Pointers of the settings' problems are below /config. */
 static bool check_config(slc_txn *txn, const slc_policy_kind *kind, const json_t *next, slc_error *err)
 {
-    if (slc_body_check(txn, kind->fields, json_object_get(next, "config"), err))
+    const json_t *config = json_object_get(next, "config");
+    if (slc_body_check(txn, kind->fields, config, err) &&
+        (kind->check == NULL || kind->check(txn, config, err)))
         return true;
     char inner[sizeof(err->field)];
     size_t index;

@@ -47,18 +47,30 @@ bool slc_policy_config_bool(const json_t *config, const char *name, bool fallbac
     return member == NULL || json_is_boolean(member) || fail_at(err, name, "must be true or false");
 }
 
-bool slc_policy_config_strings(const json_t *config, const char *name, const json_t **value, slc_error *err)
+static bool is_in_before(const json_t *array, size_t end, const json_t *item)
+{
+    for (size_t i = 0; i < end; i++)
+        if (json_equal(json_array_get(array, i), item))
+            return true;
+    return false;
+}
+
+bool slc_policy_config_strings(const json_t *config, const char *name, const slc_policy_list *list,
+                               const json_t **value, slc_error *err)
 {
     size_t i;
     json_t *item;
     *value = json_object_get(config, name);
     if (*value == NULL)
         return true;
-    if (!json_is_array(*value))
-        return fail_at(err, name, "must be a list of strings");
+    if (!json_is_array(*value) || json_array_size(*value) < list->min || json_array_size(*value) > list->max)
+        return fail_at(err, name, "must be a list of not too few and not too many strings");
     json_array_foreach ((json_t *)*value, i, item) {
-        if (!json_is_string(item) || json_string_length(item) == 0)
-            return fail_at(err, name, "must be a list of strings that are not empty");
+        size_t len = json_is_string(item) ? json_string_length(item) : 0;
+        if (len == 0 || len > list->item_max || !list->check(json_string_value(item), len))
+            return fail_at(err, name, "has an item that is none of what it lists");
+        if (is_in_before(*value, i, item))
+            return fail_at(err, name, "has an item twice");
     }
     return true;
 }

@@ -9,7 +9,9 @@
 #include <strings.h>
 
 #include "common/alloc.h"
+#include "common/assert.h"
 #include "common/buf.h"
+#include "common/http_text.h"
 #include "dataplane/policy/types.h"
 
 #define MAX_LIST_BYTES 4096
@@ -34,14 +36,19 @@ static void release(void *compiled)
     free(cors);
 }
 
+static const slc_policy_list origins_list = {1, 100, 300, slc_http_is_origin};
+static const slc_policy_list methods_list = {0, 20, 32, slc_http_is_token};
+static const slc_policy_list headers_list = {0, 50, 64, slc_http_is_token};
+
 /* A list member as "A, B", or the default. NULL with err when it is wrong. */
-static char *joined(const json_t *config, const char *name, const char *fallback, slc_error *err)
+static char *joined(const json_t *config, const char *name, const slc_policy_list *rule, const char *fallback,
+                    slc_error *err)
 {
     const json_t *list = NULL;
     size_t i;
     json_t *item;
     slc_buf text;
-    if (!slc_policy_config_strings(config, name, &list, err))
+    if (!slc_policy_config_strings(config, name, rule, &list, err))
         return NULL;
     if (list == NULL)
         return slc_strdup(fallback);
@@ -50,11 +57,7 @@ static char *joined(const json_t *config, const char *name, const char *fallback
     json_array_foreach ((json_t *)list, i, item) {
         slc_buf_addf(&text, "%s%s", i > 0 ? ", " : "", json_string_value(item));
     }
-    if (text.overflow || (text.data != NULL && strpbrk((char *)text.data, "\r\n") != NULL)) {
-        slc_buf_release(&text);
-        slc_fail(err, SLC_INVALID, "/config", "%s is too long or holds a line break", name);
-        return NULL;
-    }
+    SLC_BUG_ON(text.overflow); /* the list's rule leaves room */
     char *joined_text = slc_strdup(text.data != NULL ? (char *)text.data : "");
     slc_buf_release(&text);
     return joined_text;
@@ -65,9 +68,9 @@ static bool compile_origins(struct cors *cors, const json_t *config, slc_error *
     const json_t *origins = NULL;
     size_t i;
     json_t *item;
-    if (!slc_policy_config_strings(config, "origins", &origins, err))
+    if (!slc_policy_config_strings(config, "origins", &origins_list, &origins, err))
         return false;
-    if (origins == NULL || json_array_size(origins) == 0)
+    if (origins == NULL)
         return slc_fail(err, SLC_INVALID, "/config/origins", "origins must list at least one origin, or \"*\"");
     cors->origins = json_incref((json_t *)origins);
     json_array_foreach (cors->origins, i, item) {
@@ -98,14 +101,15 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
               slc_policy_config_bool(config, "credentials", false, &cors->credentials, err) &&
               compile_origins(cors, config, err) && compile_max_age(cors, config, err);
     if (ok) {
-        cors->methods = joined(config, "methods", "GET, POST", err);
+        cors->methods = joined(config, "methods", &methods_list, "GET, POST", err);
         cors->headers = cors->methods == NULL ? NULL
-                                              : joined(config, "headers",
+                                              : joined(config, "headers", &headers_list,
                                                        "Content-Type, X-API-Key, Authorization, Last-Event-ID, "
                                                        "Idempotency-Key, Prefer",
                                                        err);
-        cors->exposed =
-            cors->headers == NULL ? NULL : joined(config, "exposed_headers", "X-Request-Id, Retry-After", err);
+        cors->exposed = cors->headers == NULL ? NULL
+                                              : joined(config, "exposed_headers", &headers_list,
+                                                       "X-Request-Id, Retry-After", err);
         ok = cors->exposed != NULL;
     }
     if (!ok) {
@@ -162,12 +166,16 @@ const slc_policy_type slc_policy_cors = {
     .summary = "Lets the web pages of the listed origins call the event API from a browser.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"origins\"],\"properties\":{"
-        "\"origins\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\"},"
+        "\"origins\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,\"uniqueItems\":true,"
+        "\"items\":{\"type\":\"string\",\"maxLength\":300},"
         "\"description\":\"Origins such as https://shop.example, or * for all.\"},"
-        "\"methods\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"default\":[\"GET\",\"POST\"]},"
-        "\"headers\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
+        "\"methods\":{\"type\":\"array\",\"maxItems\":20,\"uniqueItems\":true,"
+        "\"items\":{\"type\":\"string\",\"maxLength\":32},\"default\":[\"GET\",\"POST\"]},"
+        "\"headers\":{\"type\":\"array\",\"maxItems\":50,\"uniqueItems\":true,"
+        "\"items\":{\"type\":\"string\",\"maxLength\":64},"
         "\"description\":\"Request headers that a page may send.\"},"
-        "\"exposed_headers\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+        "\"exposed_headers\":{\"type\":\"array\",\"maxItems\":50,\"uniqueItems\":true,"
+        "\"items\":{\"type\":\"string\",\"maxLength\":64}},"
         "\"credentials\":{\"type\":\"boolean\",\"default\":false},"
         "\"max_age\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":86400,\"default\":600,"
         "\"description\":\"Seconds that a browser may keep a preflight's answer.\"}}}",

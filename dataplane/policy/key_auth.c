@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/crypto.h"
+#include "common/http_text.h"
 #include "dataplane/policy/credential.h"
 #include "dataplane/policy/types.h"
 
@@ -20,14 +21,6 @@ struct key_auth {
     char *header;
     bool basic;
 };
-
-/* RFC 9110 section 5.6.2; a header of another name could never be sent, and nobody would get in. */
-static bool is_token(const char *text)
-{
-    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
-                                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    return *text != '\0' && text[strspn(text, allowed)] == '\0';
-}
 
 /* What the client sent, not yet believed. */
 struct presented {
@@ -44,7 +37,8 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
     const char *header = slc_policy_config_string(config, "header", DEFAULT_HEADER, 64, err);
     if (header == NULL || !slc_policy_config_bool(config, "basic", true, &key_auth.basic, err))
         return false;
-    if (!is_token(header))
+    /* A header of another name could never be sent, and nobody would get in. */
+    if (!slc_http_is_token(header, strlen(header)))
         return slc_fail(err, SLC_INVALID, "/config/header", "header must be the name of a request header");
     key_auth.header = slc_strdup(header);
     *compiled = slc_memdup(&key_auth, sizeof key_auth);
@@ -136,11 +130,12 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
 const slc_policy_type slc_policy_key_auth = {
     .name = "key-auth",
     .summary = "Authenticates by the application's generated secret: an API key header or HTTP Basic.",
-    .config_schema = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-                     "\"header\":{\"type\":\"string\",\"default\":\"X-API-Key\","
-                     "\"description\":\"Request header that carries the API key.\"},"
-                     "\"basic\":{\"type\":\"boolean\",\"default\":true,"
-                     "\"description\":\"Accept HTTP Basic with the credential's id and secret too.\"}}}",
+    .config_schema =
+        "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+        "\"header\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64,\"default\":\"X-API-Key\","
+        "\"description\":\"Request header that carries the API key.\"},"
+        "\"basic\":{\"type\":\"boolean\",\"default\":true,"
+        "\"description\":\"Accept HTTP Basic with the credential's id and secret too.\"}}}",
     .compile = compile,
     .release = release,
     .authenticate = authenticate,

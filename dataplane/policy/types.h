@@ -20,9 +20,16 @@ const char *slc_policy_config_string(const json_t *config, const char *name, con
 /* A boolean member, `fallback` when it is absent. */
 bool slc_policy_config_bool(const json_t *config, const char *name, bool fallback, bool *value,
                             slc_error *err) SLC_CHECKED;
-/* A member that is an array of strings: NULL when it is absent; false when it is something else. */
-bool slc_policy_config_strings(const json_t *config, const char *name, const json_t **value,
-                               slc_error *err) SLC_CHECKED;
+/* What a list of strings must be: the same as in the catalog, or a policy that was taken there would be refused
+ * here, and hold up everything else with it. */
+typedef struct slc_policy_list {
+    size_t min, max; /* items, all different */
+    size_t item_max; /* bytes of each, at least one */
+    bool (*check)(const char *text, size_t len);
+} slc_policy_list;
+/* A member that is such a list: NULL when it is absent; false when it is something else. */
+bool slc_policy_config_strings(const json_t *config, const char *name, const slc_policy_list *list,
+                               const json_t **value, slc_error *err) SLC_CHECKED;
 
 /* Fills a denial; `reason` is for the log. Returns SLC_DENY. */
 enum slc_verdict slc_deny(slc_denial *denial, int status, const char *type, const char *title,
