@@ -27,9 +27,12 @@ typedef struct slc_rpc_call slc_rpc_call;   /* one call, either side; unary or b
 typedef struct slc_rpc_bytes slc_rpc_bytes; /* immutable, atomically refcounted */
 
 slc_rpc_bytes *slc_rpc_bytes_new(const void *data, size_t len); /* copies */
+/* A message of which only the head is copied. `body` stays as it is until done(arg), which comes when the last
+ * reference goes, on any thread. */
+slc_rpc_bytes *slc_rpc_bytes_wrap(const void *head, size_t head_len, const void *body, size_t body_len,
+                                  void (*done)(void *arg), void *arg);
 slc_rpc_bytes *slc_rpc_bytes_ref(slc_rpc_bytes *bytes);
 void slc_rpc_bytes_unref(slc_rpc_bytes *bytes);
-const uint8_t *slc_rpc_bytes_data(const slc_rpc_bytes *bytes, size_t *len);
 
 slc_rpc *slc_rpc_start(slc_loop *loop, slc_error *err) SLC_CHECKED;
 /* After every server is done and every channel has been freed (a server's `done` may be the place). Blocks

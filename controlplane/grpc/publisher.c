@@ -21,6 +21,7 @@ struct pass {
     size_t previous_count;
     slc_compiled **compiled; /* own references */
     size_t count;
+    int64_t took_us;    /* to compile all of them */
     json_t *nodes;      /* with a stream, by id */
     json_t *gone;       /* those of them that may not stay: why, by id */
     int64_t expires_ms; /* when the next subscription ends, 0: none does */
@@ -128,6 +129,7 @@ static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
 {
     struct pass *pass = arg;
     size_t i;
+    int64_t begin_us = slc_monotonic_us();
     json_t *id, *ids = slc_compile_groups(txn, err);
     bool ok = ids != NULL;
     pass->compiled = slc_calloc(json_array_size(ids) + 1, sizeof(slc_compiled *));
@@ -141,6 +143,7 @@ static bool compile_all(slc_txn *txn, void *arg, slc_error *err)
             pass->compiled[pass->count++] = compiled;
     }
     json_decref(ids);
+    pass->took_us = slc_monotonic_us() - begin_us;
     return ok && find_gone(txn, pass, err) && slc_catalog_next_expiry(txn, &pass->expires_ms, err) &&
            slc_ca_sync(pass->grpc->ca, txn, &pass->trust_changed, err);
 }
@@ -253,7 +256,7 @@ static void keep_version(slc_control_grpc *grpc, slc_compiled *compiled)
     slc_catalog_write(grpc->catalog, grpc->loop, &actor, remember, on_remembered, kept);
 }
 
-static void take_over(slc_control_grpc *grpc, slc_compiled *compiled)
+static void take_over(slc_control_grpc *grpc, slc_compiled *compiled, int64_t took_us)
 {
     slc_group *group = slc_publisher_group(grpc, slc_compiled_group_id(compiled));
     group->seen = true;
@@ -264,7 +267,7 @@ static void take_over(slc_control_grpc *grpc, slc_compiled *compiled)
     slc_log(SLC_LOG_INFO, "configuration compiled", LS("group", group->id),
             LI("version", (int64_t)slc_compiled_version(compiled)),
             LI("chunks", (int64_t)slc_compiled_chunk_count(compiled)),
-            LI("rows_read", (int64_t)slc_compiled_rows(compiled)));
+            LI("rows_read", (int64_t)slc_compiled_rows(compiled)), LI("pass_us", took_us));
     keep_version(grpc, compiled);
     slc_config_streams_offer(grpc, group);
 }
@@ -310,7 +313,7 @@ static void on_compiled(void *arg, bool ok, const slc_error *err)
     grpc->pending--;
     if (ok && !grpc->stopping) {
         for (size_t i = 0; i < pass->count; i++)
-            take_over(grpc, pass->compiled[i]);
+            take_over(grpc, pass->compiled[i], pass->took_us);
         forget_unseen(grpc);
         slc_config_streams_cut(grpc, pass->gone);
         if (pass->trust_changed)
