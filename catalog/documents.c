@@ -129,6 +129,7 @@ static void fit_read(const slc_document_source *source, json_t *document)
     static const char *const stream[] = {"LastEventId", "Ticket", NULL};
     static const char *const all[] = {"Cursor", "From", "Limit", "Wait", "LastEventId", "Ticket", NULL};
     static const char *const schemas[] = {"Event", "Header", "Page", NULL};
+    static const char *const tickets[] = {"TicketRequest", "Ticket", NULL};
     json_t *resource = at(document, "paths", "/events"), *get = json_object_get(resource, "get");
     json_t *content = at(at(get, "responses", "200"), "content", NULL);
     if (!source->rest) {
@@ -138,6 +139,10 @@ static void fit_read(const slc_document_source *source, json_t *document)
     if (!source->sse) {
         json_object_del(content, "text/event-stream");
         drop_parameters(document, get, stream);
+    }
+    if (!source->sse || !source->read) {
+        json_object_del(at(document, "paths", NULL), "/events/tickets");
+        drop_schemas(document, tickets);
     }
     if (source->deprecated)
         json_object_set_new(get, "deprecated", json_true());

@@ -5,9 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-
-import pytest
-
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
@@ -38,9 +35,20 @@ def test_javascript_fetch(sample):
     assert result.stdout.startswith("published ")
 
 
-@pytest.mark.parametrize("command", [["publish-and-read.sh"], ["consumer.py"], ["fetch-stream.mjs"]])
-def test_every_example_is_in_the_readme(command):
-    assert command[0] in (EXAMPLES / "README.md").read_text()
+def test_javascript_eventsource(sample, tmp_path):
+    """In Node.js it needs a package, which is looked for beside the script."""
+    script = tmp_path / "eventsource.mjs"
+    script.write_text((EXAMPLES / "eventsource.mjs").read_text())
+    (tmp_path / "node_modules").symlink_to(pathlib.Path(os.environ["SLUICE_NODE_DIR"]) / "node_modules")
+    result = run(sample, "node", script)
+    assert result.returncode == 0, result.stderr
+    assert "ticket until" in result.stdout and "event {" in result.stdout
+
+
+def test_every_example_is_in_the_readme():
+    readme = (EXAMPLES / "README.md").read_text()
+    for example in EXAMPLES.iterdir():
+        assert example.name in readme or example.name == "README.md"
 
 
 def test_a_wrong_key_ends_an_example_with_a_reason(sample):
