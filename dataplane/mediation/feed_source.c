@@ -389,8 +389,12 @@ static void take_minute(slc_message *msg, void *owner)
         } else if (news->failed) {
             wait_and_retry(feed, &news->err);
         } else {
-            for (int32_t i = 0; i < news->count; i++)
-                feed->end[i] = (slc_position){news->offsets[i], -1};
+            /* Without a record of that minute the answer is the end, which may have moved on since it was asked
+             * for. */
+            for (int32_t i = 0; i < news->count; i++) {
+                bool later = news->offsets[i] > feed->fill_until[i];
+                feed->end[i] = (slc_position){later ? feed->fill_until[i] : news->offsets[i], -1};
+            }
             bound_start(feed);
             start_consumer(feed);
         }

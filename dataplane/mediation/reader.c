@@ -123,6 +123,8 @@ void slc_reader_init(slc_reader *reader, slc_api *api, const slc_reader_ops *ops
         set_placed(reader);
         if (keep_own)
             take_own(reader);
+        else
+            reader->last = slc_ring_id_at(reader->ring, reader->seq);
     }
 }
 

@@ -73,6 +73,8 @@ def test_a_gateway_that_starts_without_its_control_plane_serves_from_its_cache(o
     before = own.publish({"before": True})
     assert before.status_code == 201
     version = own.gateway.metrics()["sluice_config_applied_version"]
+    # It goes to the disk after it is in force.
+    wait_until((own.gateway.state_dir / "cache" / "manifest").exists, what="the configuration on the gateway's disk")
     own.control.kill()
     getattr(own.gateway, end)()
     own.gateway.start()

@@ -135,6 +135,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/migrate");
     TCase *tc = tcase_create("migrate");
+    tcase_set_timeout(tc, 60); /* a catalog for each schema that there was */
     tcase_add_checked_fixture(tc, t_setup, t_teardown);
     tcase_add_test(tc, every_earlier_schema_opens);
     tcase_add_test(tc, every_schema_is_kept_for_this_test);

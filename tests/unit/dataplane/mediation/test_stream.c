@@ -58,15 +58,17 @@ START_TEST(a_live_event_arrives_with_its_id)
     stage_defaults(&s);
     stage_open(&s, 2);
     append_numbers(&s, 0, 10, 2);
+    int64_t appended_ms = slc_wall_ms();
+    STAGE_WAIT(slc_wall_ms() > appended_ms); /* what has the time of the opening counts as new */
     client *c = open_stream(&s, 0, NULL, NULL);
-    STAGE_WAIT(stream_count(c, "id: ") == 1); /* it knows its place before the first event */
+    STAGE_WAIT(stream_count(c, "id: ") >= 1); /* it knows its place before the first event */
     stage_append(&s, 1, "{\"n\": 1}");
     STAGE_WAIT(data_is(c, "{\"n\": 1}"));
     char *text = client_text(c);
     ck_assert_int_eq(strncmp(text, "retry: ", 7), 0);
     ck_assert_uint_eq(stream_count(c, ": ok"), 1);
     ck_assert_ptr_nonnull(strstr(text, "data: {\"id\":\"1-5\",\"time\":\""));
-    ck_assert_uint_eq(stream_count(c, "id: "), 2);
+    ck_assert_uint_ge(stream_count(c, "id: "), 2); /* one more if the topic's id came after its place */
     free(text);
     client_abort(c);
     char *caching = client_response_header(c, "Cache-Control");
