@@ -257,6 +257,11 @@ static void begin(slc_config_client *client, slc_push *push)
         free_push(push);
         return;
     }
+    /* The control plane decides what is current, and may have come out of a backup; people should know. */
+    if (client->current != NULL && push->manifest->version < slc_snapshot_version(client->current))
+        slc_log(SLC_LOG_WARN, "the control plane goes back to an older version: was it restored from a backup?",
+                LI("version", (int64_t)push->manifest->version),
+                LI("running", (int64_t)slc_snapshot_version(client->current)));
     client->push = push;
     advance(client);
 }

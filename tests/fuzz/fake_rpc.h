@@ -1,5 +1,5 @@
-/* common/rpc without gRPC: calls that a test feeds by hand. Linked instead of the real one, whose every function it
- * has; what is sent goes nowhere. */
+/* common/rpc without gRPC: calls that a test feeds by hand. Linked instead of the real one, whose every
+ * function it has; what is sent goes nowhere. */
 #ifndef SLC_TEST_FUZZ_FAKE_RPC_H
 #define SLC_TEST_FUZZ_FAKE_RPC_H
 

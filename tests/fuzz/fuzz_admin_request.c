@@ -1,7 +1,7 @@
-/* A whole request to the admin API up to the transaction: method, target, header fields and body as they come from
- * the network, through the table of routes and the parser of calls. The first line is "METHOD TARGET", then header
- * fields up to an empty line, then the body. Whatever comes, there is a route and a parsed call, or an error that
- * says what is wrong. */
+/* A whole request to the admin API up to the transaction: method, target, header fields and body as they come
+ * from the network, through the table of routes and the parser of calls. The first line is "METHOD TARGET",
+ * then header fields up to an empty line, then the body. Whatever comes, there is a route and a parsed call, or
+ * an error that says what is wrong. */
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>

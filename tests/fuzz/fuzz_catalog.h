@@ -1,5 +1,5 @@
-/* A real catalog in a temporary folder, with one entity of every kind that can be created; made at the first call,
- * removed at exit. */
+/* A real catalog in a temporary folder, with one entity of every kind that can be created; made at the first
+ * call, removed at exit. */
 #ifndef SLC_TEST_FUZZ_CATALOG_H
 #define SLC_TEST_FUZZ_CATALOG_H
 

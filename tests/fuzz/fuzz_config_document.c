@@ -1,7 +1,7 @@
-/* PUT /v1/config: a whole configuration document in JSON or YAML, applied to a real catalog that has one of most kinds,
- * and rolled back. The first byte has the options: 1 YAML, 2 prune, 4 adopt, 8 dry run, 16 a second time. Whatever
- * comes, there are changes or an error; the schema itself is never broken, and a document that was applied is an
- * empty difference when it is applied again. */
+/* PUT /v1/config: a whole configuration document in JSON or YAML, applied to a real catalog that has one of
+ * most kinds, and rolled back. The first byte has the options: 1 YAML, 2 prune, 4 adopt, 8 dry run, 16 a second
+ * time. Whatever comes, there are changes or an error; the schema itself is never broken, and a document that
+ * was applied is an empty difference when it is applied again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

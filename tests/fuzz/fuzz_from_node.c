@@ -1,6 +1,7 @@
 /* What a node may send on its configuration stream, as the control plane handles it: a real catalog and a real
- * compiled release behind the code of the stream, gRPC in front of it left out. The input is messages, each after
- * its length in two bytes. Whatever comes, the stream is cut or goes on, and nothing is left of it afterwards. */
+ * compiled release behind the code of the stream, gRPC in front of it left out. The input is messages, each
+ * after its length in two bytes. Whatever comes, the stream is cut or goes on, and nothing is left of it
+ * afterwards. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What a control plane may send, as a gateway handles it: the whole config client without gRPC. The input is
- * messages, each after its length in two bytes. Whatever comes, the client takes it, refuses it or cuts the stream,
- * and what it hands to the gateway has been built and checked. */
+ * messages, each after its length in two bytes. Whatever comes, the client takes it, refuses it or cuts the
+ * stream, and what it hands to the gateway has been built and checked. */
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>

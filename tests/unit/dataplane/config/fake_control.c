@@ -602,6 +602,11 @@ void fake_push(struct fake *fake, struct maker *maker)
     slc_loop_call_sync(fake->loop, push_on_loop, fake);
 }
 
+void fake_push_as_it_is(struct fake *fake)
+{
+    slc_loop_call_sync(fake->loop, push_on_loop, fake);
+}
+
 char *fake_join(struct fake *fake, bool wrong_pin)
 {
     slc_join join = {.token = FAKE_TOKEN};

@@ -55,6 +55,8 @@ void fake_close_ports(struct fake *fake);
 void fake_open_ports(struct fake *fake);
 /* Pushes what `maker` (borrowed until the next push) says, to the open stream and to those that come. */
 void fake_push(struct fake *fake, struct maker *maker);
+/* The same manifest again, as the test has bent it. */
+void fake_push_as_it_is(struct fake *fake);
 /* Asks the open stream who is connected. */
 void fake_ask(struct fake *fake);
 /* A join string for it; new. `wrong_pin` spoils the pin. */

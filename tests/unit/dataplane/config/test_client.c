@@ -21,7 +21,7 @@ static struct maker *maker;
 static slc_config_client *client;
 
 /* The gateway's side. */
-static atomic_bool swap_at_once = true, refuse, stale;
+static atomic_bool answer_questions = true, swap_at_once = true, refuse, stale;
 static atomic_uint applies;
 static atomic_uint_least64_t offered;
 static _Atomic(slc_config_client *) started;
@@ -60,6 +60,8 @@ static void list(void *arg, const char *id, size_t limit)
     slc_connection_list list = {.total = 5000, .count = limit};
 
     (void)arg;
+    if (!answer_questions)
+        return;
     list.items = slc_calloc(limit, sizeof *list.items);
     for (size_t i = 0; i < limit; i++) {
         list.items[i].protocol = "http";
@@ -355,6 +357,57 @@ START_TEST(second_welcome_is_cut)
 }
 END_TEST
 
+START_TEST(manifest_that_cannot_be_is_refused_and_the_old_one_stays)
+{
+    Sluice__Snapshot__V1__ChunkRef *last;
+
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.acks == 1);
+    maker->version = 2;
+    fake_push(&fake, maker); /* lists the chunks anew */
+    fake_wait(&fake, fake.seen.acks == 2);
+    pthread_mutex_lock(&fake.lock);
+    last = maker->manifest.chunks[0];
+    last->bucket = 99; /* a section that there is not */
+    maker->manifest.version = 3;
+    pthread_mutex_unlock(&fake.lock);
+    fake_push_as_it_is(&fake);
+    fake_wait(&fake, fake.seen.nacks == 1);
+    ck_assert_uint_eq(fake.seen.nacked_version, 3);
+    ck_assert_uint_eq(slc_config_client_applied_version(client), 2);
+    ck_assert_uint_eq(fake.seen.ends, 0);
+}
+END_TEST
+
+/* As after a restore from a backup: the control plane has the last word. */
+START_TEST(an_older_version_is_taken)
+{
+    maker->version = 9;
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.acks == 1);
+    maker->version = 2;
+    fake_push(&fake, maker);
+    fake_wait(&fake, fake.seen.acks == 2);
+    ck_assert_uint_eq(fake.seen.acked_version, 2);
+}
+END_TEST
+
+START_TEST(second_question_before_the_answer_is_cut)
+{
+    answer_questions = false;
+    fake_push(&fake, maker);
+    start();
+    fake_wait(&fake, fake.seen.acks == 1);
+    fake_ask(&fake);
+    fake_ask(&fake);
+    fake_wait(&fake, fake.seen.ends == 1);
+    answer_questions = true;
+    fake_wait(&fake, fake.seen.hellos == 2);
+}
+END_TEST
+
 /* ---- reconnecting and the cache ---- */
 
 START_TEST(comes_back_with_what_it_holds)
@@ -592,6 +645,9 @@ int main(void)
     tcase_add_test(tcase, bad_snapshot_is_refused_by_entity_and_the_old_one_stays);
     tcase_add_test(tcase, what_the_gateway_refuses_is_refused);
     tcase_add_test(tcase, what_the_gateway_refuses_is_tried_again);
+    tcase_add_test(tcase, manifest_that_cannot_be_is_refused_and_the_old_one_stays);
+    tcase_add_test(tcase, an_older_version_is_taken);
+    tcase_add_test(tcase, second_question_before_the_answer_is_cut);
     tcase_add_test(tcase, what_is_refused_gives_way_to_what_comes_next);
     tcase_add_test(tcase, another_stream_gets_an_answer_to_what_was_refused);
     tcase_add_test(tcase, who_is_connected_is_told_in_parts);

@@ -1,0 +1,110 @@
+"""A gateway that is cut off: how long it serves, what is on its disk, and what it does with a damaged one."""
+
+import re
+
+import pytest
+
+from sluice_support import SampleApi, wait_until
+
+
+@pytest.fixture
+def own(servers, kafka):
+    own = SampleApi(servers.control(node_heartbeat="200ms"), kafka.bootstrap_servers, kafka.create_topic("orders"))
+    own.start_gateway(servers, config_reconnect_max="300ms")
+    return own
+
+
+def _stored(own):
+    """The newest configuration is on disk."""
+    version = max(v["version"] for v in own.admin.list("config-versions"))
+    wait_until(lambda: own.gateway.metrics()["sluice_config_applied_version"] == version, what="the newest version")
+
+
+def _bytes_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_longest_staleness_ends_service_until_contact_is_made_again(own):
+    own.admin.patch("gateway-groups", own.group, max_staleness="2s")
+    _stored(own)
+    wait_until(lambda: own.publish({"n": 1}).status_code == 201, what="service")
+    with own.stream() as stream:
+        own.control.kill()
+        wait_until(lambda: own.publish({"n": 2}).status_code == 503, 20, "requests to be refused")
+        response = own.publish({"n": 3})
+        assert response.json()["type"].endswith("/unavailable") and response.headers["Retry-After"]
+        assert not own.gateway.ready()
+        own.control.start()
+        wait_until(lambda: own.publish({"n": 4}).status_code == 201, 20, "service again")
+        assert own.gateway.ready()
+        assert stream.status == 200
+
+
+def test_nothing_of_the_configuration_is_readable_on_the_disk(own):
+    _stored(own)
+    own.gateway.stop()
+    known = [own.topic, own.name, own.application, own.credential["id"], own.listener, own.team]
+    files = _bytes_of(own.gateway.state_dir)
+    assert sum(len(content) for path, content in files.items() if path.name != "identity.json") > 1000
+    for path, content in files.items():
+        for word in known:
+            if path.name != "identity.json":
+                assert word.encode() not in content, f"{word} is readable in {path.name}"
+        assert path.stat().st_mode & 0o077 == 0, f"{path.name} is open to others"
+    own.gateway.start()
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "foreign"])
+def test_a_damaged_cache_is_refused_and_the_control_plane_waited_for(own, harm):
+    _stored(own)
+    own.control.stop()
+    own.gateway.stop()
+    caches = [path for path in own.gateway.state_dir.rglob("*") if path.is_file() and path.name != "identity.json"]
+    for path in caches:
+        content = bytearray(path.read_bytes())
+        if harm == "flip":
+            for at in range(0, len(content), 97):
+                content[at] ^= 0x40
+        elif harm == "cut":
+            del content[len(content) // 3:]
+        else:
+            content[:] = b"not a cache at all\n" * 50
+        path.write_bytes(content)
+    own.gateway.start(ready=False)
+    wait_until(lambda: re.search(rb"cache", own.gateway.log()), what="a word about the cache")
+    assert not own.gateway.ready()
+    assert own.gateway.metrics()["sluice_config_applied_version"] == 0
+    own.control.start()
+    wait_until(own.gateway.ready, 20, "the gateway to be served by the control plane")
+    own.wait_served()
+
+
+def test_a_gateway_without_anything_waits_for_its_control_plane(servers, kafka):
+    sample = SampleApi(servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders"))
+    join = sample.control.join_string(sample.group)
+    sample.control.kill()
+    gateway = servers.gateway(join, ready=False, config_reconnect_max="300ms")
+    wait_until(lambda: b"enrolment failed" in gateway.log(), what="the first attempt")
+    assert not gateway.ready()
+    sample.control.start()
+    sample.gateway = gateway
+    sample.wait_served()
+
+
+def test_another_authority_is_not_obeyed(own, servers):
+    """Somebody who has taken the control plane's address has not got its CA."""
+    _stored(own)
+    version = own.gateway.metrics()["sluice_config_applied_version"]
+    own.control.stop()
+    impostor = servers.control(grpc_address=f"127.0.0.1:{own.control.grpc_port}")
+    SampleApi(impostor, "127.0.0.1:9", "t")
+    attempts = own.gateway.metrics()["sluice_config_connect_attempts_total"]
+    wait_until(lambda: own.gateway.metrics()["sluice_config_connect_attempts_total"] >= attempts + 3,
+               what="attempts to connect")
+    metrics = own.gateway.metrics()
+    assert metrics["sluice_config_connected"] == 0 and metrics["sluice_config_applied_version"] == version
+    assert own.publish({"n": 1}).status_code == 201
+    assert impostor.admin.list("gateway-nodes") == []
+    impostor.stop()
+    own.control.start()
+    wait_until(lambda: own.gateway.metrics()["sluice_config_connected"] == 1, what="the real one")
