@@ -25,7 +25,7 @@ static slc_group *group;
 /* In the samples' group. */
 static bool register_node(slc_txn *txn, void *arg, slc_error *err)
 {
-    slc_node_certificate certificate = {"01", 4102444800000};
+    slc_node_certificate certificate = {.serial = "01", .authority = "ca-1", .expires_at_ms = 4102444800000};
     json_t *dev = slc_entity_get(txn, slc_kind_find("gateway-groups"), "dev", err);
     (void)arg;
     bool ok = dev != NULL && slc_node_register(txn, NODE, json_string_value(json_object_get(dev, "id")), "fuzz",
