@@ -15,6 +15,7 @@ static client *open_stream(stage *s, unsigned worker, const char *query, const c
     return c;
 }
 
+/* Who comes in the same millisecond as a record gets it: so the next one is waited for. */
 static void append_numbers(stage *s, int from, int to, int32_t partitions)
 {
     char value[16];
@@ -22,6 +23,8 @@ static void append_numbers(stage *s, int from, int to, int32_t partitions)
         snprintf(value, sizeof value, "%d", i);
         stage_append(s, i % partitions, value);
     }
+    int64_t now_ms = slc_wall_ms();
+    STAGE_WAIT(slc_wall_ms() > now_ms);
 }
 
 static bool data_is(client *c, const char *expected)
