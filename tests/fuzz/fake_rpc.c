@@ -7,20 +7,25 @@
 
 slc_rpc_call *fake_client_call;
 
+/* Nobody reads what is sent: all that counts is who owns it, and for how long. */
 struct slc_rpc_bytes {
     int refs;
-    size_t len;
-    uint8_t data[];
+    void (*done)(void *arg);
+    void *arg;
 };
+
+slc_rpc_bytes *slc_rpc_bytes_wrap(const void *head, size_t head_len, const void *body, size_t body_len,
+                                  void (*done)(void *arg), void *arg)
+{
+    (void)head, (void)head_len, (void)body, (void)body_len;
+    slc_rpc_bytes *bytes = slc_calloc(1, sizeof *bytes);
+    *bytes = (slc_rpc_bytes){.refs = 1, .done = done, .arg = arg};
+    return bytes;
+}
 
 slc_rpc_bytes *slc_rpc_bytes_new(const void *data, size_t len)
 {
-    slc_rpc_bytes *bytes = slc_calloc(1, sizeof *bytes + len + 1);
-    bytes->refs = 1;
-    bytes->len = len;
-    if (len > 0)
-        memcpy(bytes->data, data, len);
-    return bytes;
+    return slc_rpc_bytes_wrap(data, len, NULL, 0, NULL, NULL);
 }
 
 slc_rpc_bytes *slc_rpc_bytes_ref(slc_rpc_bytes *bytes)
@@ -31,14 +36,11 @@ slc_rpc_bytes *slc_rpc_bytes_ref(slc_rpc_bytes *bytes)
 
 void slc_rpc_bytes_unref(slc_rpc_bytes *bytes)
 {
-    if (bytes != NULL && --bytes->refs == 0)
-        free(bytes);
-}
-
-const uint8_t *slc_rpc_bytes_data(const slc_rpc_bytes *bytes, size_t *len)
-{
-    *len = bytes->len;
-    return bytes->data;
+    if (bytes == NULL || --bytes->refs > 0)
+        return;
+    if (bytes->done != NULL)
+        bytes->done(bytes->arg);
+    free(bytes);
 }
 
 /* ---- calls ---- */

@@ -112,11 +112,11 @@ static void deliver(void *arg)
         return;
     }
     fill_in(message);
-    slc_rpc_bytes *bytes = slc_pack_bytes(&message->base);
-    size_t len = 0;
-    const uint8_t *data = slc_rpc_bytes_data(bytes, &len);
-    fake_call_deliver(turn->call, data, len);
-    slc_rpc_bytes_unref(bytes);
+    size_t len = protobuf_c_message_get_packed_size(&message->base);
+    uint8_t *packed = slc_malloc(len + 1);
+    protobuf_c_message_pack(&message->base, packed);
+    fake_call_deliver(turn->call, packed, len);
+    free(packed);
     sluice__config__v1__from_node__free_unpacked(message, NULL);
 }
 
