@@ -144,13 +144,14 @@ def test_pages_while_kafka_is_away(world, broker):
         broker.start()
     # Events that are still in memory may be served; an outage may never look like the end of the stream.
     if away.status_code == 200:
-        assert len(away.json()["events"]) == 3
+        assert len(away.json()["events"]) == 3 or not away.json()["caught_up"], away.text
     else:
         assert away.status_code == 503 and away.headers["Retry-After"], away.text
 
     def rest():
         answer = session.get(world.url, params={"cursor": page["next"]}, headers=headers, timeout=25)
-        return answer.status_code == 200 and answer.json()["events"]
+        events = answer.json()["events"] if answer.status_code == 200 else []
+        return len(events) == 3 and events
 
     found = page["events"] + wait_until(rest, 40, "pages to be served again")
     assert sorted(event["id"] for event in found) == sorted(ids)

@@ -14,10 +14,13 @@ def own(servers, kafka):
     return own
 
 
-def _stored(own):
-    """The newest configuration is on disk."""
-    version = max(v["version"] for v in own.admin.list("config-versions"))
-    wait_until(lambda: own.gateway.metrics()["sluice_config_applied_version"] == version, what="the newest version")
+def _stored(own, revision=0):
+    """The newest configuration is in force: one that has the catalog's `revision`."""
+    def newest():
+        version = max(v["version"] for v in own.admin.list("config-versions"))
+        return version >= revision and own.gateway.metrics()["sluice_config_applied_version"] == version
+
+    wait_until(newest, what="the newest version")
 
 
 def _bytes_of(folder):
@@ -25,8 +28,8 @@ def _bytes_of(folder):
 
 
 def test_the_longest_staleness_ends_service_until_contact_is_made_again(own):
-    own.admin.patch("gateway-groups", own.group, max_staleness="2s")
-    _stored(own)
+    changed = own.admin.patch("gateway-groups", own.group, max_staleness="2s")
+    _stored(own, changed["revision"])
     wait_until(lambda: own.publish({"n": 1}).status_code == 201, what="service")
     with own.stream() as stream:
         own.control.kill()
