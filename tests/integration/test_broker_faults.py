@@ -16,8 +16,10 @@ DEADLINE = "2s"
 
 @pytest.fixture(scope="module")
 def broker(own_kafka):
-    """Kept quiet about a restart: a client that fetches is told of it by the closed connection."""
-    return own_kafka()
+    """Ready for idempotent producers, which a new broker is not at once."""
+    broker = own_kafka()
+    broker.helper.produce(broker.helper.create_topic("first"), [b"1"], **{"enable.idempotence": True})
+    return broker
 
 
 @pytest.fixture
