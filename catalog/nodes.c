@@ -66,7 +66,7 @@ static int next_gone(slc_txn *txn, int64_t before_ms, char id[SLC_ID_CHARS + 1],
 {
     static const char sql[] =
         "SELECT n.id FROM gateway_nodes AS n LEFT JOIN usage.node_status AS s ON s.node_id = n.id "
-        "WHERE n.ephemeral = 1 AND coalesce(s.connected, 0) = 0 AND "
+        "WHERE n.ephemeral = 1 AND n.revoked_at IS NULL AND coalesce(s.connected, 0) = 0 AND "
         "max(n.updated_at, coalesce(s.last_seen, 0)) < ?1 LIMIT 1";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "i", before_ms);
     int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
