@@ -162,7 +162,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     progress("starting a control plane and a gateway")
-    with Stage(feed_idle="1s") as stage, Evhttp() as evhttp:
+    with Stage(feed_idle="1s", feed_catchup_park="5s") as stage, Evhttp() as evhttp:
         bench = Bench(stage, evhttp, quick)
         bench.read()  # first: publishing makes the topic grow
         bench.publish()
