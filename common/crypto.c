@@ -115,12 +115,12 @@ bool slc_equal_secret(const void *a, const void *b, size_t len)
 void slc_random_id(char *out, size_t chars)
 {
     static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    uint8_t random[64];
+    uint8_t random[256];
     size_t have = 0;
     for (size_t i = 0; i < chars; i++) {
         if (have == 0) {
-            slc_random(random, sizeof(random));
-            have = sizeof(random);
+            have = chars - i < sizeof(random) ? chars - i : sizeof(random);
+            slc_random(random, have);
         }
         out[i] = alphabet[random[--have] & 31];
     }

@@ -71,7 +71,12 @@ typedef struct slc_kafka_producer {
     slc_kafka_handle *main;                   /* batches for topics with the usual limit */
     slc_kafka_handle *sized[SLC_KAFKA_SIZES]; /* for smaller limits; each made at need */
     slc_kafka_handle *single; /* one record a request: for what failed in company; made at need */
-    TAILQ_HEAD(, slc_publish_op) staged;
+    pthread_mutex_t inbox_lock;
+    TAILQ_HEAD(slc_publish_ops, slc_publish_op) inbox; /* locked */
+    bool attentive;                                    /* locked: the loop will look without being woken */
+    bool woken;                                        /* locked: `wake` is posted */
+    slc_message wake;
+    struct slc_publish_ops staged; /* the loop's, as all that follow */
     struct event *flush;
     unsigned batches;  /* handed to librdkafka and not decided */
     unsigned retiring; /* replaced handles whose records are not all decided */

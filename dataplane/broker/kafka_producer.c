@@ -1,11 +1,12 @@
-/* Publishing. Workers copy a record into one allocation and post it to the backend's thread, which hands what
- * has gathered to librdkafka; delivery reports come back there.
+/* Publishing. Workers copy a record into one allocation and put it into the inbox of the backend's thread,
+ * which hands what has gathered to librdkafka; delivery reports come back there.
  *
  * A record alone costs librdkafka some 29 us of CPU, one of many 0.5 us. So what comes while others are under
  * way gathers until those are decided, which is when the next ones go: the more load, the larger the batches.
  * It waits for at most settings.gather_ms, so that a long way to the broker does not cost twice; and a little
  * longer when there are as many batches as a connection carries at once: more would only queue in librdkafka,
- * whose threads spin then.
+ * whose threads spin then. While something is under way the thread will look into its inbox anyway, and nobody
+ * wakes it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,6 @@ typedef struct slc_publish_batch {
 } slc_publish_batch;
 
 typedef struct slc_publish_op {
-    slc_message msg;
     TAILQ_ENTRY(slc_publish_op) link;
     slc_kafka *kafka;
     slc_publish_batch *batch; /* NULL: is in none (any more) */
@@ -45,17 +45,30 @@ typedef struct slc_publish_op {
 /* Batches -----------------------------------------------------------------------------------------------------
  */
 
-/* When the staged records go: at once, or later by what is under way. */
+/* From the inbox to the staged records. From then on nobody needs to wake the thread as long as something is
+ * under way, since the end of it, or the timer, will. */
+static void take_inbox(slc_kafka *kafka)
+{
+    slc_kafka_producer *producer = &kafka->producer;
+    pthread_mutex_lock(&producer->inbox_lock);
+    TAILQ_CONCAT(&producer->staged, &producer->inbox, link);
+    producer->attentive =
+        kafka->settings.gather_ms > 0 && (producer->batches > 0 || !TAILQ_EMPTY(&producer->staged));
+    pthread_mutex_unlock(&producer->inbox_lock);
+}
+
+/* When the next records go: at once, or later by what is under way. */
 static void schedule(slc_kafka *kafka)
 {
     int64_t wait_ms = kafka->settings.gather_ms;
     slc_kafka_producer *producer = &kafka->producer;
-    if (TAILQ_EMPTY(&producer->staged))
-        return;
-    if (producer->batches == 0 || wait_ms == 0) {
+    take_inbox(kafka);
+    if (!TAILQ_EMPTY(&producer->staged) && (producer->batches == 0 || wait_ms == 0)) {
         event_active(producer->flush, EV_TIMEOUT, 1); /* after the mailbox is drained */
         return;
     }
+    if (producer->batches == 0 || wait_ms == 0)
+        return;
     if (producer->batches >= MANY_BATCHES && wait_ms < LONGER_MS)
         wait_ms = LONGER_MS;
     struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
@@ -331,10 +344,14 @@ static void flush_staged(evutil_socket_t fd, short what, void *arg)
     slc_kafka *kafka = arg;
     slc_kafka_producer *producer = &kafka->producer;
     slc_publish_op *op;
+    take_inbox(kafka);
+    if (TAILQ_EMPTY(&producer->staged)) {
+        schedule(kafka); /* looks again */
+        return;
+    }
     slc_publish_batch *batch = slc_calloc(1, sizeof *batch);
     batch->left = 1; /* until all were handed over */
     producer->batches++;
-    event_del(producer->flush);
     while ((op = TAILQ_FIRST(&producer->staged)) != NULL) {
         TAILQ_REMOVE(&producer->staged, op, link);
         batch->left++;
@@ -343,15 +360,17 @@ static void flush_staged(evutil_socket_t fd, short what, void *arg)
     }
     slc_publish_op handed_over = {.kafka = kafka, .batch = batch};
     leave_batch(&handed_over);
+    schedule(kafka);
 }
 
-static void stage(slc_message *msg, void *owner)
+static void on_wake(slc_message *msg, void *owner)
 {
+    (void)msg;
     slc_kafka *kafka = owner;
-    bool first = TAILQ_EMPTY(&kafka->producer.staged);
-    TAILQ_INSERT_TAIL(&kafka->producer.staged, (slc_publish_op *)msg, link);
-    if (first)
-        schedule(kafka);
+    pthread_mutex_lock(&kafka->producer.inbox_lock);
+    kafka->producer.woken = false;
+    pthread_mutex_unlock(&kafka->producer.inbox_lock);
+    schedule(kafka);
 }
 
 /* Called from anywhere
@@ -388,6 +407,19 @@ static size_t record_bytes(const slc_outgoing *record)
     return total;
 }
 
+static void put(slc_kafka *kafka, slc_publish_op *op)
+{
+    slc_kafka_producer *producer = &kafka->producer;
+    pthread_mutex_lock(&producer->inbox_lock);
+    TAILQ_INSERT_TAIL(&producer->inbox, op, link);
+    if (!producer->attentive &&
+        !producer->woken) { /* with the lock: there is one message, for one post at a time */
+        producer->woken = true;
+        slc_mailbox_post(slc_loop_mailbox(kafka->loop), &producer->wake);
+    }
+    pthread_mutex_unlock(&producer->inbox_lock);
+}
+
 bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_published_fn fn, void *ctx,
                        slc_error *err)
 {
@@ -402,7 +434,7 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
                         "the queue of records that wait for their acknowledgement is full");
     }
     slc_publish_op *op = slc_malloc(size);
-    *op = (slc_publish_op){.msg.run = stage, .kafka = kafka, .fn = fn, .ctx = ctx, .size_bytes = size};
+    *op = (slc_publish_op){.kafka = kafka, .fn = fn, .ctx = ctx, .size_bytes = size};
     char *at = op->data;
     op->topic = copy_in(&at, record->topic, topic_bytes);
     op->key = copy_in(&at, record->key, record->key_len);
@@ -411,7 +443,7 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
     op->value_len = record->value_len;
     op->limit_bytes = record->limit_bytes;
     op->headers = copy_headers(record);
-    slc_mailbox_post(slc_loop_mailbox(kafka->loop), &op->msg);
+    put(kafka, op);
     return true;
 }
 
@@ -428,6 +460,9 @@ static void start_polling(void *arg)
 bool slc_kafka_producer_init(slc_kafka *kafka, slc_error *err)
 {
     TAILQ_INIT(&kafka->producer.staged);
+    TAILQ_INIT(&kafka->producer.inbox);
+    pthread_mutex_init(&kafka->producer.inbox_lock, NULL);
+    kafka->producer.wake.run = on_wake;
     kafka->producer.main = open_handle(kafka, &kafka->producer.main, err);
     if (kafka->producer.main == NULL)
         return false;
@@ -452,4 +487,5 @@ void slc_kafka_producer_release(slc_kafka *kafka)
         release_handle(kafka, &kafka->producer.sized[i]);
     if (kafka->producer.flush != NULL)
         event_free(kafka->producer.flush);
+    pthread_mutex_destroy(&kafka->producer.inbox_lock);
 }
