@@ -8,6 +8,7 @@
 #include "catalog/backup.h"
 #include "catalog/entity.h"
 #include "catalog/migrate.h"
+#include "catalog/restore_carry.h"
 #include "catalog/store.h"
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -71,62 +72,15 @@ static void look_at_replaced(struct restoring *self)
     sqlite3_close(db);
 }
 
-/* ---- what was revoked stays revoked ---- */
-
-/* ?1 is the revision that the change gets, ?2 the time. Each is told from the replaced catalog's own rows: an
- * object that it does not know is not touched. */
-static const struct {
-    const char *what;
-    const char *sql;
-} carried[] = {
-    {"credentials",
-     "UPDATE main.credentials SET revoked_at = (SELECT o.revoked_at FROM old.credentials AS o WHERE o.id = "
-     "credentials.id), revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM "
-     "old.credentials WHERE revoked_at IS NOT NULL)"},
-    {"credentials",
-     "UPDATE main.credentials SET revoked_at = ?2, revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND "
-     "id IN "
-     "(SELECT entity_id FROM old.audit_events WHERE kind = 'credentials' AND action = 'delete')"},
-    {"credentials", "UPDATE main.credentials SET disabled = 1, revision = ?1, updated_at = ?2 WHERE disabled = "
-                    "0 AND id IN (SELECT id "
-                    "FROM old.credentials WHERE disabled = 1)"},
-    {"subscriptions",
-     "UPDATE main.subscriptions SET state = (SELECT o.state FROM old.subscriptions AS o WHERE o.id = "
-     "subscriptions.id), "
-     "revision = ?1, updated_at = ?2 WHERE state IN ('pending', 'approved') AND id IN (SELECT id FROM "
-     "old.subscriptions WHERE state IN ('revoked', 'suspended', 'refused'))"},
-    {"gateway-nodes",
-     "UPDATE main.gateway_nodes SET revoked_at = (SELECT o.revoked_at FROM old.gateway_nodes AS o WHERE o.id = "
-     "gateway_nodes.id), revision = ?1, updated_at = ?2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM "
-     "old.gateway_nodes WHERE revoked_at IS NOT NULL)"},
-    {"users", "UPDATE main.users SET disabled = 1, revision = ?1, updated_at = ?2 WHERE disabled = 0 AND id IN "
-              "(SELECT id FROM "
-              "old.users WHERE disabled = 1)"},
-    {"api-tokens",
-     "UPDATE main.api_tokens SET expires_at = ?2, revision = ?1, updated_at = ?2 WHERE coalesce(expires_at, ?2 "
-     "+ 1) > "
-     "?2 AND id IN (SELECT entity_id FROM old.audit_events WHERE kind = 'api-tokens' AND action = 'delete')"},
-};
-
-static bool carry_revocations(slc_txn *txn, struct restoring *self, slc_error *err)
-{
-    uint64_t revision;
-    json_t *counts = json_object();
-    json_object_set_new(self->report, "revoked_again", counts);
-    if (!slc_txn_bump(txn, &revision, err))
-        return false;
-    for (size_t i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
-        if (!slc_txn_exec(txn, err, carried[i].sql, "ii", (int64_t)revision, slc_txn_now_ms(txn)))
-            return slc_fail_context(
-                err, "what was revoked since the backup cannot be told from the replaced catalog "
-                     "(--restore-undo-revocations goes without)");
-        json_int_t before = json_integer_value(json_object_get(counts, carried[i].what));
-        json_object_set_new(counts, carried[i].what, json_integer(before + slc_txn_changes(txn)));
-    }
-    return true;
-}
-
 /* ---- the restored catalog ---- */
+
+/* The report without its long list, of which each entry is an audit event. */
+static json_t *summary_of(const struct restoring *self)
+{
+    json_t *summary = json_copy(self->report);
+    json_object_del(summary, "taken_away");
+    return summary;
+}
 
 static bool adapt(slc_txn *txn, void *arg, slc_error *err)
 {
@@ -139,11 +93,14 @@ static bool adapt(slc_txn *txn, void *arg, slc_error *err)
     if (!slc_txn_exec(txn, err, "DELETE FROM enrolment_tokens", ""))
         return false;
     json_object_set_new(self->report, "enrolment_tokens_voided", json_integer(slc_txn_changes(txn)));
-    if (self->compared && !self->restore->undo_revocations && !carry_revocations(txn, self, err))
+    if (self->compared && !self->restore->undo_revocations && !slc_restore_carry(txn, self->report, err))
         return false;
     json_object_set_new(self->report, "revision", json_integer((json_int_t)revision));
-    return slc_txn_exec(txn, err, "DELETE FROM catalog_meta WHERE name = 'backup_created_at'", "") &&
-           slc_audit(txn, "restore", "backups", "catalog", self->restore->file, self->report, err);
+    json_t *summary = summary_of(self);
+    bool ok = slc_txn_exec(txn, err, "DELETE FROM catalog_meta WHERE name = 'backup_created_at'", "") &&
+              slc_audit(txn, "restore", "backups", "catalog", self->restore->file, summary, err);
+    json_decref(summary);
+    return ok;
 }
 
 static bool check_references(slc_conn *conn, const char *file, slc_error *err)
@@ -243,15 +200,21 @@ static bool exchange(struct restoring *self, slc_error *err)
 
 static void warn_about(const struct restoring *self)
 {
-    char *report = json_dumps(self->report, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_t *summary = summary_of(self);
+    char *report = json_dumps(summary, JSON_COMPACT | JSON_PRESERVE_ORDER);
     slc_log(SLC_LOG_INFO, "restored the catalog", LS("backup", self->restore->file), LS("report", report));
     free(report);
+    json_decref(summary);
+    if (json_array_size(json_object_get(self->report, "returned")) > 0)
+        slc_log(SLC_LOG_WARN,
+                "grants or enrolment rules that were changed or deleted after the backup was made "
+                "hold again as they were: look at `returned`");
     if (!self->compared || self->restore->undo_revocations)
         slc_log(
             SLC_LOG_WARN,
-            "what was revoked, suspended, disabled or deleted after the backup was made is valid again: "
-            "credentials, "
-            "subscriptions, API tokens, users and gateway nodes. Revoke it once more before gateways reconnect",
+            "what was revoked, suspended, disabled, cut or deleted after the backup was made is valid again: "
+            "credentials, subscriptions, API tokens, users, roles and gateway nodes. Take it away once more "
+            "before gateways reconnect",
             LS("backup", self->restore->file),
             LS("why", self->compared ? "--restore-undo-revocations" : "the replaced catalog cannot be read"));
     slc_log(SLC_LOG_WARN,

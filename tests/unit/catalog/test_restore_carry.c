@@ -1,0 +1,261 @@
+/* What was taken away after a backup was made stays so when it is restored. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/backup.h"
+#include "catalog/nodes.h"
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "fixture.h"
+
+static char backup[200];
+
+static void setup(void)
+{
+    t_setup();
+    snprintf(backup, sizeof(backup), "%s/kept.db", t_dir);
+}
+
+static void make_backup(void)
+{
+    ck_assert_msg(slc_catalog_backup(t_catalog, backup, &t_error), "%s", t_error.message);
+}
+
+static json_t *restore(void)
+{
+    slc_catalog_options options = {.data_dir = t_dir};
+    slc_restore wanted = {.file = backup};
+    json_t *report;
+    t_close();
+    ck_assert_msg(slc_catalog_restore(&options, &wanted, &report, &t_error), "%s", t_error.message);
+    t_open();
+    return report;
+}
+
+/* "what" of an entity in the report, "" when it is not there. */
+static const char *taken(const json_t *report, const char *kind, const char *key)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach (json_object_get(report, "taken_away"), i, entry) {
+        if (strcmp(t_text(entry, "kind"), kind) == 0 && strcmp(t_text(entry, "key"), key) == 0)
+            return t_text(entry, "what");
+    }
+    return "";
+}
+
+static bool is_returned(const json_t *report, const char *kind)
+{
+    size_t i;
+    json_t *entry;
+    bool found = false;
+    json_array_foreach (json_object_get(report, "returned"), i, entry) {
+        found = found || strcmp(t_text(entry, "kind"), kind) == 0;
+    }
+    return found;
+}
+
+static char *first_id(const char *kind)
+{
+    json_t *list = t_list(kind, NULL, 0, NULL);
+    char *id = slc_strdup(t_text(json_array_get(json_object_get(list, "items"), 0), "id"));
+    json_decref(list);
+    return id;
+}
+
+static const char *field_of(const char *kind, const char *key, const char *field)
+{
+    static char text[400];
+    json_t *entity = t_get(kind, key);
+    ck_assert_ptr_nonnull(entity);
+    json_t *value = json_object_get(entity, field);
+    char *dump = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : slc_strdup("");
+    snprintf(text, sizeof(text), "%s", dump);
+    free(dump);
+    json_decref(entity);
+    return text;
+}
+
+static bool register_node(slc_txn *txn, void *arg, slc_error *err)
+{
+    slc_node_certificate certificate = {"ab", "first", slc_wall_ms() + 3600000};
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, "SELECT id FROM gateway_groups", "");
+    ck_assert_int_eq(slc_txn_step(txn, stmt, err), 1);
+    char group[64];
+    snprintf(group, sizeof(group), "%s", slc_column_text(stmt, 0));
+    slc_txn_finish(txn, stmt);
+    return slc_node_register(txn, arg, group, NULL, true, &certificate, err);
+}
+
+static char *make_node(void)
+{
+    char *id = slc_malloc(24); /* more than a node id has */
+    slc_node_new_id(id);
+    ck_assert_msg(t_write(register_node, id, &t_error), "%s", t_error.message);
+    return id;
+}
+
+START_TEST(what_was_revoked_and_then_deleted_does_not_come_back)
+{
+    t_make_samples(NULL);
+    char *node = make_node(), *gone = make_node(), *kept = make_node();
+    char *credential = first_id("credentials"), *subscription = first_id("subscriptions");
+    make_backup();
+    json_decref(t_act("gateway-nodes", node, "revoke"));
+    t_delete("gateway-nodes", node);
+    t_delete("gateway-nodes", gone);
+    json_decref(t_act("credentials", credential, "revoke"));
+    t_delete("credentials", credential);
+    json_decref(t_act("subscriptions", subscription, "revoke"));
+    t_delete("subscriptions", subscription);
+    json_t *report = restore();
+    ck_assert_str_eq(taken(report, "gateway-nodes", node), "revoked");
+    ck_assert_str_eq(field_of("gateway-nodes", node, "state"), "\"revoked\"");
+    ck_assert_str_eq(taken(report, "gateway-nodes", gone), "deleted");
+    ck_assert_ptr_null(t_get("gateway-nodes", gone));
+    ck_assert_str_eq(taken(report, "gateway-nodes", kept), "");
+    ck_assert_str_eq(field_of("gateway-nodes", kept, "state"), "\"never\"");
+    ck_assert_str_eq(taken(report, "credentials", credential), "deleted");
+    ck_assert_str_ne(field_of("credentials", credential, "revoked_at"), "");
+    ck_assert_str_eq(taken(report, "subscriptions", subscription), "deleted");
+    ck_assert_str_eq(field_of("subscriptions", subscription, "state"), "\"revoked\"");
+    json_decref(report);
+    report = restore(); /* once more: the restored catalog knows it as well */
+    ck_assert_str_eq(field_of("gateway-nodes", node, "state"), "\"revoked\"");
+    ck_assert_ptr_null(t_get("gateway-nodes", gone));
+    ck_assert_str_ne(field_of("credentials", credential, "revoked_at"), "");
+    ck_assert_str_eq(field_of("subscriptions", subscription, "state"), "\"revoked\"");
+    json_decref(report);
+    free(subscription);
+    free(credential);
+    free(kept);
+    free(gone);
+    free(node);
+}
+END_TEST
+
+START_TEST(a_suspended_subscription_that_was_revoked_cannot_be_resumed)
+{
+    t_make_samples(NULL);
+    char *id = first_id("subscriptions");
+    json_decref(t_act("subscriptions", id, "suspend"));
+    make_backup();
+    json_decref(t_act("subscriptions", id, "revoke"));
+    json_t *report = restore();
+    ck_assert_str_eq(taken(report, "subscriptions", id), "ended");
+    t_act_fails("subscriptions", id, "resume", SLC_CONFLICT);
+    json_decref(report);
+    free(id);
+}
+END_TEST
+
+START_TEST(ends_that_were_brought_forward_are_kept_and_later_ones_are_not)
+{
+    t_make_samples(NULL);
+    char *credential = first_id("credentials"), *subscription = first_id("subscriptions");
+    char *token = first_id("api-tokens");
+    json_decref(t_patch("subscriptions", subscription, "{'expires_at': '2090-01-01T00:00:00Z'}"));
+    make_backup();
+    json_decref(t_patch("credentials", credential, "{'expires_at': '2080-01-01T00:00:00Z'}"));
+    json_decref(t_patch("api-tokens", token, "{'expires_at': '2080-01-01T00:00:00Z'}"));
+    json_decref(t_patch("subscriptions", subscription, "{'expires_at': '2099-01-01T00:00:00Z'}"));
+    json_t *report = restore();
+    ck_assert_str_eq(taken(report, "credentials", credential), "shortened");
+    ck_assert_str_eq(field_of("credentials", credential, "expires_at"), "\"2080-01-01T00:00:00.000Z\"");
+    ck_assert_str_eq(taken(report, "api-tokens", token), "shortened");
+    ck_assert_str_eq(field_of("api-tokens", token, "expires_at"), "\"2080-01-01T00:00:00.000Z\"");
+    ck_assert_str_eq(taken(report, "subscriptions", subscription), "");
+    ck_assert_str_eq(field_of("subscriptions", subscription, "expires_at"), "\"2090-01-01T00:00:00.000Z\"");
+    json_decref(report);
+    free(token);
+    free(subscription);
+    free(credential);
+}
+END_TEST
+
+START_TEST(rights_that_were_cut_stay_cut_and_those_that_were_given_go)
+{
+    t_make_samples("api-tokens");
+    t_make("roles", "{'name': 'wide', 'permissions': ['*']}");
+    t_make("users", "{'name': 'bob', 'roles': ['wide', 'viewer'], 'teams': ['platform']}");
+    t_make("users", "{'name': 'eve', 'roles': ['viewer']}");
+    json_t *token = t_create("api-tokens", "{'name': 'ci', 'scopes': ['teams:*', 'listeners:read']}");
+    make_backup();
+    json_decref(t_patch("roles", "wide", "{'permissions': ['teams:*', 'listeners:read']}"));
+    json_decref(t_patch("roles", "operator", "{'permissions': ['listeners:*', 'teams:read', 'users:read']}"));
+    json_decref(t_patch("users", "bob", "{'roles': ['viewer', 'developer'], 'teams': []}"));
+    t_delete("users", "eve");
+    json_decref(t_patch("api-tokens", t_text(token, "id"), "{'scopes': ['teams:read', 'products:read']}"));
+    json_t *report = restore();
+    ck_assert_str_eq(taken(report, "roles", "wide"), "permissions cut");
+    ck_assert_str_eq(field_of("roles", "wide", "permissions"), "[\"teams:*\",\"listeners:read\"]");
+    ck_assert_str_eq(taken(report, "roles", "operator"), "");
+    ck_assert_str_eq(field_of("roles", "operator", "permissions"), "[\"listeners:*\",\"teams:read\"]");
+    ck_assert_str_eq(field_of("users", "bob", "roles"), "[\"viewer\"]");
+    ck_assert_str_eq(field_of("users", "bob", "teams"), "");
+    ck_assert_str_eq(field_of("users", "ann", "roles"), "[\"operator\",\"viewer\"]");
+    ck_assert_str_eq(taken(report, "users", "ann"), "");
+    ck_assert_str_eq(taken(report, "users", "eve"), "deleted");
+    ck_assert_str_eq(field_of("users", "eve", "disabled"), "true");
+    ck_assert_str_eq(taken(report, "api-tokens", t_text(token, "id")), "scopes cut");
+    ck_assert_str_eq(field_of("api-tokens", t_text(token, "id"), "scopes"), "[\"teams:read\"]");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(report, "revoked_again"), "users")), 3);
+    json_decref(report);
+    json_decref(token);
+}
+END_TEST
+
+START_TEST(grants_and_enrolment_rules_that_hold_again_are_named)
+{
+    t_make_samples(NULL);
+    char *grant = first_id("grants");
+    make_backup();
+    json_decref(t_patch("grants", grant, "{'operations': ['read']}"));
+    json_t *report = restore();
+    ck_assert(is_returned(report, "grants"));
+    ck_assert(!is_returned(report, "enrolment-rules"));
+    json_decref(report);
+    char *rule = first_id("enrolment-rules");
+    t_delete("enrolment-rules", rule);
+    report = restore();
+    ck_assert(is_returned(report, "enrolment-rules"));
+    json_decref(report);
+    free(rule);
+    free(grant);
+}
+END_TEST
+
+START_TEST(each_is_in_the_audit_trail)
+{
+    t_make_samples(NULL);
+    char *id = first_id("credentials");
+    make_backup();
+    t_delete("credentials", id);
+    json_decref(restore());
+    char *sql = slc_asprintf("SELECT action || ' ' || json_extract(actor, '$.name') || ' ' || changes FROM "
+                             "audit_events WHERE entity_id = '%s' ORDER BY seq DESC LIMIT 1",
+                             id);
+    ck_assert_str_eq(t_sql(sql), "revoke restore {\"restore\":{\"to\":\"deleted\"}}");
+    free(sql);
+    free(id);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("catalog/restore_carry");
+    TCase *tc = tcase_create("carry");
+    tcase_add_checked_fixture(tc, setup, t_teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, what_was_revoked_and_then_deleted_does_not_come_back);
+    tcase_add_test(tc, a_suspended_subscription_that_was_revoked_cannot_be_resumed);
+    tcase_add_test(tc, ends_that_were_brought_forward_are_kept_and_later_ones_are_not);
+    tcase_add_test(tc, rights_that_were_cut_stay_cut_and_those_that_were_given_go);
+    tcase_add_test(tc, grants_and_enrolment_rules_that_hold_again_are_named);
+    tcase_add_test(tc, each_is_in_the_audit_trail);
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+TEST_MAIN(suite)
