@@ -173,20 +173,39 @@ static bool create(slc_changeset *set, struct slc_wanted *wanted, slc_error *err
     return true;
 }
 
+/* What a manager may do to its own, it needs `adopt` for with others' objects, and to give its own away. That
+ * an object names its owner itself changes nothing about that; it makes a dump of everything one that can be
+ * applied again. */
+static bool may_change(const slc_changeset *set, const char *owner, const slc_wish *wish)
+{
+    if (set->restoring || (set->adopt && strcmp(owner, "system") != 0))
+        return true;
+    return strcmp(owner, wish->manager) == 0 && (set->manager == NULL || strcmp(owner, set->manager) == 0);
+}
+
+static bool fail_foreign(const slc_changeset *set, const char *owner, const slc_wish *wish, slc_error *err)
+{
+    slc_txn_clear_problems(set->txn);
+    return slc_fail(err, SLC_CONFLICT, "", "the %s %s belongs to manager %s", wish->kind->singular, wish->ref,
+                    owner);
+}
+
 static bool update(slc_changeset *set, struct slc_wanted *wanted, const json_t *before, slc_error *err)
 {
     const slc_wish *wish = &wanted->wish;
     const slc_kind *kind = wish->kind;
     const char *owner = slc_get_text(before, "manager");
-    bool foreign = strcmp(owner, wish->manager) != 0;
-    bool may = set->restoring || (set->adopt && strcmp(owner, "system") != 0);
+    bool foreign = strcmp(owner, wish->manager) != 0, may = may_change(set, owner, wish);
     if (foreign && !may)
-        return slc_fail(err, SLC_CONFLICT, "", "the %s %s belongs to manager %s", kind->singular, wish->ref,
-                        owner);
+        return fail_foreign(set, owner, wish, err);
     json_t *next = slc_body_read(set->txn, kind, slc_get_text(before, "id"), wish->body, before,
                                  set->restoring ? SLC_BODY_RESTORE : SLC_BODY_REPLACE, NULL, err);
     if (next == NULL)
         return false;
+    if (!may && !slc_entity_unchanged(set->txn, kind, before, next)) {
+        json_decref(next);
+        return fail_foreign(set, owner, wish, err);
+    }
     if (foreign)
         json_object_set_new(next, "manager", json_string(wish->manager));
     const char *action = foreign && !set->restoring ? "adopt" : "update";

@@ -24,7 +24,8 @@ typedef struct slc_wish {
 
 typedef struct slc_changeset {
     slc_txn *txn;
-    bool adopt;        /* objects of other managers are taken over instead of refused */
+    const char *manager; /* whose changes they are (borrowed); NULL: nobody's, as in a rollback */
+    bool adopt; /* what is another manager's may be changed and taken over, and what is its own given away */
     bool restoring;    /* as they were once: what only moves forward may go back, what is fixed may change */
     json_t *changes;   /* array of {action, kind, key, changes}: what was done, in order */
     json_t *referrers; /* after a failed removal: who stands in its way; NULL: nobody */

@@ -73,7 +73,8 @@ static bool check_document(const json_t *document, slc_error *err)
 
 /* ---- what it comes to ---- */
 
-/* An object may name another manager than the document's, as in the dump of a whole catalog. */
+/* An object may name another manager than the document's, as in the dump of a whole catalog: it is made that
+ * manager's, and changed with `adopt` only. */
 static void want_one(struct apply *a, const slc_kind *kind, const char *ref, const json_t *body,
                      const char *pointer)
 {
@@ -186,6 +187,7 @@ json_t *slc_catalog_apply(slc_txn *txn, const json_t *document, const slc_declar
                       .wanted = json_object(),
                       .err = err};
     slc_changeset_init(&a.set, txn);
+    a.set.manager = a.manager;
     a.set.adopt = options->adopt;
     json_t *out = NULL;
     if (run(&a, document))

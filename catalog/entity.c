@@ -218,6 +218,16 @@ static bool write_change(slc_txn *txn, slc_change *change, const char *action, j
            slc_audit(txn, action, kind->name, change->id, key, *changes, err);
 }
 
+bool slc_entity_unchanged(slc_txn *txn, const slc_kind *kind, const json_t *before, json_t *next)
+{
+    const struct slc_kind_rules *rules = rules_of(kind);
+    slc_change change = {.kind = kind, .id = slc_get_text(before, "id"), .before = before, .next = next};
+    slc_error ignored;
+    if (json_equal(before, next))
+        return true;
+    return rules->check != NULL && rules->check(txn, &change, &ignored) && json_equal(before, next);
+}
+
 bool slc_entity_save(slc_txn *txn, const slc_kind *kind, const char *action, const json_t *before, json_t *next,
                      json_t **changes, slc_error *err)
 {

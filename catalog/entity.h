@@ -92,6 +92,9 @@ bool slc_audit(slc_txn *txn, const char *action, const char *kind, const char *i
  * (new) what its audit row has. What only the answer to a creation shows is lost. */
 json_t *slc_entity_make(slc_txn *txn, const slc_kind *kind, const char *id, const json_t *body,
                         json_t **changes, slc_error *err) SLC_CHECKED;
+/* Would slc_entity_save have nothing to write? Rules may adjust `next`, as they do there; problems that they
+ * note are the transaction's. */
+bool slc_entity_unchanged(slc_txn *txn, const slc_kind *kind, const json_t *before, json_t *next);
 /* Writes `next` over `before` when they differ, with rules and audit. `*changes` (may be NULL) is new. */
 bool slc_entity_save(slc_txn *txn, const slc_kind *kind, const char *action, const json_t *before, json_t *next,
                      json_t **changes, slc_error *err) SLC_CHECKED;

@@ -117,7 +117,7 @@ START_TEST(an_object_may_name_its_own_manager)
     ck_assert_str_eq(
         changes_of(one_kind("teams", "[{'name': 'by-hand', 'manager': 'api', 'title': 'T'}, {'name': "
                                      "'a', 'manager': 'other'}, {'name': 'b'}]"),
-                   0),
+                   ADOPT),
         "update teams/by-hand, create teams/a, create teams/b");
     ck_assert_str_eq(
         t_sql("SELECT group_concat(key || ' ' || manager) FROM (SELECT * FROM teams ORDER BY key)"),
@@ -224,6 +224,28 @@ START_TEST(another_managers_objects_are_respected)
     ck_assert_str_eq(changes_of(one_kind("teams", "[{'name': 'a', 'title': 'A'}]"), 0), "");
     fails("{'manager': 'gitops', 'resources': {'roles': [{'name': 'viewer', 'permissions': []}]}}", ADOPT,
           SLC_CONFLICT, "/resources/roles/0");
+}
+END_TEST
+
+START_TEST(naming_another_manager_is_no_way_around_adopting)
+{
+    static const char dump[] =
+        "[{'name': 'a', 'title': 'A', 'manager': 'other'}, {'name': 'mine', 'title': 'M'}]";
+    ck_assert_str_eq(changes_of(one_kind("teams", dump), 0), "create teams/a, create teams/mine");
+    ck_assert_str_eq(changes_of(one_kind("teams", dump), 0), ""); /* as a dump that is applied again */
+    fails("{'manager': 'gitops', 'resources': {'teams': [{'name': 'a', 'title': 'B', 'manager': 'other'}]}}", 0,
+          SLC_CONFLICT, "/resources/teams/0");
+    fails("{'manager': 'gitops', 'resources': {'teams': [{'name': 'a', 'title': 'A', 'manager': 'third'}]}}", 0,
+          SLC_CONFLICT, "/resources/teams/0");
+    fails("{'manager': 'gitops', 'resources': {'teams': [{'name': 'mine', 'title': 'M', 'manager': 'other'}]}}",
+          0, SLC_CONFLICT, "/resources/teams/0");
+    ck_assert_str_eq(
+        t_sql("SELECT group_concat(title || ' ' || manager) FROM (SELECT * FROM teams ORDER BY key)"),
+        "A other,M gitops");
+    ck_assert_str_eq(changes_of(one_kind("teams", "[{'name': 'a', 'title': 'B', 'manager': 'other'}, {'name': "
+                                                  "'mine', 'title': 'M', 'manager': 'other'}]"),
+                                ADOPT),
+                     "update teams/a, adopt teams/mine");
 }
 END_TEST
 
@@ -352,6 +374,7 @@ static Suite *suite(void)
     tcase_add_test(tc, pruning_minds_what_is_still_referred_to);
     tcase_add_test(tc, what_is_new_may_take_the_place_of_what_goes);
     tcase_add_test(tc, another_managers_objects_are_respected);
+    tcase_add_test(tc, naming_another_manager_is_no_way_around_adopting);
     tcase_add_test(tc, a_document_is_checked);
     tcase_add_test(tc, a_base_revision_must_be_current);
     tcase_add_test(tc, a_dump_applied_again_changes_nothing);
