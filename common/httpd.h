@@ -53,6 +53,9 @@ void slc_httpd_free(slc_httpd *httpd);
 int slc_listen(const char *address, bool reuse_port, slc_error *err) SLC_CHECKED;
 /* The port a socket is bound to. */
 uint16_t slc_listen_port(int fd);
+/* The bytes that a TCP connection received and that its peer acknowledged, as the kernel counts them anyway. On
+ * an error they stay what they were. */
+void slc_socket_bytes(int fd, uint64_t *in, uint64_t *out);
 
 typedef struct slc_httpd_listener slc_httpd_listener;
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -82,4 +83,14 @@ uint16_t slc_listen_port(int fd)
     if (addr.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
     return ntohs(((struct sockaddr_in *)&addr)->sin_port);
+}
+
+void slc_socket_bytes(int fd, uint64_t *in, uint64_t *out)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return;
+    *in = info.tcpi_bytes_received;
+    *out = info.tcpi_bytes_acked;
 }

@@ -9,6 +9,7 @@
 #include "common/assert.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
+#include "dataplane/proxy/front.h"
 
 struct gather {
     slc_message msg; /* to the main thread */
@@ -16,8 +17,8 @@ struct gather {
     char id[SLC_CONFIG_QUESTION_CHARS + 1];
     size_t limit;
     atomic_uint waiting; /* workers */
-    unsigned worker_count;
-    slc_connection_list parts[];
+    unsigned part_count;
+    slc_connection_list parts[]; /* of each worker two: HTTP, and native Kafka */
 };
 
 struct turn {
@@ -33,7 +34,7 @@ void slc_connection_list_release(slc_connection_list *list)
 
 static void free_gather(struct gather *gather)
 {
-    for (unsigned i = 0; i < gather->worker_count; i++)
+    for (unsigned i = 0; i < gather->part_count; i++)
         slc_connection_list_release(&gather->parts[i]);
     free(gather);
 }
@@ -56,10 +57,10 @@ static void merge(slc_message *msg, void *owner)
     struct slc_gateway *gateway = owner;
     slc_connection_list all = {0};
     size_t capacity = 0;
-    for (unsigned i = 0; i < gather->worker_count; i++)
+    for (unsigned i = 0; i < gather->part_count; i++)
         capacity += gather->parts[i].count;
     all.items = slc_calloc(capacity + 1, sizeof *all.items);
-    for (unsigned i = 0; i < gather->worker_count; i++) {
+    for (unsigned i = 0; i < gather->part_count; i++) {
         const slc_connection_list *part = &gather->parts[i];
         if (part->count > 0)
             memcpy(all.items + all.count, part->items, part->count * sizeof *part->items);
@@ -89,7 +90,9 @@ static void take_turn(slc_message *msg, void *owner)
     struct turn *turn = (struct turn *)msg;
     slc_worker *worker = owner;
     SLC_CHECK_MAGIC(worker, SLC_WORKER_MAGIC);
-    slc_http_front_list(worker->http, turn->gather->limit, &turn->gather->parts[worker->index]);
+    slc_connection_list *parts = &turn->gather->parts[(size_t)2 * worker->index];
+    slc_http_front_list(worker->http, turn->gather->limit, &parts[0]);
+    slc_proxy_front_list(worker->kafka, turn->gather->limit, &parts[1]);
     turn_over(turn);
 }
 
@@ -103,12 +106,13 @@ void slc_gateway_connections_list(void *arg, const char *id, size_t limit)
 {
     struct slc_gateway *gateway = arg;
     SLC_CHECK_MAGIC(gateway, SLC_GATEWAY_MAGIC);
-    struct gather *gather = slc_calloc(1, sizeof *gather + gateway->worker_count * sizeof(slc_connection_list));
+    unsigned part_count = 2 * gateway->worker_count;
+    struct gather *gather = slc_calloc(1, sizeof *gather + part_count * sizeof(slc_connection_list));
     gather->msg.run = merge;
     gather->msg.drop = drop_gather;
     gather->gateway = gateway;
     gather->limit = limit;
-    gather->worker_count = gateway->worker_count;
+    gather->part_count = part_count;
     snprintf(gather->id, sizeof gather->id, "%s", id);
     atomic_store(&gather->waiting, gateway->worker_count);
     for (unsigned i = 0; i < gateway->worker_count; i++) {

@@ -12,7 +12,7 @@
 typedef struct slc_open_connection {
     int64_t opened_ms;            /* wall clock */
     uint64_t bytes_in, bytes_out; /* of the TCP connection */
-    const char *protocol;         /* "http", "sse"; static */
+    const char *protocol;         /* "http", "sse", "kafka"; static */
     bool tls;
     Sluice__Snapshot__V1__Operation operation;
     char listener[64];
@@ -20,6 +20,8 @@ typedef struct slc_open_connection {
     char application[64];    /* empty: nobody has authenticated */
     char credential[24];
     char event_api[80]; /* "orders.v1" */
+    char client_id[64]; /* kafka: what the client calls itself */
+    char virtual_cluster[64];
 } slc_open_connection;
 
 typedef struct slc_connection_list {

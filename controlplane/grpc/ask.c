@@ -171,12 +171,13 @@ static json_t *connection_json(const Sluice__Config__V1__Connection *connection)
 {
     char opened[SLC_RFC3339_CHARS];
     slc_rfc3339_format(connection->opened_at_ms, opened);
-    return json_pack("{s:o*, s:b, s:o*, s:o*, s:o*, s:o*, s:o*, s:s*, s:s, s:I, s:I}", "protocol",
+    return json_pack("{s:o*, s:b, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:s*, s:s, s:I, s:I}", "protocol",
                      text_of(connection->protocol), "tls", (int)connection->tls, "listener",
                      text_of(connection->listener), "client_address", text_of(connection->client_address),
                      "application", text_of(connection->application), "credential",
-                     text_of(connection->credential), "event_api", text_of(connection->event_api), "operation",
-                     operation_name(connection->operation), "opened_at", opened, "bytes_in",
+                     text_of(connection->credential), "event_api", text_of(connection->event_api), "client_id",
+                     text_of(connection->client_id), "virtual_cluster", text_of(connection->virtual_cluster),
+                     "operation", operation_name(connection->operation), "opened_at", opened, "bytes_in",
                      (json_int_t)connection->bytes_in, "bytes_out", (json_int_t)connection->bytes_out);
 }
 

@@ -34,6 +34,8 @@ static void fill(Sluice__Config__V1__Connection *out, slc_open_connection *item)
     out->opened_at_ms = item->opened_ms;
     out->bytes_in = item->bytes_in;
     out->bytes_out = item->bytes_out;
+    out->client_id = item->client_id;
+    out->virtual_cluster = item->virtual_cluster;
 }
 
 static void send_part(slc_config_client *client, const slc_connection_list *list, size_t first, size_t count)

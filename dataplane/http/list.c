@@ -1,7 +1,6 @@
 /* The open connections of a worker, for people. A connection with a stream or another request under way is
  * described by that; an idle one by a note that its last request left. */
 #include <arpa/inet.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,17 +89,6 @@ static void set_address(slc_open_connection *item, int fd)
     }
 }
 
-/* The kernel counts anyway, so nobody else has to. */
-static void set_bytes(slc_open_connection *item, int fd)
-{
-    struct tcp_info info = {0};
-    socklen_t len = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-        return;
-    item->bytes_in = info.tcpi_bytes_received;
-    item->bytes_out = info.tcpi_bytes_acked;
-}
-
 struct listing {
     slc_connection_list *list;
     size_t limit;
@@ -122,7 +110,7 @@ static bool add(const slc_httpd_open *open, void *arg)
     else
         recall(item, open->note);
     set_address(item, open->fd);
-    set_bytes(item, open->fd);
+    slc_socket_bytes(open->fd, &item->bytes_in, &item->bytes_out);
     return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/tls.h"
 #include "dataplane/config/snapshot.h"
+#include "dataplane/connections.h"
 #include "dataplane/worker.h"
 
 typedef struct slc_proxy_front slc_proxy_front;
@@ -41,6 +42,8 @@ void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse);
 /* Stops accepting; sessions end when their clients have what they asked for. */
 void slc_proxy_front_drain(slc_proxy_front *front);
 unsigned slc_proxy_front_connections(const slc_proxy_front *front);
+/* list.c: the newest `limit` open sessions, into an empty list that the caller releases. */
+void slc_proxy_front_list(slc_proxy_front *front, size_t limit, slc_connection_list *list);
 bool slc_proxy_front_idle(const slc_proxy_front *front);
 
 #endif

@@ -192,6 +192,29 @@ def test_plain_with_an_applications_credential(sample, kafka):
     assert "SCRAM-SHA-256" in mechanism or "mechanism" in mechanism
 
 
+def test_sessions_are_among_the_nodes_connections(sample):
+    cluster = NativeCluster(sample, "native-listed", authentication=["plain"])
+    helper = reachable(cluster, **plain(sample.credential), **{"client.id": "listed-client"})
+    [node] = [node for node in sample.admin.list("gateway-nodes") if node["state"] == "connected"]
+    path = f"/v1/gateway-nodes/{node['id']}/connections"
+    with socket.create_connection(("127.0.0.1", cluster.port)) as silent:
+        address = "127.0.0.1:%d" % silent.getsockname()[1]
+
+        def listed():
+            helper.admin.list_topics(timeout=3)
+            found = [c for c in sample.admin.request("GET", path, expect=200).json()["connections"]
+                     if c["protocol"] == "kafka" and c["listener"] == cluster.name]
+            known = [c for c in found if c.get("application") and c["bytes_out"] > 100]
+            nobody = [c for c in found if c["client_address"] == address]
+            return (known[0], nobody[0]) if known and nobody else None
+
+        session, nobody = wait_until(listed, 20, "the sessions to be listed")
+    assert session["application"] == sample.application and session["credential"] == sample.credential["id"]
+    assert session["client_id"] == "listed-client" and session["virtual_cluster"] == cluster.name
+    assert session["client_address"].startswith("127.0.0.1:") and session["opened_at"] and not session["tls"]
+    assert "application" not in nobody and "client_id" not in nobody and nobody["bytes_in"] == 0
+
+
 def test_a_revoked_credential_ends_its_sessions(sample):
     cluster = NativeCluster(sample, "native-revoked", authentication=["plain"])
     credential = sample.new_credential(sample.application)
