@@ -3,6 +3,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <openssl/rand.h>
 
 static const slc_broker_ops *ops = &slc_broker_kafka;
 
@@ -122,6 +123,43 @@ START_TEST(a_tailing_consumer_sees_new_records)
     nanosleep(&fetched, NULL);
     ops->pause(consumer, false);
     WAIT_UNTIL(f.c, f.c->count == 3);
+    stop(&f, consumer);
+    fixture_release(&f);
+}
+END_TEST
+
+/* Regression 2: a broker thread of librdkafka that found the prefetch full looked again only after a second.
+ * Here it is full at each of some fifty pauses. */
+START_TEST(a_full_prefetch_does_not_hold_up_the_next_one)
+{
+    enum { RECORDS = 1200, RECORD_BYTES = 8 * 1024, PORTION = 200 };
+    static char value[RECORD_BYTES];
+    struct fixture f;
+    case_settings.fetch_bytes = 32L * 1024;
+    fixture_init(&f);
+    for (unsigned i = 0; i < RECORDS; i++) {
+        RAND_bytes((unsigned char *)value, sizeof value); /* nothing to compress */
+        publish(&f, NULL, value, sizeof value);
+        if (i % PORTION == PORTION - 1)
+            WAIT_UNTIL(f.c, f.c->answers == i + 1);
+    }
+    const int64_t offsets[] = {0, 0, 0};
+    slc_consumer *consumer = ops->consume(f.broker, "t", case_any_id, offsets, 3, &case_callbacks, f.c);
+    const struct timespec to_fill = {.tv_nsec = 10000000};
+    int64_t limit_ms = slc_monotonic_ms() + 20000;
+    size_t seen = 0, pauses = 0;
+    while (seen < RECORDS && slc_monotonic_ms() < limit_ms) {
+        ops->pause(consumer, true);
+        nanosleep(&to_fill, NULL);
+        ops->pause(consumer, false);
+        pauses++;
+        WAIT_UNTIL(f.c, f.c->count > seen);
+        pthread_mutex_lock(&f.c->lock);
+        seen = f.c->count;
+        pthread_mutex_unlock(&f.c->lock);
+    }
+    ck_assert_msg(seen == RECORDS, "%zu of %d records within 20 s, %zu pauses", seen, RECORDS, pauses);
+    ck_assert_uint_gt(pauses, 20); /* else nothing was tested */
     stop(&f, consumer);
     fixture_release(&f);
 }
@@ -260,6 +298,10 @@ int main(void)
     tcase_add_test(tcase, what_fails_in_company_is_sent_alone);
     tcase_add_test(tcase, a_dead_cluster_is_decided_within_the_deadline);
     tcase_add_test(tcase, a_full_queue_refuses);
+    tcase = tcase_create("full prefetch");
+    tcase_set_timeout(tcase, 90);
+    suite_add_tcase(suite, tcase);
+    tcase_add_test(tcase, a_full_prefetch_does_not_hold_up_the_next_one);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
