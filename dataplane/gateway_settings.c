@@ -94,6 +94,10 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(limits.feed_idle_ms), 0, DAY_MS},
     {"feed.catchup-consumers", SLC_SET_INT, "8", "consumers for readers that are behind the records in memory",
      AT(limits.catchup_consumers), 1, 1024},
+    {"feed.catchup-queue", SLC_SET_INT, "256",
+     "reads at different places that wait for such a consumer; beyond it pages are 429, and streams wait "
+     "outside",
+     AT(limits.catchup_queue), 1, 100000},
     {"feed.catchup-window", SLC_SET_SIZE, "256KiB", "records that such a consumer holds for its readers",
      AT(limits.catchup_window_bytes), 64 * 1024, GIB},
     {"feed.catchup-park", SLC_SET_DURATION, "30s", "such a consumer waits for the next page for so long",

@@ -44,6 +44,7 @@ typedef struct slc_gateway_limits {
     int64_t page_max_wait_ms;     /* 30 s */
     int64_t page_max_bytes;       /* 8 MiB */
     int64_t catchup_consumers;    /* 8 */
+    int64_t catchup_queue;        /* 256: scans that wait for such a consumer */
     int64_t catchup_window_bytes; /* 256 KiB: records that a catch-up consumer holds for its readers */
     int64_t catchup_park_ms;      /* 30 s: a catch-up consumer waits for the next page */
     int64_t producer_queue_bytes; /* 64 MiB */

@@ -148,6 +148,7 @@ static slc_api *make(slc_mediation_worker *worker, slc_event_api *event_api, slc
     api->unused_since_ms = slc_monotonic_ms();
     TAILQ_INIT(&api->readers);
     TAILQ_INIT(&api->tail);
+    TAILQ_INIT(&api->outside);
     TAILQ_INIT(&api->scans);
     slc_api_metrics_init(api);
     TAILQ_INSERT_TAIL(&worker->apis[bucket_of(event_api->msg->id)], api, entry);
@@ -235,6 +236,7 @@ void slc_api_apply(slc_api *api, const slc_snapshot *snapshot)
 void slc_api_tick(slc_api *api, int64_t now_ms)
 {
     slc_scans_tick(api, now_ms);
+    slc_readers_wake_outside(api);
     if (!TAILQ_EMPTY(&api->readers) || !TAILQ_EMPTY(&api->scans) || api->references > 0)
         api->unused_since_ms = now_ms;
     else if (api->subscription != NULL && now_ms - api->unused_since_ms > api->worker->limits->feed_idle_ms)

@@ -17,12 +17,13 @@
 /* Places
  * --------------------------------------------------------------------------------------------------------- */
 
-void slc_catchup_pool_init(slc_catchup_pool *pool, unsigned places)
+void slc_catchup_pool_init(slc_catchup_pool *pool, unsigned places, unsigned queue_limit)
 {
-    *pool = (slc_catchup_pool){.places = places > 0 ? places : 1};
+    *pool = (slc_catchup_pool){.places = places > 0 ? places : 1, .queue_limit = queue_limit};
     pthread_mutex_init(&pool->lock, NULL);
     TAILQ_INIT(&pool->queue);
     pool->scans = slc_metrics_series("sluice_catchup_scans", NULL);
+    pool->waiting = slc_metrics_series("sluice_catchup_waiting", NULL);
     pool->fetched_bytes = slc_metrics_series("sluice_catchup_fetched_bytes_total", NULL);
 }
 
@@ -30,6 +31,19 @@ void slc_catchup_pool_release(slc_catchup_pool *pool)
 {
     SLC_BUG_ON(pool->taken > 0 || !TAILQ_EMPTY(&pool->queue));
     pthread_mutex_destroy(&pool->lock);
+}
+
+static bool has_room_locked(const slc_catchup_pool *pool)
+{
+    return pool->taken < pool->places || atomic_load(&pool->queued) < pool->queue_limit;
+}
+
+bool slc_catchup_has_room(slc_catchup_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool room = has_room_locked(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return room;
 }
 
 static slc_catchup_pool *pool_of(const slc_scan *scan)
@@ -58,20 +72,27 @@ static void grant_locked(slc_catchup_pool *pool)
     TAILQ_REMOVE(&pool->queue, scan, waiting);
     scan->in_queue = false;
     atomic_fetch_sub(&pool->queued, 1);
+    slc_series_add(pool->waiting, -1);
     pool->taken++;
     scan->grant.run = take_grant;
     slc_mailbox_post(mailbox_of(scan), &scan->grant);
 }
 
-static void ask_for_place(slc_scan *scan)
+/* False when nothing is free and too many wait already. */
+static bool ask_for_place(slc_scan *scan)
 {
     slc_catchup_pool *pool = pool_of(scan);
     pthread_mutex_lock(&pool->lock);
-    TAILQ_INSERT_TAIL(&pool->queue, scan, waiting);
-    scan->in_queue = true;
-    atomic_fetch_add(&pool->queued, 1);
-    grant_locked(pool);
+    bool room = has_room_locked(pool);
+    if (room) {
+        TAILQ_INSERT_TAIL(&pool->queue, scan, waiting);
+        scan->in_queue = true;
+        atomic_fetch_add(&pool->queued, 1);
+        slc_series_add(pool->waiting, 1);
+        grant_locked(pool);
+    }
     pthread_mutex_unlock(&pool->lock);
+    return room;
 }
 
 static void give_place(slc_catchup_pool *pool)
@@ -92,6 +113,7 @@ static bool leave_queue(slc_scan *scan)
         TAILQ_REMOVE(&pool->queue, scan, waiting);
         scan->in_queue = false;
         atomic_fetch_sub(&pool->queued, 1);
+        slc_series_add(pool->waiting, -1);
     }
     pthread_mutex_unlock(&pool->lock);
     return queued;
@@ -356,13 +378,16 @@ slc_scan *slc_scan_for(slc_api *api, const slc_position *own)
     scan = slc_calloc(1, sizeof *scan);
     scan->magic = SCAN_MAGIC;
     scan->api = api;
+    if (!ask_for_place(scan)) {
+        free(scan);
+        return NULL;
+    }
     slc_ring_init(&scan->ring, &api->codec, api->ring.topic_id, own, api->ring.partitions, 0,
                   window_of(scan) / 2, &api->worker->scratch);
     TAILQ_INIT(&scan->readers);
     TAILQ_INIT(&scan->tail);
     TAILQ_INSERT_TAIL(&api->scans, scan, entry);
     api->references++;
-    ask_for_place(scan);
     return scan;
 }
 

@@ -1,6 +1,6 @@
 /* Catch-up: readers that are behind the ring go through a consumer of their own, a scan, with a small window
  * that is a ring like any other. Readers of one event API on one worker that are near each other share one. The
- * number of scans of the process is bounded: who comes later waits for a place.
+ * number of scans of the process is bounded: who comes later waits for a place, in a queue that is bounded too.
  */
 #ifndef SLC_DATAPLANE_MEDIATION_CATCHUP_H
 #define SLC_DATAPLANE_MEDIATION_CATCHUP_H
@@ -48,17 +48,19 @@ typedef struct slc_scan {
 /* Places, of the whole process. */
 typedef struct slc_catchup_pool {
     pthread_mutex_t lock;
-    unsigned places, taken;
+    unsigned places, taken, queue_limit;
     atomic_uint queued;
-    slc_series *scans, *fetched_bytes;
+    slc_series *scans, *waiting, *fetched_bytes;
     TAILQ_HEAD(, slc_scan) queue;
 } slc_catchup_pool;
 
-void slc_catchup_pool_init(slc_catchup_pool *pool, unsigned places);
+void slc_catchup_pool_init(slc_catchup_pool *pool, unsigned places, unsigned queue_limit);
 void slc_catchup_pool_release(slc_catchup_pool *pool);
+/* Would a new scan be taken? Only a hint: other workers ask as well. */
+bool slc_catchup_has_room(slc_catchup_pool *pool);
 
-/* A scan that a reader at `own` may use: one that exists and is near, or a new one. `own` has as many
- * partitions as the API's ring. Worker's thread, as all that follow. */
+/* A scan that a reader at `own` may use: one that exists and is near, or a new one; NULL when too many wait for
+ * a place. `own` has as many partitions as the API's ring. Worker's thread, as all that follow. */
 slc_scan *slc_scan_for(struct slc_api *api, const slc_position *own);
 /* A reader comes and goes. */
 void slc_scan_enter(slc_scan *scan, struct slc_reader *reader);

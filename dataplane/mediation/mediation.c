@@ -35,7 +35,8 @@ slc_mediation *slc_mediation_new_over(const slc_gateway_limits *limits, const sl
     mediation->feeds = feeds;
     pthread_mutex_init(&mediation->tallies_lock, NULL);
     slc_links_init(&mediation->links, ops, &settings);
-    slc_catchup_pool_init(&mediation->catchup, (unsigned)limits->catchup_consumers);
+    slc_catchup_pool_init(&mediation->catchup, (unsigned)limits->catchup_consumers,
+                          (unsigned)limits->catchup_queue);
     return mediation;
 }
 

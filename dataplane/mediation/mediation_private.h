@@ -58,6 +58,7 @@ typedef struct slc_api {
     int64_t unused_since_ms;
     TAILQ_HEAD(, slc_reader) readers;      /* all of them */
     TAILQ_HEAD(slc_tail, slc_reader) tail; /* those that wait at the end of `ring` */
+    struct slc_tail outside;               /* those that wait until catch-up takes more */
     unsigned wakes;                        /* counts, so that nobody is woken twice in one go */
     TAILQ_HEAD(, slc_scan) scans;
     unsigned references;  /* publishes, questions and stopping scans under way */

@@ -34,6 +34,7 @@ const slc_metric slc_mediation_metrics[] = {
      NULL},
     {"sluice_feed_failing", SLC_GAUGE, "1 while a topic cannot be read", {"backend", "topic"}, 1000, NULL},
     {"sluice_catchup_scans", SLC_GAUGE, "Consumers that read what is behind the rings", {NULL}, 1, NULL},
+    {"sluice_catchup_waiting", SLC_GAUGE, "Reads that wait for such a consumer", {NULL}, 1, NULL},
     {"sluice_catchup_fetched_bytes_total",
      SLC_COUNTER,
      "What catch-up has read from the backends",

@@ -304,6 +304,16 @@ static bool on_recreated(slc_reader *reader)
     return false;
 }
 
+static bool on_crowded(slc_reader *reader)
+{
+    slc_page *page = page_of(reader);
+    if (page->count > 0)
+        answer(page);
+    else
+        fail_page(page, SLC_PROBLEM_CROWDED);
+    return false;
+}
+
 static void on_refused(slc_reader *reader, const slc_error *err)
 {
     fail_page(page_of(reader), slc_problem_of(err));
@@ -314,7 +324,7 @@ static void on_removed(slc_reader *reader)
     fail_page(page_of(reader), SLC_PROBLEM_REMOVED);
 }
 
-static const slc_reader_ops page_ops = {on_wake, on_gap, on_recreated, on_refused, on_removed};
+static const slc_reader_ops page_ops = {on_wake, on_gap, on_recreated, on_crowded, on_refused, on_removed};
 
 /* Start and end
  * ---------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,8 @@ static const slc_problem_text table[SLC_PROBLEMS] = {
                                    "What the event API stands for does not exist on the backend.", 0},
     [SLC_PROBLEM_QUEUE_FULL] = {429, "queue-full", "Too many events",
                                 "More events are waiting than the gateway holds.", 1},
+    [SLC_PROBLEM_CROWDED] = {429, "catch-up-full", "Too many readers are behind",
+                             "More reads of old events are waiting than the gateway holds.", 2},
     [SLC_PROBLEM_NOT_AUTHORISED] = {502, "backend-refused", "The backend refused",
                                     "The gateway may not use the stream behind the event API.", 0},
     [SLC_PROBLEM_BACKEND_UNAVAILABLE] = {503, "backend-unavailable", "The backend is out of reach", NULL, 2},

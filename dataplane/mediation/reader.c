@@ -20,10 +20,13 @@ static void stop_waiting(slc_reader *reader)
     if (!reader->waiting)
         return;
     reader->waiting = false;
-    if (reader->scan != NULL)
+    if (reader->outside)
+        TAILQ_REMOVE(&reader->api->outside, reader, tail_entry);
+    else if (reader->scan != NULL)
         TAILQ_REMOVE(&reader->scan->tail, reader, tail_entry);
     else
         TAILQ_REMOVE(&reader->api->tail, reader, tail_entry);
+    reader->outside = false;
 }
 
 static void detach(slc_reader *reader)
@@ -351,25 +354,43 @@ static bool ahead_of_end(const slc_reader *reader)
     return false;
 }
 
-/* From its own position into a ring, if there is one to go to now. */
-static void locate(slc_reader *reader)
+static bool wait_outside(slc_reader *reader)
+{
+    if (!reader->ops->crowded(reader))
+        return false;
+    if (reader->waiting)
+        return true;
+    reader->waiting = reader->outside = true;
+    reader->woken = reader->api->wakes;
+    TAILQ_INSERT_TAIL(&reader->api->outside, reader, tail_entry);
+    return true;
+}
+
+/* From its own position into a ring, if there is one to go to now. True when the reader lives. */
+static bool locate(slc_reader *reader)
 {
     slc_api *api = reader->api;
     if (!api->live || reader->lookup != NULL)
-        return;
+        return true;
     fit_own(reader);
     if (slc_ring_covers(&api->ring, reader->own)) {
         if (!reader->checked_end && ahead_of_end(reader)) {
             ask(reader, SLC_OFFSET_LATEST);
-            return;
+            return true;
         }
+        stop_waiting(reader);
         reader->ring = &api->ring;
     } else {
-        reader->scan = slc_scan_for(api, reader->own);
-        slc_scan_enter(reader->scan, reader);
-        reader->ring = &reader->scan->ring;
+        slc_scan *scan = slc_scan_for(api, reader->own);
+        if (scan == NULL)
+            return wait_outside(reader);
+        stop_waiting(reader);
+        reader->scan = scan;
+        slc_scan_enter(scan, reader);
+        reader->ring = &scan->ring;
     }
     reader->seq = slc_ring_join(reader->ring, reader->own);
+    return true;
 }
 
 /* From a scan into the ring, once nothing lies between. */
@@ -450,8 +471,10 @@ static bool find_ring(slc_reader *reader, enum slc_peek *result)
         }
         detach(reader);
     }
-    if (reader->placed && reader->ring == NULL)
-        locate(reader);
+    if (reader->placed && reader->ring == NULL && !locate(reader)) {
+        *result = SLC_PEEK_ENDED;
+        return false;
+    }
     return reader->ring != NULL;
 }
 
@@ -538,6 +561,18 @@ void slc_readers_wake_tail(slc_api *api)
     slc_reader *reader;
     unsigned round = ++api->wakes;
     while ((reader = TAILQ_FIRST(&api->tail)) != NULL && reader->woken != round) {
+        stop_waiting(reader);
+        reader->ops->wake(reader);
+    }
+}
+
+void slc_readers_wake_outside(slc_api *api)
+{
+    slc_reader *reader;
+    slc_catchup_pool *pool = &api->worker->mediation->catchup;
+    unsigned round = ++api->wakes;
+    while ((reader = TAILQ_FIRST(&api->outside)) != NULL && reader->woken != round &&
+           slc_catchup_has_room(pool)) {
         stop_waiting(reader);
         reader->ops->wake(reader);
     }

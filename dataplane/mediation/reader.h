@@ -20,6 +20,9 @@ typedef struct slc_reader_ops {
     /* The topic was deleted and made anew: the reader has no place any more, and goes on at the beginning of
      * the new one. Called before it does. False: it ended. */
     bool (*recreated)(struct slc_reader *reader);
+    /* It is behind the ring, and too many wait to catch up already. It is woken when there may be room. False:
+     * it ended. */
+    bool (*crowded)(struct slc_reader *reader);
     /* The position is not known any more, or a question about it failed. The reader must end. */
     void (*refused)(struct slc_reader *reader, const slc_error *err);
     /* The event API is gone: the reader must end. */
@@ -47,8 +50,9 @@ typedef struct slc_reader {
     slc_frame_id *last; /* the id of its place when it last had one */
     struct slc_lookup *lookup;
     int64_t hold_until_ms; /* no questions before then: the last one failed; monotonic */
-    bool waiting;          /* in the tail list of its ring */
-    unsigned woken;        /* api->wakes when it began to wait */
+    bool waiting;          /* in the tail list of its ring, or outside */
+    bool outside;
+    unsigned woken; /* api->wakes when it began to wait */
     TAILQ_ENTRY(slc_reader) entry;
     TAILQ_ENTRY(slc_reader) tail_entry;
     TAILQ_ENTRY(slc_reader) scan_entry;
@@ -75,6 +79,8 @@ bool slc_reader_caught_up(const slc_reader *reader);
 void slc_readers_wake_tail(slc_api *api);
 /* Something changed for everybody: a view begins (anew), the backend comes or goes. */
 void slc_readers_wake_all(slc_api *api);
+/* Those who wait outside, as far as catch-up takes more. */
+void slc_readers_wake_outside(slc_api *api);
 /* A scan's window grew, or it changed otherwise. */
 void slc_readers_wake_scan(slc_scan *scan);
 /* Leaves the scan, keeping the position: goes on another way when it is asked next. */

@@ -244,6 +244,13 @@ static bool on_recreated(slc_reader *reader)
     return true;
 }
 
+/* It has its place already, and waits there. */
+static bool on_crowded(slc_reader *reader)
+{
+    (void)reader;
+    return true;
+}
+
 static void on_refused(slc_reader *reader, const slc_error *err)
 {
     slc_stream *stream = stream_of(reader);
@@ -262,7 +269,7 @@ static void on_removed(slc_reader *reader)
     end(stream_of(reader), "error", SLC_PROBLEM_REMOVED);
 }
 
-static const slc_reader_ops stream_ops = {on_wake, on_gap, on_recreated, on_refused, on_removed};
+static const slc_reader_ops stream_ops = {on_wake, on_gap, on_recreated, on_crowded, on_refused, on_removed};
 
 /* Start
  * ------------------------------------------------------------------------------------------------------------

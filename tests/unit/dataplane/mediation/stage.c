@@ -481,6 +481,7 @@ void stage_defaults(stage *s)
         .page_max_wait_ms = 30000,
         .page_max_bytes = 8 << 20,
         .catchup_consumers = 4,
+        .catchup_queue = 256,
         .catchup_park_ms = 30000,
         .metadata_refresh_ms = 200,
         .metadata_timeout_ms = 5000,
