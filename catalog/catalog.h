@@ -51,8 +51,10 @@ typedef struct slc_actor {
     const char *id;
     const char *name;
     const char *request_id;
-    const char *manager;  /* who owns what is created; NULL: "api" */
-    bool bound_by_grants; /* not a platform administrator: deployments need a grant (kind "grants") */
+    const char *manager; /* who owns what is created; NULL: "api" */
+    /* Whose rights bound what may be touched and given away: borrowed until the work is done, and may be filled
+     * by it. NULL: the control plane itself, which nothing bounds. */
+    const struct slc_identity *identity;
 } slc_actor;
 
 /* Runs on a catalog thread. Writes are one BEGIN IMMEDIATE transaction that commits when it returns true and

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/access.h"
 #include "catalog/store.h"
 #include "common/alloc.h"
 #include "common/json.h"
@@ -210,7 +211,8 @@ static bool update(slc_changeset *set, struct slc_wanted *wanted, const json_t *
         json_object_set_new(next, "manager", json_string(wish->manager));
     const char *action = foreign && !set->restoring ? "adopt" : "update";
     json_t *changes = NULL;
-    bool ok = slc_entity_save(set->txn, kind, action, before, next, &changes, err);
+    bool ok = (json_equal(before, next) || slc_access_write(set->txn, kind, before, next, err)) &&
+              slc_entity_save(set->txn, kind, action, before, next, &changes, err);
     if (ok && json_object_size(changes) > 0) {
         snprintf(wanted->changed, sizeof(wanted->changed), "%s", slc_get_text(before, "id"));
         note_change(set, action, kind, wish->ref, changes);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/access.h"
 #include "catalog/history.h"
 #include "catalog/store.h"
 #include "common/assert.h"
@@ -121,7 +122,8 @@ static bool insert(slc_txn *txn, slc_change *change, json_t **changes, slc_error
     json_object_set_new(next, "manager", json_string(txn->actor.manager != NULL ? txn->actor.manager : "api"));
     json_object_set_new(next, "created_at", json_integer(txn->now_ms));
     make_key(txn, kind, next, key);
-    if (!check_key(txn, kind, key, err) || !check_unique(txn, kind, next, err))
+    if (!slc_access_write(txn, kind, NULL, next, err) || !check_key(txn, kind, key, err) ||
+        !check_unique(txn, kind, next, err))
         return false;
     if (rules->check != NULL && !rules->check(txn, change, err))
         return false;
@@ -283,7 +285,8 @@ static bool update(slc_txn *txn, const slc_kind *kind, const json_t *before, jso
         return stale && if_match >= 0 ? fail_stale(kind, before, if_match, err) : false;
     if (stale && !json_equal(before, *next))
         return fail_stale(kind, before, if_match, err);
-    return slc_entity_save(txn, kind, "update", before, *next, NULL, err);
+    return slc_access_write(txn, kind, NULL, *next, err) &&
+           slc_entity_save(txn, kind, "update", before, *next, NULL, err);
 }
 
 json_t *slc_entity_update(slc_txn *txn, const slc_kind *kind, const char *key, const json_t *body, bool patch,
@@ -298,7 +301,8 @@ json_t *slc_entity_update(slc_txn *txn, const slc_kind *kind, const char *key, c
         return NULL;
     json_t *next = NULL;
     json_t *out = NULL;
-    if (update(txn, kind, before, &next, body, patch, if_match, err))
+    if (slc_access_write(txn, kind, before, NULL, err) &&
+        update(txn, kind, before, &next, body, patch, if_match, err))
         out = slc_entity_show(txn, kind, next, err);
     json_decref(next);
     json_decref(before);
@@ -330,9 +334,12 @@ bool slc_entity_remove(slc_txn *txn, const slc_kind *kind, const json_t *stored,
 static bool check_unreferenced(slc_txn *txn, const slc_kind *kind, const json_t *stored, json_t **referrers,
                                slc_error *err)
 {
+    const struct slc_kind_rules *rules = rules_of(kind);
     json_t *list = slc_referrers(txn, kind, slc_get_text(stored, "id"), err);
-    if (list == NULL)
+    if (list == NULL || (rules->dependents != NULL && !rules->dependents(txn, stored, list, err))) {
+        json_decref(list);
         return false;
+    }
     const json_t *first = json_array_get(list, 0);
     if (first == NULL) {
         json_decref(list);
@@ -357,9 +364,9 @@ bool slc_entity_delete(slc_txn *txn, const slc_kind *kind, const char *key, int6
     json_t *stored = slc_entity_load(txn, kind, key, err);
     if (stored == NULL)
         return false;
-    bool ok = if_match < 0 || if_match == slc_get_int(stored, "revision");
-    if (!ok)
-        fail_stale(kind, stored, if_match, err);
+    bool ok = slc_access_write(txn, kind, stored, NULL, err);
+    if (ok && if_match >= 0 && if_match != slc_get_int(stored, "revision"))
+        ok = fail_stale(kind, stored, if_match, err);
     ok = ok && check_unreferenced(txn, kind, stored, referrers, err) &&
          slc_entity_remove(txn, kind, stored, err);
     json_decref(stored);
@@ -374,7 +381,7 @@ static json_t *act(slc_txn *txn, const slc_kind *kind, const slc_action *action,
     json_t *next = json_deep_copy(before);
     slc_change change = {.kind = kind, .id = slc_get_text(before, "id"), .before = before, .next = next};
     json_t *out = NULL;
-    if (kind->rules->act(txn, &change, action, body, err) &&
+    if (slc_access_act(txn, kind, action, before, err) && kind->rules->act(txn, &change, action, body, err) &&
         slc_entity_save(txn, kind, action->name, before, next, NULL, err))
         out = slc_entity_show(txn, kind, next, err);
     json_decref(next);

@@ -117,7 +117,8 @@ typedef struct slc_action {
     const char *name;
     const char *permission;
     const char *help;
-    const slc_field *fields; /* of its body; NULL: takes none */
+    const slc_field *fields;  /* of its body; NULL: takes none */
+    const char *team_through; /* as slc_kind.team_through, when another team decides than the one that writes */
 } slc_action;
 
 enum slc_key_rule {
@@ -150,6 +151,9 @@ struct slc_kind {
     enum slc_key_rule key;
     const char *const
         *identity; /* SLC_KEY_ID in a declarative document: the fields that tell which one; NULL: none */
+    /* The field that leads to the team that it belongs to: a reference to it, or to what belongs to it in turn.
+     * NULL: to no team; then the permission alone says who writes it. */
+    const char *team_through;
     const slc_field *fields;   /* without the common ones; ends with a NULL name */
     const slc_action *actions; /* ends with a NULL name; NULL: none */
     const struct slc_kind_rules *rules;
@@ -169,6 +173,8 @@ void slc_field_bounds(const slc_field *field, int64_t *min, int64_t *max);
 
 /* Permissions: "<kind>:read", "<kind>:write", each action's, and a few that no kind has (config:apply, ...). */
 bool slc_permission_known(const char *permission);
+/* To write what belongs to teams that one is no member of. */
+#define SLC_PERMISSION_ALL_TEAMS "all-teams:write"
 /* Does a granted scope ("*", "teams:*", "teams:read") cover the permission? */
 bool slc_permission_covers(const char *scope, const char *permission);
 /* Does one of the array's strings? */

@@ -73,6 +73,7 @@ const slc_kind slc_kind_user = {
     .help = "A person.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE,
     .fields = user_fields,
+    .rules = &slc_rules_user,
 };
 
 static const slc_field api_token_fields[] = {
@@ -155,6 +156,7 @@ const slc_kind slc_kind_grant = {
     .key = SLC_KEY_ID,
     .identity = grant_identity,
     .fields = grant_fields,
+    .rules = &slc_rules_grant,
 };
 
 static const slc_field audit_event_fields[] = {

@@ -13,6 +13,7 @@ const slc_kind slc_kind_application = {
     .table = "applications",
     .help = "A program that publishes or reads events.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE,
+    .team_through = "team",
     .fields = application_fields,
 };
 
@@ -111,6 +112,7 @@ const slc_kind slc_kind_credential = {
     .help = "How an application proves who it is, on any protocol.",
     .flags = SLC_KIND_CRUD,
     .key = SLC_KEY_ID,
+    .team_through = "application",
     .fields = credential_fields,
     .actions = credential_actions,
     .rules = &slc_rules_credential,
@@ -163,7 +165,8 @@ static const slc_field reason_fields[] = {
 
 #define DECISION(verb, text)                                                                                   \
     {                                                                                                          \
-        .name = verb, .permission = "subscriptions:approve", .help = text, .fields = reason_fields             \
+        .name = verb, .permission = "subscriptions:approve", .help = text, .fields = reason_fields,            \
+        .team_through = "product"                                                                              \
     }
 
 static const slc_action subscription_actions[] = {
@@ -183,6 +186,7 @@ const slc_kind slc_kind_subscription = {
     .help = "An application's right to use a plan in an environment.",
     .flags = SLC_KIND_CRUD,
     .key = SLC_KEY_ID,
+    .team_through = "application",
     .fields = subscription_fields,
     .actions = subscription_actions,
     .rules = &slc_rules_subscription,

@@ -109,6 +109,7 @@ const slc_kind slc_kind_event_api = {
     .help = "An event stream with a name, a version and an owner.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE | SLC_KIND_ROLLBACK,
     .key = SLC_KEY_EVENT_API,
+    .team_through = "team",
     .fields = event_api_fields,
     .rules = &slc_rules_event_api,
 };
@@ -152,6 +153,7 @@ const slc_kind slc_kind_deployment = {
     .help = "An event API on a gateway group.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE | SLC_KIND_ROLLBACK,
     .key = SLC_KEY_DEPLOYMENT,
+    .team_through = "event_api",
     .fields = deployment_fields,
     .rules = &slc_rules_deployment,
 };
@@ -197,6 +199,7 @@ const slc_kind slc_kind_product = {
     .table = "products",
     .help = "Event APIs that are offered together.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE | SLC_KIND_ROLLBACK,
+    .team_through = "team",
     .fields = product_fields,
     .rules = &slc_rules_product,
 };
@@ -258,6 +261,7 @@ const slc_kind slc_kind_plan = {
     .help = "On what terms a product is used.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE | SLC_KIND_ROLLBACK,
     .key = SLC_KEY_PLAN,
+    .team_through = "product",
     .fields = plan_fields,
     .rules = &slc_rules_plan,
 };
@@ -326,6 +330,7 @@ const slc_kind slc_kind_policy = {
     .table = "policies",
     .help = "A rule that requests pass.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE | SLC_KIND_ROLLBACK,
+    .team_through = "scope",
     .fields = policy_fields,
     .rules = &slc_rules_policy,
 };

@@ -35,7 +35,7 @@ static void copy_actor(struct slc_job *job, const slc_actor *actor)
                              .name = copy(actor->name),
                              .request_id = copy(actor->request_id),
                              .manager = copy(actor->manager),
-                             .bound_by_grants = actor->bound_by_grants};
+                             .identity = actor->identity};
 }
 
 static void job_free(struct slc_job *job)

@@ -27,6 +27,9 @@ struct slc_kind_rules {
      * next only. Alone this is right after `written`; in a declarative document or a rollback it is at the end.
      */
     bool (*settled)(slc_txn *txn, const slc_change *change, slc_error *err);
+    /* Appends who depends on it although no reference says so ({kind, id, key, field}, as slc_referrers): they
+     * stand in the way of a deletion. */
+    bool (*dependents)(slc_txn *txn, const json_t *stored, json_t *list, slc_error *err);
     /* Before a deletion, when nothing refers to it. */
     bool (*removing)(slc_txn *txn, slc_change *change, slc_error *err);
     /* An action: changes `next`. `body` (JSON form, checked against the action's fields) may be NULL. */
@@ -35,10 +38,11 @@ struct slc_kind_rules {
     bool (*show)(slc_txn *txn, const json_t *stored, json_t *out, slc_error *err);
 };
 
-extern const struct slc_kind_rules slc_rules_role, slc_rules_api_token, slc_rules_gateway_node,
-    slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster, slc_rules_listener,
-    slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api, slc_rules_deployment, slc_rules_product,
-    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer;
+extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api_token, slc_rules_grant,
+    slc_rules_gateway_node, slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster,
+    slc_rules_listener, slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api,
+    slc_rules_deployment, slc_rules_product, slc_rules_plan, slc_rules_credential, slc_rules_subscription,
+    slc_rules_policy, slc_rules_issuer;
 
 /* Shorthands over a stored or JSON form: borrowed text (NULL when absent), integer (0 when absent). */
 const char *slc_get_text(const json_t *object, const char *field);

@@ -1,9 +1,10 @@
 /* Rules: deployments. The listener, the virtual cluster and the event API must fit together, and a team may
  * only expose what it was granted. */
-#include <fnmatch.h>
 #include <string.h>
 
+#include "catalog/access.h"
 #include "catalog/entity.h"
+#include "catalog/grants.h"
 #include "catalog/store.h"
 
 static bool check_listener(slc_txn *txn, const json_t *next, const json_t *api, const json_t *listener,
@@ -25,30 +26,17 @@ static bool check_listener(slc_txn *txn, const json_t *next, const json_t *api, 
     return true;
 }
 
-/* Grants of the team, tried one after the other: several may be needed for several operations. */
 static bool check_grants(slc_txn *txn, const json_t *next, const json_t *api, slc_error *err)
 {
-    static const char sql[] = "SELECT topic, operations FROM grants WHERE team = ?1 AND virtual_cluster = ?2";
-    sqlite3_stmt *stmt =
-        slc_txn_query(txn, err, sql, "ss", slc_get_text(api, "team"), slc_get_text(next, "virtual_cluster"));
-    if (stmt == NULL)
-        return false;
-    json_t *granted = json_array();
-    int rc;
-    while ((rc = slc_txn_step(txn, stmt, err)) == 1) {
-        if (fnmatch(slc_column_text(stmt, 0), slc_get_text(next, "topic"), 0) != 0)
-            continue;
-        json_t *operations = slc_column_json(stmt, 1);
-        json_array_extend(granted, operations);
-        json_decref(operations);
-    }
-    slc_txn_finish(txn, stmt);
-    bool enough = slc_has_all(granted, json_object_get(api, "operations"));
-    json_decref(granted);
-    if (rc == 0 && !enough)
+    slc_exposure exposure = {.team = slc_get_text(api, "team"),
+                             .virtual_cluster = slc_get_text(next, "virtual_cluster"),
+                             .topic = slc_get_text(next, "topic"),
+                             .operations = json_object_get(api, "operations")};
+    int granted = slc_grants_cover(txn, &exposure, err);
+    if (granted == 0)
         slc_fail(err, SLC_DENIED, "/topic",
                  "the event API's team has no grant to expose the topic with all of the API's operations");
-    return rc == 0 && enough;
+    return granted == 1;
 }
 
 static bool check_deployment(slc_txn *txn, slc_change *change, slc_error *err)
@@ -57,7 +45,7 @@ static bool check_deployment(slc_txn *txn, slc_change *change, slc_error *err)
     json_t *api = slc_entity_load(txn, slc_kind_find("event-apis"), slc_get_text(next, "event_api"), err);
     json_t *listener = slc_entity_load(txn, slc_kind_find("listeners"), slc_get_text(next, "listener"), err);
     bool ok = api != NULL && listener != NULL && check_listener(txn, next, api, listener, err);
-    if (ok && slc_txn_actor(txn)->bound_by_grants)
+    if (ok && slc_access_bound(txn) != NULL)
         ok = check_grants(txn, next, api, err);
     json_decref(listener);
     json_decref(api);

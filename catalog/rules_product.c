@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/access.h"
 #include "catalog/entity.h"
+#include "catalog/grants.h"
 #include "catalog/kinds.h"
 #include "catalog/store.h"
 #include "common/crypto.h"
@@ -84,7 +86,8 @@ static bool check_event_api(slc_txn *txn, slc_change *change, slc_error *err)
         !slc_has_text(json_object_get(next, "operations"), "read"))
         return slc_txn_problem(txn, "/exposures", err, "sse needs the operation read");
     note_deprecation(txn, change);
-    return check_lifecycle(txn, change, err) && check_key(txn, json_object_get(next, "key"), err) &&
+    return slc_grants_check_api(txn, change, err) && check_lifecycle(txn, change, err) &&
+           check_key(txn, json_object_get(next, "key"), err) &&
            check_schema(txn, json_object_get(next, "schema"), err);
 }
 
@@ -159,12 +162,27 @@ const struct slc_kind_rules slc_rules_event_api = {
 
 /* ---- products and plans ---- */
 
+/* Who bundles an event API decides who uses it. */
+static bool check_bundle(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    bool ok = true;
+    size_t index;
+    json_t *id;
+    json_array_foreach (json_object_get(change->next, "event_apis"), index, id) {
+        char pointer[SLC_POINTER_CHARS];
+        snprintf(pointer, sizeof(pointer), "/event_apis/%zu", index);
+        if (!slc_has_text(json_object_get(change->before, "event_apis"), json_string_value(id)))
+            ok = slc_access_use(txn, slc_kind_find("event-apis"), json_string_value(id), pointer, err) && ok;
+    }
+    return ok;
+}
+
 static bool check_product(slc_txn *txn, slc_change *change, slc_error *err)
 {
     bool teams = strcmp(slc_get_text(change->next, "visibility"), "teams") == 0;
     if (!teams && json_array_size(json_object_get(change->next, "visible_to")) > 0)
         return slc_txn_problem(txn, "/visible_to", err, "is only for the visibility teams");
-    return check_lifecycle(txn, change, err);
+    return check_bundle(txn, change, err) && check_lifecycle(txn, change, err);
 }
 
 static bool product_settled(slc_txn *txn, const slc_change *change, slc_error *err)

@@ -87,6 +87,9 @@ bool slc_txn_run(slc_catalog *catalog, slc_conn *conn, enum slc_lane_id lane, co
 
 /* Notes a problem with a field (all of them are shown to the caller) and fills err if it is the first. */
 bool slc_txn_problem(slc_txn *txn, const char *pointer, slc_error *err, const char *fmt, ...) SLC_PRINTF(4, 5);
+/* The same for a refusal with another code than SLC_INVALID; without a pointer it only fills err. */
+bool slc_txn_refuse(slc_txn *txn, enum slc_code code, const char *pointer, slc_error *err, const char *fmt, ...)
+    SLC_PRINTF(5, 6);
 void slc_txn_clear_problems(slc_txn *txn);
 
 /* ---- store.c ---- */

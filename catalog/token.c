@@ -103,7 +103,8 @@ static int match_token(slc_txn *txn, const char *id, const uint8_t *sha256, slc_
         copy_text(identity->user_id, sizeof(identity->user_id), slc_column_text(stmt, 3));
         copy_text(identity->user_name, sizeof(identity->user_name), slc_column_text(stmt, 4));
         identity->scopes = slc_column_json(stmt, 6);
-        rc = same && !expired && sqlite3_column_int(stmt, 5) == 0;
+        bool orphan = identity->user_id[0] != '\0' && identity->user_name[0] == '\0';
+        rc = same && !expired && !orphan && sqlite3_column_int(stmt, 5) == 0;
     }
     slc_txn_finish(txn, stmt);
     return rc;

@@ -40,8 +40,8 @@ typedef struct slc_identity {
     int64_t expires_at_ms; /* 0: never */
 } slc_identity;
 
-/* SLC_UNAUTHENTICATED when the token is unknown, wrong, expired or its owner disabled; always with the same
- * message. Released by slc_identity_release in every case. */
+/* SLC_UNAUTHENTICATED when the token is unknown, wrong, expired or its owner disabled or gone; always with the
+ * same message. Released by slc_identity_release in every case. */
 bool slc_catalog_token_check(slc_txn *txn, const char *token, slc_identity *identity,
                              slc_error *err) SLC_CHECKED;
 void slc_identity_release(slc_identity *identity);

@@ -195,6 +195,18 @@ const json_t *slc_txn_problems(slc_txn *txn)
     return txn->problems;
 }
 
+static void note_problem(slc_txn *txn, const slc_error *problem, slc_error *err)
+{
+    if (txn->problems == NULL) {
+        txn->problems = json_array();
+        if (err != NULL)
+            *err = *problem;
+    }
+    if (json_array_size(txn->problems) < 100)
+        json_array_append_new(txn->problems,
+                              json_pack("{s:s, s:s}", "pointer", problem->field, "detail", problem->message));
+}
+
 bool slc_txn_problem(slc_txn *txn, const char *pointer, slc_error *err, const char *fmt, ...)
 {
     slc_error problem;
@@ -202,14 +214,19 @@ bool slc_txn_problem(slc_txn *txn, const char *pointer, slc_error *err, const ch
     va_start(args, fmt);
     slc_vfail(&problem, SLC_INVALID, pointer, fmt, args);
     va_end(args);
-    if (txn->problems == NULL) {
-        txn->problems = json_array();
-        if (err != NULL)
-            *err = problem;
-    }
-    if (json_array_size(txn->problems) < 100)
-        json_array_append_new(txn->problems,
-                              json_pack("{s:s, s:s}", "pointer", problem.field, "detail", problem.message));
+    note_problem(txn, &problem, err);
+    return false;
+}
+
+bool slc_txn_refuse(slc_txn *txn, enum slc_code code, const char *pointer, slc_error *err, const char *fmt, ...)
+{
+    slc_error problem;
+    va_list args;
+    va_start(args, fmt);
+    slc_vfail(pointer != NULL ? &problem : err, code, pointer, fmt, args);
+    va_end(args);
+    if (pointer != NULL)
+        note_problem(txn, &problem, err);
     return false;
 }
 

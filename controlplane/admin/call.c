@@ -104,7 +104,7 @@ slc_actor slc_call_actor(const slc_call *call)
                        .id = user ? who->user_id : who->token_id,
                        .name = user ? who->user_name : who->token_name,
                        .request_id = call->request_id,
-                       .bound_by_grants = !slc_identity_may(who, "*")};
+                       .identity = who};
 }
 
 /* If-Match: "7" or * (RFC 9110 section 13.1.1). A weak tag never matches, and we never hand one out. */

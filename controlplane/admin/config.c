@@ -73,24 +73,47 @@ static bool keep_problems(slc_txn *txn, slc_call *call, json_t *referrers, const
     return false;
 }
 
-/* ---- apply ---- */
+/* ---- rights ---- */
 
-/* Whoever applies a document may do with it what they may do singly. */
-static bool check_permissions(const slc_call *call, const json_t *answer, slc_error *err)
+/* False when the permission to write the kind is missing; `missing` then has it, once. */
+static bool may_write(const slc_call *call, const char *kind, json_t *missing)
 {
+    char permission[80];
+    size_t index;
+    json_t *known;
+    snprintf(permission, sizeof permission, "%s:write", kind);
+    if (slc_identity_may(&call->identity, permission))
+        return true;
+    json_array_foreach (missing, index, known)
+        if (strcmp(json_string_value(known), permission) == 0)
+            return false;
+    json_array_append_new(missing, json_string(permission));
+    return false;
+}
+
+/* Whoever changes much at once may do what they may do singly. All that is missing is in the problem. */
+static bool check_permissions(slc_call *call, const json_t *answer, slc_error *err)
+{
+    json_t *missing = json_array();
+    const json_t *first = NULL;
     size_t index;
     json_t *change;
-    json_array_foreach (json_object_get(answer, "changes"), index, change) {
-        const char *kind = json_string_value(json_object_get(change, "kind"));
-        char permission[80];
-        snprintf(permission, sizeof permission, "%s:write", kind);
-        if (!slc_identity_may(&call->identity, permission))
-            return slc_fail(err, SLC_DENIED, NULL,
-                            "the token lacks the permission %s, which the change of %s/%s needs", permission,
-                            kind, json_string_value(json_object_get(change, "key")));
+    json_array_foreach (json_object_get(answer, "changes"), index, change)
+        if (!may_write(call, json_string_value(json_object_get(change, "kind")), missing) && first == NULL)
+            first = change;
+    if (first == NULL) {
+        json_decref(missing);
+        return true;
     }
-    return true;
+    slc_fail(err, SLC_DENIED, NULL,
+             "the token lacks the permission %s, which the change of %s/%s needs (%zu in all)",
+             json_string_value(json_array_get(missing, 0)), json_string_value(json_object_get(first, "kind")),
+             json_string_value(json_object_get(first, "key")), json_array_size(missing));
+    call->problem = json_pack("{s:o}", "missing", missing);
+    return false;
 }
+
+/* ---- apply ---- */
 
 bool slc_route_config_apply(slc_txn *txn, slc_call *call, slc_error *err)
 {
@@ -105,14 +128,11 @@ bool slc_route_config_apply(slc_txn *txn, slc_call *call, slc_error *err)
         !slc_call_query_bool(call, "prune", &options.prune, err) ||
         !slc_call_query_bool(call, "adopt", &options.adopt, err))
         return false;
-    json_t *answer = slc_catalog_apply(txn, call->body, &options, err);
-    if (answer == NULL)
+    call->answer = slc_catalog_apply(txn, call->body, &options, err);
+    if (call->answer == NULL)
         return keep_problems(txn, call, referrers, err);
-    if (!check_permissions(call, answer, err)) {
-        json_decref(answer);
+    if (!check_permissions(call, call->answer, err))
         return false;
-    }
-    call->answer = answer;
     call->etag = (int64_t)slc_catalog_revision(txn);
     return true;
 }
@@ -178,7 +198,7 @@ bool slc_route_version_rollback(slc_txn *txn, slc_call *call, slc_error *err)
     call->answer = slc_version_rollback(txn, call->target.key, &options, &refusal, err);
     call->etag = (int64_t)slc_catalog_revision(txn);
     if (call->answer != NULL)
-        return true;
+        return check_permissions(call, call->answer, err);
     keep_refusal(call, refusal.why);
     return err->code == SLC_NOT_FOUND ? false : keep_problems(txn, call, refusal.referrers, err);
 }

@@ -378,10 +378,12 @@ static json_t *problem_schema(void)
                                        "detail", string_type()));
     json_t *referrers = list_of(
         json_pack("{s:o, s:o, s:o}", "kind", string_type(), "key", string_type(), "field", string_type()));
-    return json_pack("{s:s, s:[s,s,s], s:{s:{s:s,s:s}, s:o, s:{s:s}, s:o, s:o, s:o, s:o}}", "type", "object",
-                     "required", "type", "title", "status", "properties", "type", "type", "string", "format",
-                     "uri", "title", string_type(), "status", "type", "integer", "detail", string_type(),
-                     "instance", string_type(), "errors", errors, "referrers", referrers);
+    json_t *missing = json_pack("{s:s, s:o}", "type", "array", "items", string_type());
+    return json_pack("{s:s, s:[s,s,s], s:{s:{s:s,s:s}, s:o, s:{s:s}, s:o, s:o, s:o, s:o, s:o}}", "type",
+                     "object", "required", "type", "title", "status", "properties", "type", "type", "string",
+                     "format", "uri", "title", string_type(), "status", "type", "integer", "detail",
+                     string_type(), "instance", string_type(), "errors", errors, "referrers", referrers,
+                     "missing", missing);
 }
 
 static json_t *schemas(void)

@@ -1,7 +1,5 @@
 """The admin API as its clients see it: rights, conditions, conflicts, retries; and what a gateway makes of a change."""
 
-import time
-
 import pytest
 
 from sluice_support import AdminClient, wait_until
@@ -166,16 +164,15 @@ def test_a_node_is_seen_connected_and_on_the_version_that_it_applied(sample):
     assert "last_nack" not in now or now["last_nack"] is None
 
 
-def test_a_revoked_credential_is_refused_and_its_streams_end_within_seconds(sample):
+def test_a_revoked_credential_is_refused_and_its_streams_end(sample):
     credential = sample.new_credential(sample.application)
     key = credential["api_key"]
     wait_until(lambda: sample.publish({}, key=key).status_code == 201, what="the new key to be accepted")
     with sample.stream(key=key) as revoked, sample.stream() as other:
         assert revoked.status == 200
         sample.admin.act("credentials", credential["id"], "revoke")
-        began = time.monotonic()
-        wait_until(lambda: sample.publish({}, key=key).status_code == 401, timeout=5, what="the key to be refused")
-        events = revoked.wait_end(timeout=max(0.1, began + 5 - time.monotonic()))
+        wait_until(lambda: sample.publish({}, key=key).status_code == 401, what="the key to be refused")
+        events = revoked.wait_end()
         assert events[-1].event == "error"
         assert events[-1].json()["type"].endswith("/access-revoked")
         assert sample.publish({"still": "here"}).status_code == 201

@@ -10,7 +10,7 @@ from sluice_support.admin_requests import AdminRequests
 from sluice_support.catalog import CatalogSamples
 from sluice_support.operations import of_document
 
-ROLES = ["none", "expired", "disabled", "narrow", "viewer", "developer", "owner", "admin"]
+ROLES = ["none", "expired", "disabled", "narrow", "viewer", "developer", "owner", "stranger", "admin"]
 
 
 def _read_matrix():
@@ -40,11 +40,13 @@ class Platform:
         for name, role in (("viewer", "viewer"), ("developer", "developer"), ("owner", "api-owner"),
                            ("admin", "platform-admin"), ("disabled", "platform-admin")):
             self.clients[name] = self.client(self.user(name, role), "*")
+        elsewhere = self.samples.create("teams")["id"]
+        self.clients["stranger"] = self.client(self.user("stranger", "developer", "api-owner", team=elsewhere), "*")
         self.clients["narrow"] = self.client("admin", "event-apis:read")
         self.admin.patch("users", "disabled", disabled=True)
 
-    def user(self, name, *roles):
-        return self.admin.create("users", name=name, roles=list(roles), teams=[self.team])["name"]
+    def user(self, name, *roles, team=None):
+        return self.admin.create("users", name=name, roles=list(roles), teams=[team or self.team])["name"]
 
     def client(self, user, *scopes, **fields):
         token = self.admin.create("api-tokens", name="matrix", owner=user, scopes=list(scopes), **fields)
@@ -146,18 +148,126 @@ def test_who_asks_sees_their_own_rights(platform):
     assert platform.admin.request("GET", "/v1/self", expect=200).json()["user"] is None
 
 
+# ---- rights do not grow ----
+
+def _refused(response, *places, says=""):
+    problem = response.json()
+    assert response.status_code == 403, response.text
+    assert [error["pointer"] for error in problem["errors"]] == list(places)
+    assert says in problem["errors"][0]["detail"]
+
+
+@pytest.fixture(scope="module")
+def clerk(platform):
+    """Administers people, and nothing else."""
+    platform.admin.create("roles", name="clerk", permissions=["users:*", "roles:*", "api-tokens:*", "config:apply"])
+    return platform.client(platform.user("clerk", "clerk"), "*")
+
+
+def test_nobody_makes_a_token_with_more_than_they_hold(clerk):
+    body = {"name": "t", "owner": "clerk", "scopes": ["users:read", "teams:read"]}
+    _refused(clerk.request("POST", "/v1/api-tokens", json=body), "/scopes/1", says="teams:read")
+    _refused(clerk.request("POST", "/v1/api-tokens", json={**body, "scopes": ["*"]}), "/scopes/0")
+    _refused(clerk.request("POST", "/v1/api-tokens", json={"name": "t", "scopes": ["users:read"]}), "/owner")
+    _refused(clerk.request("POST", "/v1/api-tokens", json={"name": "t", "owner": "admin", "scopes": ["users:read"]}),
+             "/owner")
+    made = clerk.request("POST", "/v1/api-tokens", expect=201, json={**body, "scopes": ["users:read"]})
+    path, anything = made.headers["Location"], {"If-Match": "*"}
+    _refused(clerk.request("PATCH", path, json={"scopes": ["*"]}, headers=anything), "/scopes/0")
+    _refused(clerk.request("PUT", path, json={**body, "scopes": ["teams:*"]}, headers=anything), "/scopes/0")
+    narrow = clerk.with_token(made.json()["token"])
+    narrow.request("GET", "/v1/users", expect=200)
+    narrow.request("GET", "/v1/roles", expect=403)
+
+
+def test_a_narrow_token_cannot_widen_itself(platform):
+    token = platform.admin.create("api-tokens", name="minter", scopes=["api-tokens:write"])
+    minter = platform.admin.with_token(token["token"])
+    _refused(minter.request("PATCH", f"/v1/api-tokens/{token['id']}", json={"scopes": ["*"]}, headers={"If-Match": "*"}),
+             "/owner", "/scopes/0")
+    _refused(minter.request("POST", "/v1/api-tokens", json={"name": "x", "scopes": ["*"]}), "/owner", "/scopes/0")
+
+
+def test_nobody_gives_a_role_or_a_team_beyond_their_own(platform, clerk):
+    elsewhere = platform.samples.create("teams")["name"]
+    anything = {"If-Match": "*"}
+    _refused(clerk.request("PATCH", "/v1/users/clerk", json={"roles": ["clerk", "platform-admin"]}, headers=anything),
+             "/roles/1", says="permission *")
+    _refused(clerk.request("POST", "/v1/users", json={"name": "puppet", "roles": ["viewer"], "teams": [elsewhere]}),
+             "/roles/0", "/teams/0")
+    _refused(clerk.request("PATCH", "/v1/roles/clerk", json={"permissions": ["users:*", "event-apis:write"]},
+                           headers=anything), "/permissions/1", says="event-apis:write")
+    _refused(clerk.request("POST", "/v1/roles", json={"name": "all", "permissions": ["*"]}), "/permissions/0")
+    clerk.request("POST", "/v1/roles", expect=201, json={"name": "reader", "permissions": ["users:read"]})
+    clerk.request("POST", "/v1/users", expect=201, json={"name": "colleague", "roles": ["reader"]})
+
+
+def test_a_document_gives_no_more_either(clerk):
+    document = {"manager": "clerk", "resources": {
+        "roles": [{"name": "everything", "permissions": ["*"]}],
+        "users": [{"name": "heir", "roles": ["platform-admin"]}]}}
+    _refused(clerk.request("PUT", "/v1/config", json=document),
+             "/resources/roles/0/permissions/0", "/resources/users/0/roles/0")
+    document["resources"] = {"users": [{"name": "heir", "roles": ["clerk"]}]}
+    clerk.request("PUT", "/v1/config", expect=200, json=document)
+
+
+# ---- what teams were granted ----
+
+class Deployed:
+    """An event API of a team of its own, deployed by its owner on payments-1, which the only grant allows."""
+
+    def __init__(self, platform, name):
+        self.admin, samples = platform.admin, platform.samples
+        self.team = samples.create("teams", name=name)["id"]
+        self.owner = platform.client(platform.user(name, "api-owner", team=self.team), "*")
+        self.api = samples.create("event-apis", team=self.team, exposures=["rest"])
+        self.grant = samples.create("grants", team=self.team, topic="payments-*", operations=["publish", "read"])
+        self.body = {**samples.body("deployments"), "event_api": self.api["id"], "topic": "payments-1"}
+        self.path = self.owner.request("POST", "/v1/deployments", expect=201, json=self.body).headers["Location"]
+
+
 def test_an_owner_deploys_only_what_the_team_was_granted(platform):
-    owner, samples = platform.clients["owner"], platform.samples
-    other_team = samples.create("teams")["id"]
-    api = samples.create("event-apis", team=other_team)["id"]
+    samples = platform.samples
+    team = samples.create("teams")["id"]
+    owner = platform.client(platform.user("deployer", "api-owner", team=team), "*")
+    api = samples.create("event-apis", team=team)["id"]
     body = {**samples.body("deployments"), "event_api": api, "topic": "payments-1"}
     assert "grant" in owner.request("POST", "/v1/deployments", expect=403, json=body).json()["detail"]
-    grant = samples.create("grants", team=other_team, topic="payments-*", operations=["read"])
+    grant = samples.create("grants", team=team, topic="payments-*", operations=["read"])
     owner.request("POST", "/v1/deployments", expect=403, json=body)  # the API publishes, too
     platform.admin.patch("grants", grant["id"], operations=["publish", "read"])
     owner.request("POST", "/v1/deployments", expect=403, json={**body, "topic": "orders"})
-    made = owner.request("POST", "/v1/deployments", expect=201, json=body)
-    path = made.headers["Location"]
+    platform.clients["owner"].request("POST", "/v1/deployments", expect=403, json=body)  # of another team
+    path = owner.request("POST", "/v1/deployments", expect=201, json=body).headers["Location"]
     owner.request("PATCH", path, expect=403, json={"topic": "orders"}, headers={"If-Match": "*"})
     owner.request("PATCH", path, expect=200, json={"topic": "payments-2"}, headers={"If-Match": "*"})
     platform.admin.request("PATCH", path, expect=200, json={"topic": "orders"}, headers={"If-Match": "*"})
+
+
+def test_an_event_api_does_not_take_its_deployments_where_nothing_was_granted(platform):
+    deployed = Deployed(platform, "mover")
+    second = platform.samples.create("teams")["id"]
+    platform.admin.patch("users", "mover", teams=[deployed.team, second])
+    path, anything = f"/v1/event-apis/{deployed.api['id']}", {"If-Match": "*"}
+    _refused(deployed.owner.request("PATCH", path, json={"team": second}, headers=anything), "/team",
+             says="payments-1")
+    platform.samples.create("grants", team=second, topic="payments-1", operations=["publish", "read"])
+    deployed.owner.request("PATCH", path, expect=200, json={"team": second}, headers=anything)
+
+
+def test_a_grant_stays_while_a_deployment_rests_on_it(platform):
+    deployed = Deployed(platform, "resting")
+    grant, anything = f"/v1/grants/{deployed.grant['id']}", {"If-Match": "*"}
+    problem = platform.admin.request("DELETE", grant, expect=409).json()
+    assert [(r["kind"], r["key"].partition("@")[0]) for r in problem["referrers"]] == [
+        ("deployments", f"{deployed.api['name']}.v1")]
+    problem = platform.admin.request("PATCH", grant, expect=409, json={"operations": ["read"]}, headers=anything).json()
+    assert [e["pointer"] for e in problem["errors"]] == ["/operations"] and deployed.api["name"] in problem["detail"]
+    api = f"/v1/event-apis/{deployed.api['id']}"
+    deployed.owner.request("PATCH", api, expect=200, json={"operations": ["read"]}, headers=anything)
+    platform.admin.request("PATCH", grant, expect=200, json={"operations": ["read"]}, headers=anything)
+    _refused(deployed.owner.request("PATCH", api, json={"operations": ["publish", "read"]}, headers=anything),
+             "/operations")
+    deployed.owner.request("DELETE", deployed.path, expect=204)
+    platform.admin.request("DELETE", grant, expect=204)

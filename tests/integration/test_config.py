@@ -481,6 +481,35 @@ def test_a_rollback_needs_its_own_permission_and_refuses_what_it_does_not_know(w
     world.rollback(then, expect=400, dryrun=True)
 
 
+def test_a_rollback_needs_the_permission_of_each_kind_that_it_changes(world, admin, name):
+    then = world.version()
+    issuer = admin.create("issuers", name=name, url="https://id.example.com")
+    grant = admin.create("grants", team=name, virtual_cluster=name, topic="other", operations=["read"])
+    admin.patch("event-apis", f"{name}.v1", title="Second")
+
+    def attempt(*scopes, query=""):
+        token = admin.create("api-tokens", name=name, scopes=["config:rollback", *scopes])["token"]
+        return admin.with_token(token).request("POST", f"/v1/config-versions/{then['id']}/rollback{query}")
+
+    for query in ("", "?dry_run=true"):
+        answer = attempt("issuers:*", query=query)
+        assert answer.status_code == 403 and set(answer.json()["missing"]) == {"grants:write", "event-apis:write"}
+        assert ":write" in answer.json()["detail"]
+    assert admin.get("issuers", issuer["id"]) and admin.get("grants", grant["id"])
+    assert admin.get("event-apis", f"{name}.v1")["title"] == "Second"
+    answer = attempt("issuers:write", "grants:write", "event-apis:write")
+    assert answer.status_code == 200, answer.text
+    admin.request("GET", f"/v1/issuers/{issuer['id']}", expect=404)
+
+
+def test_an_administrator_brings_back_what_was_deployed_before_the_grant(world, admin, name):
+    then = world.version()
+    admin.create("grants", team=name, virtual_cluster=name, topic="t", operations=["read"])
+    [grant] = admin.list("grants", team=name)
+    admin.request("DELETE", f"/v1/grants/{grant['id']}", expect=409)  # the deployment rests on it now
+    assert [change.partition("/")[0] for change in _done(world.rollback(then))] == ["delete grants"]
+
+
 def test_what_rolls_back_without_its_subject_is_left_away(world, admin, name):
     admin.create("teams", name=f"{name}-gone")
     grant = admin.create("grants", team=f"{name}-gone", virtual_cluster=name, topic="*", operations=["read"])

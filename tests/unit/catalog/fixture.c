@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalog/token.h"
 #include "common/alloc.h"
 #include "common/log.h"
 
@@ -54,6 +55,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 void t_teardown(void)
 {
+    t_act_unbound();
     t_close();
     nftw(t_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
@@ -228,6 +230,34 @@ void t_delete_fails(const char *kind, const char *key, enum slc_code code)
 void t_act_fails(const char *kind, const char *key, const char *action, enum slc_code code)
 {
     fails(&(struct request){.verb = ACT, .key = key, .action = action}, kind, NULL, code, NULL);
+}
+
+/* ---- who asks ---- */
+
+static slc_identity who;
+
+static bool identify(slc_txn *txn, void *arg, slc_error *err)
+{
+    return slc_catalog_token_check(txn, arg, &who, err);
+}
+
+void t_act_unbound(void)
+{
+    slc_identity_release(&who);
+    t_actor.identity = NULL;
+}
+
+void t_act_as(const char *user, const char *scopes)
+{
+    t_act_unbound();
+    json_t *body = json_pack("{s:s, s:s*, s:o}", "name", "acting", "owner", user, "scopes", t_json(scopes));
+    char *text = json_dumps(body, 0);
+    json_t *made = t_create("api-tokens", text);
+    ck_assert_msg(t_read(identify, (char *)t_text(made, "token"), &t_error), "%s", t_error.message);
+    t_actor.identity = &who;
+    json_decref(made);
+    free(text);
+    json_decref(body);
 }
 
 const char *t_text(const json_t *object, const char *field)

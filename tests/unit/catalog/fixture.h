@@ -44,6 +44,12 @@ void t_put_fails(const char *kind, const char *key, const char *body, enum slc_c
 void t_delete_fails(const char *kind, const char *key, enum slc_code code);
 void t_act_fails(const char *kind, const char *key, const char *action, enum slc_code code);
 
+/* ---- who asks ---- */
+/* From here on t_actor is bound by a new token with these scopes ("['*']"), of a user (NULL: a machine's). */
+void t_act_as(const char *user, const char *scopes);
+/* The control plane itself again. */
+void t_act_unbound(void);
+
 /* A field's text, "" when absent. */
 const char *t_text(const json_t *object, const char *field);
 /* The first column of the first row of a query, as text in static memory. */

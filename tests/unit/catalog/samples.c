@@ -87,7 +87,7 @@ const struct sample t_samples[] = {
     {"trust-bundles", "corporate", "{'name': 'corporate', 'pem': '" CERTIFICATE "'}", "{'title': 'Corporate'}"},
     {"grants", NULL,
      "{'team': 'platform', 'virtual_cluster': 'local', 'topic': 'ord*', 'operations': ['publish', 'read']}",
-     "{'operations': ['read']}"},
+     "{'labels': {'reviewed': 'yes'}}"},
     {"event-apis", "orders.v1",
      "{'name': 'orders', 'major': 1, 'team': 'platform', 'lifecycle': 'published', 'operations': ['publish', "
      "'read'], "

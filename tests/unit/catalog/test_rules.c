@@ -236,22 +236,6 @@ START_TEST(a_deployment_fits_together)
 }
 END_TEST
 
-START_TEST(a_team_deploys_only_what_it_was_granted)
-{
-    t_actor.bound_by_grants = true;
-    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'orders-eu'}")); /* ord* */
-    deployment_fails("{'topic': 'payments'}", SLC_DENIED, "/topic");
-    t_make("grants",
-           "{'team': 'platform', 'virtual_cluster': 'local', 'topic': 'pay?ents', 'operations': ['read']}");
-    deployment_fails("{'topic': 'payments'}", SLC_DENIED, "/topic"); /* publish is missing */
-    t_make("grants",
-           "{'team': 'platform', 'virtual_cluster': 'local', 'topic': 'payments', 'operations': ['publish']}");
-    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'payments'}"));
-    t_actor.bound_by_grants = false;
-    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'anything'}"));
-}
-END_TEST
-
 /* ---- products and plans ---- */
 
 START_TEST(a_plan_grants_only_what_its_product_offers)
@@ -330,7 +314,6 @@ static Suite *suite(void)
     tcase_add_test(tc, an_event_api_gets_a_cursor_key);
     tcase_add_test(tc, what_is_deployed_must_stay_reachable);
     tcase_add_test(tc, a_deployment_fits_together);
-    tcase_add_test(tc, a_team_deploys_only_what_it_was_granted);
     tcase_add_test(tc, a_plan_grants_only_what_its_product_offers);
     tcase_add_test(tc, visible_to_is_for_teams_only);
     tcase_add_test(tc, a_policy_is_of_a_known_type_with_valid_settings);
