@@ -3,6 +3,7 @@
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
 add_library(slc_flags INTERFACE)
@@ -10,8 +11,9 @@ target_compile_definitions(slc_flags INTERFACE _GNU_SOURCE)
 target_include_directories(slc_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 target_compile_options(slc_flags INTERFACE -fno-omit-frame-pointer -fstack-protector-strong)
 
-set(SLC_WARNINGS -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wshadow -Wconversion -Wno-sign-conversion
-                 -Wmissing-prototypes -Wvla -Wformat=2 -Wpointer-arith -Wundef)
+set(SLC_WARNINGS -Wall -Wextra -Wpedantic $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> -Wshadow -Wconversion
+                 -Wno-sign-conversion $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes> -Wvla -Wformat=2 -Wpointer-arith
+                 -Wundef)
 if(SLUICE_WERROR)
   list(APPEND SLC_WARNINGS -Werror)
 endif()

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/settings.h"
 #include "dataplane/config/snapshot_private.h"
+#include "dataplane/virtual/names.h"
 
 /* What the builders of single entities need. */
 struct context {
@@ -105,6 +106,7 @@ static void *build_vcluster(struct context *context, const void *message)
     vcluster->msg = msg;
     memcpy(vcluster->digest, digest, sizeof(digest));
     vcluster->backend = slc_backend_ref(backend);
+    vcluster->names = slc_names_new(msg);
     vcluster->owner_private = slc_tree_ref(context->leaf);
     return vcluster;
 }
@@ -253,20 +255,17 @@ static const pb_policy **policies_of(const slc_snapshot *snapshot, const pb_even
     return found;
 }
 
-/* The topic's name on the backend, or NULL: a name outside of an enforced namespace. New. */
-static char *backend_topic(const pb_vcluster *vcluster, const char *topic)
+/* The topic's name on the backend, or NULL: clients of the virtual cluster cannot say it. New. */
+static char *backend_topic(const slc_vcluster *vcluster, const char *topic)
 {
-    for (size_t i = 0; i < vcluster->n_extra_topics; i++)
-        if (slc_glob_match(vcluster->extra_topics[i], topic))
-            return slc_strdup(topic);
-    switch (vcluster->mode) {
-    case SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE:
-        return slc_asprintf("%s%s", vcluster->prefix, topic);
-    case SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_ENFORCE:
-        return strncmp(topic, vcluster->prefix, strlen(vcluster->prefix)) == 0 ? slc_strdup(topic) : NULL;
-    default:
+    slc_name name;
+    if (vcluster->names == NULL)
         return slc_strdup(topic);
-    }
+    slc_names_map(vcluster->names, SLC_NAME_TOPIC, (const uint8_t *)topic, strlen(topic), &name);
+    if (!name.visible)
+        return NULL;
+    return slc_asprintf("%.*s%.*s", (int)name.head.len, (const char *)name.head.data, (int)name.body.len,
+                        (const char *)name.body.data);
 }
 
 /* Compiles the chain and puts the entity together. */
@@ -284,7 +283,7 @@ static slc_event_api *new_event_api(struct context *context, const pb_event_api 
     api->owner_private = full;
     memcpy(api->digest, digest, SLC_SHA256_BYTES);
     api->vcluster = slc_vcluster_ref(vcluster);
-    api->backend_topic = backend_topic(vcluster->msg, msg->topic);
+    api->backend_topic = backend_topic(vcluster, msg->topic);
     full->leaf = slc_tree_ref(context->leaf);
     if (api->backend_topic == NULL) {
         slc_fail(context->err, SLC_INVALID, field,

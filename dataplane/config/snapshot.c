@@ -7,6 +7,7 @@
 
 #include "common/assert.h"
 #include "dataplane/config/snapshot_private.h"
+#include "dataplane/virtual/names.h"
 
 /* ---- reference counts ---- */
 
@@ -48,6 +49,7 @@ void slc_vcluster_unref(slc_vcluster *vcluster)
     if (vcluster == NULL || !release(&vcluster->refs))
         return;
     slc_backend_unref(vcluster->backend);
+    slc_names_free(vcluster->names);
     slc_tree_unref(vcluster->owner_private);
     free(vcluster);
 }

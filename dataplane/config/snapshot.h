@@ -41,6 +41,7 @@ typedef struct slc_vcluster {
     const Sluice__Snapshot__V1__VirtualCluster *msg;
     uint8_t digest[32]; /* includes the backend's */
     slc_backend *backend;
+    struct slc_names *names; /* virtual/names.h; NULL: the backend's names are the clients' */
     void *owner_private;
 } slc_vcluster;
 

@@ -75,8 +75,6 @@ bool slc_listener_check(const pb_listener *msg, slc_error *err) SLC_CHECKED;
 bool slc_event_api_check(const pb_event_api *msg, slc_error *err) SLC_CHECKED;
 bool slc_policy_check(const pb_policy *msg, slc_error *err) SLC_CHECKED;
 bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err) SLC_CHECKED;
-/* Does a glob of * and ? match the whole text? */
-bool slc_glob_match(const char *glob, const char *text);
 
 /* For entities.c's own lists. */
 void slc_entities_release(slc_entities *entities, void (*unref)(void *item));

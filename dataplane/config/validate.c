@@ -27,29 +27,6 @@ bool slc_features_check(char *const *required, size_t count, const char *field, 
     return true;
 }
 
-bool slc_glob_match(const char *glob, const char *text)
-{
-    const char *star = NULL, *retry = NULL;
-
-    while (*text != '\0') {
-        if (*glob == '*') {
-            star = glob++;
-            retry = text;
-        } else if (*glob == '?' || *glob == *text) {
-            glob++;
-            text++;
-        } else if (star != NULL) {
-            glob = star + 1;
-            text = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return *glob == '\0';
-}
-
 /* ---- addresses, certificates, secrets ---- */
 
 static bool check_named(const char *id, const char *name, const char *field, slc_error *err)

@@ -1,0 +1,253 @@
+#include "dataplane/virtual/names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "dataplane/virtual/glob.h"
+
+struct slc_names {
+    const Sluice__Snapshot__V1__VirtualCluster *msg;
+    bool hide;
+    char *void_prefix; /* the prefix and U+001F */
+    size_t prefix_len;
+};
+
+static const char *const internal_topics[] = {"__consumer_offsets", "__transaction_state",
+                                              "__share_group_state", "__cluster_metadata"};
+
+slc_names *slc_names_new(const Sluice__Snapshot__V1__VirtualCluster *msg)
+{
+    if (msg->mode == SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_NONE)
+        return NULL;
+    slc_names *names = slc_calloc(1, sizeof *names);
+    names->msg = msg;
+    names->hide = msg->mode == SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE;
+    names->void_prefix = slc_asprintf("%s%c", msg->prefix, SLC_NAMES_VOID);
+    names->prefix_len = strlen(msg->prefix);
+    return names;
+}
+
+void slc_names_free(slc_names *names)
+{
+    if (names == NULL)
+        return;
+    free(names->void_prefix);
+    free(names);
+}
+
+static bool equals(const char *text, const uint8_t *data, size_t len)
+{
+    return strlen(text) == len && memcmp(text, data, len) == 0;
+}
+
+static bool has_prefix(const slc_names *names, const uint8_t *data, size_t len)
+{
+    return len >= names->prefix_len && memcmp(data, names->msg->prefix, names->prefix_len) == 0;
+}
+
+/* ---- topics outside the namespace ---- */
+
+static bool is_internal(const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < sizeof internal_topics / sizeof internal_topics[0]; i++)
+        if (equals(internal_topics[i], data, len))
+            return true;
+    return false;
+}
+
+static bool is_extra(const slc_names *names, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < names->msg->n_extra_topics; i++)
+        if (slc_glob_match(names->msg->extra_topics[i], (const char *)data, len))
+            return !is_internal(data, len);
+    return false;
+}
+
+static const Sluice__Snapshot__V1__TopicAlias *alias_named(const slc_names *names, const uint8_t *data,
+                                                           size_t len)
+{
+    for (size_t i = 0; i < names->msg->n_aliases; i++)
+        if (equals(names->msg->aliases[i]->name, data, len))
+            return names->msg->aliases[i];
+    return NULL;
+}
+
+static const Sluice__Snapshot__V1__TopicAlias *alias_of(const slc_names *names, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < names->msg->n_aliases; i++)
+        if (equals(names->msg->aliases[i]->topic, data, len))
+            return names->msg->aliases[i];
+    return NULL;
+}
+
+/* ---- the namespace ---- */
+
+static bool passes_filter(char *const *globs, size_t count, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slc_glob_match(globs[i], (const char *)data, len))
+            return true;
+    return count == 0;
+}
+
+/* A name that clients of the namespace may use. `.` and `..` are illegal alone, but would not be behind a prefix.
+ */
+static bool in_namespace(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len)
+{
+    const Sluice__Snapshot__V1__VirtualCluster *msg = names->msg;
+    const uint8_t *name = data;
+    size_t name_len = len;
+    if (!names->hide) {
+        if (!has_prefix(names, data, len))
+            return false;
+        name += names->prefix_len;
+        name_len -= names->prefix_len;
+    }
+    if (len == 0 || (name_len > 0 && name[0] == SLC_NAMES_VOID))
+        return false;
+    if (kind == SLC_NAME_TOPIC && (equals(".", data, len) || equals("..", data, len)))
+        return false;
+    if (kind == SLC_NAME_TOPIC)
+        return passes_filter(msg->topic_filter, msg->n_topic_filter, data, len);
+    if (kind == SLC_NAME_GROUP)
+        return passes_filter(msg->group_filter, msg->n_group_filter, data, len);
+    return true;
+}
+
+void slc_names_map(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
+                   slc_name *name)
+{
+    *name = (slc_name){.body = {data, len}, .visible = true};
+    if (kind == SLC_NAME_TOPIC) {
+        const Sluice__Snapshot__V1__TopicAlias *alias = alias_named(names, data, len);
+        if (alias != NULL) {
+            name->body = (slc_kafka_span){alias->topic, strlen(alias->topic)};
+            return;
+        }
+        if (is_extra(names, data, len))
+            return;
+    }
+    name->visible = name->owned = in_namespace(names, kind, data, len);
+    if (!name->visible)
+        name->head = (slc_kafka_span){names->void_prefix, names->prefix_len + 1};
+    else if (names->hide)
+        name->head = (slc_kafka_span){names->msg->prefix, names->prefix_len};
+}
+
+/* Does the client's name lead to the backend's? */
+static bool leads_to(const slc_names *names, enum slc_name_kind kind, const slc_kafka_span *client,
+                     const uint8_t *data, size_t len)
+{
+    slc_name name;
+    slc_names_map(names, kind, client->data, client->len, &name);
+    return name.head.len + name.body.len == len &&
+           (name.head.len == 0 || memcmp(name.head.data, data, name.head.len) == 0) &&
+           (name.body.len == 0 || memcmp(name.body.data, data + name.head.len, name.body.len) == 0);
+}
+
+bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
+                     slc_kafka_span *name)
+{
+    if (kind == SLC_NAME_TOPIC) {
+        const Sluice__Snapshot__V1__TopicAlias *alias = alias_of(names, data, len);
+        if (alias != NULL) {
+            *name = (slc_kafka_span){alias->name, strlen(alias->name)};
+            if (leads_to(names, kind, name, data, len))
+                return true;
+        }
+        *name = (slc_kafka_span){data, len};
+        if (is_extra(names, data, len) && leads_to(names, kind, name, data, len))
+            return true;
+    }
+    if (!has_prefix(names, data, len))
+        return false;
+    size_t skip = names->prefix_len;
+    if (len > skip && data[skip] == SLC_NAMES_VOID)
+        skip++;
+    else if (!names->hide)
+        skip = 0;
+    *name = (slc_kafka_span){data + skip, len - skip};
+    return leads_to(names, kind, name, data, len);
+}
+
+/* ---- free text ---- */
+
+static bool is_name_byte(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+}
+
+/* The alias whose topic stands at `data`, as a whole word. */
+static const Sluice__Snapshot__V1__TopicAlias *alias_at(const slc_names *names, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < names->msg->n_aliases; i++) {
+        size_t size = strlen(names->msg->aliases[i]->topic);
+        if (size <= len && memcmp(names->msg->aliases[i]->topic, data, size) == 0 &&
+            (size == len || !is_name_byte(data[size])))
+            return names->msg->aliases[i];
+    }
+    return NULL;
+}
+
+void slc_names_text(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out)
+{
+    for (size_t at = 0; at < len;) {
+        bool begins = at == 0 || !is_name_byte(data[at - 1]);
+        const Sluice__Snapshot__V1__TopicAlias *alias = begins ? alias_at(names, data + at, len - at) : NULL;
+        if (alias != NULL) {
+            slc_buf_adds(out, alias->name);
+            at += strlen(alias->topic);
+        } else if (begins && has_prefix(names, data + at, len - at) &&
+                   (names->hide ||
+                    (at + names->prefix_len < len && data[at + names->prefix_len] == SLC_NAMES_VOID))) {
+            at += names->prefix_len;
+            at += at < len && data[at] == SLC_NAMES_VOID;
+        } else {
+            slc_buf_add(out, data + at, 1);
+            at++;
+        }
+    }
+}
+
+/* ---- what patterns need ---- */
+
+bool slc_names_hides(const slc_names *names)
+{
+    return names->hide;
+}
+
+const char *slc_names_prefix(const slc_names *names)
+{
+    return names->msg->prefix;
+}
+
+bool slc_names_fixed(const slc_names *names, size_t index, const char **client, const char **backend)
+{
+    const Sluice__Snapshot__V1__VirtualCluster *msg = names->msg;
+    if (index < msg->n_aliases) {
+        *client = msg->aliases[index]->name;
+        *backend = msg->aliases[index]->topic;
+        return true;
+    }
+    index -= msg->n_aliases;
+    for (size_t i = 0; i < msg->n_extra_topics; i++) {
+        if (!slc_glob_is_exact(msg->extra_topics[i]) || index-- > 0)
+            continue;
+        *client = *backend = msg->extra_topics[i];
+        return true;
+    }
+    return false;
+}
+
+bool slc_names_filters(const slc_names *names, enum slc_name_kind kind)
+{
+    return (kind == SLC_NAME_TOPIC && names->msg->n_topic_filter > 0) ||
+           (kind == SLC_NAME_GROUP && names->msg->n_group_filter > 0);
+}
+
+bool slc_names_has_extras(const slc_names *names)
+{
+    return names->msg->n_extra_topics > 0 || names->msg->n_aliases > 0;
+}

@@ -1,0 +1,67 @@
+/* The names of a virtual cluster and those of its backend: a map that is total and reversible.
+ *
+ * Whatever a client says becomes a name in its own namespace, an alias' topic or an extra topic. What it may not
+ * say becomes a name in the void, `prefix U+001F name`, which can exist for topics nowhere (it is illegal) and
+ * for groups and transactional ids only if a request that makes one is let through: see `visible`. Where two
+ * names collide the alias wins, then the extra topic, then the namespace. docs/decisions/0011-virtual-clusters.md.
+ *
+ * Immutable after slc_names_new, so any thread may read it. Nothing is allocated by a lookup. Names are bytes;
+ * they need not end with a NUL.
+ */
+#ifndef SLC_DATAPLANE_VIRTUAL_NAMES_H
+#define SLC_DATAPLANE_VIRTUAL_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "dataplane/kafka/edit.h"
+#include "sluice/snapshot.pb-c.h"
+
+#define SLC_NAMES_VOID '\x1f'
+
+enum slc_name_kind {
+    SLC_NAME_TOPIC,
+    SLC_NAME_GROUP,
+    SLC_NAME_TXN_ID,
+};
+
+typedef struct slc_names slc_names;
+
+/* What a client's name is on the backend: `head` followed by `body`, which point into the map and into what was
+ * looked up. */
+typedef struct slc_name {
+    slc_kafka_span head;
+    slc_kafka_span body;
+    bool visible; /* false: it is in the void */
+    bool owned;   /* in the namespace: not an extra topic or an alias */
+} slc_name;
+
+/* `msg` must outlive it. NULL in the mode none: every name passes. */
+slc_names *slc_names_new(const Sluice__Snapshot__V1__VirtualCluster *msg);
+void slc_names_free(slc_names *names);
+
+void slc_names_map(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
+                   slc_name *name);
+
+/* What a backend's name is to the client; in the map or in `data`. False: there is no way to say it. A name in
+ * the void is what the client wrote. */
+bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
+                     slc_kafka_span *name);
+
+/* Adds a broker's free text with the backend's names in it replaced by the client's. */
+void slc_names_text(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out);
+
+/* For patterns. */
+bool slc_names_hides(const slc_names *names); /* mode hide */
+const char *slc_names_prefix(const slc_names *names);
+/* Topics of fixed names outside the namespace: aliases and extra topics without wildcards. False at the end.
+ */
+bool slc_names_fixed(const slc_names *names, size_t index, const char **client, const char **backend);
+/* Are there names of the namespace that are not visible? */
+bool slc_names_filters(const slc_names *names, enum slc_name_kind kind);
+/* Are there topics outside the namespace? */
+bool slc_names_has_extras(const slc_names *names);
+
+#endif
