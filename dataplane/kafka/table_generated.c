@@ -547,13 +547,13 @@ const slc_kafka_field slc_kafka_fields[] = {
     {"ResultsByPartition", 112, T(STRUCT), R(NONE), ARRAY, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     /* 112: AddPartitionsToTxnResponse: AddPartitionsToTxnPartitionResult */
     {"PartitionIndex", 0, T(INT32), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
-    {"PartitionErrorCode", 0, T(INT16), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
+    {"PartitionErrorCode", 0, T(INT16), R(ERROR_CODE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     /* 113: AddPartitionsToTxnResponse: AddPartitionsToTxnTopicResult */
     {"Name", 0, T(STRING), R(TOPIC), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     {"ResultsByPartition", 114, T(STRUCT), R(NONE), ARRAY, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     /* 114: AddPartitionsToTxnResponse: AddPartitionsToTxnPartitionResult */
     {"PartitionIndex", 0, T(INT32), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
-    {"PartitionErrorCode", 0, T(INT16), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
+    {"PartitionErrorCode", 0, T(INT16), R(ERROR_CODE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     /* 115: AddOffsetsToTxnRequest */
     {"TransactionalId", 0, T(STRING), R(TXN_ID), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     {"ProducerId", 0, T(INT64), R(PRODUCER_ID), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
@@ -1678,7 +1678,7 @@ const slc_kafka_field slc_kafka_fields[] = {
     {"PartitionIndex", 0, T(INT32), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     {"ErrorCode", 0, T(INT16), R(ERROR_CODE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     {"ErrorMessage", 0, T(STRING), R(ERROR_TEXT), 0, 0, {0, 127}, {0, 127}, {127, -1}, 0, 0},
-    {"AcknowledgeErrorCode", 0, T(INT16), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
+    {"AcknowledgeErrorCode", 0, T(INT16), R(ERROR_CODE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     {"AcknowledgeErrorMessage", 0, T(STRING), R(ERROR_TEXT), 0, 0, {0, 127}, {0, 127}, {127, -1}, 0, 0},
     {"CurrentLeader", 380, T(STRUCT), R(NONE), 0, 0, {0, 127}, {127, -1}, {127, -1}, 0, 0},
     {"Records", 0, T(RECORDS), R(RECORDS), 0, 0, {0, 127}, {0, 0}, {127, -1}, 0, 0},

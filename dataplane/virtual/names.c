@@ -91,7 +91,8 @@ static bool passes_filter(char *const *globs, size_t count, const uint8_t *data,
     return count == 0;
 }
 
-/* A name that clients of the namespace may use. `.` and `..` are illegal alone, but would not be behind a prefix.
+/* A name that clients of the namespace may use. `.` and `..` are illegal alone, but would not be behind a
+ * prefix.
  */
 static bool in_namespace(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len)
 {

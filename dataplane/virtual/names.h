@@ -1,9 +1,10 @@
 /* The names of a virtual cluster and those of its backend: a map that is total and reversible.
  *
- * Whatever a client says becomes a name in its own namespace, an alias' topic or an extra topic. What it may not
- * say becomes a name in the void, `prefix U+001F name`, which can exist for topics nowhere (it is illegal) and
- * for groups and transactional ids only if a request that makes one is let through: see `visible`. Where two
- * names collide the alias wins, then the extra topic, then the namespace. docs/decisions/0011-virtual-clusters.md.
+ * Whatever a client says becomes a name in its own namespace, an alias' topic or an extra topic. What it may
+ * not say becomes a name in the void, `prefix U+001F name`, which can exist for topics nowhere (it is illegal)
+ * and for groups and transactional ids only if a request that makes one is let through: see `visible`. Where
+ * two names collide the alias wins, then the extra topic, then the namespace.
+ * docs/decisions/0011-virtual-clusters.md.
  *
  * Immutable after slc_names_new, so any thread may read it. Nothing is allocated by a lookup. Names are bytes;
  * they need not end with a NUL.

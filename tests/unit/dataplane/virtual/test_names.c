@@ -92,12 +92,14 @@ START_TEST(enforce_takes_names_of_the_namespace_alone)
     with(ENFORCE, false);
     expect(SLC_NAME_TOPIC, "a.orders", "a.orders", true);
     expect(SLC_NAME_GROUP, "a.", "a.", true);
-    expect(SLC_NAME_TOPIC, "b.orders", "a.\x1f"
-                                       "b.orders",
+    expect(SLC_NAME_TOPIC, "b.orders",
+           "a.\x1f"
+           "b.orders",
            false);
     expect(SLC_NAME_GROUP, "", "a.\x1f", false);
-    expect(SLC_NAME_TXN_ID, "a.\x1fx", "a.\x1f"
-                                       "a.\x1fx",
+    expect(SLC_NAME_TXN_ID, "a.\x1fx",
+           "a.\x1f"
+           "a.\x1fx",
            false);
     hidden(SLC_NAME_TOPIC, "b.orders");
     slc_names_free(names);
@@ -203,9 +205,9 @@ START_TEST(globs_match_whole_names)
         const char *glob, *text;
         bool matches;
     } cases[] = {
-        {"*", "", true},     {"a*c", "abbc", true},        {"a?c", "abc", true},  {"a?c", "ac", false},
-        {"a*c", "abcd", false}, {"*a*b*", "xxaxxbxx", true}, {"abc", "ab", false}, {"", "a", false},
-        {"ab", "abc", false},
+        {"*", "", true},      {"a*c", "abbc", true},  {"a?c", "abc", true},
+        {"a?c", "ac", false}, {"a*c", "abcd", false}, {"*a*b*", "xxaxxbxx", true},
+        {"abc", "ab", false}, {"", "a", false},       {"ab", "abc", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         ck_assert_msg(slc_glob_match(cases[i].glob, cases[i].text, strlen(cases[i].text)) == cases[i].matches,

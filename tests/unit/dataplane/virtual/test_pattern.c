@@ -64,8 +64,9 @@ END_TEST
 
 START_TEST(an_expression_must_compile_alone)
 {
-    static const char *const bad[] = {"x)|(?:.*", ")|.*|(", "x)|(.*", "(", "[", "\\", "x)(?:", "(?i", "*", "a{1001}",
-                                      "(?#x", "[[:what:]]", "\\p{Nothing}", ")", "(?P<n", "\xff", "x|)|(?:.*"};
+    static const char *const bad[] = {"x)|(?:.*",     ")|.*|(", "x)|(.*", "(",       "[",        "\\",
+                                      "x)(?:",        "(?i",    "*",      "a{1001}", "(?#x",     "[[:what:]]",
+                                      "\\p{Nothing}", ")",      "(?P<n",  "\xff",    "x|)|(?:.*"};
     with(HIDE);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         ck_assert_msg(mapped(bad[i]) == NULL, "%s became %s", bad[i], (const char *)out.data);
@@ -90,9 +91,10 @@ END_TEST
 
 START_TEST(enforce_takes_what_stays_inside)
 {
-    static const char *const good[] = {"a\\..*", "a\\.x|a\\.y", "a[.]x.*", "a\\.(x|y)+", "^a\\.x$", "a\\.", "a\\.x"};
-    static const char *const bad[] = {".*", "a.*", "a.x", "b\\.x", "a\\.x|b\\.x", "(a\\.)?x", "(?i)a\\.x", "x", "", "a",
-                                      "a\\..*|a/"};
+    static const char *const good[] = {"a\\..*",  "a\\.x|a\\.y", "a[.]x.*", "a\\.(x|y)+",
+                                       "^a\\.x$", "a\\.",        "a\\.x"};
+    static const char *const bad[] = {".*",        "a.*", "a.x", "b\\.x", "a\\.x|b\\.x", "(a\\.)?x",
+                                      "(?i)a\\.x", "x",   "",    "a",     "a\\..*|a/"};
     with(ENFORCE);
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         ck_assert_msg(mapped(good[i]) != NULL, "%s: %s", good[i], err.message);
