@@ -166,8 +166,6 @@ static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, 
         open == NULL || memcmp(open->listener->digest, listener->digest, sizeof listener->digest) != 0;
     slc_tls *tls = NULL;
     planned->listener = slc_listener_ref(listener);
-    if (!is_http(listener) && !slc_proxy_check(listener, err))
-        return fail_listener(err, listener);
     if (listener->msg->tls && changed && (tls = load_tls(listener, err)) == NULL)
         return fail_listener(err, listener);
     if (open != NULL) {

@@ -30,8 +30,8 @@ struct writer {
 
 static bool is_partition(const slc_kafka_field *field)
 {
-    static const char *const words[] = {"PartitionIndex", "PartitionIndexes", "Partition", "Partitions",
-                                        "PartitionId", "Index"};
+    static const char *const words[] = {"PartitionIndex", "PartitionIndexes", "Partition",
+                                        "Partitions",     "PartitionId",      "Index"};
     for (size_t i = 0; field->type == SLC_KAFKA_INT32 && i < sizeof words / sizeof words[0]; i++)
         if (strcmp(field->name, words[i]) == 0)
             return true;
@@ -160,7 +160,8 @@ static void write_elements(struct writer *w, const slc_kafka_field *field, const
         slc_kafka_add_count(w->out, w->flexible, count);
         for (int32_t i = 0; i < count; i++) {
             const uint8_t *at = array->data + 4 * (size_t)i;
-            from.number = (int32_t)((uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]);
+            from.number =
+                (int32_t)((uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]);
             write_struct(w, node, &from);
         }
         return;
@@ -302,7 +303,8 @@ bool slc_kafka_refuse(slc_buf *out, const slc_kafka_request_header *header, cons
                       const slc_kafka_refusal *refusal, slc_error *err)
 {
     const slc_kafka_message *response = slc_kafka_apis[header->key].response;
-    const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_FIELDS | SLC_KAFKA_WANT_SHAPE};
+    const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_FIELDS | SLC_KAFKA_WANT_SHAPE,
+                                            .trailing_ok = true}; /* as brokers do */
     struct source request = {.there = true, .is_struct = true};
     struct writer w = {.out = out,
                        .refusal = refusal,

@@ -15,9 +15,9 @@ typedef struct slc_kafka_refusal {
     const char *text; /* for fields of free text; NULL: null, or empty where that cannot be */
 } slc_kafka_refusal;
 
-/* Adds the answer, length prefix included. Where the answer has an error code its arrays are empty; above it they
- * repeat the request's. Everything else is zero, null or empty. False with `err`: SLC_INVALID (the request is
- * malformed), SLC_LIMIT; `out` is then as it was. */
+/* Adds the answer, length prefix included. Where the answer has an error code its arrays are empty; above it
+ * they repeat the request's. Everything else is zero, null or empty. False with `err`: SLC_INVALID (the request
+ * is malformed), SLC_LIMIT; `out` is then as it was. */
 bool slc_kafka_refuse(slc_buf *out, const slc_kafka_request_header *header, const uint8_t *body, size_t len,
                       const slc_kafka_refusal *refusal, slc_error *err) SLC_CHECKED;
 

@@ -8,6 +8,7 @@
 
 #define ADDRESSES     (SLC_KAFKA_WANT(SLC_KAFKA_ROLE_HOST) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_PORT))
 #define WANTED        (ADDRESSES | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_BROKER_ID))
+#define WHOLE         (SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT))
 #define UNSERVED      "not-served-by-the-gateway.invalid"
 #define UNSERVED_PORT 9 /* discard */
 #define MAX_VERSIONS  24
@@ -28,6 +29,7 @@ bool slc_address_in(int key, int version)
 
 struct mapping {
     slc_session *session;
+    slc_view_answer names;
     int32_t node;
     char real_host[256];
     size_t real_len;
@@ -119,7 +121,8 @@ static enum slc_kafka_verdict map_host(struct mapping *mapping, const slc_kafka_
 static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_kafka_value *out, slc_error *err)
 {
     struct mapping *mapping = ctx;
-    (void)err;
+    if ((WANTED & SLC_KAFKA_WANT(event->field->role)) == 0)
+        return slc_view_unmap(&mapping->names, event, out, err);
     switch (event->field->role) {
     case SLC_KAFKA_ROLE_BROKER_ID:
         if ((event->field->flags & SLC_KAFKA_FIELD_ARRAY) == 0) {
@@ -142,8 +145,10 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
 bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
                          slc_kafka_edits *edits, slc_error *err)
 {
-    static const slc_kafka_rewrite_ops ops = {.roles = WANTED, .map = map};
+    const slc_kafka_rewrite_ops ops = {
+        .roles = WANTED | (session->view != NULL ? slc_view_answer_roles : 0), .whole = WHOLE, .map = map};
     struct mapping mapping = {.session = session, .node = -1};
+    mapping.names = (slc_view_answer){.view = session->view, .key = flight->key, .consumer = flight->consumer};
     return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
                              edits, err);
 }

@@ -12,7 +12,9 @@
 typedef struct slc_flight {
     int32_t correlation_id;
     int16_t key, version;
-    bool local; /* `answer` is what goes out */
+    bool local;    /* `answer` is what goes out */
+    bool own;      /* a question of the gateway's: nothing goes out */
+    bool consumer; /* for slc_view_answer */
     int64_t started_us;
     slc_buf answer;
 } slc_flight;

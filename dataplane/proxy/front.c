@@ -210,17 +210,6 @@ slc_proxy_port *slc_proxy_ports(const slc_listener *listener, size_t *count)
     return ports;
 }
 
-bool slc_proxy_check(const slc_listener *listener, slc_error *err)
-{
-    const slc_vcluster *vcluster = listener->vcluster;
-    if (vcluster != NULL && vcluster->msg->mode != SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_NONE)
-        return slc_fail(
-            err, SLC_UNSUPPORTED, NULL,
-            "this gateway serves native Kafka in the namespace mode none only; virtual cluster %s has another",
-            vcluster->msg->name);
-    return true;
-}
-
 static slc_listener *find_same_socket(const slc_snapshot *snapshot, const slc_proxy_listener *open)
 {
     size_t count = 0;

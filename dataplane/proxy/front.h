@@ -28,8 +28,6 @@ typedef struct slc_proxy_port {
 
 /* The ports of a listener of either protocol, its own first: new array of `*count`. Any thread. */
 slc_proxy_port *slc_proxy_ports(const slc_listener *listener, size_t *count);
-/* Can this gateway serve it? Names what it cannot. Any thread. */
-bool slc_proxy_check(const slc_listener *listener, slc_error *err) SLC_CHECKED;
 
 /* Serves open sockets (stolen), one for each of slc_proxy_ports. `tls` NULL: plain; else a reference is taken.
  */

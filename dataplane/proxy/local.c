@@ -23,8 +23,7 @@ bool slc_session_is_local(const slc_session *session, int key)
     return key == SLC_KAFKA_API_VERSIONS_KEY || (sasl && !session->passthrough);
 }
 
-/* Where an answer goes: behind those that are still to come, or straight out. */
-static slc_buf *begin_answer(slc_session *session, const slc_kafka_request_header *header)
+slc_buf *slc_session_begin_answer(slc_session *session, const slc_kafka_request_header *header)
 {
     if (session->flights.count == 0)
         return slc_end_settle(&session->client, &session->broker) ? &session->client.out : NULL;
@@ -34,6 +33,14 @@ static slc_buf *begin_answer(slc_session *session, const slc_kafka_request_heade
     flight->key = header->key;
     slc_buf_init(&flight->answer, SLC_SESSION_LOCAL);
     return &flight->answer;
+}
+
+bool slc_session_serves(const slc_session *session, int key)
+{
+    const slc_kafka_api *api = slc_kafka_api_find(key);
+    return api != NULL &&
+           (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL) &&
+           slc_view_serves(session->vcluster->names, key);
 }
 
 /* ---- ApiVersions ---- */
@@ -46,7 +53,7 @@ static void show(slc_session *session)
     for (int key = 0; key < SLC_KAFKA_KEYS; key++) {
         const slc_kafka_api *api = &slc_kafka_apis[key];
         int16_t min = api->served.since, max = api->served.until;
-        bool served = api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL;
+        bool served = slc_session_serves(session, key);
         if (served && !slc_session_is_local(session, key)) {
             min = backend->of[key].min > min ? backend->of[key].min : min;
             max = backend->of[key].max < max ? backend->of[key].max : max;
@@ -107,7 +114,7 @@ static enum slc_parse answer_versions(slc_session *session, const slc_kafka_requ
             slc_session_ask(session);
         return SLC_PARSE_WAIT;
     }
-    slc_buf *out = begin_answer(session, header);
+    slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
     show(session);
@@ -118,7 +125,7 @@ static enum slc_parse answer_versions(slc_session *session, const slc_kafka_requ
 
 enum slc_parse slc_session_answer_unknown_versions(slc_session *session, const slc_kafka_request_header *header)
 {
-    slc_buf *out = begin_answer(session, header);
+    slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
     size_t begin = slc_kafka_response_begin(out, SLC_KAFKA_API_VERSIONS_KEY, 0, header->correlation_id);
@@ -148,7 +155,7 @@ static enum slc_parse answer_handshake(slc_session *session, const slc_kafka_req
     char wanted[SLC_KAFKA_SASL_MECHANISM_MAX + 1];
     if (!slc_kafka_sasl_handshake_read(body, len, header->version, wanted, &session->why))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslHandshake request");
-    slc_buf *out = begin_answer(session, header);
+    slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
     bool old = header->version < SLC_KAFKA_SASL_HANDSHAKE_VERSION; /* tokens without frames would follow */
@@ -215,7 +222,7 @@ static enum slc_parse answer_authenticate(slc_session *session, const slc_kafka_
     size_t token_len;
     if (!slc_kafka_sasl_authenticate_read(body, len, header->version, &token, &token_len, &session->why))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslAuthenticate request");
-    slc_buf *out = begin_answer(session, header);
+    slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
     slc_kafka_sasl_answer answer = {0};

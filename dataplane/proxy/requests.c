@@ -90,9 +90,7 @@ static enum slc_parse take_local(slc_session *session, const slc_kafka_request_h
 static enum slc_parse check_api(slc_session *session, const slc_kafka_request_header *header)
 {
     const slc_kafka_api *api = slc_kafka_api_find(header->key);
-    bool served = api != NULL &&
-                  (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL) &&
-                  slc_kafka_within(api->served, header->version);
+    bool served = slc_session_serves(session, header->key) && slc_kafka_within(api->served, header->version);
     if (!session->allowed)
         return slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
                                   "a %s request before authentication", slc_kafka_apis[header->key].name);
@@ -103,21 +101,21 @@ static enum slc_parse check_api(slc_session *session, const slc_kafka_request_he
     return SLC_PARSE_MORE;
 }
 
-/* Counts it, and remembers that it wants an answer. */
-static void depart(slc_session *session, const slc_kafka_request_header *header, size_t size, bool answered)
+slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_header *header, size_t size,
+                               bool answered)
 {
     slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
     slc_proxy_series *series = slc_proxy_series_of(metrics, header->key);
     slc_series_add(series->requests, 1);
     slc_series_add(series->request_bytes, (int64_t)size + 4);
-    session->request_left = (uint32_t)(size + 4);
     if (!answered)
-        return;
+        return NULL;
     slc_flight *flight = slc_flights_push(&session->flights);
     flight->correlation_id = header->correlation_id;
     flight->key = header->key;
     flight->version = header->version;
     flight->started_us = slc_monotonic_us();
+    return flight;
 }
 
 static enum slc_parse take(slc_session *session, const slc_kafka_request_header *header, const uint8_t *data,
@@ -146,7 +144,10 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
             return SLC_PARSE_CLOSE;
         return SLC_PARSE_WAIT;
     }
-    depart(session, header, size, answered);
+    if (session->view != NULL && slc_view_concerns(header->message, header->version))
+        return slc_session_map(session, header, size, answered);
+    slc_session_depart(session, header, size, answered);
+    session->request_left = (uint32_t)(size + 4);
     return SLC_PARSE_MORE;
 }
 

@@ -9,6 +9,8 @@
 
 #define FETCH_KEY       1
 #define SHARE_FETCH_KEY 78
+#define FETCH_HEAD      10   /* bytes of an answer that tell the session */
+#define FETCH_BY_ID     13   /* topics have no names from here on */
 #define UNKNOWN_TAG     0x7f /* of one byte, like the one that it replaces; no version knows it */
 #define MAX_EDITS       1000000
 #define MAX_EDIT_BYTES  (256u * 1024 * 1024)
@@ -69,6 +71,8 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
     if (!slc_end_settle(&session->client, &session->broker))
         return SLC_PARSE_WAIT;
     data = session->broker.chunk + session->broker.start; /* what passed has left the chunk's front */
+    if (session->view != NULL)
+        slc_view_note(session->view, flight->key, flight->version, data + 4 + header, size - header);
     slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
     const uint8_t *body = data + 4 + header;
     bool ok = slc_address_rewrite(session, flight, body, size - header, &edits, &session->why) &&
@@ -85,15 +89,18 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
 static enum slc_parse begin_stream(slc_session *session, const slc_flight *flight, const uint8_t *data,
                                    size_t len, size_t size)
 {
-    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE};
+    const uint64_t ids = session->view != NULL ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_TOPIC_ID) : 0;
+    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE | ids};
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
     int32_t correlation_id;
     size_t header;
     slc_error err = {0};
     enum slc_kafka_step step = slc_kafka_response_header_read(message, flight->version, data + 4, len - 4, size,
                                                               &correlation_id, &header, &err);
-    if (step == SLC_KAFKA_MORE)
+    if (step == SLC_KAFKA_MORE || len < 4 + header + FETCH_HEAD)
         return SLC_PARSE_WAIT;
+    if (session->view != NULL)
+        slc_view_note(session->view, flight->key, flight->version, data + 4 + header, FETCH_HEAD);
     struct slc_fetch_stream *fetch = slc_calloc(1, sizeof *fetch);
     session->fetch = fetch;
     fetch->before = 4 + header;
@@ -105,6 +112,14 @@ static enum slc_parse begin_stream(slc_session *session, const slc_flight *fligh
     return SLC_PARSE_MORE;
 }
 
+/* An id that was not the client's to name was sent as another. */
+static void put_id_back(const slc_session *session, uint8_t *id)
+{
+    const uint8_t *written = session->view != NULL ? slc_view_id_back(session->view, id) : NULL;
+    if (written != NULL)
+        memcpy(id, written, SLC_TOPIC_ID_BYTES);
+}
+
 /* Passes what the walker has seen; the tag with node endpoints becomes one that nobody knows. */
 static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t len)
 {
@@ -114,9 +129,12 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
     size_t base = slc_kafka_walk_offset(walk);
     enum slc_kafka_step step;
     slc_kafka_walk_feed(walk, data, len);
-    while ((step = slc_kafka_walk_next(walk, &event, &err)) == SLC_KAFKA_EVENT)
+    while ((step = slc_kafka_walk_next(walk, &event, &err)) == SLC_KAFKA_EVENT) {
         if (event.kind == SLC_KAFKA_EV_TAG && strcmp(event.field->name, "NodeEndpoints") == 0)
             data[event.at - base] = UNKNOWN_TAG;
+        else if (event.kind == SLC_KAFKA_EV_VALUE && event.field->role == SLC_KAFKA_ROLE_TOPIC_ID)
+            put_id_back(session, data + (event.at - base));
+    }
     size_t seen = slc_kafka_walk_offset(walk) - base;
     if (step == SLC_KAFKA_FAILED)
         return slc_session_refuse(session, SLC_INVALID, "protocol",
@@ -135,6 +153,18 @@ static bool is_fetch(int key)
     return key == FETCH_KEY || key == SHARE_FETCH_KEY;
 }
 
+static bool may_stream(const slc_session *session, const slc_flight *flight, size_t size)
+{
+    return is_fetch(flight->key) && size > SLC_SESSION_STREAM &&
+           (session->view == NULL || flight->key != FETCH_KEY || flight->version >= FETCH_BY_ID);
+}
+
+static bool is_rewritten(const slc_session *session, const slc_flight *flight)
+{
+    return slc_address_in(flight->key, flight->version) ||
+           (session->view != NULL && slc_view_concerns(slc_kafka_apis[flight->key].response, flight->version));
+}
+
 static enum slc_parse next_response(slc_session *session, const uint8_t *data, size_t len, bool *progress)
 {
     slc_flight *flight = slc_flights_first(&session->flights);
@@ -142,12 +172,13 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
     if (flight == NULL || size < 4 || size > INT32_MAX ||
         (int32_t)slc_kafka_get32(data + 4) != flight->correlation_id)
         return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker answers what was not asked");
-    bool addresses = slc_address_in(flight->key, flight->version);
+    if (flight->own)
+        return slc_session_learn(session, data, len, size, progress);
     enum slc_parse parsed = SLC_PARSE_MORE;
     *progress = true;
-    if (!addresses) {
+    if (!is_rewritten(session, flight)) {
         session->response_left = (uint32_t)(size + 4);
-    } else if (is_fetch(flight->key) && size > SLC_SESSION_STREAM) {
+    } else if (may_stream(session, flight, size)) {
         parsed = begin_stream(session, flight, data, len, size);
         *progress = parsed == SLC_PARSE_MORE;
         if (parsed == SLC_PARSE_WAIT) /* for the rest of the header, which is short */

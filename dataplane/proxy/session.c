@@ -65,6 +65,10 @@ static bool enter_cluster(slc_session *session, slc_vcluster *vcluster)
         slc_topology_get(&session->front->topologies, vcluster->backend, session->passthrough, &session->why);
     if (session->topology == NULL)
         return false;
+    if (vcluster->names != NULL) {
+        session->view = slc_calloc(1, sizeof *session->view);
+        slc_view_init(session->view, vcluster->names, &session->topology->topic_ids);
+    }
     slc_series_add(slc_proxy_metrics_of(session->front, vcluster->msg->name)->sessions, 1);
     session->state = SLC_SESSION_CLIENT;
     session->deadline_ms = slc_monotonic_ms() + session->front->limits->kafka_authentication_timeout_ms;
@@ -179,6 +183,10 @@ void slc_session_close(slc_session *session)
     TAILQ_REMOVE(&front->sessions, session, entry);
     slc_end_release(&session->client, &front->pool);
     slc_end_release(&session->broker, &front->pool);
+    if (session->view != NULL) {
+        slc_view_release(session->view);
+        free(session->view);
+    }
     if (session->topology != NULL) {
         slc_topology_unwait(session->topology, &session->asking);
         slc_topology_unref(session->topology);
@@ -399,6 +407,8 @@ static void pump_open(slc_session *session)
     if (up == FLOW_STOP && down != FLOW_STOP &&
         !session->closing) /* an answer may have made room for a request */
         up = flow(session, &session->client, &session->broker, slc_session_requests);
+    if (up == FLOW_EOF && session->looking) /* a request waits for an answer before it can be sent */
+        up = FLOW_STOP;
     bool written = slc_end_waiting(&session->client) == 0 && session->broker.pass == 0;
     if (written && (session->closing || (session->misplaced && session->flights.count == 0)))
         slc_session_close(session);

@@ -10,6 +10,7 @@
 #include "dataplane/proxy/flights.h"
 #include "dataplane/proxy/front_private.h"
 #include "dataplane/proxy/topology.h"
+#include "dataplane/virtual/view.h"
 
 #define SLC_SESSION_MAGIC    0x51c5e551u
 #define SLC_SESSION_OUT_HIGH (256u * 1024) /* more than this waits to be written: no more is taken on */
@@ -47,6 +48,10 @@ typedef struct slc_session {
     slc_dial *dial;
     slc_topology_waiter asking;
     slc_pool_waiter memory;
+
+    slc_view *view; /* of a virtual cluster with a namespace; NULL: names pass as they are */
+    bool looking;   /* a question about topic ids is on its way to the broker */
+    bool looked;    /* it was answered: for the request that waits */
 
     slc_flights flights;
     uint32_t request_left; /* of the frame that passes */
@@ -87,17 +92,32 @@ bool slc_session_connect(slc_session *session, slc_error *err) SLC_CHECKED;
 enum slc_parse slc_session_requests(slc_session *session);
 enum slc_parse slc_session_responses(slc_session *session);
 void slc_session_forget_stream(slc_session *session);
+/* Counts a request that goes to the broker, and remembers that it wants an answer: NULL when it does not. */
+slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_header *header, size_t size,
+                               bool answered);
+
+/* ---- namespace.c: a virtual cluster's names in requests, and the gateway's own questions about topic ids ----
+ */
+enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_header *header, size_t size,
+                               bool answered);
+/* The broker's answer to such a question, of `size` bytes, of which `len` are there, with the length. */
+enum slc_parse slc_session_learn(slc_session *session, const uint8_t *data, size_t len, size_t size,
+                                 bool *progress);
 
 /* ---- local.c: what the gateway answers itself; `body` is the request's, whole ---- */
 enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_header *header,
                                   const uint8_t *body, size_t len);
+/* Where an answer goes: behind those that are still to come, or straight out. NULL: not now. */
+slc_buf *slc_session_begin_answer(slc_session *session, const slc_kafka_request_header *header);
+/* Is the key served in this virtual cluster? */
+bool slc_session_serves(const slc_session *session, int key);
 bool slc_session_is_local(const slc_session *session, int key);
 /* The answer to ApiVersions in a version that nobody knows (KIP-511). */
 enum slc_parse slc_session_answer_unknown_versions(slc_session *session,
                                                    const slc_kafka_request_header *header);
 
-/* ---- address.c: brokers' addresses become the gateway's ---- */
-/* Does the response hold any? */
+/* ---- address.c: brokers' addresses become the gateway's, and names the client's ---- */
+/* Does the response hold any address? */
 bool slc_address_in(int key, int version);
 bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
                          slc_kafka_edits *edits, slc_error *err) SLC_CHECKED;

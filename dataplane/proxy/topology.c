@@ -47,6 +47,7 @@ slc_topology *slc_topology_get(slc_topologies *all, slc_backend *backend, bool p
     if (settings != NULL && settings->enabled && (tls = slc_backend_tls_new(settings, err)) == NULL)
         return NULL;
     topology = slc_calloc(1, sizeof *topology);
+    slc_topic_ids_init(&topology->topic_ids, SLC_TOPOLOGY_MAX_TOPICS);
     topology->refs = 1;
     topology->all = all;
     topology->backend = slc_backend_ref(backend);
@@ -76,6 +77,7 @@ void slc_topology_unref(slc_topology *topology)
     slc_backend_unref(topology->backend);
     SSL_CTX_free(topology->tls);
     slc_buf_release(&topology->features);
+    slc_topic_ids_release(&topology->topic_ids);
     free(topology->nodes);
     free(topology);
 }

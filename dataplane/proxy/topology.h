@@ -12,8 +12,10 @@
 #include "dataplane/config/snapshot.h"
 #include "dataplane/kafka/api_versions_codec.h"
 #include "dataplane/proxy/dial.h"
+#include "dataplane/virtual/ids.h"
 
-#define SLC_TOPOLOGY_MAX_NODES 10000
+#define SLC_TOPOLOGY_MAX_NODES  10000
+#define SLC_TOPOLOGY_MAX_TOPICS 200000 /* whose ids are remembered */
 
 typedef struct slc_node {
     int32_t id;
@@ -38,6 +40,7 @@ typedef struct slc_topology {
     bool with_credentials;           /* the gateway may ask for metadata */
     slc_kafka_api_versions versions; /* what every broker seen so far can do */
     slc_buf features;                /* the tags that ended the last ApiVersions answer */
+    slc_topic_ids topic_ids;
     slc_node *nodes;
     size_t count, cap;
     size_t next_bootstrap, tried;

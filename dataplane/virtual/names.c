@@ -131,9 +131,14 @@ void slc_names_map(const slc_names *names, enum slc_name_kind kind, const uint8_
     }
     name->visible = name->owned = in_namespace(names, kind, data, len);
     if (!name->visible)
-        name->head = (slc_kafka_span){names->void_prefix, names->prefix_len + 1};
+        slc_names_void(names, &name->head);
     else if (names->hide)
         name->head = (slc_kafka_span){names->msg->prefix, names->prefix_len};
+}
+
+void slc_names_void(const slc_names *names, slc_kafka_span *head)
+{
+    *head = (slc_kafka_span){names->void_prefix, names->prefix_len + 1};
 }
 
 /* Does the client's name lead to the backend's? */
@@ -164,12 +169,14 @@ bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint
     if (!has_prefix(names, data, len))
         return false;
     size_t skip = names->prefix_len;
-    if (len > skip && data[skip] == SLC_NAMES_VOID)
+    bool in_void =
+        len > skip && data[skip] == SLC_NAMES_VOID; /* what the client wrote, of all kinds of names */
+    if (in_void)
         skip++;
     else if (!names->hide)
         skip = 0;
     *name = (slc_kafka_span){data + skip, len - skip};
-    return leads_to(names, kind, name, data, len);
+    return in_void || leads_to(names, kind, name, data, len);
 }
 
 /* ---- free text ---- */

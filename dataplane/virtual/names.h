@@ -46,6 +46,9 @@ void slc_names_free(slc_names *names);
 void slc_names_map(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
                    slc_name *name);
 
+/* What stands before a name in the void. */
+void slc_names_void(const slc_names *names, slc_kafka_span *head);
+
 /* What a backend's name is to the client; in the map or in `data`. False: there is no way to say it. A name in
  * the void is what the client wrote. */
 bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,

@@ -4,6 +4,8 @@
 
 #include "dataplane/virtual/re2_face.h"
 
+#define NOTHING "(?:)"
+
 /* Adds a literal. Names are letters, digits, '.', '_' and '-': only the dot means something. */
 static void add_literal(slc_buf *out, const char *text)
 {
@@ -27,6 +29,45 @@ static void add_fixed(const slc_names *names, const slc_re2 *re2, slc_buf *out)
     }
 }
 
+/* Bytes of a class, from its bracket to its end. The expression is known to be valid. */
+static size_t class_size(const uint8_t *data, size_t len)
+{
+    size_t at = 1;
+    at += at < len && data[at] == '^';
+    at += at < len && data[at] == ']'; /* first of all it stands for itself */
+    while (at < len && data[at] != ']') {
+        bool named = data[at] == '[' && at + 1 < len && data[at + 1] == ':';
+        const uint8_t *end = named ? memmem(data + at, len - at, ":]", 2) : NULL;
+        at += data[at] == '\\' ? 2 : end != NULL ? (size_t)(end - (data + at)) + 2 : 1;
+    }
+    return at < len ? at + 1 : len;
+}
+
+static size_t quotation_size(const uint8_t *data, size_t len)
+{
+    const uint8_t *end = memmem(data, len, "\\E", 2);
+    return end != NULL ? (size_t)(end - data) + 2 : len;
+}
+
+/* Behind a prefix nothing is at the beginning any more, so `^` and `\A` become an empty group: the whole name
+ * is matched anyway. */
+static void add_unanchored(slc_buf *out, const uint8_t *data, size_t len)
+{
+    for (size_t at = 0, size; at < len; at += size) {
+        const uint8_t *here = data + at;
+        size_t left = len - at;
+        bool escape = here[0] == '\\' && left > 1;
+        if (escape && here[1] == 'Q')
+            size = quotation_size(here, left);
+        else
+            size = escape ? 2 : here[0] == '[' ? class_size(here, left) : 1;
+        if (here[0] == '^' || (escape && here[1] == 'A'))
+            slc_buf_adds(out, NOTHING);
+        else
+            slc_buf_add(out, here, size);
+    }
+}
+
 static bool map(const slc_names *names, enum slc_name_kind kind, const slc_re2 *re2, const uint8_t *data,
                 size_t len, slc_buf *out, slc_error *err)
 {
@@ -43,7 +84,10 @@ static bool map(const slc_names *names, enum slc_name_kind kind, const slc_re2 *
     if (slc_names_hides(names))
         add_literal(out, prefix);
     slc_buf_adds(out, "(?:");
-    slc_buf_add(out, data, len);
+    if (slc_names_hides(names))
+        add_unanchored(out, data, len);
+    else
+        slc_buf_add(out, data, len);
     slc_buf_addc(out, ')');
     return !out->overflow || slc_fail(err, SLC_INVALID, NULL, "The pattern is too long.");
 }
@@ -60,7 +104,7 @@ bool slc_pattern_map(const slc_names *names, enum slc_name_kind kind, const uint
     return mapped;
 }
 
-bool slc_pattern_unmap(const slc_names *names, const uint8_t *data, size_t len, slc_kafka_span *pattern)
+bool slc_pattern_unmap(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out)
 {
     slc_buf head;
     slc_buf_init(&head, 4096);
@@ -69,8 +113,14 @@ bool slc_pattern_unmap(const slc_names *names, const uint8_t *data, size_t len, 
     slc_buf_adds(&head, "(?:");
     const uint8_t *found = memmem(data, len, head.data, head.len);
     bool ours = found != NULL && data[len - 1] == ')' && (found == data || found[-1] == '|');
-    if (ours)
-        *pattern = (slc_kafka_span){found + head.len, (size_t)(data + len - 1 - (found + head.len))};
+    const uint8_t *at = ours ? found + head.len : NULL, *end = data + len - 1;
     slc_buf_release(&head);
+    for (const uint8_t *next; ours && at < end; at = next) {
+        const uint8_t *nothing = memmem(at, (size_t)(end - at), NOTHING, sizeof NOTHING - 1);
+        slc_buf_add(out, at, (size_t)((nothing != NULL ? nothing : end) - at));
+        next = nothing != NULL ? nothing + sizeof NOTHING - 1 : end;
+        if (nothing != NULL)
+            slc_buf_addc(out, '^');
+    }
     return ours;
 }

@@ -22,8 +22,8 @@
 bool slc_pattern_map(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
                      slc_buf *out, slc_error *err) SLC_CHECKED;
 
-/* The client's expression inside a backend's, as slc_pattern_map made it; in `data`. False: somebody else made
- * it. */
-bool slc_pattern_unmap(const slc_names *names, const uint8_t *data, size_t len, slc_kafka_span *pattern);
+/* Adds the client's expression inside a backend's, as slc_pattern_map made it (`\A` has become `^`). False:
+ * somebody else made it, nothing is added. */
+bool slc_pattern_unmap(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out);
 
 #endif

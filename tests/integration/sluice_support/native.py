@@ -22,11 +22,13 @@ def free_ports(count):
 class NativeCluster:
     """A virtual cluster with a kafka listener of its own: a bootstrap port and one for each of the node ids 0 to 3."""
 
-    def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None):
+    def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None,
+                 namespace=None, **virtual_cluster):
         self.name, self.port = name, free_ports(5)
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
         sample.admin.create("virtual-clusters", name=name, backend_cluster=backend or sample.backend,
-                            namespace={"mode": "none"}, client_authentication=list(authentication))
+                            namespace=namespace or {"mode": "none"},
+                            client_authentication=list(authentication), **virtual_cluster)
         ranges = [{"first_node_id": 0, "last_node_id": 3, "port_base": self.port + 1}]
         sample.admin.create("listeners", name=name, gateway_group=sample.group, protocol="kafka",
                             address=f"127.0.0.1:{self.port}",

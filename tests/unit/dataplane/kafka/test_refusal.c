@@ -108,7 +108,8 @@ START_TEST(every_key_and_version_can_be_refused)
             write_node(&slc_kafka_nodes[api->request->node], version,
                        slc_kafka_within(api->request->flexible_in, version));
             struct seen seen = refused(key, version, "no");
-            ck_assert_msg(seen.errors > 0 || key == ALTER_REPLICA_LOG_DIRS, "%s %d says no error", api->name, version);
+            ck_assert_msg(seen.errors > 0 || key == ALTER_REPLICA_LOG_DIRS, "%s %d says no error", api->name,
+                          version);
             ck_assert_msg(seen.wrong == 0, "%s %d: %d", api->name, version, seen.wrong);
         }
     }

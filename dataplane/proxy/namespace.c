@@ -1,0 +1,165 @@
+/* A virtual cluster's names in requests. A frame is held whole; what lies behind its last change passes from where it
+ * was read. When it names topic ids that nobody has told us of, the broker is asked on the same connection, and the
+ * request waits with all that is behind it. */
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "dataplane/kafka/encode.h"
+#include "dataplane/kafka/metadata_codec.h"
+#include "dataplane/kafka/refusal.h"
+#include "dataplane/kafka/wire.h"
+#include "dataplane/proxy/session_private.h"
+
+#define MAX_EDITS       1000000
+#define MAX_EDIT_BYTES  (256u * 1024 * 1024)
+#define MAX_REFUSAL     (16u * 1024 * 1024)
+#define OWN_CORRELATION 0x51c51c
+#define OWN_CLIENT_ID   "sluice"
+
+/* ---- the gateway's own questions ---- */
+
+/* Asks for the topics of the missing ids. */
+static enum slc_parse ask(slc_session *session)
+{
+    const slc_view *view = session->view;
+    slc_kafka_topic_query *topics = slc_calloc(view->missing_count, sizeof *topics);
+    for (size_t i = 0; i < view->missing_count; i++)
+        memcpy(topics[i].id, view->missing + i * SLC_TOPIC_ID_BYTES, SLC_TOPIC_ID_BYTES);
+    bool asked = slc_kafka_metadata_request(&session->broker.out, OWN_CORRELATION, OWN_CLIENT_ID, topics,
+                                            view->missing_count, &session->why);
+    free(topics);
+    if (!asked)
+        return SLC_PARSE_CLOSE;
+    slc_flight *flight = slc_flights_push(&session->flights);
+    flight->own = true;
+    flight->correlation_id = OWN_CORRELATION;
+    flight->key = SLC_KAFKA_METADATA_KEY;
+    flight->version = SLC_KAFKA_METADATA_VERSION;
+    session->looking = true;
+    return SLC_PARSE_WAIT;
+}
+
+enum slc_parse slc_session_learn(slc_session *session, const uint8_t *data, size_t len, size_t size,
+                                 bool *progress)
+{
+    int32_t correlation_id;
+    size_t header;
+    const slc_kafka_message *message = slc_kafka_apis[SLC_KAFKA_METADATA_KEY].response;
+    if (size > (size_t)session->front->limits->kafka_rewrite_bytes)
+        return slc_session_refuse(session, SLC_TOO_LARGE, "limit", "the broker's answer about topic ids is too large");
+    *progress = len >= 4 + size;
+    if (!*progress)
+        return slc_end_hold(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
+                                                                                            : SLC_PARSE_MEMORY;
+    if (!slc_end_settle(&session->client, &session->broker))
+        return SLC_PARSE_WAIT;
+    data = session->broker.chunk + session->broker.start;
+    if (slc_kafka_response_header_read(message, SLC_KAFKA_METADATA_VERSION, data + 4, size, size, &correlation_id,
+                                       &header, &session->why) != SLC_KAFKA_DONE ||
+        !slc_view_learn(session->view, SLC_KAFKA_METADATA_VERSION, data + 4 + header, size - header,
+                        &session->why))
+        return SLC_PARSE_CLOSE;
+    slc_end_skip(&session->broker, 4 + size);
+    slc_flights_pop(&session->flights);
+    session->looking = false;
+    session->looked = true;
+    return SLC_PARSE_MORE;
+}
+
+/* ---- sending and refusing ---- */
+
+/* The frame's first part goes out changed; the rest, from the last change on, passes. */
+static enum slc_parse send_changed(slc_session *session, const slc_kafka_request_header *header, size_t size,
+                                   const slc_kafka_edits *edits)
+{
+    const uint8_t *data = session->client.chunk + session->client.start;
+    const slc_kafka_edit *last = &edits->items[edits->count - 1];
+    size_t changed = (size_t)last->at + last->remove;
+    uint8_t length[4];
+    slc_buf *out = &session->broker.out;
+    slc_kafka_put(length, (uint64_t)((int64_t)size + edits->growth), 4);
+    if (!slc_buf_add(out, length, 4) || !slc_buf_add(out, data + 4, header->size))
+        return slc_session_refuse(session, SLC_LIMIT, "limit", "too much waits for the broker");
+    if (!slc_kafka_edits_apply(edits, data + 4 + header->size, changed, out, &session->why))
+        return SLC_PARSE_CLOSE;
+    slc_end_skip(&session->client, 4 + header->size + changed);
+    session->request_left = (uint32_t)(size - header->size - changed);
+    return SLC_PARSE_MORE;
+}
+
+static enum slc_parse refuse(slc_session *session, const slc_view_request *request, size_t size, bool answered)
+{
+    const slc_kafka_refusal refusal = {.code = request->refusal,
+                                       .text = request->why[0] != '\0' ? request->why : NULL};
+    if (!answered) /* as a broker does, which has no other way to say it */
+        return slc_session_refuse(session, SLC_DENIED, "refused", "a %s request that wants no answer: %.150s",
+                                  slc_kafka_apis[request->header->key].name, request->why);
+    slc_buf *out = slc_session_begin_answer(session, request->header);
+    if (out == NULL)
+        return SLC_PARSE_WAIT;
+    if (out->max < MAX_REFUSAL)
+        out->max = MAX_REFUSAL;
+    if (!slc_kafka_refuse(out, request->header, request->body, request->len, &refusal, &session->why))
+        return SLC_PARSE_CLOSE;
+    slc_end_skip(&session->client, 4 + size);
+    return SLC_PARSE_MORE;
+}
+
+static enum slc_parse pass_on(slc_session *session, const slc_view_request *request, size_t size, bool answered,
+                           const slc_kafka_edits *edits)
+{
+    slc_flight *flight = slc_session_depart(session, request->header, size, answered);
+    if (flight != NULL)
+        flight->consumer = request->consumer;
+    if (edits->count > 0)
+        return send_changed(session, request->header, size, edits);
+    session->request_left = (uint32_t)(size + 4);
+    return SLC_PARSE_MORE;
+}
+
+static enum slc_parse map(slc_session *session, const slc_kafka_request_header *header, size_t size,
+                          bool answered, slc_kafka_edits *edits)
+{
+    const uint8_t *data = session->client.chunk + session->client.start;
+    slc_view_request request = {.header = header,
+                                .body = data + 4 + header->size,
+                                .len = size - header->size,
+                                .asked = session->looked,
+                                .now_ms = slc_monotonic_ms()};
+    enum slc_view_outcome outcome = slc_view_map(session->view, &request, edits, &session->why);
+    if (outcome == SLC_VIEW_ASK)
+        return ask(session);
+    session->looked = false;
+    switch (outcome) {
+    case SLC_VIEW_SEND:
+        return pass_on(session, &request, size, answered, edits);
+    case SLC_VIEW_REFUSE:
+        return refuse(session, &request, size, answered);
+    default:
+        return SLC_PARSE_CLOSE;
+    }
+}
+
+enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_header *header, size_t size,
+                               bool answered)
+{
+    slc_kafka_edits edits;
+    size_t len;
+    (void)slc_end_data(&session->client, &len);
+    if (session->looking)
+        return SLC_PARSE_WAIT;
+    if (size > (size_t)session->front->limits->kafka_rewrite_bytes)
+        return slc_session_refuse(session, SLC_TOO_LARGE, "limit",
+                                  "a %s request of %zu bytes; kafka.rewrite-limit allows less",
+                                  slc_kafka_apis[header->key].name, size);
+    if (len < 4 + size)
+        return slc_end_hold(&session->client, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
+                                                                                            : SLC_PARSE_MEMORY;
+    if (!slc_end_settle(&session->broker, &session->client))
+        return SLC_PARSE_WAIT;
+    slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
+    enum slc_parse parsed = map(session, header, size, answered, &edits);
+    slc_kafka_edits_release(&edits);
+    return parsed;
+}

@@ -1,0 +1,97 @@
+/* One connection's view of a virtual cluster: requests are made the backend's, answers the client's, by the role of
+ * each field. docs/decisions/0011-virtual-clusters.md has the design. No sockets; not thread safe.
+ */
+#ifndef SLC_DATAPLANE_VIRTUAL_VIEW_H
+#define SLC_DATAPLANE_VIRTUAL_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "dataplane/kafka/header.h"
+#include "dataplane/kafka/rewrite.h"
+#include "dataplane/virtual/ids.h"
+#include "dataplane/virtual/names.h"
+
+#define SLC_VIEW_MAX_FOREIGN 1000        /* topic ids of others that a connection may name */
+#define SLC_VIEW_MAX_MISSING 100000      /* topic ids to be asked for at once */
+#define SLC_VIEW_RECHECK_MS  INT64_C(1000)
+
+typedef struct slc_view_id {
+    uint8_t id[SLC_TOPIC_ID_BYTES];
+    uint8_t sent[SLC_TOPIC_ID_BYTES]; /* in its place; no topic has it */
+    bool unknown;                     /* nobody's yet: it may become a topic of ours */
+} slc_view_id;
+
+typedef struct slc_view {
+    const slc_names *names;
+    slc_topic_ids *ids;
+    uint8_t secret[SLC_TOPIC_ID_BYTES];
+    slc_view_id *foreign;
+    size_t foreign_count;
+    uint8_t *missing; /* of SLC_TOPIC_ID_BYTES each */
+    size_t missing_count, missing_cap;
+    int64_t recheck_at_ms;
+    int32_t fetch_session; /* that a broker began on this connection; 0: none */
+    bool consumer;         /* the protocol type of the last JoinGroup, or not known */
+    slc_buf scratch;
+    slc_kafka_edits inner;
+} slc_view;
+
+enum slc_view_outcome {
+    SLC_VIEW_SEND,   /* with the edits, if there are any */
+    SLC_VIEW_ASK,    /* what `missing` belongs to, and come again */
+    SLC_VIEW_REFUSE, /* answer with `refusal`; `code` 0 is an answer without content */
+    SLC_VIEW_FAIL,   /* `err`: close the connection */
+};
+
+typedef struct slc_view_request {
+    const slc_kafka_request_header *header;
+    const uint8_t *body;
+    size_t len;
+    bool asked; /* for the missing ids of this request: what is not known now is nobody's */
+    int64_t now_ms;
+    /* out */
+    int16_t refusal;
+    char why[384];
+    bool consumer; /* to be given to the answer */
+} slc_view_request;
+
+/* What an answer is to. Zeroed, then filled. */
+typedef struct slc_view_answer {
+    slc_view *view;
+    int16_t key;
+    bool consumer;
+    /* private */
+    const uint8_t *topic;
+    size_t topic_len;
+} slc_view_answer;
+
+/* Both must outlive the view. */
+void slc_view_init(slc_view *view, const slc_names *names, slc_topic_ids *ids);
+void slc_view_release(slc_view *view);
+
+/* Is the key served in a namespace at all? */
+bool slc_view_serves(const slc_names *names, int key);
+/* Does a request or answer hold anything to be mapped? */
+bool slc_view_concerns(const slc_kafka_message *message, int version);
+
+/* Puts the changes of a whole request into `edits`, which is empty. */
+enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
+                                   slc_error *err) SLC_CHECKED;
+
+/* Before a whole answer's body, or its first bytes, is mapped: fetch sessions. */
+void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, size_t len);
+/* A map function (rewrite.h) over slc_view_answer for values of these roles. */
+extern const uint64_t slc_view_answer_roles;
+slc_kafka_map_fn slc_view_unmap;
+
+/* The topic id that the client wrote where `sent` went out; NULL: it was not changed. */
+const uint8_t *slc_view_id_back(const slc_view *view, const uint8_t sent[SLC_TOPIC_ID_BYTES]);
+
+/* Reads the body of a Metadata answer for its ids. */
+bool slc_view_learn(slc_view *view, int version, const uint8_t *body, size_t len, slc_error *err) SLC_CHECKED;
+
+#endif

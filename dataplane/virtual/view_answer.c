@@ -1,0 +1,188 @@
+/* Answers: what the backend says becomes what the client may see. What has no way back is left out with the array
+ * element that it is in; where it is in none, the answer as a whole fails. */
+#include "dataplane/kafka/wire.h"
+#include "dataplane/virtual/pattern.h"
+#include "dataplane/virtual/view_private.h"
+
+const uint64_t slc_view_answer_roles = WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) |
+                                       WANT(CONFIG_RESOURCE) | WANT(RESOURCE) | WANT(COORDINATOR_KEY) |
+                                       WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) |
+                                       WANT(ASSIGNMENT) | WANT(ERROR_TEXT);
+
+void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, size_t len)
+{
+    if (key != KEY_FETCH || version < FETCH_SESSIONS_SINCE || len < 10)
+        return;
+    int32_t session = (int32_t)slc_kafka_get32(body + 6); /* behind the throttle time and the error */
+    if (session != 0)
+        view->fetch_session = session;
+}
+
+static enum slc_kafka_verdict unmap_name(slc_view_answer *answer, enum slc_name_kind kind,
+                                         const slc_kafka_event *event, slc_kafka_value *out)
+{
+    if (event->data == NULL)
+        return SLC_KAFKA_KEEP;
+    if (!slc_names_unmap(answer->view->names, kind, event->data, event->len, &out->body))
+        return SLC_KAFKA_DROP;
+    return out->body.data == event->data && out->body.len == event->len ? SLC_KAFKA_KEEP : SLC_KAFKA_REPLACE;
+}
+
+/* An empty group or coordinator key stands for none. */
+static enum slc_kafka_verdict unmap_key(slc_view_answer *answer, enum slc_name_kind kind,
+                                        const slc_kafka_event *event, slc_kafka_value *out)
+{
+    return event->len == 0 ? SLC_KAFKA_KEEP : unmap_name(answer, kind, event, out);
+}
+
+/* The answer does not say of which kind it is; both are mapped alike, but only groups are filtered. */
+static enum slc_kafka_verdict unmap_coordinator_key(slc_view_answer *answer, const slc_kafka_event *event,
+                                                    slc_kafka_value *out)
+{
+    enum slc_kafka_verdict verdict = unmap_key(answer, SLC_NAME_GROUP, event, out);
+    return verdict == SLC_KAFKA_DROP ? unmap_key(answer, SLC_NAME_TXN_ID, event, out) : verdict;
+}
+
+static enum slc_kafka_verdict unmap_cursor(slc_view_answer *answer, const slc_kafka_event *event,
+                                           slc_kafka_value *out)
+{
+    const char *prefix = slc_names_prefix(answer->view->names);
+    size_t len = strlen(prefix) < event->len ? strlen(prefix) : event->len;
+    enum slc_kafka_verdict verdict = unmap_name(answer, SLC_NAME_TOPIC, event, out);
+    if (verdict != SLC_KAFKA_DROP)
+        return verdict;
+    int order = memcmp(event->data, prefix, len);
+    const char *place =
+        order < 0 || (order == 0 && event->len < strlen(prefix)) ? CURSOR_BEFORE : CURSOR_BEHIND;
+    out->body = (slc_kafka_span){place, strlen(place)};
+    return SLC_KAFKA_REPLACE;
+}
+
+static enum slc_kafka_verdict unmap_topic(slc_view_answer *answer, const slc_kafka_event *event,
+                                          slc_kafka_value *out)
+{
+    answer->topic = NULL;
+    if (slc_view_is_cursor(answer->key, event))
+        return unmap_cursor(answer, event, out);
+    enum slc_kafka_verdict verdict = unmap_name(answer, SLC_NAME_TOPIC, event, out);
+    if (verdict != SLC_KAFKA_DROP) {
+        answer->topic = event->data;
+        answer->topic_len = event->len;
+    }
+    return verdict;
+}
+
+static enum slc_kafka_verdict unmap_blob_topic(void *ctx, const slc_kafka_event *event, slc_kafka_value *out,
+                                               slc_error *err)
+{
+    (void)err;
+    return unmap_name(ctx, SLC_NAME_TOPIC, event, out);
+}
+
+/* In these answers the name comes just before the id. */
+static bool teaches(int key)
+{
+    return key == KEY_METADATA || key == KEY_CREATE_TOPICS || key == KEY_DESCRIBE_TOPIC_PARTITIONS;
+}
+
+static enum slc_kafka_verdict unmap_id(slc_view_answer *answer, const slc_kafka_event *event,
+                                       slc_kafka_value *out)
+{
+    if (teaches(answer->key) && answer->topic != NULL)
+        slc_topic_ids_learn(answer->view->ids, event->data, answer->topic, answer->topic_len);
+    const uint8_t *written = slc_view_id_back(answer->view, event->data);
+    if (written == NULL)
+        return SLC_KAFKA_KEEP;
+    out->body = (slc_kafka_span){written, SLC_TOPIC_ID_BYTES};
+    return SLC_KAFKA_REPLACE;
+}
+
+static enum slc_kafka_verdict unmap_resource(slc_view_answer *answer, const slc_kafka_event *event,
+                                             slc_kafka_value *out)
+{
+    switch (event->resource_type) {
+    case SLC_KAFKA_CONFIG_TOPIC:
+        return unmap_name(answer, SLC_NAME_TOPIC, event, out);
+    case SLC_KAFKA_CONFIG_GROUP:
+        return unmap_name(answer, SLC_NAME_GROUP, event, out);
+    case SLC_KAFKA_CONFIG_BROKER: /* node ids */
+    case SLC_KAFKA_CONFIG_BROKER_LOGGER:
+        return answer->key == KEY_LIST_CONFIG_RESOURCES ? SLC_KAFKA_KEEP : SLC_KAFKA_DROP;
+    default:
+        return SLC_KAFKA_DROP;
+    }
+}
+
+static enum slc_kafka_verdict unmap_pattern(slc_view_answer *answer, const slc_kafka_event *event,
+                                            slc_kafka_value *out)
+{
+    if (event->data == NULL || event->len == 0)
+        return SLC_KAFKA_KEEP;
+    slc_buf_clear(&answer->view->scratch);
+    /* One that is made by who knows the backend is shown as empty. */
+    (void)slc_pattern_unmap(answer->view->names, event->data, event->len, &answer->view->scratch);
+    out->body = (slc_kafka_span){answer->view->scratch.data, answer->view->scratch.len};
+    return SLC_KAFKA_REPLACE;
+}
+
+/* Kafka names other topics in one text: when a new one's metrics would collide with theirs. */
+static size_t without_others(const slc_view_answer *answer, const slc_kafka_event *event)
+{
+    static const char others[] = "existing topics:";
+    const uint8_t *found =
+        answer->key == KEY_CREATE_TOPICS ? memmem(event->data, event->len, others, sizeof others - 1) : NULL;
+    return found != NULL ? (size_t)(found - event->data) + sizeof others - 2 : event->len;
+}
+
+static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafka_event *event,
+                                         slc_kafka_value *out)
+{
+    slc_buf *scratch = &answer->view->scratch;
+    if (event->data == NULL || event->len == 0)
+        return SLC_KAFKA_KEEP;
+    slc_buf_clear(scratch);
+    slc_names_text(answer->view->names, event->data, without_others(answer, event), scratch);
+    out->body = (slc_kafka_span){scratch->data, scratch->len};
+    return SLC_KAFKA_REPLACE;
+}
+
+static enum slc_kafka_verdict unmap_blob(slc_view_answer *answer, const slc_kafka_event *event,
+                                         slc_kafka_value *out)
+{
+    return answer->consumer ? slc_view_blob(answer->view, event, unmap_blob_topic, answer, out)
+                            : SLC_KAFKA_KEEP;
+}
+
+enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, slc_kafka_value *out,
+                                      slc_error *err)
+{
+    slc_view_answer *answer = ctx;
+    (void)err;
+    switch (event->field->role) {
+    case SLC_KAFKA_ROLE_TOPIC:
+        return unmap_topic(answer, event, out);
+    case SLC_KAFKA_ROLE_TOPIC_ID:
+        return unmap_id(answer, event, out);
+    case SLC_KAFKA_ROLE_GROUP:
+        return unmap_key(answer, SLC_NAME_GROUP, event, out);
+    case SLC_KAFKA_ROLE_COORDINATOR_KEY:
+        return unmap_coordinator_key(answer, event, out);
+    case SLC_KAFKA_ROLE_TXN_ID:
+        return unmap_key(answer, SLC_NAME_TXN_ID, event, out);
+    case SLC_KAFKA_ROLE_CONFIG_RESOURCE:
+        return unmap_resource(answer, event, out);
+    case SLC_KAFKA_ROLE_PATTERN:
+        return unmap_pattern(answer, event, out);
+    case SLC_KAFKA_ROLE_PROTOCOL_TYPE:
+        if (event->data != NULL)
+            answer->consumer = slc_view_is_text(event, "consumer");
+        return SLC_KAFKA_KEEP;
+    case SLC_KAFKA_ROLE_SUBSCRIPTION:
+    case SLC_KAFKA_ROLE_ASSIGNMENT:
+        return unmap_blob(answer, event, out);
+    case SLC_KAFKA_ROLE_ERROR_TEXT:
+        return unmap_text(answer, event, out);
+    default:
+        return SLC_KAFKA_DROP; /* resources of ACLs */
+    }
+}

@@ -1,0 +1,57 @@
+/* What the two directions of a view share. */
+#ifndef SLC_DATAPLANE_VIRTUAL_VIEW_PRIVATE_H
+#define SLC_DATAPLANE_VIRTUAL_VIEW_PRIVATE_H
+
+#include <string.h>
+
+#include "dataplane/virtual/view.h"
+
+#define WANT(role) SLC_KAFKA_WANT(SLC_KAFKA_ROLE_##role)
+
+enum {
+    KEY_PRODUCE = 0,
+    KEY_FETCH = 1,
+    KEY_METADATA = 3,
+    KEY_OFFSET_FETCH = 9,
+    KEY_JOIN_GROUP = 11,
+    KEY_DESCRIBE_GROUPS = 15,
+    KEY_CREATE_TOPICS = 19,
+    KEY_DELETE_TOPICS = 20,
+    KEY_DELETE_RECORDS = 21,
+    KEY_DESCRIBE_CONFIGS = 32,
+    KEY_ALTER_CONFIGS = 33,
+    KEY_CREATE_PARTITIONS = 37,
+    KEY_DELETE_GROUPS = 42,
+    KEY_INCREMENTAL_ALTER_CONFIGS = 44,
+    KEY_DESCRIBE_TRANSACTIONS = 65,
+    KEY_LIST_TRANSACTIONS = 66,
+    KEY_CONSUMER_GROUP_DESCRIBE = 69,
+    KEY_LIST_CONFIG_RESOURCES = 74,
+    KEY_DESCRIBE_TOPIC_PARTITIONS = 75,
+    KEY_SHARE_GROUP_DESCRIBE = 77,
+    KEY_STREAMS_GROUP_DESCRIBE = 89,
+    KEY_DESCRIBE_SHARE_GROUP_OFFSETS = 90,
+};
+
+/* Cursors of DescribeTopicPartitions that stand among other tenants' topics. */
+#define CURSOR_BEFORE "\x1f<"
+#define CURSOR_BEHIND "\x1f>"
+
+#define FETCH_SESSIONS_SINCE 7 /* KIP-227 */
+
+static inline bool slc_view_is_text(const slc_kafka_event *event, const char *text)
+{
+    return event->data != NULL && event->len == strlen(text) && memcmp(event->data, text, event->len) == 0;
+}
+
+/* The cursor, not a topic of the list: both hold a role TOPIC. */
+static inline bool slc_view_is_cursor(int key, const slc_kafka_event *event)
+{
+    return key == KEY_DESCRIBE_TOPIC_PARTITIONS && strcmp(event->field->name, "TopicName") == 0;
+}
+
+/* Rewrites a subscription or an assignment; what cannot be read is kept. */
+enum slc_kafka_verdict slc_view_blob(slc_view *view, const slc_kafka_event *event, slc_kafka_map_fn *map,
+                                     void *ctx, slc_kafka_value *out);
+
+#endif

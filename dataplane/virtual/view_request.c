@@ -1,0 +1,354 @@
+/* Requests: what the client says becomes what the backend is told, or is refused, or has to wait until it is known
+ * whose topic id it names. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "dataplane/kafka/wire.h"
+#include "dataplane/virtual/pattern.h"
+#include "dataplane/virtual/view_private.h"
+
+/* Kafka's error codes. */
+enum {
+    INVALID_GROUP_ID = 24,
+    GROUP_AUTHORIZATION_FAILED = 30,
+    CLUSTER_AUTHORIZATION_FAILED = 31,
+    INVALID_REQUEST = 42,
+    TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53,
+    FETCH_SESSION_ID_NOT_FOUND = 70,
+    INVALID_REGULAR_EXPRESSION = 128,
+};
+
+#define ROLES                                                                                                  \
+    (WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) | WANT(CONFIG_RESOURCE) | WANT(RESOURCE) |      \
+     WANT(COORDINATOR_KEY) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) | WANT(ASSIGNMENT))
+
+struct mapping {
+    slc_view *view;
+    slc_view_request *request;
+    slc_error *err;
+    bool refused;
+};
+
+static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
+{
+    m->refused = true;
+    m->request->refusal = code;
+    snprintf(m->request->why, sizeof m->request->why, "%s", why);
+    return SLC_KAFKA_REFUSE;
+}
+
+static enum slc_kafka_verdict put(const slc_kafka_event *event, const slc_name *name, slc_kafka_value *out)
+{
+    if (name->head.len == 0 && name->body.data == event->data)
+        return SLC_KAFKA_KEEP;
+    out->head = name->head;
+    out->body = name->body;
+    return SLC_KAFKA_REPLACE;
+}
+
+/* ---- topics ---- */
+
+/* What changes a topic is for the namespace's own. */
+static bool needs_own(int key)
+{
+    return key == KEY_CREATE_TOPICS || key == KEY_DELETE_TOPICS || key == KEY_DELETE_RECORDS ||
+           key == KEY_CREATE_PARTITIONS || key == KEY_ALTER_CONFIGS || key == KEY_INCREMENTAL_ALTER_CONFIGS;
+}
+
+static enum slc_kafka_verdict map_cursor(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    const char *prefix = slc_names_prefix(m->view->names);
+    slc_name name;
+    if (slc_view_is_text(event, CURSOR_BEHIND))
+        return refuse(m, 0, "");
+    if (slc_view_is_text(event, CURSOR_BEFORE)) {
+        out->body = (slc_kafka_span){prefix, strlen(prefix)};
+        return SLC_KAFKA_REPLACE;
+    }
+    slc_names_map(m->view->names, SLC_NAME_TOPIC, event->data, event->len, &name);
+    return put(event, &name, out);
+}
+
+static enum slc_kafka_verdict map_topic(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    slc_name name;
+    if (event->data == NULL)
+        return SLC_KAFKA_KEEP;
+    slc_names_map(m->view->names, SLC_NAME_TOPIC, event->data, event->len, &name);
+    if (name.visible && !name.owned && needs_own(m->request->header->key)) {
+        slc_names_void(m->view->names, &name.head);
+        name.body = (slc_kafka_span){event->data, event->len};
+    }
+    return put(event, &name, out);
+}
+
+static enum slc_kafka_verdict map_blob_topic(void *ctx, const slc_kafka_event *event, slc_kafka_value *out,
+                                             slc_error *err)
+{
+    (void)err;
+    return map_topic(ctx, event, out);
+}
+
+/* ---- topic ids ---- */
+
+static bool is_ours(const struct mapping *m, const uint8_t *name, size_t len)
+{
+    slc_kafka_span client;
+    slc_name back;
+    if (!slc_names_unmap(m->view->names, SLC_NAME_TOPIC, name, len, &client))
+        return false;
+    slc_names_map(m->view->names, SLC_NAME_TOPIC, client.data, client.len, &back);
+    return back.visible && (back.owned || !needs_own(m->request->header->key));
+}
+
+static bool note_missing(slc_view *view, const uint8_t *id)
+{
+    if (view->missing_count == SLC_VIEW_MAX_MISSING)
+        return false;
+    if (view->missing_count == view->missing_cap) {
+        view->missing_cap = view->missing_cap == 0 ? 16 : view->missing_cap * 2;
+        view->missing = slc_realloc(view->missing, view->missing_cap * SLC_TOPIC_ID_BYTES);
+    }
+    memcpy(view->missing + view->missing_count++ * SLC_TOPIC_ID_BYTES, id, SLC_TOPIC_ID_BYTES);
+    return true;
+}
+
+/* What is sent in place of an id that is not ours; NULL: the connection has named too many. */
+static const slc_view_id *make_foreign(slc_view *view, const uint8_t *id, bool unknown)
+{
+    for (size_t i = 0; i < view->foreign_count; i++)
+        if (memcmp(view->foreign[i].id, id, SLC_TOPIC_ID_BYTES) == 0)
+            return &view->foreign[i];
+    if (view->foreign_count == SLC_VIEW_MAX_FOREIGN)
+        return NULL;
+    view->foreign = slc_realloc(view->foreign, (view->foreign_count + 1) * sizeof *view->foreign);
+    slc_view_id *foreign = &view->foreign[view->foreign_count++];
+    memcpy(foreign->id, id, sizeof foreign->id);
+    for (size_t i = 0; i < sizeof foreign->sent; i++)
+        foreign->sent[i] = id[i] ^ view->secret[i];
+    foreign->unknown = unknown;
+    return foreign;
+}
+
+static enum slc_kafka_verdict map_id(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    static const uint8_t zero[SLC_TOPIC_ID_BYTES];
+    size_t len;
+    if (memcmp(event->data, zero, sizeof zero) == 0)
+        return SLC_KAFKA_KEEP;
+    const uint8_t *name = slc_topic_ids_find(m->view->ids, event->data, &len);
+    if (name != NULL && is_ours(m, name, len))
+        return SLC_KAFKA_KEEP;
+    bool full = false;
+    if (name == NULL && !m->request->asked) {
+        full = !note_missing(m->view, event->data);
+        if (!full)
+            return SLC_KAFKA_KEEP; /* it comes again */
+    }
+    const slc_view_id *foreign = full ? NULL : make_foreign(m->view, event->data, name == NULL);
+    if (foreign == NULL) {
+        slc_fail(m->err, SLC_LIMIT, "limit",
+                 "the client names more than %d topic ids that are not of its virtual cluster",
+                 SLC_VIEW_MAX_FOREIGN);
+        return SLC_KAFKA_REFUSE;
+    }
+    out->body = (slc_kafka_span){foreign->sent, sizeof foreign->sent};
+    return SLC_KAFKA_REPLACE;
+}
+
+/* Some id of an open fetch session was nobody's and is ours now: the broker's session holds another in its place,
+ * so the client must begin anew. */
+static bool is_stale(struct mapping *m)
+{
+    slc_view *view = m->view;
+    bool stale = false;
+    for (size_t i = 0; i < view->foreign_count;) {
+        slc_view_id *foreign = &view->foreign[i];
+        size_t len;
+        const uint8_t *name = foreign->unknown ? slc_topic_ids_find(view->ids, foreign->id, &len) : NULL;
+        if (name != NULL && is_ours(m, name, len)) {
+            *foreign = view->foreign[--view->foreign_count];
+            stale = true;
+            continue;
+        }
+        if (name != NULL)
+            foreign->unknown = false;
+        i++;
+    }
+    return stale;
+}
+
+/* Asks again, at most once in a while, for ids of the fetch session that were nobody's. */
+static void recheck(struct mapping *m)
+{
+    slc_view *view = m->view;
+    if (m->request->asked || m->request->now_ms < view->recheck_at_ms)
+        return;
+    view->recheck_at_ms = m->request->now_ms + SLC_VIEW_RECHECK_MS;
+    for (size_t i = 0; i < view->foreign_count; i++)
+        if (view->foreign[i].unknown)
+            (void)note_missing(view, view->foreign[i].id);
+}
+
+static enum slc_kafka_verdict check_fetch_session(struct mapping *m)
+{
+    const slc_view_request *request = m->request;
+    size_t at = request->header->version <= 14 ? 17 : 13; /* version 15 moved the replica id into a tag */
+    if (request->header->key != KEY_FETCH || request->header->version < FETCH_SESSIONS_SINCE ||
+        request->len < at + 8)
+        return SLC_KAFKA_KEEP;
+    int32_t session = (int32_t)slc_kafka_get32(request->body + at);
+    if (session == 0)
+        return SLC_KAFKA_KEEP;
+    if (session != m->view->fetch_session || is_stale(m)) {
+        m->view->fetch_session = 0;
+        return refuse(m, FETCH_SESSION_ID_NOT_FOUND, "");
+    }
+    recheck(m);
+    return SLC_KAFKA_KEEP;
+}
+
+/* ---- groups and transactional ids ---- */
+
+/* Is it one of several in the request, each with an answer of its own? */
+static bool is_listed(const slc_kafka_request_header *header)
+{
+    switch (header->key) {
+    case KEY_OFFSET_FETCH:
+        return header->version >= 8;
+    case KEY_DESCRIBE_GROUPS:
+    case KEY_DELETE_GROUPS:
+    case KEY_DESCRIBE_TRANSACTIONS:
+    case KEY_CONSUMER_GROUP_DESCRIBE:
+    case KEY_SHARE_GROUP_DESCRIBE:
+    case KEY_STREAMS_GROUP_DESCRIBE:
+    case KEY_DESCRIBE_SHARE_GROUP_OFFSETS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum slc_kafka_verdict map_group(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    slc_name name;
+    if (event->data == NULL)
+        return SLC_KAFKA_KEEP;
+    slc_names_map(m->view->names, SLC_NAME_GROUP, event->data, event->len, &name);
+    if (!name.visible && !is_listed(m->request->header))
+        return refuse(m, event->len == 0 ? INVALID_GROUP_ID : GROUP_AUTHORIZATION_FAILED,
+                      "The group is not one of this virtual cluster's.");
+    return put(event, &name, out);
+}
+
+static enum slc_kafka_verdict map_txn_id(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    slc_name name;
+    if (event->data == NULL)
+        return SLC_KAFKA_KEEP;
+    slc_names_map(m->view->names, SLC_NAME_TXN_ID, event->data, event->len, &name);
+    if (!name.visible && !is_listed(m->request->header))
+        return refuse(m, event->len == 0 ? INVALID_REQUEST : TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                      "The transactional id is not one of this virtual cluster's.");
+    return put(event, &name, out);
+}
+
+static enum slc_kafka_verdict map_coordinator_key(struct mapping *m, const slc_kafka_event *event,
+                                                  slc_kafka_value *out)
+{
+    bool txn = event->resource_type == SLC_KAFKA_COORDINATOR_TXN;
+    slc_name name;
+    if (!txn && event->resource_type != SLC_KAFKA_COORDINATOR_GROUP)
+        return refuse(m, INVALID_REQUEST, "Coordinators are found for groups and transactional ids.");
+    slc_names_map(m->view->names, txn ? SLC_NAME_TXN_ID : SLC_NAME_GROUP, event->data, event->len, &name);
+    return put(event, &name, out);
+}
+
+/* ---- the rest ---- */
+
+static enum slc_kafka_verdict map_resource(struct mapping *m, const slc_kafka_event *event,
+                                           slc_kafka_value *out)
+{
+    slc_name name;
+    if (event->resource_type == SLC_KAFKA_CONFIG_TOPIC)
+        return map_topic(m, event, out);
+    if (event->resource_type != SLC_KAFKA_CONFIG_GROUP)
+        return refuse(m, CLUSTER_AUTHORIZATION_FAILED,
+                      "A virtual cluster has configurations of topics and groups alone.");
+    slc_names_map(m->view->names, SLC_NAME_GROUP, event->data, event->len, &name);
+    return put(event, &name, out);
+}
+
+static enum slc_kafka_verdict map_pattern(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    enum slc_name_kind kind =
+        m->request->header->key == KEY_LIST_TRANSACTIONS ? SLC_NAME_TXN_ID : SLC_NAME_TOPIC;
+    slc_error err = {0};
+    if (event->data == NULL || event->len == 0) /* none */
+        return SLC_KAFKA_KEEP;
+    slc_buf_clear(&m->view->scratch);
+    if (!slc_pattern_map(m->view->names, kind, event->data, event->len, &m->view->scratch, &err))
+        return refuse(m, INVALID_REGULAR_EXPRESSION, err.message);
+    out->body = (slc_kafka_span){m->view->scratch.data, m->view->scratch.len};
+    return SLC_KAFKA_REPLACE;
+}
+
+static void note_protocol(struct mapping *m, const slc_kafka_event *event)
+{
+    if (event->data == NULL)
+        return;
+    m->request->consumer = slc_view_is_text(event, "consumer");
+    if (m->request->header->key == KEY_JOIN_GROUP)
+        m->view->consumer = m->request->consumer;
+}
+
+static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_kafka_value *out, slc_error *err)
+{
+    struct mapping *m = ctx;
+    m->err = err;
+    switch (event->field->role) {
+    case SLC_KAFKA_ROLE_TOPIC:
+        return slc_view_is_cursor(m->request->header->key, event) ? map_cursor(m, event, out)
+                                                                  : map_topic(m, event, out);
+    case SLC_KAFKA_ROLE_TOPIC_ID:
+        return map_id(m, event, out);
+    case SLC_KAFKA_ROLE_GROUP:
+        return map_group(m, event, out);
+    case SLC_KAFKA_ROLE_TXN_ID:
+        return map_txn_id(m, event, out);
+    case SLC_KAFKA_ROLE_COORDINATOR_KEY:
+        return map_coordinator_key(m, event, out);
+    case SLC_KAFKA_ROLE_CONFIG_RESOURCE:
+        return map_resource(m, event, out);
+    case SLC_KAFKA_ROLE_PATTERN:
+        return map_pattern(m, event, out);
+    case SLC_KAFKA_ROLE_PROTOCOL_TYPE:
+        note_protocol(m, event);
+        return SLC_KAFKA_KEEP;
+    case SLC_KAFKA_ROLE_SUBSCRIPTION:
+    case SLC_KAFKA_ROLE_ASSIGNMENT:
+        return m->request->consumer ? slc_view_blob(m->view, event, map_blob_topic, m, out) : SLC_KAFKA_KEEP;
+    default: /* resources of ACLs: their keys are not served */
+        return refuse(m, CLUSTER_AUTHORIZATION_FAILED, "ACLs are not served in a virtual cluster.");
+    }
+}
+
+enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
+                                   slc_error *err)
+{
+    /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
+    static const slc_kafka_rewrite_ops ops = {
+        .roles = ROLES, .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT), .trailing_ok = true, .map = map};
+    const slc_kafka_request_header *header = request->header;
+    struct mapping m = {.view = view, .request = request};
+    request->consumer = view->consumer;
+    view->missing_count = 0;
+    if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
+        return SLC_VIEW_REFUSE;
+    bool done = slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits,
+                                  err);
+    if (!done)
+        return m.refused ? SLC_VIEW_REFUSE : SLC_VIEW_FAIL;
+    return view->missing_count > 0 ? SLC_VIEW_ASK : SLC_VIEW_SEND;
+}

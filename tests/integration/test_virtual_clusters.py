@@ -1,0 +1,255 @@
+"""Native clients in virtual clusters with a namespace: everything works under the short names, the backend holds the long
+ones, and lists hold nothing of others."""
+
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+
+from sluice_support import KafkaHelper, NativeCluster, wait_until
+
+
+def reachable(cluster):
+    helper = KafkaHelper(cluster.bootstrap_servers)
+    wait_until(lambda: helper.admin.list_topics(timeout=3), 20, f"the listener {cluster.name}")
+    return helper
+
+
+class Tenant:
+    def __init__(self, sample, mode, **virtual_cluster):
+        self.prefix = f"{uuid.uuid4().hex[:8]}."
+        self.shown = self.prefix if mode == "enforce" else ""  # what clients see of it
+        self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace={"mode": mode, "prefix": self.prefix},
+                                     **virtual_cluster)
+        self.helper = reachable(self.cluster)
+        self.admin = self.helper.admin
+        self.config = self.helper.config
+
+    def create(self, name, **options):
+        self.helper.create_topic(self.shown + name, exact=True, **options)
+        return self.shown + name
+
+    def backend(self, name):
+        return self.prefix + name.removeprefix(self.shown)
+
+
+@pytest.fixture(scope="module")
+def hide(sample):
+    return Tenant(sample, "hide")
+
+
+@pytest.fixture(scope="module")
+def enforce(sample):
+    return Tenant(sample, "enforce")
+
+
+@pytest.fixture(params=["hide", "enforce"])
+def tenant(request):
+    return request.getfixturevalue(request.param)
+
+
+def consume(tenant, topics, count, **config):
+    """`count` records by a group."""
+    consumer = Consumer({**tenant.config, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                         "group.id": tenant.shown + f"g-{uuid.uuid4().hex[:8]}", **config})
+    records = []
+    try:
+        consumer.subscribe(topics)
+        while len(records) < count:
+            message = consumer.poll(30)
+            assert message is not None, "nothing within 30 s"
+            if message.error() is None:
+                records.append(message)
+            elif not message.error().retriable() and message.error().code() != 3:
+                raise AssertionError(message.error())
+        consumer.commit(asynchronous=False)
+        committed = consumer.committed(consumer.assignment(), timeout=20)
+        assert sum(max(p.offset, 0) for p in committed) == count
+    finally:
+        consumer.close()
+    return records
+
+
+def test_topics_have_the_prefix_on_the_backend_alone(tenant, kafka):
+    topic = tenant.create("plain", partitions=2)
+    assert tenant.backend(topic) in kafka.admin.list_topics(timeout=10).topics
+    topics = tenant.admin.list_topics(timeout=10).topics
+    assert topic in topics
+    assert all(name.startswith(tenant.shown) for name in topics)
+    assert not any(name.startswith("__") for name in topics)
+    if tenant.shown == "":
+        assert not any(tenant.prefix in name for name in topics)
+
+
+def test_produce_and_consume(tenant, kafka):
+    topic = tenant.create("records", partitions=3)
+    values = [uuid.uuid4().bytes for _ in range(100)]
+    tenant.helper.produce(topic, values)
+    assert sorted(r.value() for r in kafka.consume_all(tenant.backend(topic))) == sorted(values)
+    records = tenant.helper.consume_all(topic)
+    assert sorted(r.value() for r in records) == sorted(values)
+    assert {r.topic() for r in records} == {topic}
+
+
+def test_large_answers(tenant):
+    topic = tenant.create("large", config={"max.message.bytes": "5000000"})
+    values = [bytes([n]) * 900_000 for n in range(6)]
+    tenant.helper.produce(topic, values, **{"message.max.bytes": 4_000_000})
+    assert [r.value() for r in tenant.helper.consume_all(topic)] == values
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_consumer_groups(tenant, kafka, protocol):
+    topic = tenant.create(f"grouped-{protocol}", partitions=2)
+    tenant.helper.produce(topic, [str(n).encode() for n in range(20)])
+    group = tenant.shown + f"group-{protocol}"
+    consume(tenant, [topic], 20, **{"group.id": group, "group.protocol": protocol})
+    listed = {g.group_id for g in tenant.admin.list_consumer_groups().result(20).valid}
+    assert group in listed and all(name.startswith(tenant.shown) for name in listed)
+    assert not any(name.startswith(tenant.prefix) for name in listed) or tenant.shown
+    theirs = {g.group_id for g in kafka.admin.list_consumer_groups().result(20).valid}
+    assert tenant.backend(group) in theirs
+    described = tenant.admin.describe_consumer_groups([group])[group].result(20)
+    assert described.group_id == group
+    offsets = tenant.admin.delete_consumer_groups([group])
+    assert offsets[group].result(20) is None
+
+
+def test_a_described_group_shows_its_clients_names(tenant):
+    topic = tenant.create("described", partitions=2)
+    tenant.helper.produce(topic, [b"x"])
+    group = tenant.shown + "described"
+    consumer = Consumer({**tenant.config, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    try:
+        wait_until(lambda: consumer.poll(0.5) is not None or None, 30, "a record")
+        member, = tenant.admin.describe_consumer_groups([group])[group].result(20).members
+        assert {p.topic for p in member.assignment.topic_partitions} == {topic}
+    finally:
+        consumer.close()
+
+
+def test_patterns_reach_the_namespace_alone(hide, kafka):
+    """KIP-848: the broker evaluates the pattern."""
+    ours = hide.create(f"matched-{uuid.uuid4().hex[:6]}")
+    kafka.create_topic("matched")
+    hide.helper.produce(ours, [b"ours"])
+    records = consume(hide, ["^matched-.*"], 1, **{"group.protocol": "consumer"})
+    assert {r.topic() for r in records} == {ours}
+
+
+def test_transactions(tenant):
+    topic = tenant.create("transaction")
+    producer = Producer({**tenant.config, "transactional.id": tenant.shown + "txn"})
+    producer.init_transactions(20)
+    for outcome in ("commit_transaction", "abort_transaction"):
+        producer.begin_transaction()
+        producer.produce(topic, outcome)
+        getattr(producer, outcome)(20)
+    assert [r.value() for r in tenant.helper.consume_all(topic)] == [b"commit_transaction"]
+
+
+def test_offsets_in_a_transaction(tenant):
+    source, target = tenant.create("txn-source"), tenant.create("txn-target")
+    tenant.helper.produce(source, [b"a", b"b"])
+    consumer = Consumer({**tenant.config, "group.id": tenant.shown + "txn-group", "auto.offset.reset": "earliest",
+                         "enable.auto.commit": False})
+    producer = Producer({**tenant.config, "transactional.id": tenant.shown + "txn-offsets"})
+    producer.init_transactions(20)
+    consumer.subscribe([source])
+    try:
+        wait_until(lambda: consumer.poll(0.5) is not None or None, 30, "a record")
+        producer.begin_transaction()
+        producer.produce(target, b"copied")
+        producer.send_offsets_to_transaction([TopicPartition(source, 0, 1)], consumer.consumer_group_metadata(), 20)
+        producer.commit_transaction(20)
+        assert consumer.committed([TopicPartition(source, 0)], timeout=20)[0].offset == 1
+    finally:
+        consumer.close()
+
+
+def test_administration(tenant, kafka):
+    topic = tenant.create("administered", config={"retention.ms": "60000"})
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    config = tenant.admin.describe_configs([resource])[resource].result(20)
+    assert config["retention.ms"].value == "60000"
+    tenant.admin.create_partitions([NewPartitions(topic, 3)])[topic].result(20)
+    wait_until(lambda: len(kafka.admin.list_topics(timeout=5).topics[tenant.backend(topic)].partitions) == 3, 20,
+               "the partitions")
+    tenant.helper.produce(topic, [{"value": b"x", "partition": 0}] * 3)
+    tenant.helper.delete_records(topic, {0: 2})
+    earliest = TopicPartition(topic, 0)
+    assert tenant.admin.list_offsets({earliest: OffsetSpec.earliest()})[earliest].result(20).offset == 2
+    tenant.helper.delete_topic(topic)
+    wait_until(lambda: tenant.backend(topic) not in kafka.admin.list_topics(timeout=5).topics, 20, "the deletion")
+
+
+def test_a_broker_is_not_the_tenants_to_configure(tenant):
+    resource = ConfigResource(ResourceType.BROKER, "1")
+    with pytest.raises(KafkaException) as refused:
+        tenant.admin.describe_configs([resource])[resource].result(20)
+    assert refused.value.args[0].name() == "CLUSTER_AUTHORIZATION_FAILED"
+
+
+def test_error_texts_have_no_prefix(hide):
+    topic = hide.create("twice")
+    with pytest.raises(KafkaException) as refused:
+        hide.admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
+    assert hide.prefix not in refused.value.args[0].str() and topic in refused.value.args[0].str()
+    with pytest.raises(KafkaException) as refused:
+        hide.admin.create_topics([NewTopic("x" * 249, 1, 1)])["x" * 249].result(20)
+    assert hide.prefix not in refused.value.args[0].str()
+
+
+def test_names_outside_of_an_enforced_namespace(enforce, kafka):
+    foreign = kafka.create_topic("foreign")
+    kafka.produce(foreign, [b"secret"])
+    assert foreign not in enforce.admin.list_topics(timeout=10).topics
+    described = enforce.admin.list_topics(foreign, timeout=10).topics[foreign]
+    assert described.error is not None and not described.partitions
+    with pytest.raises(KafkaException):
+        enforce.admin.create_topics([NewTopic("outside", 1, 1)])["outside"].result(20)
+    with pytest.raises(KafkaException):
+        enforce.admin.delete_topics([foreign])[foreign].result(20)
+    assert foreign in kafka.admin.list_topics(timeout=10).topics
+    errors = []
+    consumer = Consumer({**enforce.config, "group.id": "outside", "error_cb": errors.append})
+    consumer.subscribe([enforce.create("inside")])
+    try:
+        wait_until(lambda: (message := consumer.poll(0.2)) and message.error() and
+                   message.error().name() == "GROUP_AUTHORIZATION_FAILED" or
+                   any(e.name() == "GROUP_AUTHORIZATION_FAILED" for e in errors), 20, "the group to be refused")
+    finally:
+        consumer.close()
+    producer = Producer({**enforce.config, "transactional.id": "outside"})
+    with pytest.raises(KafkaException) as refused:
+        producer.init_transactions(20)
+    assert refused.value.args[0].name() == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
+
+
+def test_extra_topics_are_read_and_written_but_not_changed(sample, kafka):
+    shared = kafka.create_topic("shared")
+    tenant = Tenant(sample, "hide", extra_topics=["shared-*"])
+    own = tenant.create("own")
+    assert set(tenant.admin.list_topics(timeout=10).topics) >= {shared, own}
+    tenant.helper.produce(shared, [b"from here"])
+    assert [r.value() for r in kafka.consume_all(shared)] == [b"from here"]
+    assert [r.value() for r in tenant.helper.consume_all(shared)] == [b"from here"]
+    with pytest.raises(KafkaException):
+        tenant.admin.delete_topics([shared])[shared].result(20)
+    with pytest.raises(KafkaException):
+        tenant.admin.create_partitions([NewPartitions(shared, 2)])[shared].result(20)
+    assert shared in kafka.admin.list_topics(timeout=10).topics
+
+
+def test_without_acks_nothing_is_lost_when_the_client_leaves(hide, kafka):
+    """Its topic id may have to be asked for first."""
+    topic = hide.create("unacknowledged")
+    producer = Producer({**hide.config, "acks": 0, "linger.ms": 0})
+    for n in range(200):
+        producer.produce(topic, str(n))
+        producer.poll(0)
+    assert producer.flush(20) == 0
+    del producer
+    wait_until(lambda: len(kafka.consume_all(hide.backend(topic))) == 200, 20, "200 records")
