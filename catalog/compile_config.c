@@ -282,6 +282,20 @@ static Sluice__Snapshot__V1__NamespaceMode mode_of(const char *mode)
     return SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_NONE;
 }
 
+static void compile_aliases(slc_compile *compile, const json_t *aliases,
+                            Sluice__Snapshot__V1__VirtualCluster *vcluster)
+{
+    vcluster->n_aliases = json_array_size(aliases);
+    vcluster->aliases = slc_compile_alloc(compile, (vcluster->n_aliases + 1) * sizeof(void *));
+    for (size_t i = 0; i < vcluster->n_aliases; i++) {
+        Sluice__Snapshot__V1__TopicAlias *alias = slc_compile_alloc(compile, sizeof *alias);
+        sluice__snapshot__v1__topic_alias__init(alias);
+        alias->name = slc_compile_json_text(compile, json_array_get(aliases, i), "name");
+        alias->topic = slc_compile_json_text(compile, json_array_get(aliases, i), "topic");
+        vcluster->aliases[i] = alias;
+    }
+}
+
 static void compile_vcluster(slc_compile *compile, sqlite3_stmt *stmt, slc_items *items)
 {
     Sluice__Snapshot__V1__VirtualCluster *vcluster = slc_compile_alloc(compile, sizeof *vcluster);
@@ -293,6 +307,11 @@ static void compile_vcluster(slc_compile *compile, sqlite3_stmt *stmt, slc_items
     vcluster->backend_id = slc_compile_text(compile, slc_column_text(stmt, 2));
     vcluster->mode = mode_of(json_string_value(json_object_get(names, "mode")));
     vcluster->prefix = slc_compile_json_text(compile, names, "prefix");
+    compile_aliases(compile, json_object_get(names, "aliases"), vcluster);
+    vcluster->topic_filter =
+        slc_compile_texts(compile, json_object_get(names, "topic_filter"), &vcluster->n_topic_filter);
+    vcluster->group_filter =
+        slc_compile_texts(compile, json_object_get(names, "group_filter"), &vcluster->n_group_filter);
     vcluster->extra_topics = slc_compile_texts(compile, extra, &vcluster->n_extra_topics);
     vcluster->client_authentication = slc_compile_texts(compile, auth, &vcluster->n_client_authentication);
     slc_set_add(compile->backends, vcluster->backend_id);

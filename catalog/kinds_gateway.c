@@ -270,6 +270,24 @@ const slc_kind slc_kind_backend_cluster = {
 
 static const char *const namespace_values[] = {"none", "hide", "enforce", NULL};
 
+static const slc_field alias_fields[] = {
+    {.name = "name",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_REQUIRED,
+     .format = SLC_FMT_TOPIC,
+     .min = 1,
+     .max = 249,
+     .help = "What clients call it."},
+    {.name = "topic",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_REQUIRED,
+     .format = SLC_FMT_TOPIC,
+     .min = 1,
+     .max = 249,
+     .help = "The backend's topic."},
+    SLC_FIELD_END,
+};
+
 static const slc_field namespace_fields[] = {
     {.name = "mode",
      .type = SLC_F_ENUM,
@@ -283,6 +301,23 @@ static const slc_field namespace_fields[] = {
      .min = 1,
      .max = 100,
      .help = "Of topics, groups and transactional ids."},
+    {.name = "aliases",
+     .type = SLC_F_OBJECT_LIST,
+     .fields = alias_fields,
+     .max = 100,
+     .help = "Backend topics that clients see under other names; they win over extra topics and the prefix."},
+    {.name = "topic_filter",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_GLOB,
+     .max = 100,
+     .item_max = 249,
+     .help = "Which topics of the namespace clients may see, by their names for them; empty: all."},
+    {.name = "group_filter",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_GLOB,
+     .max = 100,
+     .item_max = 249,
+     .help = "The same for groups."},
     SLC_FIELD_END,
 };
 

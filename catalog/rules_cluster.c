@@ -85,6 +85,66 @@ const struct slc_kind_rules slc_rules_key_ring = {.check = check_key_ring};
 
 /* ---- virtual clusters ---- */
 
+/* Does one begin with the other? Dots and underscores are the same to a broker that checks whether topics'
+ * metrics would collide, and it names the other topic when they do. */
+static bool overlap(const char *a, const char *b)
+{
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        char x = *a == '_' ? '.' : *a, y = *b == '_' ? '.' : *b;
+        if (x != y)
+            return false;
+    }
+    return true;
+}
+
+/* No namespace of a backend lies inside another's. The same prefix is the same namespace, seen twice. */
+static bool check_overlap(slc_txn *txn, const slc_change *change, const char *prefix, slc_error *err)
+{
+    static const char sql[] = "SELECT key, json_extract(namespace, '$.prefix') FROM virtual_clusters "
+                              "WHERE backend_cluster = ?1 AND id <> ?2 AND json_extract(namespace, '$.prefix') "
+                              "IS NOT NULL";
+    sqlite3_stmt *stmt =
+        slc_txn_query(txn, err, sql, "ss", slc_get_text(change->next, "backend_cluster"), change->id);
+    if (stmt == NULL)
+        return false;
+    int rc;
+    bool ok = true;
+    while (ok && (rc = slc_txn_step(txn, stmt, err)) == 1) {
+        const char *other = slc_column_text(stmt, 1);
+        if (strcmp(prefix, other) != 0 && overlap(prefix, other))
+            ok = slc_fail(err, SLC_CONFLICT, "/namespace/prefix",
+                          "%s overlaps with %s of virtual cluster %s on the same backend ('.' and '_' count as "
+                          "the same); choose one that does not begin with the other",
+                          prefix, other, slc_column_text(stmt, 0));
+    }
+    slc_txn_finish(txn, stmt);
+    return ok && rc == 0;
+}
+
+/* What a namespace has besides its prefix. */
+static bool check_names(slc_txn *txn, const json_t *namespace, bool none, slc_error *err)
+{
+    static const char *const lists[] = {"aliases", "topic_filter", "group_filter"};
+    const json_t *aliases = json_object_get(namespace, "aliases");
+    for (size_t i = 0; none && i < sizeof lists / sizeof lists[0]; i++) {
+        char place[SLC_POINTER_CHARS];
+        snprintf(place, sizeof place, "/namespace/%s", lists[i]);
+        if (json_array_size(json_object_get(namespace, lists[i])) > 0)
+            return slc_txn_problem(txn, place, err, "has no meaning with mode none");
+    }
+    for (size_t i = 0; i < json_array_size(aliases); i++) {
+        for (size_t j = 0; j < i; j++) {
+            const json_t *a = json_array_get(aliases, i), *b = json_array_get(aliases, j);
+            bool name = strcmp(slc_get_text(a, "name"), slc_get_text(b, "name")) == 0;
+            char place[SLC_POINTER_CHARS];
+            snprintf(place, sizeof place, "/namespace/aliases/%zu/%s", i, name ? "name" : "topic");
+            if (name || strcmp(slc_get_text(a, "topic"), slc_get_text(b, "topic")) == 0)
+                return slc_txn_problem(txn, place, err, "is another alias' already");
+        }
+    }
+    return true;
+}
+
 static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *err)
 {
     const json_t *namespace = json_object_get(change->next, "namespace");
@@ -98,6 +158,9 @@ static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *e
     if (none && json_array_size(json_object_get(change->next, "extra_topics")) > 0)
         return slc_txn_problem(txn, "/extra_topics", err,
                                "has no meaning with mode none: every topic is visible");
+    if (!check_names(txn, namespace, none, err) ||
+        (!none && !check_overlap(txn, change, slc_get_text(namespace, "prefix"), err)))
+        return false;
     const json_t *accepted = json_object_get(change->next, "client_authentication");
     if (slc_has_text(accepted, "passthrough") && json_array_size(accepted) > 1)
         return slc_txn_problem(txn, "/client_authentication", err,

@@ -1,6 +1,6 @@
-/* A virtual cluster's names in requests. A frame is held whole; what lies behind its last change passes from where it
- * was read. When it names topic ids that nobody has told us of, the broker is asked on the same connection, and the
- * request waits with all that is behind it. */
+/* A virtual cluster's names in requests. A frame is held whole; what lies behind its last change passes from
+ * where it was read. When it names topic ids that nobody has told us of, the broker is asked on the same
+ * connection, and the request waits with all that is behind it. */
 #include <string.h>
 
 #include "common/alloc.h"
@@ -47,7 +47,8 @@ enum slc_parse slc_session_learn(slc_session *session, const uint8_t *data, size
     size_t header;
     const slc_kafka_message *message = slc_kafka_apis[SLC_KAFKA_METADATA_KEY].response;
     if (size > (size_t)session->front->limits->kafka_rewrite_bytes)
-        return slc_session_refuse(session, SLC_TOO_LARGE, "limit", "the broker's answer about topic ids is too large");
+        return slc_session_refuse(session, SLC_TOO_LARGE, "limit",
+                                  "the broker's answer about topic ids is too large");
     *progress = len >= 4 + size;
     if (!*progress)
         return slc_end_hold(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
@@ -55,8 +56,8 @@ enum slc_parse slc_session_learn(slc_session *session, const uint8_t *data, size
     if (!slc_end_settle(&session->client, &session->broker))
         return SLC_PARSE_WAIT;
     data = session->broker.chunk + session->broker.start;
-    if (slc_kafka_response_header_read(message, SLC_KAFKA_METADATA_VERSION, data + 4, size, size, &correlation_id,
-                                       &header, &session->why) != SLC_KAFKA_DONE ||
+    if (slc_kafka_response_header_read(message, SLC_KAFKA_METADATA_VERSION, data + 4, size, size,
+                                       &correlation_id, &header, &session->why) != SLC_KAFKA_DONE ||
         !slc_view_learn(session->view, SLC_KAFKA_METADATA_VERSION, data + 4 + header, size - header,
                         &session->why))
         return SLC_PARSE_CLOSE;
@@ -107,7 +108,7 @@ static enum slc_parse refuse(slc_session *session, const slc_view_request *reque
 }
 
 static enum slc_parse pass_on(slc_session *session, const slc_view_request *request, size_t size, bool answered,
-                           const slc_kafka_edits *edits)
+                              const slc_kafka_edits *edits)
 {
     slc_flight *flight = slc_session_depart(session, request->header, size, answered);
     if (flight != NULL)

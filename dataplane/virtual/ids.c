@@ -29,8 +29,8 @@ void slc_topic_ids_release(slc_topic_ids *ids)
     ids->cap = ids->count = 0;
 }
 
-/* Brokers choose ids at random (KIP-516), so any bytes of them are a hash; clients choose what they ask for, but
- * only what a broker said is kept. */
+/* Brokers choose ids at random (KIP-516), so any bytes of them are a hash; clients choose what they ask for,
+ * but only what a broker said is kept. */
 static size_t slot_of(const slc_topic_ids *ids, const uint8_t *id)
 {
     uint64_t hash;

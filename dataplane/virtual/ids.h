@@ -1,5 +1,5 @@
-/* Which topic a topic id is (KIP-516). An id is never given again, so what is known stays true: a deleted topic's id
- * only becomes useless. One for each worker and backend; not thread safe.
+/* Which topic a topic id is (KIP-516). An id is never given again, so what is known stays true: a deleted
+ * topic's id only becomes useless. One for each worker and backend; not thread safe.
  */
 #ifndef SLC_DATAPLANE_VIRTUAL_IDS_H
 #define SLC_DATAPLANE_VIRTUAL_IDS_H

@@ -1,5 +1,5 @@
-/* One connection's view of a virtual cluster: requests are made the backend's, answers the client's, by the role of
- * each field. docs/decisions/0011-virtual-clusters.md has the design. No sockets; not thread safe.
+/* One connection's view of a virtual cluster: requests are made the backend's, answers the client's, by the
+ * role of each field. docs/decisions/0011-virtual-clusters.md has the design. No sockets; not thread safe.
  */
 #ifndef SLC_DATAPLANE_VIRTUAL_VIEW_H
 #define SLC_DATAPLANE_VIRTUAL_VIEW_H
@@ -15,8 +15,8 @@
 #include "dataplane/virtual/ids.h"
 #include "dataplane/virtual/names.h"
 
-#define SLC_VIEW_MAX_FOREIGN 1000        /* topic ids of others that a connection may name */
-#define SLC_VIEW_MAX_MISSING 100000      /* topic ids to be asked for at once */
+#define SLC_VIEW_MAX_FOREIGN 1000   /* topic ids of others that a connection may name */
+#define SLC_VIEW_MAX_MISSING 100000 /* topic ids to be asked for at once */
 #define SLC_VIEW_RECHECK_MS  INT64_C(1000)
 
 typedef struct slc_view_id {

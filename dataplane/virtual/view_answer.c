@@ -1,5 +1,5 @@
-/* Answers: what the backend says becomes what the client may see. What has no way back is left out with the array
- * element that it is in; where it is in none, the answer as a whole fails. */
+/* Answers: what the backend says becomes what the client may see. What has no way back is left out with the
+ * array element that it is in; where it is in none, the answer as a whole fails. */
 #include "dataplane/kafka/wire.h"
 #include "dataplane/virtual/pattern.h"
 #include "dataplane/virtual/view_private.h"

@@ -1,5 +1,5 @@
-/* Requests: what the client says becomes what the backend is told, or is refused, or has to wait until it is known
- * whose topic id it names. */
+/* Requests: what the client says becomes what the backend is told, or is refused, or has to wait until it is
+ * known whose topic id it names. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -157,8 +157,8 @@ static enum slc_kafka_verdict map_id(struct mapping *m, const slc_kafka_event *e
     return SLC_KAFKA_REPLACE;
 }
 
-/* Some id of an open fetch session was nobody's and is ours now: the broker's session holds another in its place,
- * so the client must begin anew. */
+/* Some id of an open fetch session was nobody's and is ours now: the broker's session holds another in its
+ * place, so the client must begin anew. */
 static bool is_stale(struct mapping *m)
 {
     slc_view *view = m->view;
@@ -346,8 +346,8 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     view->missing_count = 0;
     if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
         return SLC_VIEW_REFUSE;
-    bool done = slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits,
-                                  err);
+    bool done =
+        slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits, err);
     if (!done)
         return m.refused ? SLC_VIEW_REFUSE : SLC_VIEW_FAIL;
     return view->missing_count > 0 ? SLC_VIEW_ASK : SLC_VIEW_SEND;

@@ -92,7 +92,8 @@ class CatalogSamples:
 
     def _virtual_clusters(self):
         return {"name": self.name(), "backend_cluster": self.base("backend-clusters"),
-                "namespace": {"mode": "hide", "prefix": f"{self.name()}."}, "extra_topics": ["shared-*"],
+                "namespace": {"mode": "hide", "prefix": f"{self.name()}.", "aliases": [{"name": "a", "topic": "b"}],
+                              "topic_filter": ["*"], "group_filter": ["*"]}, "extra_topics": ["shared-*"],
                 "client_authentication": ["plain"]}
 
     def _listeners(self):

@@ -38,6 +38,45 @@ START_TEST(a_mechanism_needs_its_credentials)
 }
 END_TEST
 
+START_TEST(namespaces_of_a_backend_do_not_overlap)
+{
+    t_make("virtual-clusters",
+           "{'name': 'one', 'backend_cluster': 'local', 'namespace': {'mode': 'hide', 'prefix': 'a.'}}");
+    t_create_fails(
+        "virtual-clusters",
+        "{'name': 'two', 'backend_cluster': 'local', 'namespace': {'mode': 'hide', 'prefix': 'a.b.'}}",
+        SLC_CONFLICT, "/namespace/prefix");
+    t_create_fails(
+        "virtual-clusters",
+        "{'name': 'two', 'backend_cluster': 'local', 'namespace': {'mode': 'enforce', 'prefix': 'a'}}",
+        SLC_CONFLICT, "/namespace/prefix");
+    t_create_fails("virtual-clusters",
+                   "{'name': 'two', 'backend_cluster': 'local', 'namespace': {'mode': 'hide', 'prefix': 'a_'}}",
+                   SLC_CONFLICT, "/namespace/prefix");
+    t_make("virtual-clusters",
+           "{'name': 'same', 'backend_cluster': 'local', 'namespace': {'mode': 'enforce', 'prefix': 'a.'}}");
+    t_make("virtual-clusters",
+           "{'name': 'two', 'backend_cluster': 'local', 'namespace': {'mode': 'hide', 'prefix': 'b.'}}");
+    t_patch_fails("virtual-clusters", "two", "{'namespace': {'mode': 'hide', 'prefix': 'a.x'}}", SLC_CONFLICT,
+                  "/namespace/prefix");
+}
+END_TEST
+
+START_TEST(aliases_are_distinct)
+{
+    t_patch_fails("virtual-clusters", "local",
+                  "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'aliases': [{'name': 'x', 'topic': 'y'},"
+                  "{'name': 'x', 'topic': 'z'}]}}",
+                  SLC_INVALID, "/namespace/aliases/1/name");
+    t_patch_fails("virtual-clusters", "local",
+                  "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'aliases': [{'name': 'x', 'topic': 'y'},"
+                  "{'name': 'z', 'topic': 'y'}]}}",
+                  SLC_INVALID, "/namespace/aliases/1/topic");
+    t_patch_fails("virtual-clusters", "local", "{'namespace': {'mode': 'none', 'topic_filter': ['x']}}",
+                  SLC_INVALID, "/namespace/topic_filter");
+}
+END_TEST
+
 START_TEST(a_namespace_needs_its_prefix)
 {
     t_patch_fails("virtual-clusters", "local", "{'namespace': {'mode': 'hide'}}", SLC_INVALID,
@@ -304,6 +343,8 @@ static Suite *suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, a_mechanism_needs_its_credentials);
     tcase_add_test(tc, a_namespace_needs_its_prefix);
+    tcase_add_test(tc, namespaces_of_a_backend_do_not_overlap);
+    tcase_add_test(tc, aliases_are_distinct);
     tcase_add_test(tc, a_key_ring_needs_what_its_provider_needs);
     tcase_add_test(tc, no_two_listeners_of_a_group_share_a_port);
     tcase_add_test(tc, broker_ports_are_checked);
