@@ -7,31 +7,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
-from sluice_support import KafkaHelper, NativeCluster, wait_until
-
-
-def reachable(cluster):
-    helper = KafkaHelper(cluster.bootstrap_servers)
-    wait_until(lambda: helper.admin.list_topics(timeout=3), 20, f"the listener {cluster.name}")
-    return helper
-
-
-class Tenant:
-    def __init__(self, sample, mode, **virtual_cluster):
-        self.prefix = f"{uuid.uuid4().hex[:8]}."
-        self.shown = self.prefix if mode == "enforce" else ""  # what clients see of it
-        self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace={"mode": mode, "prefix": self.prefix},
-                                     **virtual_cluster)
-        self.helper = reachable(self.cluster)
-        self.admin = self.helper.admin
-        self.config = self.helper.config
-
-    def create(self, name, **options):
-        self.helper.create_topic(self.shown + name, exact=True, **options)
-        return self.shown + name
-
-    def backend(self, name):
-        return self.prefix + name.removeprefix(self.shown)
+from sluice_support import Tenant, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from .broker import OwnKafka
 from .certificates import Authority
 from .crowd import Crowd, exchange, raise_file_limit, resident_mib
 from .kafka import KafkaHelper
-from .native import NativeCluster
+from .native import NativeCluster, Tenant
 from .process import Program
+from .protocol import Definitions, Writer, all_fields, frame
 from .sample import SampleApi
 from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
 from .sse import SseEvent, SseReader
@@ -17,6 +18,7 @@ __all__ = [
     "ApiError",
     "Authority",
     "ControlPlane",
+    "Definitions",
     "Crowd",
     "EmbeddedBroker",
     "Gateway",
@@ -28,7 +30,11 @@ __all__ = [
     "Servers",
     "SseEvent",
     "SseReader",
+    "Tenant",
+    "Writer",
+    "all_fields",
     "exchange",
+    "frame",
     "free_port",
     "raise_file_limit",
     "resident_mib",

@@ -1,8 +1,10 @@
 """Virtual clusters that native Kafka clients reach through the gateway."""
 
 import socket
+import uuid
 
-from .wait import free_port
+from .kafka import KafkaHelper
+from .wait import free_port, wait_until
 
 
 def free_ports(count):
@@ -34,3 +36,23 @@ class NativeCluster:
                             address=f"127.0.0.1:{self.port}",
                             kafka={"routing": "ports", "virtual_cluster": name, "port_ranges": ranges},
                             **({"tls": tls} if tls else {}))
+
+
+class Tenant:
+    """A virtual cluster with a namespace of its own, once it is served. `shown` is what clients see of the prefix."""
+
+    def __init__(self, sample, mode, **virtual_cluster):
+        self.prefix = f"{uuid.uuid4().hex[:8]}."
+        self.shown = self.prefix if mode == "enforce" else ""
+        self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace={"mode": mode, "prefix": self.prefix},
+                                     **virtual_cluster)
+        self.helper = KafkaHelper(self.cluster.bootstrap_servers)
+        self.admin, self.config = self.helper.admin, self.helper.config
+        wait_until(lambda: self.admin.list_topics(timeout=3), 20, f"the listener {self.cluster.name}")
+
+    def create(self, name, **options):
+        self.helper.create_topic(self.shown + name, exact=True, **options)
+        return self.shown + name
+
+    def backend(self, name):
+        return self.prefix + name.removeprefix(self.shown)
