@@ -189,16 +189,21 @@ static void free_question(slc_config_stream *stream)
     stream->question = NULL;
 }
 
+/* A body goes to the askers' threads and is freed there. jansson's counts are not for two threads at once, so
+ * that every asker gets one of its own, and nothing of it stays here. */
 static void finish(slc_config_stream *stream, uint64_t total)
 {
     struct slc_question *question = stream->question;
     struct asker *asker;
     size_t listed = json_array_size(question->connections);
     int64_t most = total < INT64_MAX ? (int64_t)total : INT64_MAX;
-    json_t *body = json_pack("{s:s, s:I, s:b, s:O}", "node", stream->node_id, "total", (json_int_t)most,
+    json_t *body = json_pack("{s:s, s:I, s:b, s:o}", "node", stream->node_id, "total", (json_int_t)most,
                              "truncated", (int)(total > listed), "connections", question->connections);
+    question->connections = NULL;
     while ((asker = TAILQ_FIRST(&question->askers)) != NULL) {
-        asker->answer = json_incref(body);
+        bool last = TAILQ_NEXT(asker, entry) == NULL;
+        asker->answer = last ? body : json_deep_copy(body);
+        body = last ? NULL : body;
         answer(asker);
     }
     json_decref(body);
