@@ -71,7 +71,9 @@ bool slc_field_stored(const slc_field *field); /* has it a column of its own? */
 const char *slc_field_column(const slc_field *field);
 
 /* ---- referrers.c ---- */
-/* New array of {kind, id, key, field}, at most 100; NULL on error. Owned entities are not listed. */
+#define SLC_REFERRERS_MAX 100
+/* New array of {kind, id, key, field}, at most SLC_REFERRERS_MAX; NULL on error. Owned entities are not listed.
+ */
 json_t *slc_referrers(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err) SLC_CHECKED;
 /* Appends to `list` those of kinds that never roll back, owned ones too, each with `refers_to`. */
 bool slc_lasting_referrers(slc_txn *txn, const slc_kind *kind, const char *id, json_t *list,

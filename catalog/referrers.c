@@ -5,8 +5,7 @@
 
 #include "catalog/entity.h"
 
-#define REFERRERS_MAX 100
-#define COLUMN_CHARS  80
+#define COLUMN_CHARS 80
 
 /* A place that may refer to entities of `target`. */
 struct place {
@@ -98,7 +97,7 @@ static bool collect(slc_txn *txn, const struct place *place, const char *id, voi
     while ((rc = slc_txn_step(txn, stmt, err)) == 1) {
         const char *referrer = slc_column_text(stmt, 0);
         /* Something that refers to itself does not stand in its own way. */
-        if (json_array_size(list) < REFERRERS_MAX && strcmp(referrer, id) != 0)
+        if (json_array_size(list) < SLC_REFERRERS_MAX && strcmp(referrer, id) != 0)
             json_array_append_new(list,
                                   json_pack("{s:s, s:s, s:s, s:s}", "kind", place->kind->name, "id", referrer,
                                             "key", slc_column_text(stmt, 1), "field", place->field->name));
@@ -127,7 +126,7 @@ static bool collect_lasting(slc_txn *txn, const struct place *place, const char 
         return false;
     int rc;
     while ((rc = slc_txn_step(txn, stmt, err)) == 1)
-        if (json_array_size(list) < REFERRERS_MAX)
+        if (json_array_size(list) < SLC_REFERRERS_MAX)
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "kind", place->kind->name, "id",
                                                   slc_column_text(stmt, 0), "key", slc_column_text(stmt, 1),
                                                   "field", place->field->name));

@@ -127,7 +127,7 @@ static bool collect(slc_txn *txn, const json_t *grant, const json_t *left, json_
         exposure.topic = slc_column_text(stmt, 0);
         exposure.operations = operations;
         rests = rests_on(txn, grant, left, &exposure, err);
-        if (rests == 1)
+        if (rests == 1 && json_array_size(list) < SLC_REFERRERS_MAX)
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "kind", "deployments", "id",
                                                   slc_column_text(stmt, 2), "key", slc_column_text(stmt, 3),
                                                   "field", "topic"));
@@ -139,9 +139,11 @@ static bool collect(slc_txn *txn, const json_t *grant, const json_t *left, json_
 
 static bool check_grant(slc_txn *txn, slc_change *change, slc_error *err)
 {
+    const json_t *left = json_object_get(change->next, "operations");
+    if (change->before == NULL || slc_has_all(left, json_object_get(change->before, "operations")))
+        return true;
     json_t *resting = json_array();
-    bool ok = change->before == NULL ||
-              collect(txn, change->before, json_object_get(change->next, "operations"), resting, err);
+    bool ok = collect(txn, change->before, left, resting, err);
     size_t index;
     json_t *deployment;
     json_array_foreach (resting, index, deployment) {

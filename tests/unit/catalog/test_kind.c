@@ -161,6 +161,31 @@ START_TEST(formats_accept_and_refuse)
 }
 END_TEST
 
+/* A reference to a team, or to something that belongs to one, that is there from the start. */
+static bool leads_to_a_team(const slc_field *field)
+{
+    if (field->type != SLC_F_REF || (field->flags & SLC_F_REQUIRED) == 0 || field->ref == NULL)
+        return false;
+    return strcmp(field->ref, "teams") == 0 || slc_kind_find(field->ref)->team_through != NULL;
+}
+
+START_TEST(what_leads_to_a_team_belongs_to_it)
+{
+    for (const slc_kind *const *kind = slc_kinds(); *kind != NULL; kind++) {
+        const char *through = (*kind)->team_through;
+        const slc_field *field = through != NULL ? slc_field_find((*kind)->fields, through) : NULL;
+        ck_assert_msg(through == NULL || field != NULL, "%s has no %s", (*kind)->name, through);
+        ck_assert_msg(field == NULL || field->type == SLC_F_OBJECT || leads_to_a_team(field), "%s",
+                      (*kind)->name);
+        for (field = (*kind)->fields; field->name != NULL; field++) {
+            /* A grant is about a team, and not its own. */
+            if (leads_to_a_team(field) && strcmp((*kind)->name, "grants") != 0)
+                ck_assert_msg(through != NULL, "%s refers to a team by %s", (*kind)->name, field->name);
+        }
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/kind");
@@ -169,6 +194,7 @@ static Suite *suite(void)
     tcase_add_test(tc, fields_are_declared_completely);
     tcase_add_test(tc, every_stored_field_has_a_column);
     tcase_add_test(tc, every_kind_that_can_be_created_has_a_sample);
+    tcase_add_test(tc, what_leads_to_a_team_belongs_to_it);
     tcase_add_test(tc, permissions_cover_what_they_say);
     tcase_add_test(tc, built_in_roles_grant_known_permissions);
     tcase_add_test(tc, durations_go_both_ways);

@@ -98,6 +98,31 @@ START_TEST(a_users_token_cannot_do_more_than_the_user)
 }
 END_TEST
 
+/* The schema does not let it happen; a token is worth nothing all the same. */
+static bool check_orphan(slc_txn *txn, void *arg, slc_error *err)
+{
+    slc_identity identity;
+    ck_assert(slc_txn_exec(txn, err, "PRAGMA defer_foreign_keys = ON", ""));
+    ck_assert(slc_txn_exec(txn, err, "DELETE FROM users WHERE name = 'ann'", ""));
+    ck_assert(!slc_catalog_token_check(txn, arg, &identity, err));
+    slc_identity_release(&identity);
+    return false; /* undone */
+}
+
+START_TEST(a_token_does_not_outlive_its_owner)
+{
+    t_make("users", "{'name': 'ann', 'roles': ['viewer']}");
+    json_t *made = t_create("api-tokens", "{'name': 'ann', 'owner': 'ann', 'scopes': ['*']}");
+    t_delete_fails("users", "ann", SLC_CONFLICT);
+    ck_assert(!t_write(check_orphan, (char *)t_text(made, "token"), &t_error));
+    ck_assert_int_eq(t_error.code, SLC_UNAUTHENTICATED);
+    ck_assert(may(t_text(made, "token"), "teams:read"));
+    t_delete("api-tokens", t_text(made, "id"));
+    t_delete("users", "ann");
+    json_decref(made);
+}
+END_TEST
+
 static bool age_tokens(slc_txn *txn, void *arg, slc_error *err)
 {
     return slc_txn_exec(txn, err, arg, "i", slc_txn_now_ms(txn) - 1);
@@ -198,6 +223,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_token_has_its_scopes);
     tcase_add_test(tc, wrong_tokens_are_all_refused_alike);
     tcase_add_test(tc, a_users_token_cannot_do_more_than_the_user);
+    tcase_add_test(tc, a_token_does_not_outlive_its_owner);
     tcase_add_test(tc, tokens_expire);
     tcase_add_test(tc, the_bootstrap_token_is_made_once);
     tcase_add_test(tc, an_enrolment_token_has_its_uses);
