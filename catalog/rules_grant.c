@@ -121,8 +121,8 @@ static bool collect(slc_txn *txn, const json_t *grant, const json_t *left, json_
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ss", exposure.team, exposure.virtual_cluster);
     if (stmt == NULL)
         return false;
-    int rc, rests = 0;
-    while ((rc = slc_txn_step(txn, stmt, err)) == 1 && rests >= 0) {
+    int rc = 1, rests = 0;
+    while (rests >= 0 && (rc = slc_txn_step(txn, stmt, err)) == 1) {
         json_t *operations = slc_column_json(stmt, 1);
         exposure.topic = slc_column_text(stmt, 0);
         exposure.operations = operations;
