@@ -255,16 +255,30 @@ void slc_exchange_check_stalled(struct slc_http_front *front, int64_t limit_ms)
     }
 }
 
+static void parse_query(struct slc_exchange_private *self)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(self->base.req));
+    self->query_parsed = true;
+    self->query_malformed =
+        query != NULL && query[0] != '\0' && evhttp_parse_query_str(query, &self->query) != 0;
+    if (self->query_malformed)
+        evhttp_clear_headers(&self->query);
+}
+
 const char *slc_exchange_query(slc_exchange *exchange, const char *name)
 {
     struct slc_exchange_private *self = private_of(exchange);
-    if (!self->query_parsed) {
-        const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(exchange->req));
-        self->query_parsed = true;
-        if (query != NULL && query[0] != '\0' && evhttp_parse_query_str(query, &self->query) != 0)
-            evhttp_clear_headers(&self->query);
-    }
+    if (!self->query_parsed)
+        parse_query(self);
     return evhttp_find_header(&self->query, name);
+}
+
+bool slc_exchange_query_is_valid(slc_exchange *exchange)
+{
+    struct slc_exchange_private *self = private_of(exchange);
+    if (!self->query_parsed)
+        parse_query(self);
+    return !self->query_malformed;
 }
 
 const char *slc_exchange_header(slc_exchange *exchange, const char *name)

@@ -21,6 +21,7 @@ struct slc_exchange_private {
     struct evkeyvalq query;
     struct slc_front_listener *listener; /* that it came by; NULL once the client has gone */
     bool query_parsed;
+    bool query_malformed;
     bool answered;  /* the answer is complete: the end only counts and frees */
     bool streaming; /* status line and headers are out */
     bool aborted;   /* the client has gone */

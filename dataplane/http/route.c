@@ -204,8 +204,7 @@ static void options(slc_exchange *exchange, const char *allow)
 
 static bool wants_stream(slc_exchange *exchange)
 {
-    const char *accept = slc_exchange_header(exchange, "Accept");
-    return accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
+    return slc_read_kind_of(evhttp_request_get_input_headers(exchange->req)) == SLC_READ_STREAM;
 }
 
 /* What GET would be; reading events for it would be of no use, and a stream would never end. */

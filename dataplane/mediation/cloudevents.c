@@ -35,12 +35,20 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Adds the decoded value (HTTP binding 3.1.3.2) and a NUL; -1 when it is malformed. */
+/* Adds the decoded value (HTTP binding 3.1.3.2) and a NUL; -1 when it is malformed. A quoted string is what
+ * senders of older versions may send. */
 static long add_decoded(slc_buf *text, const char *value)
 {
-    size_t start = text->len;
-    for (; *value != '\0'; value++) {
+    size_t start = text->len, value_len = strlen(value);
+    bool quoted = value_len >= 2 && value[0] == '"' && value[value_len - 1] == '"';
+    const char *end = value + value_len - quoted;
+    for (value += quoted; value < end; value++) {
         char c = *value;
+        if (quoted && c == '\\') {
+            if (++value == end)
+                return -1;
+            c = *value;
+        }
         if (c == '%') {
             int high = hex(value[1]), low = high < 0 ? -1 : hex(value[2]);
             if (low < 0)
@@ -95,6 +103,16 @@ static bool check_required(const slc_broker_header *headers, int count, const ch
     return strcmp(version, "1.0") == 0;
 }
 
+static bool comes_again(const struct evkeyval *field)
+{
+    const struct evkeyval *other = field;
+    while ((other = TAILQ_NEXT(other, next)) != NULL) {
+        if (strcasecmp(other->key, field->key) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Collects places first: the buffer moves as it grows. */
 static int collect(struct evkeyvalq *fields, struct place *places, slc_buf *text, const char **detail)
 {
@@ -108,6 +126,9 @@ static int collect(struct evkeyvalq *fields, struct place *places, slc_buf *text
             return -1;
         struct place *place = &places[count++];
         place->name = text->len;
+        *detail = "An attribute comes twice.";
+        if (comes_again(field))
+            return -1;
         *detail = "Names of CloudEvents attributes are letters and digits.";
         if (!add_name(text, field->key + 3))
             return -1;

@@ -30,6 +30,13 @@ unsigned slc_mediation_pending(const struct slc_mediation_worker *mediation);
 void slc_publish_handle(slc_exchange *exchange);
 void slc_read_handle(slc_exchange *exchange); /* a page or a stream, by Accept */
 
+/* What a read is answered with, by its Accept fields: without any a page; a stream if it is named and not less
+ * wanted than a page. */
+enum slc_read_kind { SLC_READ_PAGE, SLC_READ_STREAM, SLC_READ_NEITHER };
+enum slc_read_kind slc_read_kind_of(const struct evkeyvalq *fields);
+/* Do the Prefer fields have this preference? */
+bool slc_prefers(const struct evkeyvalq *fields, const char *preference);
+
 /* {backend name: {up, last_error, since}} for /health/backends; new reference; any thread. */
 json_t *slc_mediation_backend_health(slc_mediation *mediation);
 

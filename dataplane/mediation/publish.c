@@ -327,20 +327,15 @@ static void on_abort(slc_exchange *exchange, void *ctx)
     free_if_done(publish);
 }
 
-static bool prefers_async(slc_exchange *exchange)
-{
-    const char *prefer = slc_exchange_header(exchange, "Prefer");
-    return prefer != NULL && strcasestr(prefer, "respond-async") != NULL;
-}
-
 slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_items, bool batch)
 {
+    const struct evkeyvalq *fields = evhttp_request_get_input_headers(exchange->req);
     slc_publish *publish = slc_malloc(sizeof *publish + max_items * sizeof *publish->items);
     *publish = (slc_publish){.magic = PUBLISH_MAGIC,
                              .exchange = exchange,
                              .api = api,
                              .batch = batch,
-                             .asynchronous = prefers_async(exchange),
+                             .asynchronous = slc_prefers(fields, "respond-async"),
                              .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
                              .max_items = max_items,
                              .deadline_ms =

@@ -46,13 +46,14 @@ static bool key_from_json(const char *text, size_t len, const char *pointer, slc
     return true;
 }
 
-static const char *partition_key_header(const body *b)
+static void key_from_attribute(const body *b, slc_outgoing *record)
 {
     for (size_t i = 0; i < b->header_count; i++) {
-        if (strcmp(b->headers[i].name, "ce_partitionkey") == 0)
-            return b->headers[i].value;
+        if (strcmp(b->headers[i].name, "ce_partitionkey") == 0) {
+            record->key = b->headers[i].value;
+            record->key_len = b->headers[i].value_len;
+        }
     }
-    return NULL;
 }
 
 static bool find_key(const body *b, bool is_json, slc_outgoing *record, char **buf, const char **detail)
@@ -78,7 +79,7 @@ static bool find_key(const body *b, bool is_json, slc_outgoing *record, char **b
                 return true;
             return key_from_json(record->value, record->value_len, "/partitionkey", record, buf, detail);
         }
-        text = partition_key_header(b);
+        key_from_attribute(b, record);
         break;
     default:
         break;

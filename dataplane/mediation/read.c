@@ -16,12 +16,18 @@ static bool bad_parameter(slc_exchange *exchange, const char *name, const char *
     return false;
 }
 
+/* strtoll would take spaces and signs before it. */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 static bool parse_whole(const char *text, int64_t max, int64_t *out)
 {
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > max)
+    if (!is_digit(text[0]) || errno != 0 || *end != '\0' || value > max)
         return false;
     *out = value;
     return true;
@@ -33,7 +39,7 @@ static bool parse_wait(const char *text, int64_t max_ms, int64_t *out)
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || value < 0 || value > INT32_MAX)
+    if (!is_digit(text[0]) || errno != 0 || value > INT32_MAX)
         return false;
     if (*end == '\0' || strcmp(end, "s") == 0)
         value *= 1000;
@@ -43,13 +49,26 @@ static bool parse_wait(const char *text, int64_t max_ms, int64_t *out)
     return true;
 }
 
+/* "+" in a query is a space: a time with an offset comes here as 2026-01-31T12:00:00 01:00. */
+static bool parse_time(const char *text, int64_t *ms)
+{
+    char copy[64];
+    size_t len = strlen(text);
+    if (len >= sizeof copy)
+        return false;
+    memcpy(copy, text, len + 1);
+    if (len > 6 && copy[len - 6] == ' ')
+        copy[len - 6] = '+';
+    return slc_rfc3339_parse(copy, len, ms);
+}
+
 static bool parse_from(slc_exchange *exchange, const char *from, slc_read_request *request)
 {
     if (strcmp(from, "earliest") == 0) {
         request->start = SLC_START_EARLIEST;
     } else if (strcmp(from, "latest") == 0) {
         request->start = SLC_START_LATEST;
-    } else if (slc_rfc3339_parse(from, strlen(from), &request->start_ms) && request->start_ms >= 0) {
+    } else if (parse_time(from, &request->start_ms) && request->start_ms >= 0) {
         request->start = SLC_START_TIME;
     } else {
         return bad_parameter(exchange, "from", "from is earliest, latest or a time like 2026-01-31T12:00:00Z.");
@@ -90,6 +109,8 @@ bool slc_read_request_parse(slc_exchange *exchange, const slc_api *api, bool str
     const char *limit = slc_exchange_query(exchange, "limit");
     const char *wait = slc_exchange_query(exchange, "wait");
     *request = (slc_read_request){.limit = DEFAULT_LIMIT};
+    if (!slc_exchange_query_is_valid(exchange)) /* else a cursor would be overlooked, and all read again */
+        return bad_parameter(exchange, "", "The query is not of the form name=value&name=value.");
     if (request->limit > limits->page_max_events)
         request->limit = limits->page_max_events;
     if (limit != NULL &&
@@ -103,21 +124,15 @@ bool slc_read_request_parse(slc_exchange *exchange, const slc_api *api, bool str
     return parse_start(exchange, api, stream, request);
 }
 
-static bool accepts_json(const char *accept)
-{
-    return accept == NULL || strcasestr(accept, "application/json") != NULL || strstr(accept, "*/*") != NULL ||
-           strcasestr(accept, "application/*") != NULL;
-}
-
 void slc_read_handle(slc_exchange *exchange)
 {
-    const char *accept = slc_exchange_header(exchange, "Accept");
+    enum slc_read_kind kind = slc_read_kind_of(evhttp_request_get_input_headers(exchange->req));
     evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Vary", "Accept");
     if (exchange->worker->mediation->draining)
         slc_problem(exchange, SLC_PROBLEM_DRAINING, NULL);
-    else if (accept != NULL && strcasestr(accept, "text/event-stream") != NULL)
+    else if (kind == SLC_READ_STREAM)
         slc_stream_handle(exchange);
-    else if (accepts_json(accept))
+    else if (kind == SLC_READ_PAGE)
         slc_page_handle(exchange);
     else
         slc_problem(exchange, SLC_PROBLEM_NOT_ACCEPTABLE, NULL);

@@ -116,7 +116,9 @@ bool slc_ticket_mint(const slc_snapshot *snapshot, const slc_event_api *api, con
 
 static bool take_text(const uint8_t *bytes, size_t end, size_t *at, char out[256])
 {
-    size_t len = *at < end ? bytes[*at] : 256;
+    if (*at >= end)
+        return false;
+    size_t len = bytes[*at];
     if (len > end - *at - 1)
         return false;
     memcpy(out, bytes + *at + 1, len);

@@ -330,9 +330,9 @@ END_TEST
 
 START_TEST(bad_parameters_are_400)
 {
-    static const char *const queries[] = {"cursor=x",   "cursor=",   "from=yesterday", "limit=0",
-                                          "limit=1001", "limit=ten", "limit=-1",       "wait=soon",
-                                          "wait=-1",    "from=",     "limit=1x",       "wait=1.5"};
+    static const char *const queries[] = {
+        "cursor=x",  "cursor=", "from=yesterday", "limit=0",  "limit=1001", "limit=ten", "limit=-1",
+        "wait=soon", "wait=-1", "from=",          "limit=1x", "wait=1.5",   "limit= 5",  "wait=+1"};
     stage s;
     stage_defaults(&s);
     stage_open(&s, 1);

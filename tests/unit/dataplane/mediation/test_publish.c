@@ -343,6 +343,46 @@ START_TEST(cloudevents_in_three_modes)
 }
 END_TEST
 
+static void post_attribute(stage *s, const char *name, const char *value, int status)
+{
+    const field fields[] = {{"ce-specversion", "1.0"}, {"ce-id", "1"}, {"ce-source", "s"},
+                            {"ce-type", "t"},          {name, value},  {0}};
+    post_only(s, "application/json", "1", fields, status);
+}
+
+/* HTTP binding 1.0, section 3.1.3.2. */
+START_TEST(attributes_are_unquoted_and_decoded_once)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    use_key(&s, SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_CLOUDEVENTS, "");
+    post_attribute(&s, "ce-x", "Euro%20%E2%82%AC", 201);
+    check_header(&s, 0, "ce_x", "Euro \xe2\x82\xac");
+    post_attribute(&s, "ce-x", "%2541", 201); /* once */
+    check_header(&s, 1, "ce_x", "%41");
+    post_attribute(&s, "ce-x", "\"a \\\"b\\\" %41\"", 201);
+    check_header(&s, 2, "ce_x", "a \"b\" A");
+    post_attribute(&s, "ce-x", "5\" disk", 201); /* no quoted string */
+    check_header(&s, 3, "ce_x", "5\" disk");
+    post_attribute(&s, "ce-x", "\"", 201);
+    check_header(&s, 4, "ce_x", "\"");
+    post_attribute(&s, "ce-x", "\"a\\\"", 422); /* the quote that would end it is escaped */
+    post_attribute(&s, "ce-x", "\"%4\"", 422);
+    post_attribute(&s, "ce-x", "%4", 422);
+    post_attribute(&s, "ce-x", "%FF", 422); /* no UTF-8 */
+    post_attribute(&s, "ce-x_y", "1", 422);
+    post_attribute(&s, "ce-id", "2", 422); /* twice */
+    /* A NUL does not end a key: others that begin alike would be the same. */
+    post_attribute(&s, "ce-partitionkey", "a%00b", 201);
+    slc_record *found = record(&s, 5);
+    ck_assert_uint_eq(found->key_len, 3);
+    ck_assert_mem_eq(found->key, "a\0b", 3);
+    slc_record_unref(found);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(preferences_and_idempotency)
 {
     stage s;
@@ -374,6 +414,7 @@ int main(void)
     tcase_add_test(tcase, the_stored_size_is_kafkas);
     tcase_add_test(tcase, bytes_stay_bytes);
     tcase_add_test(tcase, cloudevents_in_three_modes);
+    tcase_add_test(tcase, attributes_are_unquoted_and_decoded_once);
     tcase_add_test(tcase, preferences_and_idempotency);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

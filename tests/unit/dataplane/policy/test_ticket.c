@@ -83,6 +83,20 @@ START_TEST(another_key_of_the_api_ends_it)
 }
 END_TEST
 
+/* Regression 3: one that ended with its head made its reader go beyond it. */
+START_TEST(it_may_end_anywhere)
+{
+    setup("", 60000);
+    for (size_t len = 0; len < strlen(ticket); len++) {
+        char text[SLC_TICKET_MAX_CHARS + 1];
+        snprintf(text, sizeof text, "%.*s", (int)len, ticket);
+        asker_send(asker, "?ticket", text);
+        ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+    }
+    asker_free(asker);
+}
+END_TEST
+
 START_TEST(every_byte_counts)
 {
     setup("", 60000);
@@ -132,5 +146,5 @@ START_TEST(origins_are_those_of_browsers)
 END_TEST
 
 UNIT_MAIN("ticket", it_stands_for_the_credential, it_expires, another_secret_of_the_credential_ends_it,
-          another_key_of_the_api_ends_it, every_byte_counts, it_is_for_its_origin,
+          another_key_of_the_api_ends_it, it_may_end_anywhere, every_byte_counts, it_is_for_its_origin,
           origins_are_those_of_browsers)
