@@ -1,5 +1,5 @@
-/* What the fields of a request prefer (RFC 9110 section 12.5.1, RFC 7240). A field that comes several times is one
- * list. */
+/* What the fields of a request prefer (RFC 9110 section 12.5.1, RFC 7240). A field that comes several times is
+ * one list. */
 #include <event2/keyvalq_struct.h>
 #include <string.h>
 #include <strings.h>

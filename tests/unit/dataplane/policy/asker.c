@@ -1,12 +1,12 @@
 #include "asker.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/alloc.h"
+#include "common/assert.h"
 #include "common/crypto.h"
 
 static uint8_t secret_sha256[SLC_SHA256_BYTES];
@@ -41,7 +41,7 @@ void asker_rebuild(struct asker *asker)
 void asker_policy(struct asker *asker, const char *name, const char *type, const char *config)
 {
     struct maker *maker = asker->maker;
-    ck_assert_uint_lt(maker->policies, sizeof maker->policy / sizeof *maker->policy);
+    SLC_BUG_ON(maker->policies >= sizeof maker->policy / sizeof *maker->policy);
     Sluice__Snapshot__V1__Policy *policy = &maker->policy[maker->policies++];
     policy->name = (char *)name;
     policy->type = (char *)type;
@@ -57,7 +57,7 @@ void asker_send(struct asker *asker, const char *name, const char *value)
         if (strcasecmp(asker->sent[i].name, name) == 0)
             header = &asker->sent[i];
     if (header == NULL) {
-        ck_assert_uint_lt(asker->sent_count, ASKER_HEADERS);
+        SLC_BUG_ON(asker->sent_count >= ASKER_HEADERS);
         header = &asker->sent[asker->sent_count++];
     }
     snprintf(header->name, sizeof header->name, "%s", value != NULL ? name : "");
@@ -84,7 +84,7 @@ static const char *get_query(void *protocol, const char *name)
 static void add_header(void *protocol, const char *name, const char *value)
 {
     struct asker *asker = protocol;
-    ck_assert_uint_lt(asker->answered_count, ASKER_HEADERS);
+    SLC_BUG_ON(asker->answered_count >= ASKER_HEADERS);
     struct asker_header *header = &asker->answered[asker->answered_count++];
     snprintf(header->name, sizeof header->name, "%s", name);
     snprintf(header->value, sizeof header->value, "%s", value);
@@ -96,7 +96,7 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
     if (asker->snapshot == NULL)
         asker_rebuild(asker);
     const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, api_id);
-    ck_assert_ptr_nonnull(api);
+    SLC_BUG_ON(api == NULL);
     memset(&asker->principal, 0, sizeof asker->principal);
     memset(&asker->denial, 0, sizeof asker->denial);
     asker->answered_count = 0;
