@@ -1,5 +1,5 @@
-/* What strangers send to be let in: only the sample's own credential opens the sample's event API. The first byte
- * chooses where the text is sent. */
+/* What strangers send to be let in: only the sample's own credential opens the sample's event API. The first
+ * byte chooses where the text is sent. */
 #include <string.h>
 #include <strings.h>
 

@@ -1,6 +1,7 @@
-/* Requests that publish: whatever the fields and the body are, what becomes a record is what was sent. CloudEvents
- * fields are compared with a decoder of its own, both ways: what comes is decoded as the other one does, and what is
- * encoded comes back. Input: a byte that chooses the key's rule, lines "Name: value", an empty line, the body. */
+/* Requests that publish: whatever the fields and the body are, what becomes a record is what was sent.
+ * CloudEvents fields are compared with a decoder of its own, both ways: what comes is decoded as the other one
+ * does, and what is encoded comes back. Input: a byte that chooses the key's rule, lines "Name: value", an
+ * empty line, the body. */
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>

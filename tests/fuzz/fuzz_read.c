@@ -1,5 +1,5 @@
-/* Requests that read: a query and fields become a start within bounds, or one answer; and nothing that we did not sign
- * is a cursor. Input: the query, a newline, Accept, a newline, Last-Event-ID. */
+/* Requests that read: a query and fields become a start within bounds, or one answer; and nothing that we did
+ * not sign is a cursor. Input: the query, a newline, Accept, a newline, Last-Event-ID. */
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static bool query_is_valid;
 static unsigned answers;
 
 /* What read.c calls
- * ------------------------------------------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 const char *slc_exchange_query(slc_exchange *exchange, const char *name)
 {
@@ -65,7 +66,8 @@ void slc_page_handle(slc_exchange *exchange)
 }
 
 /* Requests
- * ------------------------------------------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void init_codec(slc_cursor_codec *codec)
 {
