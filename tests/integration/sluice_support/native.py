@@ -37,6 +37,12 @@ class NativeCluster:
                             kafka={"routing": "ports", "virtual_cluster": name, "port_ranges": ranges},
                             **({"tls": tls} if tls else {}))
 
+    def wait_served(self):
+        """Configuration travels."""
+        def served():
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5):
+                return True
+        wait_until(served, 20, f"the listener {self.name}")
 
 class Tenant:
     """A virtual cluster with a namespace of its own, once it is served. `shown` is what clients see of the prefix."""
