@@ -18,6 +18,7 @@
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/download.h"
 #include "controlplane/admin/idempotency.h"
+#include "controlplane/admin/work.h"
 
 #define SLC_ADMIN_MAGIC 0x51ad3141u
 #define RETRY_AFTER_S   "1"
@@ -32,6 +33,7 @@ struct slc_admin {
     uint16_t port;
     int64_t max_body_bytes;
     unsigned open_calls;
+    slc_works works;
     struct event *drain_timer;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -84,6 +86,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->catalog = catalog;
     admin->grpc = grpc;
     admin->max_body_bytes = options->limits.body_bytes;
+    TAILQ_INIT(&admin->works);
     if (options->tls_certificate_file != NULL) {
         slc_tls_options tls = {.cert_file = options->tls_certificate_file, .key_file = options->tls_key_file};
         admin->tls = slc_tls_server_new(&tls, err);
@@ -266,6 +269,10 @@ static void on_authenticated(void *arg, bool ok, const slc_error *err)
     SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
     if (!ok || call->route->access == SLC_ROUTE_READ) {
         on_done(call, ok, err);
+        return;
+    }
+    if (call->route->access == SLC_ROUTE_WORK) {
+        slc_work_start(&call->admin->works, call, on_done);
         return;
     }
     if (call->route->access != SLC_ROUTE_WRITE) {

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "catalog/catalog.h"
 #include "catalog/token.h"
@@ -20,6 +21,9 @@
 #define SLC_CALL_MAGIC    0x51c0ca11u
 #define SLC_IF_MATCH_NONE (-1)
 #define SLC_IF_MATCH_ANY  (-2)
+
+/* Those that do work outside of a transaction (work.h). */
+typedef TAILQ_HEAD(slc_works, slc_call) slc_works;
 
 typedef struct slc_call {
     unsigned magic;
@@ -54,6 +58,12 @@ typedef struct slc_call {
      * slc_admin_resume. */
     void (*after)(struct slc_call *call);
     int64_t limit; /* for `after` */
+
+    /* work.c's */
+    slc_works *works;
+    slc_txn_done work_done;
+    bool replayed;
+    TAILQ_ENTRY(slc_call) work;
 
     /* The answer. */
     int status;     /* 0: the route's success */

@@ -18,12 +18,13 @@ static void context_of(const slc_call *call, char *out, size_t size)
     snprintf(out, size, "idempotency_keys/%s/%s", call->identity.token_id, call->idempotency_key);
 }
 
-/* What the key stands for: method, path and body. */
+/* What the key stands for: method, path, query (a dry run is not the real thing) and body. */
 static void request_digest(const slc_call *call, uint8_t out[SLC_SHA256_BYTES])
 {
-    char *text = slc_asprintf("%s\n%s\n%s\n%s\n", call->route->method,
-                              call->target.kind != NULL ? call->target.kind->name : call->route->pattern,
-                              call->target.key, call->target.action);
+    char *text =
+        slc_asprintf("%s\n%s\n%s\n%s\n%s\n", call->route->method,
+                     call->target.kind != NULL ? call->target.kind->name : call->route->pattern,
+                     call->target.key, call->target.action, call->query_text != NULL ? call->query_text : "");
     size_t head = strlen(text);
     uint8_t *all = slc_malloc(head + call->body_len + 1);
     memcpy(all, text, head);

@@ -106,7 +106,7 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
                                                     "The ETag that the change is based on, or *.",
                                                     json_pack("{s:s, s:s}", "type", "string", "pattern",
                                                               "^(\\*|\"(0|[1-9][0-9]{0,17})\")$")));
-    if (route->access == SLC_ROUTE_WRITE)
+    if (route->access == SLC_ROUTE_WRITE || route->access == SLC_ROUTE_WORK)
         json_array_append_new(
             parameters,
             parameter("Idempotency-Key", "header", false,
@@ -271,7 +271,7 @@ static bool has_problem(const slc_route *route, int status)
 {
     bool open = strcmp(route->permission, SLC_PERMISSION_OPEN) == 0;
     bool write = route->access == SLC_ROUTE_WRITE;
-    bool work = route->access == SLC_ROUTE_TASK && strcmp(route->method, "POST") == 0;
+    bool work = route->access == SLC_ROUTE_WORK;
     bool asks_node = route->run == slc_route_node_connections;
     switch (status) {
     case 401:
@@ -288,7 +288,7 @@ static bool has_problem(const slc_route *route, int status)
     case 415:
         return route->has_body;
     case 422:
-        return write;
+        return write || work;
     case 428:
         return is_update(route);
     case 429:

@@ -15,6 +15,7 @@ enum slc_route_access {
     SLC_ROUTE_READ,  /* a read transaction */
     SLC_ROUTE_WRITE, /* a write transaction; honours Idempotency-Key */
     SLC_ROUTE_TASK,  /* no transaction, but the caller's rights are checked in one; may take long */
+    SLC_ROUTE_WORK,  /* a task that changes something; honours Idempotency-Key */
     SLC_ROUTE_FILE,  /* a task that answers with a file */
 };
 

@@ -120,6 +120,14 @@ def test_a_retry_with_the_same_idempotency_key_is_answered_the_same(sample):
     _assert_problem(other, 422)
 
 
+def test_a_dry_run_does_not_use_up_the_key_of_the_real_thing(sample):
+    document, headers = {"manager": "keyed", "resources": {"teams": [{"name": "keyed"}]}}, {"Idempotency-Key": "dry"}
+    dry = sample.admin.request("PUT", "/v1/config?dry_run=true", expect=200, json=document, headers=headers)
+    assert dry.json()["dry_run"]
+    _assert_problem(sample.admin.request("PUT", "/v1/config", json=document, headers=headers), 422)
+    sample.admin.request("GET", "/v1/teams/keyed", expect=404)
+
+
 def test_the_openapi_document_describes_what_is_there(sample):
     document = AdminClient(sample.control.admin_url).request("GET", "/openapi.json", expect=200).json()
     assert document["openapi"].startswith("3.")

@@ -137,6 +137,27 @@ def test_a_backup_is_made_listed_downloaded_and_kept_while_writes_go_on(servers)
     assert b"backup made" in control.log()
 
 
+def test_work_that_is_retried_under_its_idempotency_key_is_done_once(servers):
+    control = servers.control()
+    for path, status in (("/v1/backups", 201), ("/v1/master-key/rotate", 200), ("/v1/node-ca/rotate", 200)):
+        headers = {"Idempotency-Key": path}
+        # Whoever comes while the first is under way is told so; nobody does it twice.
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: control.admin.request("POST", path, headers=headers), range(4)))
+        assert {answer.status_code for answer in answers} <= {status, 409}
+        first, *others = [answer for answer in answers if answer.status_code == status]
+        again = control.admin.request("POST", path, expect=status, headers=headers)
+        assert all(other.json() == first.json() for other in (*others, again))
+        assert again.headers.get("Location") == first.headers.get("Location")
+    assert len(control.admin.request("GET", "/v1/backups", expect=200).json()["items"]) == 1
+    done = [(event["action"], event["kind"]) for event in control.admin.list("audit-events")]
+    assert done.count(("rotate", "master-key")) == 1 and done.count(("rotate", "node-ca")) == 1
+    other = control.admin.request("POST", "/v1/master-key/rotate", headers={"Idempotency-Key": "/v1/backups"})
+    assert other.status_code == 422
+    without = control.admin.request("POST", "/v1/master-key/rotate", expect=200).json()
+    assert without["previous"] != without["fingerprint"]
+
+
 def test_backups_need_their_permissions_and_stay_in_their_directory(servers):
     control = servers.control()
     name = control.admin.request("POST", "/v1/backups", expect=201).json()["name"]
