@@ -9,6 +9,10 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 
+#define POD_LABEL "pod-uid"
+/* Names in catalog_meta: what they say must outlive the node. */
+#define REVOKED_POD "revoked-pod/"
+
 static const slc_kind *node_kind(void)
 {
     return slc_kind_find("gateway-nodes");
@@ -22,8 +26,8 @@ void slc_node_new_id(char *id)
 }
 
 /* Nodes are entities that no body creates: the stored form is made here. */
-bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const char *name, bool ephemeral,
-                       const slc_node_certificate *certificate, slc_error *err)
+bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const char *name,
+                       const char *pod_uid, const slc_node_certificate *certificate, slc_error *err)
 {
     uint64_t revision;
     if (!slc_txn_bump(txn, &revision, err))
@@ -31,11 +35,13 @@ bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const
     json_t *node =
         json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:b, s:s, s:s, s:I}", "id", id, "revision",
                   (json_int_t)revision, "manager", "node", "created_at", (json_int_t)txn->now_ms, "updated_at",
-                  (json_int_t)txn->now_ms, "group", group_id, "ephemeral", (int)ephemeral, "certificate_serial",
-                  certificate->serial, "certificate_authority", certificate->authority,
+                  (json_int_t)txn->now_ms, "group", group_id, "ephemeral", (int)(pod_uid != NULL),
+                  "certificate_serial", certificate->serial, "certificate_authority", certificate->authority,
                   "certificate_expires_at", (json_int_t)certificate->expires_at_ms);
     if (name != NULL && *name != '\0')
         json_object_set_new(node, "name", json_string(name));
+    if (pod_uid != NULL)
+        json_object_set_new(node, "labels", json_pack("{s:s}", POD_LABEL, pod_uid));
     json_t *changes = NULL;
     bool ok = slc_row_insert(txn, node_kind(), id, node, err) &&
               (changes = slc_changes(txn, node_kind(), NULL, node, err)) != NULL &&
@@ -43,6 +49,18 @@ bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const
     json_decref(changes);
     json_decref(node);
     return ok;
+}
+
+bool slc_pod_may_enrol(slc_txn *txn, const char *pod_uid, slc_error *err)
+{
+    static const char sql[] = "SELECT 1 FROM catalog_meta WHERE name = '" REVOKED_POD "' || ?1";
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", pod_uid);
+    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    slc_txn_finish(txn, stmt);
+    return rc == 0 ||
+           (rc == 1 && slc_fail(err, SLC_DENIED, NULL,
+                                "the node of this pod was revoked: only another pod may enrol, such as "
+                                "the one that Kubernetes makes when this one is deleted"));
 }
 
 bool slc_node_renewed(slc_txn *txn, const char *id, const slc_node_certificate *certificate, slc_error *err)
@@ -221,12 +239,14 @@ static bool show_node(slc_txn *txn, const json_t *stored, json_t *out, slc_error
 static bool revoke_node(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body,
                         slc_error *err)
 {
+    static const char sql[] =
+        "INSERT OR IGNORE INTO catalog_meta (name, int_value) VALUES ('" REVOKED_POD "' || ?1, ?2)";
+    const char *pod_uid = slc_get_text(json_object_get(change->before, "labels"), POD_LABEL);
     (void)action; /* revoke is the only one */
     (void)body;
-    (void)err;
     if (json_object_get(change->before, "revoked_at") == NULL)
         json_object_set_new(change->next, "revoked_at", json_integer(slc_txn_now_ms(txn)));
-    return true;
+    return pod_uid == NULL || slc_txn_exec(txn, err, sql, "si", pod_uid, slc_txn_now_ms(txn));
 }
 
 const struct slc_kind_rules slc_rules_gateway_node = {.act = revoke_node, .show = show_node};

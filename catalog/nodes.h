@@ -14,9 +14,11 @@ typedef struct slc_node_certificate {
     int64_t expires_at_ms;
 } slc_node_certificate;
 
-/* Writes the row of a node that has enrolled. `name` may be NULL. */
-bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const char *name, bool ephemeral,
-                       const slc_node_certificate *certificate, slc_error *err) SLC_CHECKED;
+/* Writes the row of a node that has enrolled. `name` may be NULL. `pod_uid`: what Kubernetes calls its pod,
+ * which makes the node an ephemeral one and is the label "pod-uid"; NULL: it has no pod. */
+bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const char *name,
+                       const char *pod_uid, const slc_node_certificate *certificate,
+                       slc_error *err) SLC_CHECKED;
 /* After a renewal. SLC_DENIED when the node was revoked meanwhile, SLC_NOT_FOUND when it is gone. */
 bool slc_node_renewed(slc_txn *txn, const char *id, const slc_node_certificate *certificate,
                       slc_error *err) SLC_CHECKED;
@@ -33,6 +35,8 @@ typedef struct slc_node_info {
     bool outdated; /* its certificate is of an authority that was retired: it must enrol again */
 } slc_node_info;
 
+/* SLC_DENIED when a node of this pod was revoked, also when that node was deleted since. */
+bool slc_pod_may_enrol(slc_txn *txn, const char *pod_uid, slc_error *err) SLC_CHECKED;
 /* SLC_NOT_FOUND when there is no such node. */
 bool slc_node_find(slc_txn *txn, const char *id, slc_node_info *info, slc_error *err) SLC_CHECKED;
 /* Ids of revoked nodes: new array. */

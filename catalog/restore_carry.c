@@ -71,7 +71,8 @@ static const struct step {
      "UPDATE main.gateway_nodes SET revoked_at = o.created_at, " STAMP
      "FROM old.audit_events AS o WHERE o.kind = 'gateway-nodes' AND o.action = 'revoke' AND o.entity_id = "
      "gateway_nodes.id AND gateway_nodes.revoked_at IS NULL RETURNING id, key",
-     NULL},
+     "INSERT OR IGNORE INTO main.catalog_meta (name, int_value) SELECT name, int_value FROM old.catalog_meta "
+     "WHERE name LIKE 'revoked-pod/%'"},
     {"gateway-nodes", "deleted", "delete",
      "DELETE FROM main.gateway_nodes WHERE revoked_at IS NULL AND id IN " DELETED(
          "gateway-nodes") " AND ?1 > 0 "

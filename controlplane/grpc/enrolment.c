@@ -146,7 +146,7 @@ static bool enrol(slc_txn *txn, void *arg, slc_error *err)
     if (!issue(self, &self->enrol->csr_der, &certificate, err))
         return false;
     const char *name = self->enrol->node_name[0] != '\0' ? self->enrol->node_name : NULL;
-    return slc_node_register(txn, self->node_id, group_id, name, false, &certificate, err);
+    return slc_node_register(txn, self->node_id, group_id, name, NULL, &certificate, err);
 }
 
 /* The rule may have gone while its issuer's keys were fetched. */
@@ -167,12 +167,13 @@ static bool enrol_account(slc_txn *txn, void *arg, slc_error *err)
     slc_node_certificate certificate;
     if (self->enrol->sent_at_ms != 0 && !check_clock(self, self->enrol->sent_at_ms, err))
         return false;
-    if (!rule_holds(txn, &self->account, err) || !group_name_of(txn, self->account.group_id, self, err))
+    if (!slc_pod_may_enrol(txn, self->account.pod_uid, err) || !rule_holds(txn, &self->account, err) ||
+        !group_name_of(txn, self->account.group_id, self, err))
         return false;
     slc_node_new_id(self->node_id);
     return issue(self, &self->enrol->csr_der, &certificate, err) &&
-           slc_node_register(txn, self->node_id, self->account.group_id, self->account.pod, true, &certificate,
-                             err);
+           slc_node_register(txn, self->node_id, self->account.group_id, self->account.pod,
+                             self->account.pod_uid, &certificate, err);
 }
 
 static bool check_proof(struct enrolment *self, slc_ca_node *node, slc_error *err)

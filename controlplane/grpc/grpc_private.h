@@ -102,6 +102,7 @@ typedef struct slc_account {
     char group_id[SLC_NODE_ID_CHARS];
     char subject[400]; /* "system:serviceaccount:<namespace>:<name>" */
     char pod[254];
+    char pod_uid[64]; /* never used again by another pod */
 } slc_account;
 
 /* Exactly one of `account` and `err` is given; borrowed. */

@@ -48,20 +48,24 @@ static bool read_account(struct check *check, slc_error *err)
 {
     const json_t *kubernetes = json_object_get(check->jwt.claims, "kubernetes.io");
     const char *pod = json_string_value(json_object_get(json_object_get(kubernetes, "pod"), "name"));
+    const char *uid = json_string_value(json_object_get(json_object_get(kubernetes, "pod"), "uid"));
     const char *subject = slc_jwt_text(&check->jwt, "sub");
     char expected[sizeof check->account.subject];
     check->namespace = json_string_value(json_object_get(kubernetes, "namespace"));
     check->name = json_string_value(json_object_get(json_object_get(kubernetes, "serviceaccount"), "name"));
-    if (check->namespace == NULL || check->name == NULL || pod == NULL || pod[0] == '\0')
+    if (check->namespace == NULL || check->name == NULL || pod == NULL || pod[0] == '\0' || uid == NULL ||
+        uid[0] == '\0')
         return slc_fail(
             err, SLC_UNAUTHENTICATED, "kubernetes.io",
             "the token is not one of a service account that is bound to a pod: mount it by a projected "
             "volume");
     snprintf(expected, sizeof expected, SUBJECT_PREFIX "%s:%s", check->namespace, check->name);
-    if (subject == NULL || strcmp(subject, expected) != 0 || strlen(pod) >= sizeof check->account.pod)
+    if (subject == NULL || strcmp(subject, expected) != 0 || strlen(pod) >= sizeof check->account.pod ||
+        strlen(uid) >= sizeof check->account.pod_uid)
         return slc_fail(err, SLC_UNAUTHENTICATED, "sub", "the token's subject is not its service account");
     snprintf(check->account.subject, sizeof check->account.subject, "%s", expected);
     snprintf(check->account.pod, sizeof check->account.pod, "%s", pod);
+    snprintf(check->account.pod_uid, sizeof check->account.pod_uid, "%s", uid);
     return true;
 }
 

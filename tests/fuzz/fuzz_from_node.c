@@ -29,7 +29,7 @@ static bool register_node(slc_txn *txn, void *arg, slc_error *err)
     json_t *dev = slc_entity_get(txn, slc_kind_find("gateway-groups"), "dev", err);
     (void)arg;
     bool ok = dev != NULL && slc_node_register(txn, NODE, json_string_value(json_object_get(dev, "id")), "fuzz",
-                                               false, &certificate, err);
+                                               NULL, &certificate, err);
     json_decref(dev);
     return ok;
 }

@@ -101,6 +101,8 @@ BAD = {
     "expired": (lambda c: c.token(exp=NOW - 3600), "expired"),
     "without expiry": (lambda c: c.token(exp=None), "does not say when it expires"),
     "of the future": (lambda c: c.token(nbf=NOW + 7200), "valid only in"),
+    "no uid of its pod": (lambda c: c.token(**{"kubernetes.io": {**c.claims()["kubernetes.io"],
+                                                                 "pod": {"name": "anonymous"}}}), "bound to a pod"),
     "not bound to a pod": (lambda c: c.token(**{"kubernetes.io": {"namespace": "edge"}}), "bound to a pod"),
     "another subject": (lambda c: c.token(sub="system:serviceaccount:kube-system:admin"), "subject"),
     "alg none": (lambda c: jwt({"alg": "none"}, c.claims(), lambda _: b""), "none are not accepted"),
@@ -176,3 +178,19 @@ def test_a_pod_that_is_gone_is_forgotten_and_one_that_comes_back_enrols_anew(ser
     wait_until(lambda: _connected(gateway), what="the pod to enrol anew")
     assert "there is no gateway node" in _logged(gateway, "configuration stream ended")[0]["reason"]
     assert _node_named(plane, "pod")["id"] != first
+
+
+def test_a_revoked_pod_is_not_let_in_again_but_its_replacement_is(plane, cluster):
+    token_file = cluster.token_file("bad", cluster.token(pod="bad", uid="first"))
+    gateway = plane.start(token_file)
+    wait_until(lambda: _connected(gateway), what="the pod to connect")
+    node = _node_named(plane, "bad")
+    assert node["labels"] == {"pod-uid": "first"}
+    plane.admin.act("gateway-nodes", node["id"], "revoke")
+    wait_until(lambda: not _connected(gateway), what="the stream to be cut")
+    gateway.stop()
+    assert "was revoked" in plane.refusal(plane.start(token_file, ready=False))  # with an empty state folder
+    plane.admin.delete("gateway-nodes", node["id"])
+    assert "was revoked" in plane.refusal(plane.start(token_file, ready=False))
+    replacement = plane.start(cluster.token_file("good", cluster.token(pod="bad", uid="second")))
+    wait_until(lambda: _connected(replacement), what="the pod's replacement to connect")

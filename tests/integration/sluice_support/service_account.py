@@ -86,12 +86,12 @@ class Cluster:
         self._server.shutdown()
         self._server.server_close()
 
-    def claims(self, namespace="edge", account="gateway", pod="gateway-7f9c", **changes):
+    def claims(self, namespace="edge", account="gateway", pod="gateway-7f9c", uid=None, **changes):
         now = int(time.time())
         claims = {
             "iss": ISSUER, "aud": ["sluice"], "exp": now + 600, "iat": now, "nbf": now,
             "sub": f"system:serviceaccount:{namespace}:{account}",
-            "kubernetes.io": {"namespace": namespace, "pod": {"name": pod, "uid": "1"},
+            "kubernetes.io": {"namespace": namespace, "pod": {"name": pod, "uid": uid or f"uid-of-{pod}"},
                               "serviceaccount": {"name": account, "uid": "2"}},
             **changes,
         }

@@ -14,7 +14,8 @@ static bool enrol(slc_txn *txn, void *arg, slc_error *err)
     slc_node_certificate certificate = {
         .serial = "0a1b", .authority = "ca-1", .expires_at_ms = slc_txn_now_ms(txn) + 86400000};
     slc_node_new_id(node_id);
-    bool ok = slc_node_register(txn, node_id, t_text(group, "id"), "gw-1", *ephemeral, &certificate, err);
+    bool ok = slc_node_register(txn, node_id, t_text(group, "id"), "gw-1", *ephemeral ? "uid-1" : NULL,
+                                &certificate, err);
     json_decref(group);
     return ok;
 }

@@ -85,7 +85,7 @@ static bool register_node(slc_txn *txn, void *arg, slc_error *err)
     char group[64];
     snprintf(group, sizeof(group), "%s", slc_column_text(stmt, 0));
     slc_txn_finish(txn, stmt);
-    return slc_node_register(txn, arg, group, NULL, true, &certificate, err);
+    return slc_node_register(txn, arg, group, NULL, arg /* as if it were one of a pod */, &certificate, err);
 }
 
 static char *make_node(void)
@@ -132,6 +132,24 @@ START_TEST(what_was_revoked_and_then_deleted_does_not_come_back)
     free(kept);
     free(gone);
     free(node);
+}
+END_TEST
+
+static bool may_enrol(slc_txn *txn, void *arg, slc_error *err)
+{
+    return slc_pod_may_enrol(txn, arg, err);
+}
+
+START_TEST(a_pod_whose_node_was_revoked_stays_out)
+{
+    t_make_samples("backend-clusters");
+    make_backup();
+    char *joined_later = make_node();
+    json_decref(t_act("gateway-nodes", joined_later, "revoke"));
+    json_decref(restore());
+    ck_assert(!t_read(may_enrol, joined_later, &t_error));
+    ck_assert_int_eq(t_error.code, SLC_DENIED);
+    free(joined_later);
 }
 END_TEST
 
@@ -250,6 +268,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tc, setup, t_teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, what_was_revoked_and_then_deleted_does_not_come_back);
+    tcase_add_test(tc, a_pod_whose_node_was_revoked_stays_out);
     tcase_add_test(tc, a_suspended_subscription_that_was_revoked_cannot_be_resumed);
     tcase_add_test(tc, ends_that_were_brought_forward_are_kept_and_later_ones_are_not);
     tcase_add_test(tc, rights_that_were_cut_stay_cut_and_those_that_were_given_go);

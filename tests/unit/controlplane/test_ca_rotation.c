@@ -94,7 +94,7 @@ static bool enrol_node(slc_txn *txn, void *arg, slc_error *err)
 {
     json_t *group = slc_entity_load(txn, slc_kind_find("gateway-groups"), "dev", err);
     slc_node_certificate certificate = {leaf.serial, leaf.authority, leaf.not_after_ms};
-    bool ok = slc_node_register(txn, arg, t_text(group, "id"), "gw", false, &certificate, err);
+    bool ok = slc_node_register(txn, arg, t_text(group, "id"), "gw", NULL, &certificate, err);
 
     json_decref(group);
     return ok;
