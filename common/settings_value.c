@@ -164,6 +164,8 @@ void slc_settings_help(const slc_setting *table, const char *program, const char
         fprintf(out, "%s", s->help);
         if (s->default_value != NULL && s->default_value[0] != '\0' && s->type != SLC_SET_SECRET)
             fprintf(out, " (default: %s)", s->default_value);
+        if (s->type == SLC_SET_BOOL && s->default_value != NULL && strcmp(s->default_value, "true") == 0)
+            fprintf(out, "; --no-%s: false", flag);
         fprintf(out, "\n%40s%s\n", "", variable);
     }
     print_flag(out, "config", "FILE");

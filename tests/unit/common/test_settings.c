@@ -13,7 +13,7 @@ struct target {
     char *name;
     char *token;
     int64_t workers;
-    bool tls;
+    bool tls, colour;
     int64_t timeout_ms;
     int64_t body_bytes;
 };
@@ -23,6 +23,7 @@ struct target {
 static const slc_setting table[] = {
     {"admin.address", SLC_SET_ADDRESS, "127.0.0.1:8001", "where to listen", AT(address), 0, 0},
     {"admin.tls-on", SLC_SET_BOOL, "false", "use TLS", AT(tls), 0, 0},
+    {"colour", SLC_SET_BOOL, "true", "show colours", AT(colour), 0, 0},
     {"name", SLC_SET_STRING, NULL, "a name", AT(name), 0, 0},
     {"token", SLC_SET_SECRET, NULL, "a secret", AT(token), 0, 0},
     {"workers", SLC_SET_INT, "2", "threads", AT(workers), 1, 64},
@@ -250,6 +251,7 @@ START_TEST(a_secret_is_never_told)
     ck_assert_ptr_nonnull(strstr(text, "SLUICE_ADMIN_TLS_ON"));
     ck_assert_ptr_nonnull(strstr(text, "--limits-timeout DURATION"));
     ck_assert_ptr_nonnull(strstr(text, "(default: 30s)"));
+    ck_assert_ptr_nonnull(strstr(text, "(default: true); --no-colour: false"));
     free(text);
     release();
 }
