@@ -414,11 +414,24 @@ def small_disk(tmp_path, servers):
         disk.close()
 
 
-def test_a_full_disk_is_507_and_passes_by_itself(servers, small_disk):
+def _goes_through(own, stream):
+    """An event is published and read by an open stream."""
+    published = own.publish({})
+    assert published.status_code == 201
+    wait_until(lambda: stream.next().json()["id"] == published.json()["id"], what="the event in the stream")
+
+
+def test_a_full_disk_is_507_and_passes_by_itself(servers, small_disk, kafka):
+    from sluice_support import SampleApi
     control = servers.control(start=None)
     control.data_dir = small_disk.path / "data"
     control.command[control.command.index("--data-dir") + 1] = str(control.data_dir)
     control.start()
+    own = SampleApi(control, kafka.bootstrap_servers, kafka.create_topic("full"))
+    own.start_gateway(servers, config_reconnect_max="500ms")
+    late = own.new_credential(own.application)
+    wait_until(lambda: own.publish({}, key=late["api_key"]).status_code == 201, what="the second key to be accepted")
+    stream = own.stream()
     control.admin.create("teams", name="before")
     backup = control.admin.request("POST", "/v1/backups", expect=201).json()["name"]
     small_disk.fill(control)
@@ -436,9 +449,14 @@ def test_a_full_disk_is_507_and_passes_by_itself(servers, small_disk):
     assert control.admin.request("POST", "/v1/master-key/rotate").status_code == 507
     assert control.admin.get("teams", "before")
     assert requests.get(control.admin_url + "/health/ready", timeout=10).status_code == 200
+    _goes_through(own, stream)
 
     small_disk.free(control)
     control.admin.create("teams", name="after")
+    control.admin.act("credentials", late["id"], "revoke")
+    wait_until(lambda: own.publish({}, key=late["api_key"]).status_code == 401, what="the gateway to hear of a change")
+    _goes_through(own, stream)  # on the connection from before
+    stream.close()
     control.admin.request("POST", "/v1/master-key/rotate", expect=200)
     control.stop()
     control.start()
