@@ -375,13 +375,11 @@ START_TEST(slow_requests_and_idle_connections_time_out_but_not_slow_answers)
     client_say(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     client_open(&idle, &c);
     client_open(&slow, &c);
-    int64_t start = slc_monotonic_ms();
-    /* A byte now and then does not buy more time. */
-    while (client_send(&slow, "G", 1) && slc_monotonic_ms() - start < 15000)
+    /* A byte now and then does not buy more time: else this would never end. */
+    for (int sent = 0; client_send(&slow, "G", 1); sent++) {
+        ck_assert_int_lt(sent, 700);
         poll(NULL, 0, 20);
-    int64_t took = slc_monotonic_ms() - start;
-    ck_assert_int_ge(took, 250);
-    ck_assert_int_lt(took, 15000);
+    }
     ck_assert(client_at_end(&idle));
     WAIT_UNTIL(httpd_case_connections(&c) == 1);
     httpd_case_release_held(&c);
