@@ -207,7 +207,8 @@ STORIES = {
     "performance": [
         create("NAME-p", 6),
         tool("ProducerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--record-size", 1000, "--throughput",
-             -1, "--producer-props", "bootstrap.servers=BOOTSTRAP", "acks=all", at=[], expect=("5000 records sent",),
+             -1, "--producer-props", "bootstrap.servers=BOOTSTRAP", "acks=all", "request.timeout.ms=10000",
+             "delivery.timeout.ms=30000", at=[], expect=("5000 records sent",),
              same=False),
         tool("ConsumerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--timeout", 20000,
              expect=(", 5000,",), same=False),
@@ -221,7 +222,7 @@ STORIES = {
         create("NAME-k", 3),
         Step("kcat", ["-b", "BOOTSTRAP", "-P", "-t", "NAME-k", "-p", "1", "-K", ":", "-H", "h=v", "-z", "lz4"],
              stdin="k1:one\nk2:two\n"),
-        Step("kcat", ["-b", "BOOTSTRAP", "-C", "-t", "NAME-k", "-e", "-o", "beginning", "-f",
+        Step("kcat", ["-q", "-b", "BOOTSTRAP", "-C", "-t", "NAME-k", "-e", "-o", "beginning", "-f",
                       "%p %o %k %s %h\\n"], expect=("1 0 k1 one h=v",), ordered=False),
         Step("kcat", ["-b", "BOOTSTRAP", "-L", "-t", "NAME-k"], expect=("3 partitions",),
              replace=((r"from broker [^)]*", "from broker"),)),

@@ -1,6 +1,9 @@
-"""What the clients' tests share: targets, stories of tool calls, one virtual machine for Java."""
+"""What the clients' tests share: targets, stories of tool calls, one virtual machine for Java, and what cuts and
+verifies."""
 
 from .java import Java, Outcome
+from .relay import CuttingRelay
 from .story import Step, Target, compare, tell
+from .verify import Verifier
 
-__all__ = ["Java", "Outcome", "Step", "Target", "compare", "tell"]
+__all__ = ["CuttingRelay", "Java", "Outcome", "Step", "Target", "Verifier", "compare", "tell"]

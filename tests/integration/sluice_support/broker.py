@@ -17,12 +17,14 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 class OwnKafka:
     """`config` are broker settings. `users` {name: password} get a second listener, `sasl`, which takes PLAIN and both
-    SCRAMs. Keeps its ports over restarts."""
+    SCRAMs. `join` (another one) and `node`: a further broker of its cluster. Keeps its ports over restarts."""
 
-    def __init__(self, folder, port, config=None, users=None):
+    def __init__(self, folder, port, config=None, users=None, join=None, node=1):
         self.folder = Path(folder)
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._arguments = ["--port", str(port)]
+        if join:
+            self._arguments += ["--join", str(join.folder), "--node", str(node)]
         config = {**self._sasl(port, users or {}), **(config or {})}
         for key, value in config.items():
             self._arguments += ["--config", f"{key}={value}"]

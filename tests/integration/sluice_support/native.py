@@ -25,7 +25,7 @@ class NativeCluster:
     """A virtual cluster with a kafka listener of its own: a bootstrap port and one for each of the node ids 0 to 3."""
 
     def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None,
-                 namespace=None, **virtual_cluster):
+                 namespace=None, advertised_host=None, **virtual_cluster):
         self.name, self.port = name, free_ports(5)
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
         sample.admin.create("virtual-clusters", name=name, backend_cluster=backend or sample.backend,
@@ -35,7 +35,8 @@ class NativeCluster:
         sample.admin.create("listeners", name=name, gateway_group=sample.group, protocol="kafka",
                             address=f"127.0.0.1:{self.port}",
                             kafka={"routing": "ports", "virtual_cluster": name, "port_ranges": ranges},
-                            **({"tls": tls} if tls else {}))
+                            **({"tls": tls} if tls else {}),
+                            **({"advertised_host": advertised_host} if advertised_host else {}))
 
     def wait_served(self):
         """Configuration travels."""
@@ -43,6 +44,7 @@ class NativeCluster:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5):
                 return True
         wait_until(served, 20, f"the listener {self.name}")
+
 
 class Tenant:
     """A virtual cluster with a namespace of its own, once it is served. `shown` is what clients see of the prefix."""

@@ -1,0 +1,76 @@
+"""A producer and a consumer that verify each other while things go wrong."""
+
+import threading
+import uuid
+
+from confluent_kafka import Consumer, Producer
+
+from sluice_support import wait_until
+
+_PER_SECOND = 200  # records; enough to have some under way whenever something is cut
+
+
+class Verifier:
+    """Writes 0, 1, 2, ... into each partition of a topic, idempotent and acknowledged by all replicas, and reads them in a
+    group, until `stop`. `kafka` sees the topic directly."""
+
+    def __init__(self, target, kafka, topic, partitions):
+        self.name, self._kafka, self._topic, self._partitions = target.name, kafka, topic, partitions
+        self.acknowledged, self._failures, self._read = 0, [], set()
+        self._ending, self._read_ending = threading.Event(), threading.Event()
+        self._config = {"bootstrap.servers": target.bootstrap_servers, "reconnect.backoff.max.ms": 500}
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._consume)]
+        for thread in self._threads:
+            thread.start()
+
+    def _report(self, error, _):
+        if error is not None:
+            self._failures.append(str(error))
+        else:
+            self.acknowledged += 1
+
+    def _write(self):
+        """Failures are for ever, because the producer would try for 5 minutes: none is allowed."""
+        producer = Producer({**self._config, "enable.idempotence": True, "linger.ms": 5})
+        number = 0
+        while not self._ending.wait(self._partitions / _PER_SECOND):
+            for partition in range(self._partitions):
+                producer.produce(self._topic, str(number), partition=partition, on_delivery=self._report)
+            number += 1
+            producer.poll(0)
+        left = producer.flush(60)
+        self._written = number
+        if left:
+            self._failures.append(f"{left} records were never acknowledged")
+
+    def _consume(self):
+        consumer = Consumer({**self._config, "group.id": f"verify-{uuid.uuid4().hex}", "session.timeout.ms": 6000,
+                             "auto.offset.reset": "earliest"})
+        consumer.subscribe([self._topic])
+        while not self._read_ending.is_set():
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                self._read.add((message.partition(), int(message.value())))
+        consumer.close()
+
+    def progress(self, after):
+        """Waits until records have been acknowledged and read that were written since now."""
+        acknowledged, read = self.acknowledged + 40, len(self._read) + 40
+        wait_until(lambda: self.acknowledged >= acknowledged, 60, f"{self.name}: acknowledgements after {after}")
+        wait_until(lambda: len(self._read) >= read, 60, f"{self.name}: records read after {after}")
+
+    def stop(self):
+        """Ends, and compares what Kafka has with what was acknowledged."""
+        self._ending.set()
+        self._threads[0].join(90)
+        assert not self._failures, f"{self.name}: {self._failures[:3]}"
+        expected = {(partition, n) for partition in range(self._partitions) for n in range(self._written)}
+        assert self.acknowledged == len(expected) > 0
+        wait_until(lambda: self._read == expected, 60, f"{self.name}: every record read")
+        self._read_ending.set()
+        self._threads[1].join(60)
+        by_partition = {partition: [] for partition in range(self._partitions)}
+        for record in self._kafka.consume_all(self._topic):
+            by_partition[record.partition()].append(int(record.value()))
+        for partition, numbers in by_partition.items():
+            assert numbers == list(range(self._written)), f"{self.name}: partition {partition} lost, doubled or reordered"
