@@ -75,11 +75,12 @@ static int32_t count_shown(const slc_kafka_api_versions *shown)
     return count;
 }
 
-/* Clients older than KAFKA-18659's fix take a Produce that does not begin at 0 for a broker that cannot
- * compress. */
+/* librdkafka wants to see the first version of these, and never uses it: clients older than KAFKA-18659's fix
+ * take a Produce that does not begin at 0 for a broker that cannot compress, and older versions a SaslHandshake
+ * that does not for one without SASL. */
 static int16_t shown_min(const slc_kafka_api_versions *shown, int key)
 {
-    return key == PRODUCE_KEY ? 0 : shown->of[key].min;
+    return key == PRODUCE_KEY || key == SLC_KAFKA_SASL_HANDSHAKE_KEY ? 0 : shown->of[key].min;
 }
 
 static void add_versions(const slc_session *session, slc_buf *out, int version)

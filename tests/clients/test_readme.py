@@ -1,0 +1,53 @@
+"""The README's section for Kafka clients does what it says, with the ports, the topic and the folder of a test."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sluice_support import wait_until
+from sluice_support.native import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _commands():
+    """The blocks of the section, as printed."""
+    section = (ROOT / "README.md").read_text().split("## Use it with your Kafka client\n")[1].split("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", section, re.S)
+
+
+@pytest.fixture
+def shell(gateway_sample, tmp_path):
+    """Runs a block and returns what it printed."""
+    port = free_ports(4)
+    places = ((r"http://127\.0\.0\.1:8001", gateway_sample.control.admin_url), (r"\b19092\b", str(port)),
+              (r"\b19093\b", str(port + 1)), (r"(?<= )orders\b", gateway_sample.topic),
+              (r"(?m)^scripts/", f"{ROOT}/scripts/"))
+    environment = {**os.environ, "SLUICE_TOKEN": gateway_sample.control.token, "no_proxy": "127.0.0.1",
+                   "CREDENTIAL_ID": gateway_sample.credential["id"],
+                   "CREDENTIAL_SECRET": gateway_sample.credential["secret"]}
+
+    def run(block):
+        for pattern, place in places:
+            block = re.sub(pattern, lambda _, place=place: place, block)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, env=environment, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run.port = port
+    return run
+
+
+def test_the_commands_of_the_readme_work(shell):
+    setup, use = _commands()
+    made = shell(setup)
+    assert '"status":4' not in made and '"shop"' in made
+    wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19092") == "", 20, "the listener")
+    said = shell(use)
+    assert f"broker 1 at 127.0.0.1:{shell.port + 1}" in said
+    assert '{"item": "kettle"}' in said
+    assert sorted(re.findall(r":\d:(\d)$", said, re.M)) == ["0", "0", "1"]
