@@ -86,7 +86,7 @@ class Telling:
         return text
 
     def _call(self, tool, arguments, stdin):
-        if tool.startswith("org.") or tool[0].isupper():
+        if "." in tool or tool[0].isupper():
             return self.java.run(tool, *arguments, stdin=stdin)
         done = subprocess.run([tool, *arguments], input=stdin, capture_output=True, text=True, timeout=60)
         return Outcome(done.returncode, done.stdout, done.stderr)

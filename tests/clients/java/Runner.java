@@ -106,6 +106,8 @@ public final class Runner {
 
     /** Has the tools' own classes and those beside this one anew; everything else is shared. */
     private static final class ToolLoader extends URLClassLoader {
+        private static final List<String> OWN = List.of("org.apache.kafka.tools.", "kafka.tools.", "kafka.admin.");
+
         ToolLoader() {
             super(classPath(), Runner.class.getClassLoader());
         }
@@ -124,7 +126,7 @@ public final class Runner {
 
         @Override
         protected Class<?> loadClass(String name, boolean resolve) throws ClassNotFoundException {
-            boolean own = name.startsWith("org.apache.kafka.tools.") || name.indexOf('.') < 0;
+            boolean own = OWN.stream().anyMatch(name::startsWith) || name.indexOf('.') < 0;
             if (!own || name.startsWith("Runner")) {
                 return super.loadClass(name, resolve);
             }
