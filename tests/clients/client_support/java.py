@@ -13,7 +13,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[1]
 _KAFKA = _HERE.parents[1] / "scripts" / "kafka"
-_CALL_SECONDS = 60  # after this a call has hung
+_CALL_SECONDS = 110  # after this a call has hung
 
 
 @dataclass
