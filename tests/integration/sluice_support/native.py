@@ -52,8 +52,8 @@ class Tenant:
     def __init__(self, sample, mode, **virtual_cluster):
         self.prefix = f"{uuid.uuid4().hex[:8]}."
         self.shown = self.prefix if mode == "enforce" else ""
-        self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace={"mode": mode, "prefix": self.prefix},
-                                     **virtual_cluster)
+        namespace = {"mode": mode} if mode == "none" else {"mode": mode, "prefix": self.prefix}
+        self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace=namespace, **virtual_cluster)
         self.helper = KafkaHelper(self.cluster.bootstrap_servers)
         self.admin, self.config = self.helper.admin, self.helper.config
         wait_until(lambda: self.admin.list_topics(timeout=3), 20, f"the listener {self.cluster.name}")

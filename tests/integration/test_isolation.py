@@ -1,0 +1,378 @@
+"""Two tenants on one backend. For every key and version of the protocol, tenant A names what is B's in every way there is.
+No answer holds a byte that A did not know, and nothing of B's has changed.
+
+The requests are written from Kafka's own definitions (sluice_support/protocol.py), so a key that Sluice's table lacks
+is tried as well. The test ends with `isolation: N cases` and fails below the full count."""
+
+import socket
+import struct
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType
+from kafka.record.memory_records import MemoryRecordsBuilder
+
+from sluice_support import Definitions, Tenant, Writer, all_fields, frame, wait_until
+from sluice_support.protocol import in_range, versions_of
+
+API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = 18, 17, 36
+LOCAL = {API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE}  # no names; answered by the gateway
+TOPIC, GROUP, CREW, TXN = "orders", "crew", "active", "mover"
+
+
+class Victim:
+    """B: topics, groups, a running member, an open transaction; and what of it must not be seen."""
+
+    def __init__(self, tenant, kafka):
+        self.tenant, self.kafka, self.prefix = tenant, kafka, tenant.prefix
+        self.vault, self.cellar = (f"{name}{uuid.uuid4().hex[:10]}" for name in ("vault", "cellar"))
+        for topic in (TOPIC, self.vault, self.cellar):
+            tenant.create(topic, partitions=2)
+        self.marker, self.note = uuid.uuid4().hex.encode(), uuid.uuid4().hex
+        tenant.helper.produce(TOPIC, [{"value": self.marker, "key": self.marker, "partition": 0}] * 5)
+        for group in (GROUP, self.cellar):
+            self._commit_offsets(group)
+        self._begin_transaction()
+        self._join()
+        self.ids = {name: self._topic_id(name) for name in (TOPIC, self.vault, self.cellar)}
+
+    def _commit_offsets(self, group):
+        consumer = Consumer({**self.tenant.config, "group.id": group, "enable.auto.commit": False})
+        offset = TopicPartition(TOPIC, 0, 3, metadata=self.note)
+        consumer.commit(offsets=[offset], asynchronous=False)
+        consumer.close()
+
+    def _begin_transaction(self):
+        self.producer = Producer({**self.tenant.config, "transactional.id": TXN, "transaction.timeout.ms": 600_000})
+        self.producer.init_transactions(20)
+        self.producer.begin_transaction()
+        self.producer.produce(self.vault, self.marker)
+        assert self.producer.flush(20) == 0
+
+    def _join(self):
+        self.assignments = []
+        self.client_id = f"c{uuid.uuid4().hex}"
+        self.consumer = Consumer({**self.tenant.config, "group.id": CREW, "client.id": self.client_id,
+                                  "enable.auto.commit": False, "max.poll.interval.ms": 600_000,
+                                  "session.timeout.ms": 120_000})
+        self.consumer.subscribe([TOPIC], on_assign=lambda _, partitions: self.assignments.append(len(partitions)))
+        wait_until(lambda: self.consumer.poll(0.2) is not None or self.assignments, 30, "B's member")
+
+    def _topic_id(self, name):
+        description = self.kafka.admin.describe_topics(TopicCollection([self.prefix + name]))
+        topic_id = description[self.prefix + name].result(20).topic_id
+        return (topic_id.get_most_significant_bits() % (1 << 64)).to_bytes(8, "big") + \
+               (topic_id.get_least_significant_bits() % (1 << 64)).to_bytes(8, "big")
+
+    def secrets(self):
+        """What no answer may hold unless A has said it. The cellar is never said by A in any way."""
+        names = [self.prefix, self.vault, self.cellar, self.note, self.client_id]
+        return [name.encode() for name in names] + [self.marker] + list(self.ids.values())
+
+    def state(self):
+        """All of it, as the backend has it."""
+        admin, topics = self.kafka.admin, {}
+        for name, topic in admin.list_topics(timeout=20).topics.items():
+            if not name.startswith(self.prefix):
+                continue
+            partitions = [TopicPartition(name, n) for n in topic.partitions]
+            ends = [{p.partition: r.result(20).offset for p, r in admin.list_offsets({p: spec for p in partitions}).items()}
+                    for spec in (OffsetSpec.earliest(), OffsetSpec.latest())]
+            config = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)])
+            settings, = ({key: entry.value for key, entry in c.result(20).items()} for c in config.values())
+            topics[name] = (len(partitions), ends, settings, self._topic_id(name.removeprefix(self.prefix)))
+        groups = {g.group_id: str(g.state) for g in admin.list_consumer_groups().result(20).valid
+                  if g.group_id.startswith(self.prefix)}
+        offsets = {group: self._offsets(group) for group in groups}
+        members = {group: [(m.member_id, m.client_id) for m in described.result(20).members]
+                   for group, described in admin.describe_consumer_groups(list(groups)).items()}
+        return topics, groups, offsets, members
+
+    def _offsets(self, group):
+        result = self.kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(20)
+        return sorted((p.topic, p.partition, p.offset, p.metadata) for p in result.topic_partitions)
+
+    def finish(self):
+        """Its member was never disturbed and its transaction ends well."""
+        self.consumer.poll(1)
+        assert len(self.assignments) == 1, self.assignments
+        self.producer.commit_transaction(30)
+        self.consumer.close()
+        records = self.tenant.helper.consume_all(self.vault)
+        assert [r.value() for r in records] == [self.marker]
+
+
+# ---- the ways ----
+
+class Way:
+    """How A names what is B's. `name(kind)` for topics, groups and transactional ids."""
+
+    def __init__(self, label, names=None, ids=None, pattern=None, everything=False, tags=b"", protocol="consumer",
+                 resource=2, coordinator=0):
+        self.label, self.names, self.ids, self.pattern = label, names or {}, ids, pattern
+        self.everything, self.tags, self.protocol = everything, tags, protocol
+        self.resource, self.coordinator = resource, coordinator
+
+    def name(self, kind):
+        return self.names.get(kind, {"topic": TOPIC, "group": GROUP, "txn": TXN}[kind])
+
+
+def named(prefix, **others):
+    return {"topic": prefix + TOPIC, "group": prefix + GROUP, "txn": prefix + TXN, **others}
+
+
+def ways_of(victim, own):
+    b = victim.prefix
+    silent = [
+        Way("short"),
+        Way("empty", {"topic": "", "group": "", "txn": ""}),
+        Way("all", everything=True),
+        Way("regex", pattern=".*"),
+        Way("regex injection", pattern="x)|(?:.*"),
+        Way("regex quotation", pattern="x\\Q)|(?:.*"),
+        Way("group resource", {"resource": GROUP}, resource=32, coordinator=1),
+        Way("broker resource", {"resource": "1"}, resource=4, coordinator=2),
+        Way("client metrics", {"resource": GROUP}, resource=16, coordinator=2),
+        Way("internal", {"topic": "__consumer_offsets", "group": CREW}),
+    ]
+    return silent + [
+        Way("prefixed", named(b)),
+        Way("own prefix", named(own + b)),
+        Way("void", named("\x1f" + b)),
+        Way("own void", named(own + "\x1f" + b)),
+        Way("relative", named("../" + b)),
+        Way("NUL", named("\0" + b)),
+        Way("not UTF-8", {kind: b"\xff\xfe" + name.encode() for kind, name in named(b).items()}),
+        Way("id", ids=victim.ids[TOPIC]),
+        Way("regex prefix", pattern=b.replace(".", "\\.") + ".*"),
+        Way("other protocol", named(b), protocol="connect"),
+        Way("group named", named(b), resource=32, coordinator=1),
+        Way("vault", named(b, topic=b + victim.vault, group=b + CREW)),
+        Way("vault id", named(b), ids=victim.ids[victim.vault]),
+        Way("unknown tags", named(b), tags=(b + victim.vault).encode()),
+    ]
+
+
+IDS = {"id", "vault id"}
+PATTERNS = {"regex", "regex injection", "regex quotation", "regex prefix"}
+RESOURCES = {"group resource", "broker resource", "client metrics", "group named"}
+
+
+def applies(way, definition, version):
+    """Would the way change anything in this message?"""
+    fields = all_fields(definition, version)
+    if way.label in IDS:
+        return any(field["name"] == "TopicId" for field in fields)
+    if way.label in PATTERNS:
+        return any("Regex" in field["name"] or "Pattern" in field["name"] and field["type"] == "string"
+                   for field in fields)
+    if way.label in RESOURCES:
+        return any(field["name"] in ("ResourceType", "KeyType", "ResourceTypeFilter") for field in fields)
+    if way.label == "other protocol":
+        return any(field["name"] == "ProtocolType" for field in fields)
+    if way.label == "all":
+        return any(field["type"].startswith("[]") for field in fields)
+    if way.label == "unknown tags":
+        return in_range(definition.get("flexibleVersions"), version)
+    return True
+
+
+NUMBERS = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "PartitionMaxBytes": 1 << 20,
+           "SessionEpoch": -1, "CurrentLeaderEpoch": -1, "Timestamp": -2, "Acks": -1, "TimeoutMs": 1000,
+           "timeoutMs": 1000, "GenerationId": -1, "GenerationIdOrMemberEpoch": -1, "SessionTimeoutMs": 10_000,
+           "RebalanceTimeoutMs": 1, "NumPartitions": 1, "ReplicationFactor": 1, "TransactionTimeoutMs": 60_000,
+           "ProducerId": -1, "ProducerEpoch": -1, "Count": 3, "ResponsePartitionLimit": 1000, "MaxRecords": 10,
+           "BatchSize": 10, "CommittedOffset": 1, "Offset": -1, "MaxNumOffsets": 1, "MemberEpoch": 0, "Operation": 2,
+           "PermissionType": 3, "ResourcePatternType": 3, "PatternTypeFilter": 1, "ShareSessionEpoch": 0}
+
+
+def records():
+    builder = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=1 << 16)
+    builder.append(timestamp=1, key=None, value=b"from A", headers=[])
+    builder.close()
+    return bytes(builder.buffer())
+
+
+def subscription(topic):
+    data = topic if isinstance(topic, bytes) else topic.encode()
+    name = struct.pack(">h", len(data)) + data
+    return struct.pack(">hi", 1, 1) + name + struct.pack(">i", -1) + struct.pack(">i", 1) + name + struct.pack(">ii", 1, 0)
+
+
+def assignment(topic):
+    data = topic if isinstance(topic, bytes) else topic.encode()
+    return struct.pack(">hi", 0, 1) + struct.pack(">h", len(data)) + data + struct.pack(">iii", 1, 0, -1)
+
+
+def values_of(way):
+    """The content of every field, for sluice_support.protocol.Writer."""
+
+    def text(path, field, version):
+        name, entity = field["name"], field.get("entityType")
+        if entity == "topicName" or name in ("TopicName", "SourceTopics", "SubscribedTopicNames"):
+            return way.name("topic")
+        if entity == "groupId" or name in ("GroupId", "GroupIds"):
+            return way.name("group")
+        if entity == "transactionalId":
+            return way.name("txn")
+        if name in ("ResourceName", "ResourceNameFilter"):
+            return way.names.get("resource", way.name("group" if way.resource == 32 else "topic"))
+        if name in ("Key", "CoordinatorKeys") and "Topology" not in path:
+            share = f"{way.name('group')}:{uuid.UUID(bytes=way.ids or bytes(16))}:0" if way.coordinator == 2 else None
+            return share or way.name("txn" if way.coordinator else "group")
+        if "Regex" in name or name.endswith("Pattern"):
+            return way.pattern
+        if name == "MemberId" and path == ("MemberId",):
+            # Old versions join at once and then wait for each other; one of them is enough.
+            return "nobody" if version < 3 else ""
+        return {"ProtocolType": way.protocol, "ProtocolName": "range", "MemberId": "nobody",
+                "Principal": "User:x", "Host": "*", "Reason": "none"}.get(name, NotImplemented)
+
+    def value(path, field, version):
+        name, kind = field["name"], field["type"]
+        if kind.startswith("[]"):
+            if way.everything:
+                return None
+            return 1 if kind != "[]int32" or "artition" in name else []
+        if kind == "string":
+            chosen = text(path, field, version)
+            return (NotImplemented if chosen is None and not in_range(field.get("nullableVersions"), version) else
+                    chosen)
+        if kind == "uuid":
+            return way.ids if way.ids and name == "TopicId" else NotImplemented
+        if kind == "records":
+            return records()
+        if kind == "bytes":
+            return {"Metadata": subscription, "Assignment": assignment}.get(name, lambda _: b"")(way.name("topic"))
+        if name in ("ResourceType", "ResourceTypeFilter"):
+            return way.resource
+        if name == "KeyType":
+            return way.coordinator
+        if name in ("Cursor", "Topology", "TopologyDescription"):
+            return NotImplemented if way.everything else {}
+        return NUMBERS.get(name, NotImplemented)
+
+    return value
+
+
+# ---- asking ----
+
+class Peer:
+    """A's connection, opened again when the gateway closed it."""
+
+    def __init__(self, port):
+        self.port, self.socket = port, None
+
+    def ask(self, data):
+        """The answer; empty when the gateway closes instead."""
+        if self.socket is None:
+            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        try:
+            self.socket.sendall(data)
+            size = self._receive(4)
+            return self._receive(struct.unpack(">i", size)[0])
+        except (ConnectionError, struct.error):
+            self.close()
+            return b""
+
+    def _receive(self, count):
+        data = b""
+        while len(data) < count:
+            part = self.socket.recv(count - len(data))
+            if not part:
+                raise ConnectionResetError
+            data += part
+        return data
+
+    def close(self):
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = None
+
+
+def cases_of(definitions, ways):
+    """Those first that say nothing of B."""
+    for way in ways:
+        for key, definition in sorted(definitions.requests.items()):
+            if key in LOCAL:
+                continue
+            for version in versions_of(definition["validVersions"]):
+                if applies(way, definition, version):
+                    yield definition, version, way
+
+
+class Attacker:
+    def __init__(self, sample, mode, victim):
+        self.tenant, self.secrets, self.found = Tenant(sample, mode), victim.secrets(), []
+        if mode == "hide":
+            self.secrets += [self.tenant.prefix.encode(), b"__transaction_state"]
+        self.peer, self.cases, self.answered = Peer(self.tenant.cluster.port + 2), 0, 0
+
+    def attempt(self, definition, version, way):
+        writer = Writer(definition, version, values_of(way), way.tags)
+        request = frame(definition, version, writer, correlation=self.cases)
+        self.secrets = [secret for secret in self.secrets if secret not in request]
+        answer = self.peer.ask(request)
+        self.found += [(definition["name"], version, way.label, s) for s in self.secrets if s in answer]
+        if answer:
+            assert struct.unpack(">i", answer[:4])[0] == self.cases
+            self.answered += 1
+        self.cases += 1
+
+    def restore(self):
+        """A's own topic of the same name, which its requests may have deleted."""
+        name = self.tenant.shown + TOPIC
+        if name not in self.tenant.admin.list_topics(timeout=20).topics:
+            self.tenant.create(TOPIC, partitions=2)
+
+
+@pytest.fixture(scope="module")
+def victim(sample, kafka):
+    return Victim(Tenant(sample, "hide"), kafka)
+
+
+def restore(attacker):
+    """A's own topic of the same name, which its requests may have deleted."""
+    if TOPIC not in attacker.admin.list_topics(timeout=20).topics:
+        attacker.create(TOPIC, partitions=2)
+
+
+@pytest.mark.parametrize("mode", ["hide", "enforce"])
+def test_nothing_of_another_tenant_is_seen_or_changed(sample, victim, mode, capsys):
+    attacker, definitions, last = Attacker(sample, mode, victim), Definitions(), None
+    ways = ways_of(victim, attacker.tenant.prefix)
+    expected, before = sum(1 for _ in cases_of(definitions, ways)), victim.state()
+    for definition, version, way in cases_of(definitions, ways):
+        if last in (None, "DeleteTopicsRequest") and definition["name"] != last:
+            attacker.restore()
+        last = definition["name"]
+        attacker.attempt(definition, version, way)
+    assert not attacker.found, attacker.found[:20]
+    assert victim.state() == before
+    assert attacker.cases == expected > 3000
+    assert attacker.answered > expected // 3, "most requests were not even understood"
+    with capsys.disabled():
+        print(f"\nisolation: {attacker.cases} cases ({mode}; {attacker.answered} answered)")
+
+
+LISTS = {"MetadataRequest", "ListGroupsRequest", "ListTransactionsRequest", "DescribeLogDirsRequest",
+         "DescribeTopicPartitionsRequest", "ListConfigResourcesRequest"}
+READS = {"MetadataRequest", "FetchRequest", "OffsetFetchRequest"}
+
+
+def test_without_a_namespace_the_same_requests_find_it_all(sample, victim):
+    """Or the test above would prove nothing."""
+    attacker, definitions = Attacker(sample, "none", victim), Definitions()
+    ways = {way.label: way for way in ways_of(victim, "x")}
+    for label, names in (("all", LISTS), ("prefixed", READS), ("id", READS)):
+        attacker.secrets = victim.secrets()
+        for definition in definitions.requests.values():
+            for version in versions_of(definition["validVersions"] if definition["name"] in names else None):
+                attacker.attempt(definition, version, ways[label])
+    assert {name for name, *_ in attacker.found} >= LISTS | {"FetchRequest", "OffsetFetchRequest"}
+    assert victim.marker in {secret for *_, secret in attacker.found}
+
+
+def test_the_other_tenant_was_not_disturbed(victim):
+    victim.finish()
