@@ -1,0 +1,353 @@
+/* Views: topic ids that must be asked for, fetch sessions of others, cursors, blobs, lists and texts. */
+#include "../kafka/message.h"
+#include "dataplane/kafka/consumer_protocol.h"
+#include "dataplane/kafka/decode.h"
+#include "dataplane/virtual/view.h"
+
+#define HIDE    SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE
+#define ENFORCE SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_ENFORCE
+
+static Sluice__Snapshot__V1__VirtualCluster msg;
+static slc_names *names;
+static slc_topic_ids ids;
+static slc_view view;
+static slc_view_request request;
+static slc_kafka_request_header header;
+static slc_kafka_edits edits;
+static slc_buf in, out;
+static slc_error err;
+
+static const uint8_t ours[16] = "ours----ours----", theirs[16] = "theirs--theirs--", nobodys[16] = "nobody--nobody--";
+
+static void open_view(Sluice__Snapshot__V1__NamespaceMode mode)
+{
+    msg = (Sluice__Snapshot__V1__VirtualCluster){.mode = mode, .prefix = "a."};
+    names = slc_names_new(&msg);
+    slc_topic_ids_init(&ids, 100);
+    slc_view_init(&view, names, &ids);
+    slc_kafka_edits_init(&edits, 1000, MESSAGE_MAX);
+    slc_buf_init(&in, MESSAGE_MAX);
+    slc_buf_init(&out, MESSAGE_MAX);
+}
+
+static void close_view(void)
+{
+    slc_view_release(&view);
+    slc_topic_ids_release(&ids);
+    slc_names_free(names);
+    slc_kafka_edits_release(&edits);
+    slc_buf_release(&in);
+    slc_buf_release(&out);
+}
+
+/* What becomes of the request in `in`; the changed one is in `out` when it is to be sent. */
+static enum slc_view_outcome map(int key, int version, bool asked)
+{
+    header = (slc_kafka_request_header){.key = (int16_t)key, .version = (int16_t)version};
+    header.message = message_of(key, version, SLC_KAFKA_REQUEST);
+    request = (slc_view_request){.header = &header, .body = in.data, .len = in.len, .asked = asked};
+    slc_kafka_edits_clear(&edits);
+    slc_buf_clear(&out);
+    enum slc_view_outcome outcome = slc_view_map(&view, &request, &edits, &err);
+    if (outcome == SLC_VIEW_SEND)
+        ck_assert(slc_kafka_edits_apply(&edits, in.data, in.len, &out, &err));
+    return outcome;
+}
+
+static bool unmap(int key, int version, bool consumer)
+{
+    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles, .map = slc_view_unmap};
+    slc_view_answer answer = {.view = &view, .key = (int16_t)key, .consumer = consumer};
+    slc_kafka_edits_clear(&edits);
+    slc_buf_clear(&out);
+    slc_error_clear(&err);
+    return slc_kafka_rewrite(message_of(key, version, SLC_KAFKA_RESPONSE), version, in.data, in.len, &ops,
+                             &answer, &edits, &err) &&
+           slc_kafka_edits_apply(&edits, in.data, in.len, &out, &err);
+}
+
+static bool has(const slc_buf *buf, const void *bytes, size_t len)
+{
+    return buf->len > 0 && memmem(buf->data, buf->len, bytes, len) != NULL;
+}
+
+/* Fetch version 13 of one topic. */
+static void fetch_of(const uint8_t *id, int32_t session)
+{
+    slc_buf_clear(&in);
+    for (int i = 0; i < 4; i++) /* replica, wait, min and max bytes */
+        slc_kafka_add_int32(&in, 1);
+    slc_kafka_add_int8(&in, 0);
+    slc_kafka_add_int32(&in, session);
+    slc_kafka_add_int32(&in, 1);
+    slc_kafka_add_count(&in, COMPACT, 1);
+    slc_buf_add(&in, id, 16);
+    slc_kafka_add_count(&in, COMPACT, 0);
+    slc_kafka_add_no_tags(&in);
+    slc_kafka_add_count(&in, COMPACT, 0);
+    text(&in, COMPACT, "");
+    slc_kafka_add_no_tags(&in);
+}
+
+static void fetched(int32_t session, const uint8_t *id)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_int16(&in, 0);
+    slc_kafka_add_int32(&in, session);
+    slc_kafka_add_count(&in, COMPACT, 1);
+    slc_buf_add(&in, id, 16);
+    slc_kafka_add_count(&in, COMPACT, 0);
+    slc_kafka_add_no_tags(&in);
+    slc_kafka_add_no_tags(&in);
+    slc_view_note(&view, 1, 13, in.data, in.len);
+}
+
+static void learn(const uint8_t *id, const char *name)
+{
+    slc_topic_ids_learn(&ids, id, (const uint8_t *)name, strlen(name));
+}
+
+START_TEST(an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys)
+{
+    open_view(HIDE);
+    fetch_of(ours, 0);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_ASK);
+    ck_assert(view.missing_count == 1 && memcmp(view.missing, ours, 16) == 0);
+    learn(ours, "a.orders");
+    learn(theirs, "b.orders");
+    ck_assert_int_eq(map(1, 13, true), SLC_VIEW_SEND);
+    ck_assert(has(&out, ours, 16) && edits.count == 0);
+    fetch_of(theirs, 0);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_SEND);
+    ck_assert(!has(&out, theirs, 16));
+    const uint8_t *sent = view.foreign[0].sent;
+    ck_assert(has(&out, sent, 16));
+    ck_assert_ptr_nonnull(slc_view_id_back(&view, sent));
+    fetched(0, sent);
+    ck_assert(unmap(1, 13, false));
+    ck_assert(has(&out, theirs, 16) && !has(&out, sent, 16));
+    fetch_of(nobodys, 0);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_ASK);
+    ck_assert_int_eq(map(1, 13, true), SLC_VIEW_SEND);
+    ck_assert(!has(&out, nobodys, 16));
+    close_view();
+}
+END_TEST
+
+START_TEST(a_fetch_session_belongs_to_its_connection)
+{
+    open_view(HIDE);
+    learn(ours, "a.orders");
+    fetch_of(ours, 77); /* of somebody else, or of before a change */
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_REFUSE);
+    ck_assert_int_eq(request.refusal, 70);
+    fetched(77, ours);
+    fetch_of(ours, 77);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_SEND);
+    fetch_of(ours, 78);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_REFUSE);
+    close_view();
+}
+END_TEST
+
+START_TEST(a_topic_that_appears_later_ends_the_fetch_session)
+{
+    open_view(HIDE);
+    fetch_of(nobodys, 0);
+    ck_assert_int_eq(map(1, 13, true), SLC_VIEW_SEND);
+    fetched(77, view.foreign[0].sent);
+    fetch_of(ours, 77);
+    learn(ours, "a.orders");
+    view.recheck_at_ms = 1; /* not yet */
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_SEND);
+    view.recheck_at_ms = 0;
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_ASK);
+    ck_assert(memcmp(view.missing, nobodys, 16) == 0);
+    learn(nobodys, "a.new");
+    ck_assert_int_eq(map(1, 13, true), SLC_VIEW_REFUSE);
+    ck_assert_int_eq(request.refusal, 70);
+    ck_assert_uint_eq(view.foreign_count, 0);
+    fetch_of(nobodys, 0);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_SEND);
+    ck_assert(has(&out, nobodys, 16));
+    close_view();
+}
+END_TEST
+
+START_TEST(a_connection_may_name_so_many_foreign_ids)
+{
+    uint8_t id[16] = {1};
+    open_view(HIDE);
+    for (int i = 0; i < SLC_VIEW_MAX_FOREIGN; i++) {
+        memcpy(id + 8, &i, sizeof i);
+        fetch_of(id, 0);
+        ck_assert_int_eq(map(1, 13, true), SLC_VIEW_SEND);
+    }
+    fetch_of(theirs, 0);
+    ck_assert_int_eq(map(1, 13, true), SLC_VIEW_FAIL);
+    ck_assert_int_eq(err.code, SLC_LIMIT);
+    close_view();
+}
+END_TEST
+
+/* DescribeTopicPartitions version 0. */
+static void describe(const char *cursor)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_count(&in, COMPACT, 0);
+    slc_kafka_add_int32(&in, 10);
+    slc_kafka_add_int8(&in, cursor != NULL ? 1 : -1);
+    if (cursor != NULL) {
+        text(&in, COMPACT, cursor);
+        slc_kafka_add_int32(&in, 0);
+        slc_kafka_add_no_tags(&in);
+    }
+    slc_kafka_add_no_tags(&in);
+}
+
+static void described(const char *topic, const char *next)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_count(&in, COMPACT, 1);
+    slc_kafka_add_int16(&in, 0);
+    text(&in, COMPACT, topic);
+    slc_buf_add(&in, theirs, 16);
+    slc_kafka_add_int8(&in, 0);
+    slc_kafka_add_count(&in, COMPACT, 0);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_no_tags(&in);
+    slc_kafka_add_int8(&in, 1);
+    text(&in, COMPACT, next);
+    slc_kafka_add_int32(&in, 3);
+    slc_kafka_add_no_tags(&in);
+    slc_kafka_add_no_tags(&in);
+}
+
+START_TEST(a_cursor_among_others_topics_goes_on_at_ours_or_ends)
+{
+    static const struct {
+        const char *next, *shown, *sent;
+    } cases[] = {{"a.x", "x", "a.x"}, {"A.secret", "\x1f<", "a."}, {"a", "\x1f<", "a."}, {"b.secret", "\x1f>", NULL}};
+    open_view(HIDE);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        described("b.secret", cases[i].next);
+        ck_assert_msg(unmap(75, 0, false), "%s", err.message);
+        ck_assert(!has(&out, "secret", 6) && !has(&out, theirs, 16));
+        ck_assert_msg(has(&out, cases[i].shown, strlen(cases[i].shown)), "%s", cases[i].next);
+        describe(cases[i].shown);
+        if (cases[i].sent == NULL) {
+            ck_assert_int_eq(map(75, 0, false), SLC_VIEW_REFUSE);
+            ck_assert_int_eq(request.refusal, 0);
+        } else {
+            ck_assert_int_eq(map(75, 0, false), SLC_VIEW_SEND);
+            ck_assert_msg(has(&out, cases[i].sent, strlen(cases[i].sent)), "%s", cases[i].next);
+        }
+    }
+    close_view();
+}
+END_TEST
+
+/* JoinGroup version 0 with a subscription to `topic`. */
+static void join(const char *group, const char *protocol_type, const char *topic)
+{
+    slc_buf blob;
+    slc_buf_init(&blob, 1000);
+    slc_kafka_add_int16(&blob, 0);
+    slc_kafka_add_count(&blob, OLD, 1);
+    text(&blob, OLD, topic);
+    slc_kafka_add_bytes(&blob, OLD, (const uint8_t *)"user", 4);
+    slc_buf_clear(&in);
+    text(&in, OLD, group);
+    slc_kafka_add_int32(&in, 1000);
+    text(&in, OLD, "");
+    text(&in, OLD, protocol_type);
+    slc_kafka_add_count(&in, OLD, 1);
+    text(&in, OLD, "range");
+    slc_kafka_add_bytes(&in, OLD, blob.data, blob.len);
+    slc_buf_release(&blob);
+}
+
+START_TEST(subscriptions_are_mapped_for_consumers_alone)
+{
+    open_view(HIDE);
+    join("g", "consumer", "topic");
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_SEND);
+    ck_assert(has(&out, "a.topic", 7) && has(&out, "a.g", 3) && has(&out, "user", 4) && request.consumer);
+    join("g", "connect", "topic");
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_SEND);
+    ck_assert(!has(&out, "a.topic", 7) && has(&out, "a.g", 3) && !request.consumer);
+    close_view();
+}
+END_TEST
+
+START_TEST(groups_outside_of_an_enforced_namespace_are_refused)
+{
+    open_view(ENFORCE);
+    join("b.g", "consumer", "a.topic");
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_REFUSE);
+    ck_assert_int_eq(request.refusal, 30);
+    join("", "consumer", "a.topic");
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_REFUSE);
+    ck_assert_int_eq(request.refusal, 24);
+    join("a.g", "consumer", "a.topic");
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_SEND);
+    ck_assert(out.len == in.len && memcmp(out.data, in.data, in.len) == 0);
+    close_view();
+}
+END_TEST
+
+START_TEST(lists_lose_what_is_anothers)
+{
+    static const char *const groups[] = {"b.secret", "a.mine", "other"};
+    open_view(HIDE);
+    slc_kafka_add_int16(&in, 0); /* ListGroups version 0 */
+    slc_kafka_add_count(&in, OLD, 3);
+    for (int i = 0; i < 3; i++) {
+        text(&in, OLD, groups[i]);
+        text(&in, OLD, "consumer");
+    }
+    ck_assert(unmap(16, 0, false));
+    ck_assert(has(&out, "mine", 4) && !has(&out, "secret", 6) && !has(&out, "other", 5) && !has(&out, "a.", 2));
+    ck_assert_int_eq(out.data[5], 1); /* the count */
+    close_view();
+}
+END_TEST
+
+START_TEST(texts_do_not_name_what_a_new_topic_collides_with)
+{
+    open_view(HIDE);
+    slc_kafka_add_int32(&in, 0); /* CreateTopics version 2 */
+    slc_kafka_add_count(&in, OLD, 1);
+    text(&in, OLD, "a.x");
+    slc_kafka_add_int16(&in, 17);
+    text(&in, OLD, "Topic 'a.x' collides with existing topics: a_x");
+    ck_assert(unmap(19, 2, false));
+    ck_assert(has(&out, "Topic 'x' collides with existing topics", 39) && !has(&out, "a_x", 3));
+    close_view();
+}
+END_TEST
+
+START_TEST(ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_too_many)
+{
+    size_t len;
+    slc_topic_ids_init(&ids, 2);
+    learn(ours, "one");
+    learn(ours, "other"); /* an id keeps its topic */
+    ck_assert(slc_topic_ids_find(&ids, ours, &len) != NULL && len == 3);
+    ck_assert_ptr_null(slc_topic_ids_find(&ids, theirs, &len));
+    learn(theirs, "two");
+    learn(nobodys, "three");
+    ck_assert_ptr_nonnull(slc_topic_ids_find(&ids, nobodys, &len));
+    ck_assert_ptr_null(slc_topic_ids_find(&ids, ours, &len));
+    slc_topic_ids_release(&ids);
+}
+END_TEST
+
+TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys, a_fetch_session_belongs_to_its_connection,
+          a_topic_that_appears_later_ends_the_fetch_session, a_connection_may_name_so_many_foreign_ids,
+          a_cursor_among_others_topics_goes_on_at_ours_or_ends, subscriptions_are_mapped_for_consumers_alone,
+          groups_outside_of_an_enforced_namespace_are_refused, lists_lose_what_is_anothers,
+          texts_do_not_name_what_a_new_topic_collides_with,
+          ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_too_many)
