@@ -17,7 +17,8 @@ static slc_kafka_edits edits;
 static slc_buf in, out;
 static slc_error err;
 
-static const uint8_t ours[16] = "ours----ours----", theirs[16] = "theirs--theirs--", nobodys[16] = "nobody--nobody--";
+static const uint8_t ours[16] = "ours----ours----", theirs[16] = "theirs--theirs--",
+                     nobodys[16] = "nobody--nobody--";
 
 static void open_view(Sluice__Snapshot__V1__NamespaceMode mode)
 {
@@ -229,7 +230,8 @@ START_TEST(a_cursor_among_others_topics_goes_on_at_ours_or_ends)
 {
     static const struct {
         const char *next, *shown, *sent;
-    } cases[] = {{"a.x", "x", "a.x"}, {"A.secret", "\x1f<", "a."}, {"a", "\x1f<", "a."}, {"b.secret", "\x1f>", NULL}};
+    } cases[] = {
+        {"a.x", "x", "a.x"}, {"A.secret", "\x1f<", "a."}, {"a", "\x1f<", "a."}, {"b.secret", "\x1f>", NULL}};
     open_view(HIDE);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         described("b.secret", cases[i].next);
@@ -345,9 +347,9 @@ START_TEST(ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_to
 }
 END_TEST
 
-TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys, a_fetch_session_belongs_to_its_connection,
-          a_topic_that_appears_later_ends_the_fetch_session, a_connection_may_name_so_many_foreign_ids,
-          a_cursor_among_others_topics_goes_on_at_ours_or_ends, subscriptions_are_mapped_for_consumers_alone,
-          groups_outside_of_an_enforced_namespace_are_refused, lists_lose_what_is_anothers,
-          texts_do_not_name_what_a_new_topic_collides_with,
+TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
+          a_fetch_session_belongs_to_its_connection, a_topic_that_appears_later_ends_the_fetch_session,
+          a_connection_may_name_so_many_foreign_ids, a_cursor_among_others_topics_goes_on_at_ours_or_ends,
+          subscriptions_are_mapped_for_consumers_alone, groups_outside_of_an_enforced_namespace_are_refused,
+          lists_lose_what_is_anothers, texts_do_not_name_what_a_new_topic_collides_with,
           ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_too_many)
