@@ -312,6 +312,11 @@ static void compile_vcluster(slc_compile *compile, sqlite3_stmt *stmt, slc_items
         slc_compile_texts(compile, json_object_get(names, "topic_filter"), &vcluster->n_topic_filter);
     vcluster->group_filter =
         slc_compile_texts(compile, json_object_get(names, "group_filter"), &vcluster->n_group_filter);
+    const json_t *limits = json_object_get(names, "limits");
+    vcluster->max_topics = (uint32_t)json_integer_value(json_object_get(limits, "topics"));
+    vcluster->max_partitions = (uint32_t)json_integer_value(json_object_get(limits, "partitions"));
+    vcluster->topic_configs =
+        slc_compile_texts(compile, json_object_get(limits, "topic_configs"), &vcluster->n_topic_configs);
     vcluster->extra_topics = slc_compile_texts(compile, extra, &vcluster->n_extra_topics);
     vcluster->client_authentication = slc_compile_texts(compile, auth, &vcluster->n_client_authentication);
     slc_set_add(compile->backends, vcluster->backend_id);

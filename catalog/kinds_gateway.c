@@ -288,6 +288,22 @@ static const slc_field alias_fields[] = {
     SLC_FIELD_END,
 };
 
+static const slc_field namespace_limit_fields[] = {
+    {.name = "topics", .type = SLC_F_INT, .min = 1, .max = 1000000, .help = "Topics of the namespace."},
+    {.name = "partitions",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 10000000,
+     .help = "Partitions of all its topics together."},
+    {.name = "topic_configs",
+     .type = SLC_F_STRING_LIST,
+     .min = 1,
+     .max = 100,
+     .item_max = 100,
+     .help = "Configurations that clients may set on topics; absent: any."},
+    SLC_FIELD_END,
+};
+
 static const slc_field namespace_fields[] = {
     {.name = "mode",
      .type = SLC_F_ENUM,
@@ -318,6 +334,10 @@ static const slc_field namespace_fields[] = {
      .max = 100,
      .item_max = 249,
      .help = "The same for groups."},
+    {.name = "limits",
+     .type = SLC_F_OBJECT,
+     .fields = namespace_limit_fields,
+     .help = "What clients may make through it; absent: no limit."},
     SLC_FIELD_END,
 };
 

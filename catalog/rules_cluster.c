@@ -132,6 +132,8 @@ static bool check_names(slc_txn *txn, const json_t *namespace, bool none, slc_er
         if (json_array_size(json_object_get(namespace, lists[i])) > 0)
             return slc_txn_problem(txn, place, err, "has no meaning with mode none");
     }
+    if (none && json_object_get(namespace, "limits") != NULL)
+        return slc_txn_problem(txn, "/namespace/limits", err, "has no meaning with mode none");
     for (size_t i = 0; i < json_array_size(aliases); i++) {
         for (size_t j = 0; j < i; j++) {
             const json_t *a = json_array_get(aliases, i), *b = json_array_get(aliases, j);

@@ -19,6 +19,29 @@
 
 /* ---- the gateway's own questions ---- */
 
+/* Metadata of every topic: the codec asks for some. */
+static bool add_question_for_all(slc_buf *out, slc_error *err)
+{
+    size_t begin = slc_kafka_request_begin(out, SLC_KAFKA_METADATA_KEY, SLC_KAFKA_METADATA_VERSION,
+                                           OWN_CORRELATION, OWN_CLIENT_ID);
+    slc_kafka_add_count(out, true, -1);
+    slc_kafka_add_int8(out, 0); /* makes no topic */
+    slc_kafka_add_int8(out, 0); /* no authorised operations */
+    slc_kafka_add_no_tags(out);
+    return slc_kafka_frame_end(out, begin, err);
+}
+
+static enum slc_parse await(slc_session *session)
+{
+    slc_flight *flight = slc_flights_push(&session->flights);
+    flight->own = true;
+    flight->correlation_id = OWN_CORRELATION;
+    flight->key = SLC_KAFKA_METADATA_KEY;
+    flight->version = SLC_KAFKA_METADATA_VERSION;
+    session->looking = true;
+    return SLC_PARSE_WAIT;
+}
+
 /* Asks for the topics of the missing ids. */
 static enum slc_parse ask(slc_session *session)
 {
@@ -29,15 +52,7 @@ static enum slc_parse ask(slc_session *session)
     bool asked = slc_kafka_metadata_request(&session->broker.out, OWN_CORRELATION, OWN_CLIENT_ID, topics,
                                             view->missing_count, &session->why);
     free(topics);
-    if (!asked)
-        return SLC_PARSE_CLOSE;
-    slc_flight *flight = slc_flights_push(&session->flights);
-    flight->own = true;
-    flight->correlation_id = OWN_CORRELATION;
-    flight->key = SLC_KAFKA_METADATA_KEY;
-    flight->version = SLC_KAFKA_METADATA_VERSION;
-    session->looking = true;
-    return SLC_PARSE_WAIT;
+    return asked ? await(session) : SLC_PARSE_CLOSE;
 }
 
 enum slc_parse slc_session_learn(slc_session *session, const uint8_t *data, size_t len, size_t size,
@@ -131,6 +146,8 @@ static enum slc_parse map(slc_session *session, const slc_kafka_request_header *
     enum slc_view_outcome outcome = slc_view_map(session->view, &request, edits, &session->why);
     if (outcome == SLC_VIEW_ASK)
         return ask(session);
+    if (outcome == SLC_VIEW_COUNT)
+        return add_question_for_all(&session->broker.out, &session->why) ? await(session) : SLC_PARSE_CLOSE;
     session->looked = false;
     switch (outcome) {
     case SLC_VIEW_SEND:

@@ -249,6 +249,19 @@ bool slc_names_fixed(const slc_names *names, size_t index, const char **client, 
     return false;
 }
 
+slc_names_limits slc_names_limits_of(const slc_names *names)
+{
+    return (slc_names_limits){names->msg->max_topics, names->msg->max_partitions};
+}
+
+bool slc_names_may_set(const slc_names *names, const uint8_t *config, size_t len)
+{
+    for (size_t i = 0; i < names->msg->n_topic_configs; i++)
+        if (equals(names->msg->topic_configs[i], config, len))
+            return true;
+    return names->msg->n_topic_configs == 0;
+}
+
 bool slc_names_filters(const slc_names *names, enum slc_name_kind kind)
 {
     return (kind == SLC_NAME_TOPIC && names->msg->n_topic_filter > 0) ||

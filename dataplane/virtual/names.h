@@ -63,6 +63,15 @@ const char *slc_names_prefix(const slc_names *names);
 /* Topics of fixed names outside the namespace: aliases and extra topics without wildcards. False at the end.
  */
 bool slc_names_fixed(const slc_names *names, size_t index, const char **client, const char **backend);
+/* What clients of the namespace may make; 0: no limit. */
+typedef struct slc_names_limits {
+    uint32_t topics, partitions;
+} slc_names_limits;
+
+slc_names_limits slc_names_limits_of(const slc_names *names);
+/* May they set this configuration of a topic? */
+bool slc_names_may_set(const slc_names *names, const uint8_t *config, size_t len);
+
 /* Are there names of the namespace that are not visible? */
 bool slc_names_filters(const slc_names *names, enum slc_name_kind kind);
 /* Are there topics outside the namespace? */

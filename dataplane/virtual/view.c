@@ -29,6 +29,7 @@ void slc_view_release(slc_view *view)
 {
     free(view->foreign);
     free(view->missing);
+    slc_view_forget_own(view);
     slc_buf_release(&view->scratch);
     slc_kafka_edits_release(&view->inner);
 }
@@ -118,6 +119,8 @@ static bool learn(void *ctx, const slc_kafka_event *event, slc_error *err)
 bool slc_view_learn(slc_view *view, int version, const uint8_t *body, size_t len, slc_error *err)
 {
     struct learning learning = {.view = view};
+    if (view->counting)
+        return slc_view_count(view, version, body, len, err);
     return slc_kafka_body_decode(slc_kafka_apis[KEY_METADATA].response, version, body, len, learn, &learning,
                                  err);
 }

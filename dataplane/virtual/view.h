@@ -34,8 +34,12 @@ typedef struct slc_view {
     uint8_t *missing; /* of SLC_TOPIC_ID_BYTES each */
     size_t missing_count, missing_cap;
     int64_t recheck_at_ms;
-    int32_t fetch_session; /* that a broker began on this connection; 0: none */
-    bool consumer;         /* the protocol type of the last JoinGroup, or not known */
+    int32_t fetch_session;    /* that a broker began on this connection; 0: none */
+    bool consumer;            /* the protocol type of the last JoinGroup, or not known */
+    struct slc_view_own *own; /* the namespace's topics, while a request waits for them */
+    size_t own_count, own_cap;
+    int64_t own_partitions;
+    bool counting;
     slc_buf scratch;
     slc_kafka_edits inner;
 } slc_view;
@@ -43,6 +47,7 @@ typedef struct slc_view {
 enum slc_view_outcome {
     SLC_VIEW_SEND,   /* with the edits, if there are any */
     SLC_VIEW_ASK,    /* what `missing` belongs to, and come again */
+    SLC_VIEW_COUNT,  /* ask for all topics, and come again */
     SLC_VIEW_REFUSE, /* answer with `refusal`; `code` 0 is an answer without content */
     SLC_VIEW_FAIL,   /* `err`: close the connection */
 };
@@ -51,7 +56,7 @@ typedef struct slc_view_request {
     const slc_kafka_request_header *header;
     const uint8_t *body;
     size_t len;
-    bool asked; /* for the missing ids of this request: what is not known now is nobody's */
+    bool asked; /* for the missing ids of this request, or all topics: what is not known now is nobody's */
     int64_t now_ms;
     /* out */
     int16_t refusal;
@@ -91,7 +96,7 @@ slc_kafka_map_fn slc_view_unmap;
 /* The topic id that the client wrote where `sent` went out; NULL: it was not changed. */
 const uint8_t *slc_view_id_back(const slc_view *view, const uint8_t sent[SLC_TOPIC_ID_BYTES]);
 
-/* Reads the body of a Metadata answer for its ids. */
+/* Reads the body of a Metadata answer to what SLC_VIEW_ASK or SLC_VIEW_COUNT wanted. */
 bool slc_view_learn(slc_view *view, int version, const uint8_t *body, size_t len, slc_error *err) SLC_CHECKED;
 
 #endif

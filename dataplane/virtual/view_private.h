@@ -50,6 +50,14 @@ static inline bool slc_view_is_cursor(int key, const slc_kafka_event *event)
     return key == KEY_DESCRIBE_TOPIC_PARTITIONS && strcmp(event->field->name, "TopicName") == 0;
 }
 
+/* view_limits.c. Does the key make what is limited here? */
+bool slc_view_limits(const slc_view *view, int key);
+/* Reads all topics from a Metadata answer. */
+bool slc_view_count(slc_view *view, int version, const uint8_t *body, size_t len, slc_error *err) SLC_CHECKED;
+enum slc_view_outcome slc_view_check_limits(slc_view *view, slc_view_request *request,
+                                            slc_error *err) SLC_CHECKED;
+void slc_view_forget_own(slc_view *view);
+
 /* Rewrites a subscription or an assignment; what cannot be read is kept. */
 enum slc_kafka_verdict slc_view_blob(slc_view *view, const slc_kafka_event *event, slc_kafka_map_fn *map,
                                      void *ctx, slc_kafka_value *out);

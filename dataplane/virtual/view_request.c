@@ -14,6 +14,7 @@ enum {
     GROUP_AUTHORIZATION_FAILED = 30,
     CLUSTER_AUTHORIZATION_FAILED = 31,
     INVALID_REQUEST = 42,
+    POLICY_VIOLATION = 44,
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53,
     FETCH_SESSION_ID_NOT_FOUND = 70,
     INVALID_REGULAR_EXPRESSION = 128,
@@ -21,13 +22,15 @@ enum {
 
 #define ROLES                                                                                                  \
     (WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) | WANT(CONFIG_RESOURCE) | WANT(RESOURCE) |      \
-     WANT(COORDINATOR_KEY) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) | WANT(ASSIGNMENT))
+     WANT(COORDINATOR_KEY) | WANT(CONFIG_NAME) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) |    \
+     WANT(ASSIGNMENT))
 
 struct mapping {
     slc_view *view;
     slc_view_request *request;
     slc_error *err;
     bool refused;
+    bool of_group; /* the configuration at hand */
 };
 
 static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
@@ -271,13 +274,28 @@ static enum slc_kafka_verdict map_resource(struct mapping *m, const slc_kafka_ev
                                            slc_kafka_value *out)
 {
     slc_name name;
+    m->of_group = event->resource_type == SLC_KAFKA_CONFIG_GROUP;
     if (event->resource_type == SLC_KAFKA_CONFIG_TOPIC)
         return map_topic(m, event, out);
-    if (event->resource_type != SLC_KAFKA_CONFIG_GROUP)
+    if (!m->of_group)
         return refuse(m, CLUSTER_AUTHORIZATION_FAILED,
                       "A virtual cluster has configurations of topics and groups alone.");
     slc_names_map(m->view->names, SLC_NAME_GROUP, event->data, event->len, &name);
     return put(event, &name, out);
+}
+
+/* Only what sets one is of interest. */
+static enum slc_kafka_verdict check_config(struct mapping *m, const slc_kafka_event *event)
+{
+    int key = m->request->header->key;
+    char why[200];
+    if (m->of_group || event->data == NULL ||
+        (key != KEY_CREATE_TOPICS && key != KEY_ALTER_CONFIGS && key != KEY_INCREMENTAL_ALTER_CONFIGS) ||
+        slc_names_may_set(m->view->names, event->data, event->len))
+        return SLC_KAFKA_KEEP;
+    snprintf(why, sizeof why, "The virtual cluster does not let clients set the topic configuration %.*s.",
+             (int)(event->len < 100 ? event->len : 100), (const char *)event->data);
+    return refuse(m, POLICY_VIOLATION, why);
 }
 
 static enum slc_kafka_verdict map_pattern(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
@@ -321,6 +339,8 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
         return map_coordinator_key(m, event, out);
     case SLC_KAFKA_ROLE_CONFIG_RESOURCE:
         return map_resource(m, event, out);
+    case SLC_KAFKA_ROLE_CONFIG_NAME:
+        return check_config(m, event);
     case SLC_KAFKA_ROLE_PATTERN:
         return map_pattern(m, event, out);
     case SLC_KAFKA_ROLE_PROTOCOL_TYPE:
@@ -346,6 +366,15 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     view->missing_count = 0;
     if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
         return SLC_VIEW_REFUSE;
+    view->counting = slc_view_limits(view, header->key);
+    if (view->counting && !request->asked)
+        return SLC_VIEW_COUNT;
+    if (view->counting) {
+        enum slc_view_outcome outcome = slc_view_check_limits(view, request, err);
+        slc_view_forget_own(view);
+        if (outcome != SLC_VIEW_SEND)
+            return outcome;
+    }
     bool done =
         slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits, err);
     if (!done)

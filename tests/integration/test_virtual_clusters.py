@@ -4,6 +4,7 @@ ones, and lists hold nothing of others."""
 import uuid
 
 import pytest
+import requests
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
@@ -229,3 +230,61 @@ def test_without_acks_nothing_is_lost_when_the_client_leaves(hide, kafka):
     assert producer.flush(20) == 0
     del producer
     wait_until(lambda: len(kafka.consume_all(hide.backend(topic))) == 200, 20, "200 records")
+
+
+def refusal(futures):
+    with pytest.raises(KafkaException) as refused:
+        next(iter(futures.values())).result(20)
+    return refused.value.args[0]
+
+
+def test_limits_of_a_namespace(sample, kafka):
+    limits = {"topics": 2, "partitions": 5, "topic_configs": ["retention.ms"]}
+    tenant = Tenant(sample, "hide", namespace={"limits": limits})
+    config = refusal(tenant.admin.create_topics([NewTopic("x", 1, 1, config={"cleanup.policy": "compact"})]))
+    assert config.name() == "POLICY_VIOLATION" and "cleanup.policy" in config.str()
+    first = tenant.create("first", partitions=2, config={"retention.ms": "60000"})
+    partitions = refusal(tenant.admin.create_topics([NewTopic("large", 4, 1)]))
+    assert partitions.name() == "POLICY_VIOLATION" and "5 partitions and has 2" in partitions.str()
+    tenant.create("second", partitions=2)
+    topics = refusal(tenant.admin.create_topics([NewTopic("third", 1, 1)]))
+    assert topics.name() == "POLICY_VIOLATION" and "2 topics" in topics.str()
+    assert refusal(tenant.admin.create_topics([NewTopic(first, 1, 1)])).name() == "TOPIC_ALREADY_EXISTS"
+    assert refusal(tenant.admin.create_partitions([NewPartitions(first, 4)])).name() == "POLICY_VIOLATION"
+    tenant.admin.create_partitions([NewPartitions(first, 3)])[first].result(20)
+    assert not {tenant.backend(name) for name in ("large", "third", "x")} & set(kafka.admin.list_topics().topics)
+
+
+def test_aliases_and_filters(sample, kafka):
+    legacy = kafka.create_topic("legacy")
+    names = {"aliases": [{"name": "orders", "topic": legacy}], "topic_filter": ["public-*"], "group_filter": ["team-*"]}
+    tenant = Tenant(sample, "hide", namespace=names)
+    public = tenant.create("public-one")
+    assert set(tenant.admin.list_topics(timeout=10).topics) == {"orders", public}
+    tenant.helper.produce("orders", [b"by another name"])
+    assert [r.value() for r in kafka.consume_all(legacy)] == [b"by another name"]
+    assert [r.topic() for r in consume(tenant, ["orders"], 1, **{"group.id": "team-1"})] == ["orders"]
+    assert refusal(tenant.admin.create_topics([NewTopic("secret", 1, 1)])) is not None
+    assert refusal(tenant.admin.delete_topics(["orders"])) is not None
+    assert legacy in kafka.admin.list_topics(timeout=10).topics
+
+
+def test_native_and_http_meet_in_one_virtual_cluster(sample):
+    """What a tenant's client writes is read over HTTP by the name that both have for it."""
+    tenant = Tenant(sample, "hide")
+    topic = tenant.create("both")
+    sample.admin.create("event-apis", name="both", major=1, team=sample.team, operations=["publish", "read"],
+                        exposures=["rest", "sse"], lifecycle="published")
+    sample.admin.create("deployments", event_api="both.v1", gateway_group=sample.group,
+                        virtual_cluster=tenant.cluster.name, topic=topic, listener=sample.listener)
+    sample.admin.create("products", name="both", team=sample.team, visibility="public", lifecycle="published",
+                        event_apis=["both.v1"])
+    sample.admin.create("plans", product="both", name="free", operations=["publish", "read"], approval="auto")
+    sample.admin.create("subscriptions", application=sample.application, plan="both.free", environment="dev")
+    url, headers = f"http://127.0.0.1:{sample.port}/both/v1/events", {"X-API-Key": sample.key}
+    wait_until(lambda: requests.get(url, headers=headers, timeout=20).status_code == 200, 20, "the event API")
+    tenant.helper.produce(topic, [b'{"from": "native"}'])
+    page = requests.get(url, params={"from": "earliest", "wait": "10"}, headers=headers, timeout=30).json()
+    assert [event["data"] for event in page["events"]] == [{"from": "native"}]
+    assert requests.post(url, json={"from": "http"}, headers=headers, timeout=30).status_code == 201
+    assert [r.value() for r in tenant.helper.consume_all(topic)][1] == b'{"from": "http"}'

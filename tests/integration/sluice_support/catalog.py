@@ -93,7 +93,8 @@ class CatalogSamples:
     def _virtual_clusters(self):
         return {"name": self.name(), "backend_cluster": self.base("backend-clusters"),
                 "namespace": {"mode": "hide", "prefix": f"{self.name()}.", "aliases": [{"name": "a", "topic": "b"}],
-                              "topic_filter": ["*"], "group_filter": ["*"]}, "extra_topics": ["shared-*"],
+                              "topic_filter": ["*"], "group_filter": ["*"],
+                              "limits": {"topics": 9, "partitions": 99, "topic_configs": ["retention.ms"]}}, "extra_topics": ["shared-*"],
                 "client_authentication": ["plain"]}
 
     def _listeners(self):
