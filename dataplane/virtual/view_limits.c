@@ -1,5 +1,5 @@
-/* How much a namespace may hold. What it holds is counted in the broker's own list of topics, before a request that
- * would make more; two gateways that count at the same time may both let one through. */
+/* How much a namespace may hold. What it holds is counted in the broker's own list of topics, before a request
+ * that would make more; two gateways that count at the same time may both let one through. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,8 +27,7 @@ static void add_own(slc_view *view, const uint8_t *name, size_t len, int64_t par
         view->own_cap = view->own_cap == 0 ? 64 : view->own_cap * 2;
         view->own = slc_realloc(view->own, view->own_cap * sizeof *view->own);
     }
-    view->own[view->own_count++] =
-        (struct slc_view_own){slc_strndup((const char *)name, len), len, partitions};
+    view->own[view->own_count++] = (struct slc_view_own){slc_strndup((const char *)name, len), len, partitions};
     view->own_partitions += partitions;
 }
 
@@ -133,7 +132,8 @@ static void look(struct growth *growth, const slc_kafka_event *ev)
 bool slc_view_limits(const slc_view *view, int key)
 {
     const slc_names_limits limits = slc_names_limits_of(view->names);
-    return (key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS) && (limits.topics > 0 || limits.partitions > 0);
+    return (key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS) &&
+           (limits.topics > 0 || limits.partitions > 0);
 }
 
 enum slc_view_outcome slc_view_check_limits(slc_view *view, slc_view_request *request, slc_error *err)

@@ -35,4 +35,7 @@ def targets(broker, gateway_sample):
     """Where each scenario is run; what it saw is then compared with what it saw at the first."""
     gateway = NativeCluster(gateway_sample, "clients")
     gateway.wait_served()
-    return [Target("direct", broker.bootstrap_servers), Target("gateway", gateway.bootstrap_servers)]
+    hidden = NativeCluster(gateway_sample, "namespace", namespace={"mode": "hide", "prefix": "tenant-1."})
+    hidden.wait_served()
+    return [Target("direct", broker.bootstrap_servers), Target("gateway", gateway.bootstrap_servers),
+            Target("namespace", hidden.bootstrap_servers)]

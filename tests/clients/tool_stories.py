@@ -6,9 +6,26 @@ _TOOLS = "org.apache.kafka.tools."
 _AT = ["--bootstrap-server", "BOOTSTRAP"]
 
 
+_UNSUPPORTED = "(?i)unsupported|not support"
+
+
+def _hidden(name, arguments):
+    """What is the platform's and no tenant's: ACLs, where replicas are, brokers' settings."""
+    if name == "ClientMetricsCommand" and "--list" in arguments:
+        return r"^\s*$"
+    if name == "ClientMetricsCommand" and "--describe" in arguments:
+        return "doesn't exist"
+    throttles = name.startswith("reassign.") and "--verify" in arguments  # it wants them gone from brokers
+    if name == "ClientMetricsCommand" or name == "ConfigCommand" and "brokers" in arguments or throttles:
+        return "ClusterAuthorization"
+    moves = name == "LeaderElectionCommand" or name.startswith("reassign.") and "--execute" in arguments
+    return _UNSUPPORTED if moves or name in ("AclCommand", "MetadataQuorumCommand") else ""
+
+
 def tool(name, *arguments, at=None, **fields):
     looks = name == "GetOffsetShell" or any(word in arguments for word in ("--list", "--describe", "list", "describe"))
-    return Step(_TOOLS + name, [*(_AT if at is None else at), *arguments], looks=looks, **fields)
+    return Step(_TOOLS + name, [*(_AT if at is None else at), *arguments], looks=looks, hidden=_hidden(name, arguments),
+                **fields)
 
 
 def topics(*arguments, **fields):
@@ -198,7 +215,7 @@ STORIES = {
         tool("ClusterTool", at=["list-endpoints", *_AT], expect=("ADDRESS|127.0.0.1",), replace=((r"127.0.0.1\s+\d+", "ADDRESS"),)),
         tool("ClusterTool", "--id", 9, at=["unregister", *_AT], status=1, refused="(?i)unsupported|not support",
              expect=("BrokerIdNotRegistered",)),
-        tool("FeatureCommand", "describe", expect=("metadata.version",)),
+        tool("FeatureCommand", "describe", expect=("metadata.version",), replace=((r"Epoch: \d+", "EPOCH"),)),
         tool("FeatureCommand", "upgrade", "--feature", "group.version=1", expect=("was upgraded",),
              refused="(?i)unsupported|not support"),
         tool("MetadataQuorumCommand", "describe", "--replication", expect=("Leader",), same=False),
