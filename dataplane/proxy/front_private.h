@@ -41,7 +41,7 @@ typedef struct slc_proxy_series {
 
 typedef struct slc_proxy_cluster_metrics {
     char name[64];
-    slc_series *sessions;
+    slc_series *sessions, *shadowed;
     slc_proxy_series keys[SLC_KAFKA_KEYS];
     TAILQ_ENTRY(slc_proxy_cluster_metrics) entry;
 } slc_proxy_cluster_metrics;

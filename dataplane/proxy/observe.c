@@ -32,6 +32,12 @@ static const slc_metric metrics[] = {
      {"virtual_cluster", "api"},
      20000,
      NULL},
+    {"sluice_kafka_shadowed_topics_total",
+     SLC_COUNTER,
+     "Topics of a namespace that answers left out because an alias or an extra topic has their name",
+     {"virtual_cluster"},
+     1000,
+     NULL},
     {"sluice_kafka_sessions_closed_total",
      SLC_COUNTER,
      "Sessions that the gateway ended, by cause",
@@ -57,6 +63,7 @@ slc_proxy_cluster_metrics *slc_proxy_metrics_of(slc_proxy_front *front, const ch
     snprintf(found->name, sizeof found->name, "%s", virtual_cluster);
     const char *const labels[] = {found->name};
     found->sessions = slc_metrics_series("sluice_kafka_sessions", labels);
+    found->shadowed = slc_metrics_series("sluice_kafka_shadowed_topics_total", labels);
     TAILQ_INSERT_HEAD(&front->metrics, found, entry);
     return found;
 }

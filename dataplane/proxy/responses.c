@@ -80,6 +80,11 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
     slc_kafka_edits_release(&edits);
     if (!ok)
         return SLC_PARSE_CLOSE;
+    if (session->view != NULL && session->view->shadowed > 0) {
+        slc_series_add(slc_proxy_metrics_of(session->front, session->vcluster->msg->name)->shadowed,
+                       session->view->shadowed);
+        session->view->shadowed = 0;
+    }
     slc_end_skip(&session->broker, 4 + size);
     return SLC_PARSE_MORE;
 }

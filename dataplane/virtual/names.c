@@ -179,6 +179,16 @@ bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint
     return in_void || leads_to(names, kind, name, data, len);
 }
 
+bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len)
+{
+    size_t skip = names->hide ? names->prefix_len : 0;
+    slc_name name;
+    if (!has_prefix(names, data, len))
+        return false;
+    slc_names_map(names, SLC_NAME_TOPIC, data + skip, len - skip, &name);
+    return name.visible && !name.owned;
+}
+
 /* ---- free text ---- */
 
 static bool is_name_byte(uint8_t c)

@@ -40,6 +40,7 @@ typedef struct slc_view {
     size_t own_count, own_cap;
     int64_t own_partitions;
     bool counting;
+    unsigned shadowed; /* topics left out of answers by slc_names_shadowed; for the holder to count and clear */
     slc_buf scratch;
     slc_kafka_edits inner;
 } slc_view;

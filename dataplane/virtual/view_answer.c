@@ -68,6 +68,8 @@ static enum slc_kafka_verdict unmap_topic(slc_view_answer *answer, const slc_kaf
     if (verdict != SLC_KAFKA_DROP) {
         answer->topic = event->data;
         answer->topic_len = event->len;
+    } else if (slc_names_shadowed(answer->view->names, event->data, event->len)) {
+        answer->view->shadowed++;
     }
     return verdict;
 }

@@ -213,6 +213,11 @@ def test_extra_topics_are_read_and_written_but_not_changed(sample, kafka):
     tenant.helper.produce(shared, [b"from here"])
     assert [r.value() for r in kafka.consume_all(shared)] == [b"from here"]
     assert [r.value() for r in tenant.helper.consume_all(shared)] == [b"from here"]
+    kafka.create_topic(tenant.prefix + shared, exact=True)  # the extra topic wins over it
+    series = f'sluice_kafka_shadowed_topics_total{{virtual_cluster="{tenant.cluster.name}"}}'
+    wait_until(lambda: tenant.admin.list_topics(timeout=10) and sample.gateway.metrics()[series] > 0, 20,
+               "the loser to be counted")
+    assert len([name for name in tenant.admin.list_topics(timeout=10).topics if shared in name]) == 1
     with pytest.raises(KafkaException):
         tenant.admin.delete_topics([shared])[shared].result(20)
     with pytest.raises(KafkaException):

@@ -113,6 +113,11 @@ START_TEST(extra_topics_and_aliases_win_over_the_namespace)
     hidden(SLC_NAME_TOPIC, "a.orders");
     expect(SLC_NAME_TOPIC, "shared-x", "shared-x", true);
     hidden(SLC_NAME_TOPIC, "a.shared-x");
+    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.shared-x", 10));
+    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.orders", 8));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"a.other", 7));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"shared-x", 8));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"b.shared-x", 10));
     expect(SLC_NAME_TOPIC, "fixed", "fixed", true);
     expect(SLC_NAME_TOPIC, "legacy.orders", "a.legacy.orders", true);
     expect(SLC_NAME_GROUP, "orders", "a.orders", true); /* for topics alone */

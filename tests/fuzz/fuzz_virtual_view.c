@@ -1,0 +1,137 @@
+/* Any bytes as a request of a client, and as an answer of a broker, in a virtual cluster: names of others never come
+ * out of an answer, and what is sent on is a message again. The choice is mode, kind, key and version. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/assert.h"
+#include "dataplane/kafka/refusal.h"
+#include "dataplane/virtual/view.h"
+
+#define CHOICE_BYTES 4
+#define LIMIT        (1024 * 1024)
+#define MAX_EDITS    65536
+#define FOREIGN      "b.secret"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static Sluice__Snapshot__V1__TopicAlias alias = {.name = "alias", .topic = "legacy"};
+static Sluice__Snapshot__V1__TopicAlias *aliases[] = {&alias};
+static char *extras[] = {"shared-*"}, *filter[] = {"*"};
+
+/* It is a message of its kind. */
+static void check(const slc_kafka_message *message, int version, const slc_buf *buf)
+{
+    slc_kafka_walk walk;
+    slc_kafka_event ev;
+    slc_error err = {0};
+    enum slc_kafka_step step;
+    const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_FIELDS, .trailing_ok = true};
+    SLC_BUG_ON(!slc_kafka_walk_init(&walk, message, version, buf->len, &options, &err));
+    slc_kafka_walk_feed(&walk, buf->data != NULL ? buf->data : (const uint8_t *)"", buf->len);
+    while ((step = slc_kafka_walk_next(&walk, &ev, &err)) == SLC_KAFKA_EVENT)
+        continue;
+    SLC_BUG_ON(step != SLC_KAFKA_DONE);
+}
+
+static void try_request(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
+                        size_t size, slc_kafka_edits *edits, slc_buf *out)
+{
+    const slc_kafka_refusal refusal = {.code = 30, .text = "no"};
+    slc_kafka_request_header header = {.key = message->key, .version = (int16_t)version, .message = message};
+    slc_view_request request = {.header = &header, .body = data, .len = size};
+    slc_error err = {0};
+    for (int asked = 0; asked < 2; asked++) {
+        request.asked = asked != 0;
+        slc_kafka_edits_clear(edits);
+        enum slc_view_outcome outcome = slc_view_map(view, &request, edits, &err);
+        slc_buf_clear(out);
+        if (outcome == SLC_VIEW_REFUSE && !slc_kafka_refuse(out, &header, data, size, &refusal, &err))
+            SLC_BUG_ON(err.code == SLC_OK || out->len > 0);
+        if (outcome == SLC_VIEW_FAIL)
+            SLC_BUG_ON(err.code == SLC_OK);
+        if (outcome != SLC_VIEW_SEND)
+            continue;
+        slc_buf_clear(out);
+        if (slc_kafka_edits_apply(edits, data, size, out, &err))
+            check(message, version, out);
+    }
+}
+
+static void try_answer(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
+                       size_t size, slc_kafka_edits *edits, slc_buf *out)
+{
+    const slc_kafka_rewrite_ops ops = {
+        .roles = slc_view_answer_roles,
+        .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
+        .map = slc_view_unmap};
+    slc_view_answer answer = {.view = view, .key = message->key, .consumer = true};
+    slc_error err = {0};
+    slc_view_note(view, message->key, version, data, size);
+    slc_kafka_edits_clear(edits);
+    slc_buf_clear(out);
+    if (slc_kafka_rewrite(message, version, data, size, &ops, &answer, edits, &err) &&
+        slc_kafka_edits_apply(edits, data, size, out, &err))
+        check(message, version, out);
+}
+
+/* A name of another is hidden, whatever stands before it. */
+static void try_name(const slc_names *names, const uint8_t *data, size_t size)
+{
+    slc_kafka_span client, back;
+    slc_name name;
+    for (int kind = SLC_NAME_TOPIC; kind <= SLC_NAME_TXN_ID; kind++) {
+        slc_names_map(names, (enum slc_name_kind)kind, data, size, &name);
+        slc_buf backend;
+        slc_buf_init(&backend, LIMIT * 2);
+        slc_buf_add(&backend, name.head.data != NULL ? name.head.data : "", name.head.len);
+        slc_buf_add(&backend, name.body.data != NULL ? name.body.data : "", name.body.len);
+        SLC_BUG_ON(!slc_names_unmap(names, (enum slc_name_kind)kind, backend.data, backend.len, &client));
+        SLC_BUG_ON(client.len != size || (size > 0 && memcmp(client.data, data, size) != 0));
+        slc_buf_release(&backend);
+        SLC_BUG_ON(slc_names_unmap(names, (enum slc_name_kind)kind, (const uint8_t *)FOREIGN, strlen(FOREIGN),
+                                   &back));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < CHOICE_BYTES || size > LIMIT)
+        return 0;
+    int version = data[3];
+    slc_error err = {0};
+    Sluice__Snapshot__V1__VirtualCluster msg = {
+        .mode = (data[0] & 1) != 0 ? SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE
+                                   : SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_ENFORCE,
+        .prefix = "a.",
+        .extra_topics = extras,
+        .n_extra_topics = (data[0] & 2) != 0,
+        .aliases = aliases,
+        .n_aliases = (data[0] & 4) != 0,
+        .topic_filter = filter,
+        .n_topic_filter = (data[0] & 8) != 0};
+    const slc_kafka_message *message =
+        slc_kafka_message_find(data[2], version, data[1] % 2 != 0 ? SLC_KAFKA_RESPONSE : SLC_KAFKA_REQUEST, &err);
+    slc_names *names = slc_names_new(&msg);
+    slc_topic_ids ids;
+    slc_view view;
+    slc_kafka_edits edits;
+    slc_buf out;
+    slc_topic_ids_init(&ids, 1000);
+    slc_view_init(&view, names, &ids);
+    slc_kafka_edits_init(&edits, MAX_EDITS, LIMIT);
+    slc_buf_init(&out, LIMIT * 4);
+    data += CHOICE_BYTES;
+    size -= CHOICE_BYTES;
+    try_name(names, data, size);
+    if (message != NULL && message->kind == SLC_KAFKA_REQUEST)
+        try_request(&view, message, version, data, size, &edits, &out);
+    else if (message != NULL)
+        try_answer(&view, message, version, data, size, &edits, &out);
+    slc_buf_release(&out);
+    slc_kafka_edits_release(&edits);
+    slc_view_release(&view);
+    slc_topic_ids_release(&ids);
+    slc_names_free(names);
+    return 0;
+}

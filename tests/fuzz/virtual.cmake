@@ -1,0 +1,1 @@
+slc_fuzz_target(fuzz_virtual_view SOURCES fuzz_virtual_view.c LINKS slc_gateway)
