@@ -281,6 +281,8 @@ static enum slc_kafka_verdict map_resource(struct mapping *m, const slc_kafka_ev
         return refuse(m, CLUSTER_AUTHORIZATION_FAILED,
                       "A virtual cluster has configurations of topics and groups alone.");
     slc_names_map(m->view->names, SLC_NAME_GROUP, event->data, event->len, &name);
+    if (!name.visible && m->request->header->key != KEY_DESCRIBE_CONFIGS) /* it would be made */
+        return refuse(m, GROUP_AUTHORIZATION_FAILED, "The group is not one of this virtual cluster's.");
     return put(event, &name, out);
 }
 

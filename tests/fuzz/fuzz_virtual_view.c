@@ -1,5 +1,5 @@
-/* Any bytes as a request of a client, and as an answer of a broker, in a virtual cluster: names of others never come
- * out of an answer, and what is sent on is a message again. The choice is mode, kind, key and version. */
+/* Any bytes as a request of a client, and as an answer of a broker, in a virtual cluster: names of others never
+ * come out of an answer, and what is sent on is a message again. The choice is mode, kind, key and version. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,10 +61,10 @@ static void try_request(slc_view *view, const slc_kafka_message *message, int ve
 static void try_answer(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
                        size_t size, slc_kafka_edits *edits, slc_buf *out)
 {
-    const slc_kafka_rewrite_ops ops = {
-        .roles = slc_view_answer_roles,
-        .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
-        .map = slc_view_unmap};
+    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles,
+                                       .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
+                                                SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
+                                       .map = slc_view_unmap};
     slc_view_answer answer = {.view = view, .key = message->key, .consumer = true};
     slc_error err = {0};
     slc_view_note(view, message->key, version, data, size);
@@ -89,8 +89,8 @@ static void try_name(const slc_names *names, const uint8_t *data, size_t size)
         SLC_BUG_ON(!slc_names_unmap(names, (enum slc_name_kind)kind, backend.data, backend.len, &client));
         SLC_BUG_ON(client.len != size || (size > 0 && memcmp(client.data, data, size) != 0));
         slc_buf_release(&backend);
-        SLC_BUG_ON(slc_names_unmap(names, (enum slc_name_kind)kind, (const uint8_t *)FOREIGN, strlen(FOREIGN),
-                                   &back));
+        SLC_BUG_ON(
+            slc_names_unmap(names, (enum slc_name_kind)kind, (const uint8_t *)FOREIGN, strlen(FOREIGN), &back));
     }
 }
 
@@ -110,8 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .n_aliases = (data[0] & 4) != 0,
         .topic_filter = filter,
         .n_topic_filter = (data[0] & 8) != 0};
-    const slc_kafka_message *message =
-        slc_kafka_message_find(data[2], version, data[1] % 2 != 0 ? SLC_KAFKA_RESPONSE : SLC_KAFKA_REQUEST, &err);
+    const slc_kafka_message *message = slc_kafka_message_find(
+        data[2], version, data[1] % 2 != 0 ? SLC_KAFKA_RESPONSE : SLC_KAFKA_REQUEST, &err);
     slc_names *names = slc_names_new(&msg);
     slc_topic_ids ids;
     slc_view view;

@@ -1,6 +1,8 @@
 """Native clients in virtual clusters with a namespace: everything works under the short names, the backend holds the long
 ones, and lists hold nothing of others."""
 
+import socket
+import struct
 import uuid
 
 import pytest
@@ -293,3 +295,49 @@ def test_native_and_http_meet_in_one_virtual_cluster(sample):
     assert [event["data"] for event in page["events"]] == [{"from": "native"}]
     assert requests.post(url, json={"from": "http"}, headers=headers, timeout=30).status_code == 201
     assert [r.value() for r in tenant.helper.consume_all(topic)][1] == b'{"from": "http"}'
+
+
+def test_a_changed_prefix_shows_the_new_names_alone(sample, kafka):
+    tenant = Tenant(sample, "hide")
+    old = tenant.create("old")
+    consumer = Consumer({**tenant.config, "group.id": "moved", "auto.offset.reset": "earliest",
+                         "topic.metadata.propagation.max.ms": 100, "topic.metadata.refresh.interval.ms": 500})
+    consumer.subscribe([old])
+    tenant.helper.produce(old, [b"before"])
+    assert wait_until(lambda: consumer.poll(0.5), 30, "a record").value() == b"before"
+    namespace = {"mode": "hide", "prefix": f"{tenant.prefix[:-1]}-moved."}
+    sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace=namespace)
+    wait_until(lambda: old not in tenant.admin.list_topics(timeout=10).topics, 20, "the old name to go")
+    kafka.produce(tenant.backend(old), [b"not its own any more"])
+
+    def told():
+        message = consumer.poll(0.5)
+        assert message is None or message.error(), message.value()
+        return message is not None and message.error().name() == "UNKNOWN_TOPIC_OR_PART"
+
+    wait_until(told, 30, "the consumer to be told")
+    consumer.close()
+    with pytest.raises(AssertionError):
+        tenant.helper.produce(old, [b"nowhere"], **{"message.timeout.ms": 2000})
+
+
+def test_topics_that_come_and_go_while_they_are_read(hide, kafka):
+    """Each time it is another topic with another id."""
+    for n in range(4):
+        topic = hide.create("fleeting")
+        hide.helper.produce(topic, [str(n)])
+        assert [r.value() for r in hide.helper.consume_all(topic)] == [str(n).encode()]
+        hide.helper.delete_topic(topic)
+        wait_until(lambda: hide.backend(topic) not in kafka.admin.list_topics(timeout=5).topics, 20, "the deletion")
+
+
+def test_a_removed_tenants_connections_are_closed(sample):
+    tenant = Tenant(sample, "hide")
+    with socket.create_connection(("127.0.0.1", tenant.cluster.port), timeout=20) as connection:
+        connection.sendall(struct.pack(">ihhih", 10, 18, 0, 3, -1))
+        assert len(connection.recv(8, socket.MSG_WAITALL)) == 8
+        sample.admin.delete("listeners", tenant.cluster.name)
+        sample.admin.delete("virtual-clusters", tenant.cluster.name)
+        rest = connection.recv(1 << 16)
+        while rest:
+            rest = connection.recv(1 << 16)
