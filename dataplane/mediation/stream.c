@@ -14,7 +14,7 @@
 #define STREAM_MAGIC 0x53535345U
 #define WINDOW_BYTES (64 * 1024)
 #define SHARE_BYTES  2048 /* frames of this size are shared with the socket's buffer, smaller ones copied */
-#define NOTICE_BYTES (256 * 1024)
+#define NOTICE_BYTES (8 * 1024 * 1024) /* a gap and its id in each partition that a cursor can hold */
 #define RECHECK_MS   15000
 #define ASK_AGAIN_MS 1000
 

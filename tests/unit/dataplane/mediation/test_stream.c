@@ -290,6 +290,29 @@ START_TEST(a_cut_log_is_a_gap_too)
 }
 END_TEST
 
+/* Regression 4: they come together, each with an id of all partitions, and what was over a bound was dropped.
+ */
+START_TEST(a_gap_in_each_of_many_partitions_is_told)
+{
+    enum { PARTITIONS = 400 };
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, PARTITIONS);
+    append_numbers(&s, 0, 2 * PARTITIONS, PARTITIONS);
+    client *c = open_stream(&s, 0, "from=earliest", NULL);
+    STAGE_WAIT(stream_count(c, "data: ") == 2 * PARTITIONS);
+    char *id = stream_last_id(c);
+    client_free(c);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        slc_memory_truncate(s.broker, "topic", i, 1);
+    c = open_stream(&s, 1, NULL, id);
+    STAGE_WAIT(stream_count(c, "event: gap") == PARTITIONS);
+    free(id);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(control_records_are_no_gap)
 {
     stage s;
@@ -550,6 +573,7 @@ int main(void)
     tcase_add_test(tcase, a_slow_reader_costs_only_itself);
     tcase_add_test(tcase, lost_events_are_a_gap_and_never_silence);
     tcase_add_test(tcase, a_cut_log_is_a_gap_too);
+    tcase_add_test(tcase, a_gap_in_each_of_many_partitions_is_told);
     tcase_add_test(tcase, control_records_are_no_gap);
     tcase_add_test(tcase, an_outage_is_told_and_readers_stay);
     tcase_add_test(tcase, a_backend_that_is_down_at_the_start_is_waited_for);
