@@ -1,4 +1,4 @@
-"""What HTTP clients see when Kafka, or a gateway, fails under them: nothing that was acknowledged is lost, nothing is
+"""What HTTP clients see when Kafka, or a gateway, fails under them or refuses: nothing that was acknowledged is lost, nothing is
 claimed that is not so, and readers go on where they were."""
 
 import collections
@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import requests
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from sluice_support import SampleApi, free_port, wait_until
 
@@ -17,7 +18,8 @@ DEADLINE = "2s"
 @pytest.fixture(scope="module")
 def broker(own_kafka):
     """Ready for idempotent producers, which a new broker is not at once."""
-    broker = own_kafka()
+    broker = own_kafka(config={"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                               "allow.everyone.if.no.acl.found": "true"})
     broker.helper.produce(broker.helper.create_topic("first"), [b"1"], **{"enable.idempotence": True})
     return broker
 
@@ -160,12 +162,22 @@ def test_pages_while_kafka_is_away(world, broker):
 
 
 def test_every_201_of_a_killed_gateway_is_in_kafka(world, broker):
-    with Publishers(world, count=8) as publishers:
+    """And its reader goes on where it was, with nothing lost and nothing twice."""
+    with world.stream() as stream, Publishers(world, count=8) as publishers:
         publishers.wait(201, 60)
         world.gateway.kill()
         wait_until(lambda: publishers.statuses()[None] > 0, 30, "the publishers to notice")
+        seen = stream.wait_end()
     stored = in_kafka(broker, world.topic)
     assert publishers.stored() <= set(stored)
+
+    world.gateway.start()
+    world.wait_served()
+    # An event counts when it came whole: its id, not one whose data was cut off.
+    with world.stream(headers={"Last-Event-ID": seen[-1].id} if seen else {}, query="?from=earliest") as stream:
+        seen += stream.take(sum(stored.values()) - len(seen))
+    assert {event.event for event in seen} == {"message"}
+    assert collections.Counter(event.json()["data"]["n"] for event in seen) == stored
 
 
 def test_a_reader_moves_between_gateways(world, broker, servers):
@@ -195,6 +207,40 @@ def test_a_reader_moves_between_gateways(world, broker, servers):
         cursor, caught_up, turn = page["next"], page["caught_up"], turn + 1
     assert len(seen) == len(set(seen)), "an event came twice"
     assert publishers.stored() == set(seen)
+
+
+def forbid(broker, topic, operation):
+    acls = [AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", *right)
+            for right in ((AclOperation.ALL, AclPermissionType.ALLOW), (operation, AclPermissionType.DENY))]
+    for result in broker.helper.admin.create_acls(acls).values():
+        result.result(20)
+
+
+def problem_of(text):
+    return json.loads(text)["type"].rsplit("/", 1)[1]
+
+
+def test_a_topic_that_may_not_be_written_is_502_and_can_be_read(world, broker):
+    broker.helper.produce(world.topic, [b"1"])
+    forbid(broker, world.topic, AclOperation.WRITE)
+    answer = world.publish({"n": 1})
+    assert (answer.status_code, problem_of(answer.text)) == (502, "backend-refused"), answer.text
+    assert world.topic not in answer.text
+    assert [event["data"] for event in world.page("?from=earliest&wait=5s")["events"]] == [1]
+
+
+def test_a_topic_that_may_not_be_read_is_told_and_can_be_written(world, broker):
+    forbid(broker, world.topic, AclOperation.READ)
+    with world.stream(query="?from=earliest") as stream:
+        event = stream.next(20)
+        assert (event.event, problem_of(event.data)) == ("error", "backend-refused"), event
+
+    def page():
+        return requests.get(world.url, params={"from": "earliest"}, headers={"X-API-Key": world.key}, timeout=25)
+
+    wait_until(lambda: page().status_code == 502, 20, "pages to say so")
+    assert problem_of(page().text) == "backend-refused" and world.topic not in page().text
+    assert world.publish({"n": 2}).status_code == 201
 
 
 def second_gateway(world, servers):
