@@ -236,6 +236,40 @@ static bool show_node(slc_txn *txn, const json_t *stored, json_t *out, slc_error
     return rc >= 0;
 }
 
+static int next_of_pod(slc_txn *txn, const char *pod_uid, const char *but_id, char id[SLC_ID_CHARS + 1],
+                       slc_error *err)
+{
+    static const char sql[] =
+        "SELECT id FROM gateway_nodes WHERE revoked_at IS NULL AND ephemeral = 1 AND id <> ?2 AND "
+        "json_extract(labels, '$.\"" POD_LABEL "\"') = ?1 LIMIT 1";
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ss", pod_uid, but_id);
+    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    if (rc == 1)
+        snprintf(id, SLC_ID_CHARS + 1, "%s", slc_column_text(stmt, 0));
+    slc_txn_finish(txn, stmt);
+    return rc;
+}
+
+/* A pod's token is good for more than one node: none of them is left to it. */
+static bool revoke_others_of_pod(slc_txn *txn, const char *pod_uid, const char *but_id, slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1];
+    int rc;
+    while ((rc = next_of_pod(txn, pod_uid, but_id, id, err)) == 1) {
+        json_t *before = slc_entity_load(txn, node_kind(), id, err);
+        if (before == NULL)
+            return false;
+        json_t *next = json_deep_copy(before);
+        json_object_set_new(next, "revoked_at", json_integer(slc_txn_now_ms(txn)));
+        bool ok = slc_entity_save(txn, node_kind(), "revoke", before, next, NULL, err);
+        json_decref(next);
+        json_decref(before);
+        if (!ok)
+            return false;
+    }
+    return rc == 0;
+}
+
 static bool revoke_node(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body,
                         slc_error *err)
 {
@@ -246,7 +280,8 @@ static bool revoke_node(slc_txn *txn, slc_change *change, const slc_action *acti
     (void)body;
     if (json_object_get(change->before, "revoked_at") == NULL)
         json_object_set_new(change->next, "revoked_at", json_integer(slc_txn_now_ms(txn)));
-    return pod_uid == NULL || slc_txn_exec(txn, err, sql, "si", pod_uid, slc_txn_now_ms(txn));
+    return pod_uid == NULL || (slc_txn_exec(txn, err, sql, "si", pod_uid, slc_txn_now_ms(txn)) &&
+                               revoke_others_of_pod(txn, pod_uid, change->id, err));
 }
 
 const struct slc_kind_rules slc_rules_gateway_node = {.act = revoke_node, .show = show_node};

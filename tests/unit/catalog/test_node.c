@@ -162,6 +162,25 @@ START_TEST(a_revoked_node_cannot_renew)
 }
 END_TEST
 
+/* Its token is good for as many nodes as it likes, and it may have made some in advance. */
+START_TEST(a_pod_is_revoked_with_all_of_its_nodes)
+{
+    bool ephemeral = true;
+    char first[17];
+    ck_assert(t_write(enrol, &ephemeral, &t_error));
+    snprintf(first, sizeof(first), "%s", node_id);
+    ck_assert(t_write(enrol, &ephemeral, &t_error));
+    json_decref(t_act("gateway-nodes", first, "revoke"));
+    ck_assert_str_eq(state(), "revoked");
+    ck_assert(!t_write(renew, NULL, &t_error));
+    ck_assert_int_eq(t_error.code, SLC_DENIED);
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM audit_events WHERE action = 'revoke'"), "2");
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM gateway_nodes WHERE revoked_at IS NULL AND ephemeral = 0"),
+                     "1");
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM gateway_nodes WHERE revoked_at IS NULL"), "1");
+}
+END_TEST
+
 START_TEST(nodes_are_made_by_enrolment_only)
 {
     t_create_fails("gateway-nodes", "{'group': 'dev'}", SLC_UNSUPPORTED, NULL);
@@ -232,6 +251,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_refusal_is_shown_until_something_newer_is_applied);
     tcase_add_test(tc, heartbeats_leave_the_catalog_alone);
     tcase_add_test(tc, a_revoked_node_cannot_renew);
+    tcase_add_test(tc, a_pod_is_revoked_with_all_of_its_nodes);
     tcase_add_test(tc, nodes_are_made_by_enrolment_only);
     tcase_add_test(tc, ephemeral_nodes_are_forgotten);
     suite_add_tcase(s, tc);
