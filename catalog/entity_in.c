@@ -457,6 +457,8 @@ static json_t *read_field(struct reading *r, const slc_field *field, const json_
     json_t *stored = convert_alone(r, field, value, before, body, &fine);
     if (fixed && fine && !(before != NULL && json_equal(stored, before)))
         PROBLEM(r, "cannot change after creation");
+    if (fine && stored == NULL && !fixed && json_is_string(value))
+        return read_default(r, field); /* an empty text is the same as none */
     return stored;
 }
 

@@ -198,6 +198,16 @@ START_TEST(an_enrolment_token_has_its_uses)
 }
 END_TEST
 
+START_TEST(an_empty_lifetime_is_the_usual_one)
+{
+    t_make("gateway-groups", "{'name': 'dev', 'environment': 'dev'}");
+    json_t *made = t_create("enrolment-tokens", "{'group': 'dev', 'expires_in': ''}");
+    ck_assert(use(t_text(made, "token")));
+    ck_assert_str_eq(t_sql("SELECT expires_at - created_at FROM enrolment_tokens"), "3600000");
+    json_decref(made);
+}
+END_TEST
+
 START_TEST(an_enrolment_token_ends)
 {
     t_make("gateway-groups", "{'name': 'dev', 'environment': 'dev'}");
@@ -227,6 +237,7 @@ static Suite *suite(void)
     tcase_add_test(tc, tokens_expire);
     tcase_add_test(tc, the_bootstrap_token_is_made_once);
     tcase_add_test(tc, an_enrolment_token_has_its_uses);
+    tcase_add_test(tc, an_empty_lifetime_is_the_usual_one);
     tcase_add_test(tc, an_enrolment_token_ends);
     suite_add_tcase(s, tc);
     return s;
