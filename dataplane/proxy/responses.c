@@ -158,10 +158,11 @@ static bool is_fetch(int key)
     return key == FETCH_KEY || key == SHARE_FETCH_KEY;
 }
 
+/* Of names only ids can be put back while they pass: a ShareFetch answer has texts as well. */
 static bool may_stream(const slc_session *session, const slc_flight *flight, size_t size)
 {
     return is_fetch(flight->key) && size > SLC_SESSION_STREAM &&
-           (session->view == NULL || flight->key != FETCH_KEY || flight->version >= FETCH_BY_ID);
+           (session->view == NULL || (flight->key == FETCH_KEY && flight->version >= FETCH_BY_ID));
 }
 
 static bool is_rewritten(const slc_session *session, const slc_flight *flight)
