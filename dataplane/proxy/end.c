@@ -21,7 +21,8 @@ void slc_end_attach(slc_end *end, struct event_base *base, int fd, SSL *ssl, eve
 {
     end->fd = fd;
     end->ssl = ssl;
-    if (ssl != NULL) /* what waits may be copied elsewhere between two attempts to write it */
+    end->ready = true; /* the handshake may have read further than its own end */
+    if (ssl != NULL)   /* what waits may be copied elsewhere between two attempts to write it */
         SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     event_assign(&end->readable, base, fd, EV_READ | EV_PERSIST, on_readable, arg);
     event_assign(&end->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, arg);
@@ -158,12 +159,22 @@ enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
         end->stop += (uint32_t)got;
         end->bytes_in += (uint64_t)got;
         end->large = (size_t)got == space || (end->large && got >= (ssize_t)SLC_CHUNK_SMALL);
+        /* A socket that gave less than it could has no more; what comes now is told by the event. TLS gives one
+         * record at a time. */
+        end->ready = end->ssl != NULL || (size_t)got == space;
         return SLC_IO_OK;
     }
-    if (again)
+    if (again) {
+        end->ready = false;
         return SLC_IO_AGAIN;
+    }
     end->eof = true;
     return got == 0 ? SLC_IO_EOF : SLC_IO_FAILED;
+}
+
+bool slc_end_holds_record(const slc_end *end)
+{
+    return end->ssl != NULL && SSL_has_pending(end->ssl) == 1;
 }
 
 /* ---- writing ---- */
@@ -247,8 +258,11 @@ size_t slc_end_waiting(const slc_end *end)
     return end->out.len - end->out_sent;
 }
 
-static void want(struct event *event, bool wanted)
+static void want(struct event *event, bool *added, bool wanted)
 {
+    if (*added == wanted)
+        return;
+    *added = wanted;
     if (wanted)
         event_add(event, NULL);
     else
@@ -257,10 +271,10 @@ static void want(struct event *event, bool wanted)
 
 void slc_end_want_read(slc_end *end, bool wanted)
 {
-    want(&end->readable, wanted);
+    want(&end->readable, &end->reading, wanted);
 }
 
 void slc_end_want_write(slc_end *end, bool wanted)
 {
-    want(&end->writable, wanted);
+    want(&end->writable, &end->writing, wanted);
 }

@@ -31,6 +31,9 @@ typedef struct slc_end {
     uint8_t *chunk; /* NULL: nothing is held */
     uint32_t cap, start, stop, pass;
     bool large; /* the last read filled its chunk: take a large one next */
+    bool ready; /* the socket may have something to read: its event said so, and nothing since said it is empty
+                 */
+    bool reading, writing; /* the events are added */
     bool eof;
     slc_buf out;
     size_t out_sent;
@@ -47,6 +50,8 @@ void slc_end_release(slc_end *end, slc_pool *pool);
 
 /* One read. SLC_IO_OK: there is more in the chunk. */
 enum slc_io slc_end_read(slc_end *end, slc_pool *pool);
+/* Has TLS taken from the socket what was not read yet? No event tells of that. */
+bool slc_end_holds_record(const slc_end *end);
 /* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or
  * SLC_IO_MEMORY. */
 enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
@@ -65,7 +70,7 @@ bool slc_end_settle(slc_end *to, slc_end *from);
 /* Bytes that wait to be written to this end. */
 size_t slc_end_waiting(const slc_end *end);
 
-/* Waits for the socket; adding twice is fine. */
+/* Waits for the socket; asking twice is fine. The callback sets `ready` when it is called for EV_READ. */
 void slc_end_want_read(slc_end *end, bool want);
 void slc_end_want_write(slc_end *end, bool want);
 

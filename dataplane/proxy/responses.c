@@ -58,6 +58,24 @@ static bool put_frame(slc_session *session, const uint8_t *frame, size_t header,
                : slc_fail(err, SLC_LIMIT, "limit", "too much waits for the client");
 }
 
+static enum slc_parse put(slc_session *session, size_t header, size_t size, const slc_kafka_edits *edits)
+{
+    if (!slc_end_settle(&session->client, &session->broker))
+        return SLC_PARSE_WAIT;
+    const uint8_t *frame = session->broker.chunk + session->broker.start + 4;
+    if (!put_frame(session, frame, header, frame + header, size - header, edits, &session->why))
+        return SLC_PARSE_CLOSE;
+    slc_end_skip(&session->broker, 4 + size);
+    return SLC_PARSE_MORE;
+}
+
+/* Most answers that may hold addresses hold none: they need not be copied. */
+static enum slc_parse pass_whole(slc_session *session, size_t size)
+{
+    session->broker.pass += (uint32_t)(4 + size);
+    return SLC_PARSE_MORE;
+}
+
 static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const uint8_t *data, size_t size)
 {
     slc_kafka_edits edits;
@@ -68,25 +86,19 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
                                        &session->why) != SLC_KAFKA_DONE)
         return slc_session_refuse(session, SLC_INVALID, "protocol",
                                   "the broker's %s answer has a broken header", message->name);
-    if (!slc_end_settle(&session->client, &session->broker))
-        return SLC_PARSE_WAIT;
-    data = session->broker.chunk + session->broker.start; /* what passed has left the chunk's front */
     if (session->view != NULL)
         slc_view_note(session->view, flight->key, flight->version, data + 4 + header, size - header);
     slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
-    const uint8_t *body = data + 4 + header;
-    bool ok = slc_address_rewrite(session, flight, body, size - header, &edits, &session->why) &&
-              put_frame(session, data + 4, header, body, size - header, &edits, &session->why);
+    enum slc_parse parsed = SLC_PARSE_CLOSE;
+    if (slc_address_rewrite(session, flight, data + 4 + header, size - header, &edits, &session->why))
+        parsed = edits.count == 0 ? pass_whole(session, size) : put(session, header, size, &edits);
     slc_kafka_edits_release(&edits);
-    if (!ok)
-        return SLC_PARSE_CLOSE;
-    if (session->view != NULL && session->view->shadowed > 0) {
+    if (parsed == SLC_PARSE_MORE && session->view != NULL && session->view->shadowed > 0) {
         slc_series_add(slc_proxy_metrics_of(session->front, session->vcluster->msg->name)->shadowed,
                        session->view->shadowed);
         session->view->shadowed = 0;
     }
-    slc_end_skip(&session->broker, 4 + size);
-    return SLC_PARSE_MORE;
+    return parsed;
 }
 
 /* ---- answers that stream ---- */

@@ -15,17 +15,22 @@
 #include "dataplane/proxy/session_private.h"
 
 #define LINGER_MS 5000
+#define BURST     8 /* reads from one end before others have their turn */
 
 static void on_client(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd, (void)what;
-    slc_session_pump(arg);
+    slc_session *session = arg;
+    (void)fd;
+    session->client.ready |= (what & EV_READ) != 0;
+    slc_session_pump(session);
 }
 
 static void on_broker(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd, (void)what;
-    slc_session_pump(arg);
+    slc_session *session = arg;
+    (void)fd;
+    session->broker.ready |= (what & EV_READ) != 0;
+    slc_session_pump(session);
 }
 
 static void on_memory(slc_pool_waiter *waiter)
@@ -354,7 +359,7 @@ static bool grow(slc_session *session, slc_end *from)
 /* From one end to the other until something has to be waited for. */
 static enum flow flow(slc_session *session, slc_end *from, slc_end *to, enum slc_parse (*parse)(slc_session *))
 {
-    for (;;) {
+    for (int reads = 0;; reads++) {
         enum slc_parse parsed = parse(session);
         enum slc_io sent = to->fd >= 0 ? slc_end_send(to, from) : SLC_IO_OK;
         if (sent == SLC_IO_FAILED)
@@ -370,6 +375,8 @@ static enum flow flow(slc_session *session, slc_end *from, slc_end *to, enum slc
             return from->eof ? FLOW_EOF : FLOW_STOP;
         if (from->eof)
             return FLOW_EOF;
+        if (!from->ready || (reads >= BURST && !slc_end_holds_record(from)))
+            return FLOW_READ;
         enum slc_io got = slc_end_read(from, &session->front->pool);
         if (got == SLC_IO_MEMORY) {
             slc_pool_wait(&session->front->pool, &session->memory);
