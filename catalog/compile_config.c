@@ -209,6 +209,15 @@ static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
                           &listener->key, err);
 }
 
+/* A gateway that does not know it refuses the configuration, rather than to take the balancer for the client.
+ */
+static void require_feature(slc_compile *compile, Sluice__Snapshot__V1__Listener *listener, const char *feature)
+{
+    listener->required_features = slc_compile_alloc(compile, sizeof(char *));
+    listener->required_features[0] = slc_compile_text(compile, feature);
+    listener->n_required_features = 1;
+}
+
 static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
                                    Sluice__Snapshot__V1__Listener *listener)
 {
@@ -218,6 +227,10 @@ static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
     listener->virtual_cluster_id = slc_compile_json_text(compile, kafka, "virtual_cluster");
     if (listener->virtual_cluster_id[0] != '\0')
         slc_set_add(compile->vclusters, listener->virtual_cluster_id);
+    listener->proxy_protocol_from = slc_compile_texts(compile, json_object_get(kafka, "proxy_protocol_from"),
+                                                      &listener->n_proxy_protocol_from);
+    if (listener->n_proxy_protocol_from > 0)
+        require_feature(compile, listener, "kafka-proxy-protocol");
     listener->n_port_ranges = json_array_size(ranges);
     listener->port_ranges = slc_compile_alloc(compile, (listener->n_port_ranges + 1) * sizeof(void *));
     for (size_t i = 0; i < listener->n_port_ranges; i++) {

@@ -8,6 +8,7 @@
 
 #include "catalog/kind.h"
 #include "common/http_text.h"
+#include "common/network.h"
 
 #define NAME_PATTERN      "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #define HOST_PATTERN      "([A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
@@ -191,6 +192,12 @@ static bool check_sha256_hex(const char *text, size_t len)
     return len == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
+static bool check_network(const char *text, size_t len)
+{
+    slc_network network;
+    return strlen(text) == len && slc_network_parse(text, &network);
+}
+
 static const slc_format formats[SLC_FMT_COUNT] = {
     [SLC_FMT_ANY] = {"text", NULL, check_any},
     [SLC_FMT_NAME] = {"1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'", "^" NAME_PATTERN "$",
@@ -213,6 +220,8 @@ static const slc_format formats[SLC_FMT_COUNT] = {
     [SLC_FMT_POINTER] = {"a JSON pointer (RFC 6901)", "^(/([^~/]|~[01])*)*$", check_pointer},
     [SLC_FMT_HEADER] = {"an HTTP field name", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", slc_http_is_token},
     [SLC_FMT_SHA256_HEX] = {"64 lower-case hexadecimal digits", "^[0-9a-f]{64}$", check_sha256_hex},
+    [SLC_FMT_NETWORK] = {"an IP address, or a network such as 10.0.0.0/8 with no bit set behind its prefix",
+                         "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", check_network},
     [SLC_FMT_ORIGIN] = {"* or an origin such as https://shop.example",
                         "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\\[\\]-]+)$", slc_http_is_origin},
 };

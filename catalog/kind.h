@@ -78,7 +78,8 @@ enum slc_format_id {
     SLC_FMT_POINTER,    /* RFC 6901 */
     SLC_FMT_HEADER,     /* an HTTP field name */
     SLC_FMT_SHA256_HEX,
-    SLC_FMT_ORIGIN, /* "*", or scheme://host[:port] */
+    SLC_FMT_NETWORK, /* IP addresses in CIDR notation */
+    SLC_FMT_ORIGIN,  /* "*", or scheme://host[:port] */
     SLC_FMT_COUNT
 };
 

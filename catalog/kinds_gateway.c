@@ -462,6 +462,14 @@ static const slc_field listener_kafka_fields[] = {
      .type = SLC_F_REF,
      .ref = "virtual-clusters",
      .help = "ports: the virtual cluster behind it."},
+    {.name = "proxy_protocol_from",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_NETWORK,
+     .max = 64,
+     .item_max = 50,
+     .help =
+         "Load balancers, as addresses or networks: their connections begin with a PROXY protocol header of "
+         "version 2, which says the client's address. Connections from elsewhere have none."},
     SLC_FIELD_END,
 };
 

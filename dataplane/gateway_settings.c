@@ -70,6 +70,12 @@ const slc_setting slc_gateway_settings_table[] = {
     {"kafka.authentication-timeout", SLC_SET_DURATION, "10s", "for a native client to authenticate",
      AT(limits.kafka_authentication_timeout_ms), 100, 600000},
 
+    {"kafka.log-interval", SLC_SET_DURATION, "1m",
+     "a native session that ends for the same reason as others of the same client is counted, and logged once "
+     "in "
+     "this time; 0: each is logged",
+     AT(limits.kafka_log_interval_ms), 0, DAY_MS},
+
     {"publish.deadline", SLC_SET_DURATION, "10s", "wait for the broker's acknowledgement, then 503 or 504",
      AT(limits.publish_deadline_ms), 100, 600000},
     {"publish.gather", SLC_SET_DURATION, "5ms",

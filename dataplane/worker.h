@@ -28,37 +28,38 @@ typedef struct slc_worker {
 /* Limits and times of the gateway process; every one is a setting (settings table in
  * dataplane/gateway_settings.c). */
 typedef struct slc_gateway_limits {
-    int64_t request_header_bytes; /* 32 KiB */
-    int64_t request_body_bytes;   /* 1 MiB + room for a batch: 8 MiB */
-    int64_t request_timeout_ms;   /* 15 s */
-    int64_t publish_deadline_ms;  /* 10 s: then 503 or 504 */
-    int64_t publish_gather_ms;    /* 5 ms: longest wait for company */
-    int64_t heartbeat_ms;         /* 15 s: SSE comment */
-    int64_t stalled_write_ms;     /* 5 s: a reader that takes nothing is closed */
-    int64_t retry_ms;             /* 3 s: SSE retry field, jittered */
-    int64_t feed_ring_bytes;      /* 16 MiB for each feed */
-    int64_t feed_prefill_ms;      /* 60 s */
-    int64_t feed_fetch_bytes;     /* 256 KiB: of one fetch, for feeds and for catch-up */
-    int64_t feed_idle_ms;         /* 60 s: a feed without readers is closed */
-    int64_t page_max_events;      /* 1,000 */
-    int64_t page_max_wait_ms;     /* 30 s */
-    int64_t page_max_bytes;       /* 8 MiB */
-    int64_t catchup_consumers;    /* 8 */
-    int64_t catchup_queue;        /* 256: scans that wait for such a consumer */
-    int64_t catchup_window_bytes; /* 256 KiB: records that a catch-up consumer holds for its readers */
-    int64_t catchup_park_ms;      /* 30 s: a catch-up consumer waits for the next page */
-    int64_t producer_queue_bytes; /* 64 MiB */
-    int64_t metadata_refresh_ms;  /* 5 s: topics are looked at again */
-    int64_t metadata_timeout_ms;  /* 5 s: of a question about them */
-    int64_t ticket_lifetime_ms;   /* 10 min */
-    int64_t drain_ms;             /* 30 s */
-    int64_t connections;          /* each worker: 20,000 */
-    int64_t streams;              /* SSE, each worker: 20,000 */
-    int64_t kafka_connections;    /* native sessions, each worker: 20,000 */
-    int64_t kafka_frame_bytes;    /* 100 MiB: largest request */
-    int64_t kafka_rewrite_bytes;  /* 64 MiB: largest answer that is held to be rewritten */
-    int64_t kafka_buffer_bytes;   /* 256 MiB: bytes on their way, each worker */
-    int64_t kafka_in_flight;      /* 1,000: requests of a session that wait for their answer */
+    int64_t request_header_bytes;  /* 32 KiB */
+    int64_t request_body_bytes;    /* 1 MiB + room for a batch: 8 MiB */
+    int64_t request_timeout_ms;    /* 15 s */
+    int64_t publish_deadline_ms;   /* 10 s: then 503 or 504 */
+    int64_t publish_gather_ms;     /* 5 ms: longest wait for company */
+    int64_t heartbeat_ms;          /* 15 s: SSE comment */
+    int64_t stalled_write_ms;      /* 5 s: a reader that takes nothing is closed */
+    int64_t retry_ms;              /* 3 s: SSE retry field, jittered */
+    int64_t feed_ring_bytes;       /* 16 MiB for each feed */
+    int64_t feed_prefill_ms;       /* 60 s */
+    int64_t feed_fetch_bytes;      /* 256 KiB: of one fetch, for feeds and for catch-up */
+    int64_t feed_idle_ms;          /* 60 s: a feed without readers is closed */
+    int64_t page_max_events;       /* 1,000 */
+    int64_t page_max_wait_ms;      /* 30 s */
+    int64_t page_max_bytes;        /* 8 MiB */
+    int64_t catchup_consumers;     /* 8 */
+    int64_t catchup_queue;         /* 256: scans that wait for such a consumer */
+    int64_t catchup_window_bytes;  /* 256 KiB: records that a catch-up consumer holds for its readers */
+    int64_t catchup_park_ms;       /* 30 s: a catch-up consumer waits for the next page */
+    int64_t producer_queue_bytes;  /* 64 MiB */
+    int64_t metadata_refresh_ms;   /* 5 s: topics are looked at again */
+    int64_t metadata_timeout_ms;   /* 5 s: of a question about them */
+    int64_t ticket_lifetime_ms;    /* 10 min */
+    int64_t drain_ms;              /* 30 s */
+    int64_t connections;           /* each worker: 20,000 */
+    int64_t streams;               /* SSE, each worker: 20,000 */
+    int64_t kafka_connections;     /* native sessions, each worker: 20,000 */
+    int64_t kafka_frame_bytes;     /* 100 MiB: largest request */
+    int64_t kafka_rewrite_bytes;   /* 64 MiB: largest answer that is held to be rewritten */
+    int64_t kafka_buffer_bytes;    /* 256 MiB: bytes on their way, each worker */
+    int64_t kafka_in_flight;       /* 1,000: requests of a session that wait for their answer */
+    int64_t kafka_log_interval_ms; /* 1 min: what repeats itself is logged once in it; 0: always */
     /* 10 s: to a broker, with TLS and SASL */
     int64_t kafka_connect_timeout_ms;
     /* 10 s: for a client to authenticate */

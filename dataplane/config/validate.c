@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
+#include "common/network.h"
 #include "common/settings.h"
 #include "common/tls.h"
 #include "dataplane/config/secret.h"
@@ -172,6 +173,17 @@ bool slc_vcluster_check(const pb_vcluster *msg, slc_error *err)
     return true;
 }
 
+static bool check_networks(const pb_listener *msg, const char *field, slc_error *err)
+{
+    slc_network network;
+
+    for (size_t i = 0; i < msg->n_proxy_protocol_from; i++)
+        if (!slc_network_parse(msg->proxy_protocol_from[i], &network))
+            return slc_fail(err, SLC_INVALID, field, "proxy_protocol_from: \"%s\" is no network",
+                            msg->proxy_protocol_from[i]);
+    return true;
+}
+
 bool slc_listener_check(const pb_listener *msg, slc_error *err)
 {
     static const char *const protocols[] = {"http", "kafka", NULL};
@@ -181,7 +193,7 @@ bool slc_listener_check(const pb_listener *msg, slc_error *err)
     snprintf(field, sizeof(field), "listener/%s", msg->name);
     if (!check_named(msg->id, msg->name, field, err) ||
         !slc_features_check(msg->required_features, msg->n_required_features, field, err) ||
-        !check_address(msg->address, false, field, err))
+        !check_address(msg->address, false, field, err) || !check_networks(msg, field, err))
         return false;
     if (!one_of(msg->protocol, protocols))
         return slc_fail(err, SLC_UNSUPPORTED, field, "the protocol \"%s\" is not known", msg->protocol);

@@ -12,10 +12,11 @@
 typedef struct slc_flight {
     int32_t correlation_id;
     int16_t key, version;
-    bool local;    /* `answer` is what goes out */
-    bool own;      /* a question of the gateway's: nothing goes out */
-    bool consumer; /* for slc_view_answer */
-    int64_t started_us;
+    bool local;         /* `answer` is what goes out */
+    bool own;           /* a question of the gateway's: nothing goes out */
+    bool consumer;      /* for slc_view_answer */
+    int64_t started_us; /* monotonic: when it went on to the broker */
+    int64_t held_us;    /* how long the gateway kept it before */
     slc_buf answer;
 } slc_flight;
 

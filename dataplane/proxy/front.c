@@ -32,6 +32,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         next = TAILQ_NEXT(session, entry);
         slc_session_tick(session, now_ms);
     }
+    slc_proxy_endings_tell(front, now_ms, false);
 }
 
 slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
@@ -52,6 +53,7 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
     TAILQ_INIT(&front->listeners);
     TAILQ_INIT(&front->sessions);
     TAILQ_INIT(&front->metrics);
+    slc_repeats_init(&front->endings);
     front->tick = event_new(front->base, -1, EV_PERSIST, on_tick, front);
     SLC_BUG_ON(front->tick == NULL);
     event_add(front->tick, &interval);
@@ -72,6 +74,7 @@ static void close_listener(slc_proxy_listener *listener)
     TAILQ_REMOVE(&listener->front->listeners, listener, entry);
     slc_listener_unref(listener->entity);
     slc_tls_unref(listener->tls);
+    free(listener->balancers);
     free(listener->sockets);
     free(listener);
 }
@@ -85,6 +88,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
         slc_session_close(TAILQ_FIRST(&front->sessions));
     slc_topologies_release(&front->topologies);
     slc_pool_release(&front->pool);
+    slc_proxy_endings_free(front);
     slc_proxy_metrics_free(front);
     event_free(front->tick);
     evdns_base_free(front->dns, 1);
@@ -117,7 +121,7 @@ void slc_proxy_front_left(slc_proxy_front *front)
         pause_accepting(front, false);
 }
 
-static void describe_address(const struct sockaddr_storage *peer, char out[64])
+void slc_proxy_describe(const struct sockaddr_storage *peer, char out[64])
 {
     char host[INET6_ADDRSTRLEN] = "?";
     if (peer->ss_family == AF_INET) {
@@ -131,6 +135,14 @@ static void describe_address(const struct sockaddr_storage *peer, char out[64])
     } else {
         snprintf(out, 64, "?");
     }
+}
+
+static bool from_balancer(const slc_proxy_listener *listener, const struct sockaddr_storage *peer)
+{
+    for (size_t i = 0; i < listener->balancer_count; i++)
+        if (slc_network_contains(&listener->balancers[i], (const struct sockaddr *)peer))
+            return true;
+    return false;
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *arg)
@@ -159,10 +171,25 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
         }
         setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-        describe_address(&peer, address);
+        slc_proxy_describe(&peer, address);
         front->session_count++;
-        slc_session_pump(slc_session_new(socket->listener, client, socket->node, address));
+        slc_session *session = slc_session_new(socket->listener, client, socket->node, address);
+        if (from_balancer(socket->listener, &peer))
+            slc_session_expect_header(session);
+        slc_session_pump(session);
     }
+}
+
+/* The configuration's networks were checked when it came. */
+static void take_balancers(slc_proxy_listener *listener)
+{
+    const Sluice__Snapshot__V1__Listener *msg = listener->entity->msg;
+    free(listener->balancers);
+    listener->balancer_count = 0;
+    listener->balancers = slc_calloc(msg->n_proxy_protocol_from + 1, sizeof *listener->balancers);
+    for (size_t i = 0; i < msg->n_proxy_protocol_from; i++)
+        if (slc_network_parse(msg->proxy_protocol_from[i], &listener->balancers[listener->balancer_count]))
+            listener->balancer_count++;
 }
 
 void slc_proxy_front_open(slc_proxy_front *front, slc_listener *entity, const int *fds, slc_tls *tls)
@@ -172,6 +199,7 @@ void slc_proxy_front_open(slc_proxy_front *front, slc_listener *entity, const in
     listener->front = front;
     listener->entity = slc_listener_ref(entity);
     listener->tls = tls != NULL ? slc_tls_ref(tls) : NULL;
+    take_balancers(listener);
     listener->port = slc_listen_port(fds[0]);
     listener->sockets = slc_calloc(listener->socket_count, sizeof *listener->sockets);
     for (size_t i = 0; i < listener->socket_count; i++) {
@@ -231,6 +259,7 @@ void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot)
         } else if (same != listener->entity) {
             slc_listener_unref(listener->entity);
             listener->entity = slc_listener_ref(same);
+            take_balancers(listener);
         }
     }
     slc_session *next, *session = TAILQ_FIRST(&front->sessions);

@@ -6,9 +6,11 @@
 #include <event2/event_struct.h>
 
 #include "common/metrics.h"
+#include "common/network.h"
 #include "dataplane/kafka/table.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/pool.h"
+#include "dataplane/proxy/repeats.h"
 #include "dataplane/proxy/topology.h"
 
 #define SLC_PROXY_FRONT_MAGIC 0x51cf4aeau
@@ -28,7 +30,9 @@ typedef struct slc_proxy_listener {
     slc_proxy_front *front;
     slc_listener *entity; /* own reference: of the present configuration */
     slc_tls *tls;
-    uint16_t port; /* its own */
+    uint16_t port;          /* its own */
+    slc_network *balancers; /* whose connections begin with a PROXY protocol header */
+    size_t balancer_count;
     size_t socket_count;
     struct slc_proxy_socket *sockets;
     TAILQ_ENTRY(slc_proxy_listener) entry;
@@ -36,7 +40,7 @@ typedef struct slc_proxy_listener {
 
 /* Of one API key of one virtual cluster, looked up when it is first used. */
 typedef struct slc_proxy_series {
-    slc_series *requests, *request_bytes, *response_bytes, *latency;
+    slc_series *requests, *request_bytes, *response_bytes, *broker, *gateway;
 } slc_proxy_series;
 
 typedef struct slc_proxy_cluster_metrics {
@@ -55,6 +59,7 @@ struct slc_proxy_front {
     struct event *tick;
     slc_pool pool;
     slc_topologies topologies;
+    slc_repeats endings; /* why sessions were closed, lately */
     TAILQ_HEAD(, slc_proxy_listener) listeners;
     struct slc_sessions sessions;
     TAILQ_HEAD(, slc_proxy_cluster_metrics) metrics;
@@ -65,12 +70,22 @@ struct slc_proxy_front {
 
 /* front.c: a session has gone. */
 void slc_proxy_front_left(slc_proxy_front *front);
+/* "host:port" or "[v6]:port"; "?" for what is neither. */
+void slc_proxy_describe(const struct sockaddr_storage *peer, char out[64]);
+
+/* ending.c: logs how often what was logged before has come again. `all`: whether its interval is over or not.
+ */
+void slc_proxy_endings_tell(slc_proxy_front *front, int64_t now_ms, bool all);
+void slc_proxy_endings_free(slc_proxy_front *front);
 
 /* observe.c */
 slc_proxy_cluster_metrics *slc_proxy_metrics_of(slc_proxy_front *front, const char *virtual_cluster);
 void slc_proxy_metrics_free(slc_proxy_front *front);
 slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *metrics, int key);
-/* Why sessions end that should not: "protocol", "authentication", ... */
-void slc_proxy_metrics_closed(const char *reason);
+/* Why a session ended that should not: one of the words in observe.c, "other" for any other. NULL for
+ * `virtual_cluster`: not known yet; for `api`: no request was under way. */
+void slc_proxy_metrics_closed(const char *reason, const char *virtual_cluster, const char *api);
+/* A PROXY protocol header: "taken", "local" or "refused". */
+void slc_proxy_metrics_header(const char *result);
 
 #endif

@@ -38,6 +38,25 @@ static const slc_metric metrics[] = {
      {"virtual_cluster"},
      1000,
      NULL},
+    {"sluice_kafka_gateway_seconds",
+     SLC_HISTOGRAM,
+     "What the gateway added: a request's wait before it went on, and from the answer's first byte to its last "
+     "on the way to the client",
+     {"virtual_cluster", "api"},
+     20000,
+     NULL},
+    {"sluice_kafka_errors_total",
+     SLC_COUNTER,
+     "Requests and answers for which the gateway ended the session, by cause",
+     {"virtual_cluster", "api", "reason"},
+     20000,
+     NULL},
+    {"sluice_kafka_proxy_headers_total",
+     SLC_COUNTER,
+     "PROXY protocol headers: taken, local (the balancer's own connection) or refused",
+     {"result"},
+     10,
+     NULL},
     {"sluice_kafka_sessions_closed_total",
      SLC_COUNTER,
      "Sessions that the gateway ended, by cause",
@@ -85,13 +104,35 @@ slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *of, int key)
         series->requests = slc_metrics_series("sluice_kafka_requests_total", labels);
         series->request_bytes = slc_metrics_series("sluice_kafka_request_bytes_total", labels);
         series->response_bytes = slc_metrics_series("sluice_kafka_response_bytes_total", labels);
-        series->latency = slc_metrics_series("sluice_kafka_broker_seconds", labels);
+        series->broker = slc_metrics_series("sluice_kafka_broker_seconds", labels);
+        series->gateway = slc_metrics_series("sluice_kafka_gateway_seconds", labels);
     }
     return series;
 }
 
-void slc_proxy_metrics_closed(const char *reason)
+static const char *known_reason(const char *reason)
 {
-    const char *const labels[] = {reason};
+    static const char *const known[] = {
+        "authentication", "broker",  "configuration", "expired", "limit",    "name",           "node",
+        "protocol",       "refused", "revoked",       "tls",     "versions", "proxy-protocol", NULL};
+    for (size_t i = 0; known[i] != NULL; i++)
+        if (strcmp(known[i], reason) == 0)
+            return known[i];
+    return "other";
+}
+
+void slc_proxy_metrics_closed(const char *reason, const char *virtual_cluster, const char *api)
+{
+    const char *const labels[] = {known_reason(reason)};
     slc_series_add(slc_metrics_series("sluice_kafka_sessions_closed_total", labels), 1);
+    if (virtual_cluster == NULL || api == NULL)
+        return;
+    const char *const more[] = {virtual_cluster, api, labels[0]};
+    slc_series_add(slc_metrics_series("sluice_kafka_errors_total", more), 1);
+}
+
+void slc_proxy_metrics_header(const char *result)
+{
+    const char *const labels[] = {result};
+    slc_series_add(slc_metrics_series("sluice_kafka_proxy_headers_total", labels), 1);
 }

@@ -5,12 +5,14 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
-#define PRODUCE_KEY 0
-#define ACKS_PREFIX (32767 + 16) /* bytes that may lie before acks: a transactional id */
-#define HTTP_GET    0x47455420u
-#define HTTP_POST   0x504f5354u
-#define HTTP_HEAD   0x48454144u
-#define TLS_HELLO   0x160300u /* the first three bytes of a TLS handshake, any version */
+#define PRODUCE_KEY  0
+#define ACKS_PREFIX  (32767 + 16) /* bytes that may lie before acks: a transactional id */
+#define HTTP_GET     0x47455420u
+#define HTTP_POST    0x504f5354u
+#define HTTP_HEAD    0x48454144u
+#define PROXY_HEADER 0x0d0a0d0au /* of version 2 */
+#define PROXY_TEXT   0x50524f58u /* of version 1 */
+#define TLS_HELLO    0x160300u   /* the first three bytes of a TLS handshake, any version */
 
 static enum slc_parse refuse_size(slc_session *session, uint32_t size)
 {
@@ -20,6 +22,10 @@ static enum slc_parse refuse_size(slc_session *session, uint32_t size)
     if (size == HTTP_GET || size == HTTP_POST || size == HTTP_HEAD)
         return slc_session_refuse(session, SLC_INVALID, "protocol",
                                   "the client speaks HTTP to a Kafka listener");
+    if (size == PROXY_HEADER || size == PROXY_TEXT)
+        return slc_session_refuse(session, SLC_INVALID, "proxy-protocol",
+                                  "a PROXY protocol header from an address that is not in the listener's "
+                                  "kafka.proxy_protocol_from");
     return slc_session_refuse(session, SLC_INVALID, "protocol",
                               "a request of %d bytes is not possible here (at most %lld)", (int)size,
                               (long long)session->front->limits->kafka_frame_bytes);
@@ -70,6 +76,14 @@ static enum slc_parse hold(slc_session *session, size_t size)
                                                                                     : SLC_PARSE_MEMORY;
 }
 
+static void count(const slc_session *session, int key, size_t size)
+{
+    slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
+    slc_proxy_series *series = slc_proxy_series_of(metrics, key);
+    slc_series_add(series->requests, 1);
+    slc_series_add(series->request_bytes, (int64_t)size + 4);
+}
+
 static enum slc_parse take_local(slc_session *session, const slc_kafka_request_header *header,
                                  const uint8_t *data, size_t len, size_t size)
 {
@@ -84,6 +98,7 @@ static enum slc_parse take_local(slc_session *session, const slc_kafka_request_h
     if (!slc_end_settle(&session->broker, &session->client))
         return SLC_PARSE_WAIT;
     slc_end_skip(&session->client, 4 + size);
+    count(session, header->key, size);
     return SLC_PARSE_MORE;
 }
 
@@ -104,10 +119,7 @@ static enum slc_parse check_api(slc_session *session, const slc_kafka_request_he
 slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_header *header, size_t size,
                                bool answered)
 {
-    slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
-    slc_proxy_series *series = slc_proxy_series_of(metrics, header->key);
-    slc_series_add(series->requests, 1);
-    slc_series_add(series->request_bytes, (int64_t)size + 4);
+    count(session, header->key, size);
     if (!answered)
         return NULL;
     slc_flight *flight = slc_flights_push(&session->flights);
@@ -115,6 +127,9 @@ slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_hea
     flight->key = header->key;
     flight->version = header->version;
     flight->started_us = slc_monotonic_us();
+    if (session->held_since_us != 0)
+        flight->held_us = flight->started_us - session->held_since_us;
+    session->held_since_us = 0;
     return flight;
 }
 
@@ -123,6 +138,8 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
 {
     bool answered = true;
     note_client_id(session, header);
+    session->key = header->key;
+    session->version = header->version;
     if (slc_session_is_local(session, header->key))
         return take_local(session, header, data, len, size);
     enum slc_parse checked = check_api(session, header);
@@ -140,6 +157,8 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
         answered = slc_kafka_get16(data + body + acks) != 0;
     }
     if (session->state != SLC_SESSION_READY) {
+        if (session->held_since_us == 0)
+            session->held_since_us = slc_monotonic_us();
         if (!slc_session_connect(session, &session->why))
             return SLC_PARSE_CLOSE;
         return SLC_PARSE_WAIT;
@@ -154,10 +173,10 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
 /* The header of the next request, and what becomes of it. `*progress` false: more bytes are needed. */
 static enum slc_parse next_request(slc_session *session, const uint8_t *data, size_t len, bool *progress)
 {
-    slc_kafka_request_header header;
+    slc_kafka_request_header header = {.key = -1, .version = -1};
     slc_error err = {0};
     size_t size = slc_kafka_get32(data);
-    if (size < 8 || size > (size_t)session->front->limits->kafka_frame_bytes)
+    if (size < 8 || size > (size_t)session->front->limits->kafka_frame_bytes || size == PROXY_HEADER)
         return refuse_size(session, (uint32_t)size);
     switch (slc_kafka_request_header_read(data + 4, len - 4, size, &header, &err)) {
     case SLC_KAFKA_DONE:
@@ -165,6 +184,8 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
     case SLC_KAFKA_MORE:
         return hold(session, size + 4 < SLC_SESSION_LOCAL ? size + 4 : SLC_SESSION_LOCAL);
     default:
+        session->key = header.key;
+        session->version = header.version;
         if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY && len >= 4 + size) {
             enum slc_parse answered = slc_session_answer_unknown_versions(session, &header);
             if (answered == SLC_PARSE_MORE)

@@ -31,8 +31,21 @@ static void arrived(slc_session *session, const slc_flight *flight, size_t size)
 {
     slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
     slc_proxy_series *series = slc_proxy_series_of(metrics, flight->key);
+    int64_t now_us = slc_monotonic_us();
     slc_series_add(series->response_bytes, (int64_t)size + 4);
-    slc_series_observe(series->latency, (double)(slc_monotonic_us() - flight->started_us) / 1e6);
+    slc_series_observe(series->broker, (double)(now_us - flight->started_us) / 1e6);
+    session->answer_since_us = now_us;
+    session->answer_held_us = flight->held_us;
+    session->answer_gateway = series->gateway;
+}
+
+/* The last byte of an answer is on its way to the client. */
+static void departed(slc_session *session)
+{
+    int64_t us = slc_monotonic_us() - session->answer_since_us + session->answer_held_us;
+    if (session->answer_gateway != NULL)
+        slc_series_observe(session->answer_gateway, (double)us / 1e6);
+    session->answer_gateway = NULL;
 }
 
 /* An answer of the gateway's own whose turn it is. */
@@ -158,8 +171,10 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
                                   "the broker's fetch answer is broken: %.180s", err.message);
     session->broker.pass += (uint32_t)seen;
     session->response_left -= (uint32_t)seen;
-    if (session->response_left == 0)
+    if (session->response_left == 0) {
         slc_session_forget_stream(session);
+        departed(session);
+    }
     return step == SLC_KAFKA_MORE && seen == 0 ? SLC_PARSE_WAIT : SLC_PARSE_MORE;
 }
 
@@ -192,6 +207,8 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
         return slc_session_refuse(session, SLC_INVALID, "protocol", "the broker answers what was not asked");
     if (flight->own)
         return slc_session_learn(session, data, len, size, progress);
+    session->key = flight->key;
+    session->version = flight->version;
     enum slc_parse parsed = SLC_PARSE_MORE;
     *progress = true;
     if (!is_rewritten(session, flight)) {
@@ -217,6 +234,8 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
     if (parsed == SLC_PARSE_MORE) {
         arrived(session, flight, size);
         slc_flights_pop(&session->flights);
+        if (session->response_left == 0)
+            departed(session);
     }
     return parsed;
 }
@@ -232,6 +251,8 @@ enum slc_parse slc_session_responses(slc_session *session)
             uint32_t passing = len < session->response_left ? (uint32_t)len : session->response_left;
             session->broker.pass += passing;
             session->response_left -= passing;
+            if (session->response_left == 0)
+                departed(session);
             continue;
         }
         if (session->response_left > 0) {

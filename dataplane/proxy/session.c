@@ -147,6 +147,7 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
     session->listener = listener;
     session->entity = slc_listener_ref(listener->entity);
     session->node = node;
+    session->key = session->version = -1;
     session->memory.ready = on_memory;
     session->opened_ms = slc_wall_ms();
     session->deadline_ms = slc_monotonic_ms() + front->limits->kafka_authentication_timeout_ms;
@@ -163,23 +164,11 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
 
 /* ---- the end ---- */
 
-static void log_end(const slc_session *session)
-{
-    if (session->why.code == SLC_OK)
-        return;
-    slc_proxy_metrics_closed(session->why.field[0] != '\0' ? session->why.field : "other");
-    slc_log(SLC_LOG_WARN, "native session closed", LS("reason", session->why.message),
-            LS("listener", session->entity->msg->name),
-            LS("virtual_cluster", session->vcluster != NULL ? session->vcluster->msg->name : ""),
-            LS("client", session->address), LS("client_id", session->client_id),
-            LS("application", session->principal.application_name));
-}
-
 void slc_session_close(slc_session *session)
 {
     slc_proxy_front *front = session->front;
     SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
-    log_end(session);
+    slc_session_log_end(session);
     if (session->dial != NULL)
         slc_dial_cancel(session->dial);
     if (session->vcluster != NULL && session->topology != NULL)
@@ -197,6 +186,7 @@ void slc_session_close(slc_session *session)
         slc_topology_unref(session->topology);
     }
     slc_session_forget_stream(session);
+    slc_session_forget_intake(session);
     slc_flights_release(&session->flights);
     free(session->shown);
     free(session->guess);
@@ -432,6 +422,13 @@ static void pump_open(slc_session *session)
 void slc_session_pump(slc_session *session)
 {
     SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
+    if (session->intake != NULL) {
+        int taken = slc_session_intake(session);
+        if (taken < 0)
+            slc_session_close(session);
+        if (taken <= 0)
+            return;
+    }
     if (session->vcluster == NULL) {
         bool plain = session->client.ssl == NULL;
         int done = plain ? (enter(session) ? 1 : -1) : shake_hands(session);

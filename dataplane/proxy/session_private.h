@@ -48,6 +48,7 @@ typedef struct slc_session {
     slc_dial *dial;
     slc_topology_waiter asking;
     slc_pool_waiter memory;
+    struct slc_intake *intake; /* of the PROXY protocol header that must come first; NULL: none, or it came */
 
     slc_view *view; /* of a virtual cluster with a namespace; NULL: names pass as they are */
     bool looking;   /* a question about topic ids is on its way to the broker */
@@ -66,10 +67,14 @@ typedef struct slc_session {
     bool closing;     /* when what waits for the client is written */
     slc_principal principal;
 
-    int64_t opened_ms;   /* wall clock */
-    int64_t deadline_ms; /* monotonic: of handshake, authentication or lingering; 0: none */
-    char address[64];    /* the client's */
-    char client_id[64];  /* the last that it called itself; cut, printable */
+    int16_t key, version;  /* of the request or answer that was looked at last; -1: none was */
+    int64_t held_since_us; /* when the request that cannot go on yet was first seen; 0: none waits */
+    int64_t answer_since_us, answer_held_us; /* of the answer on its way: its first byte; its request's wait */
+    slc_series *answer_gateway;              /* where its time goes; NULL: no answer is on its way */
+    int64_t opened_ms;                       /* wall clock */
+    int64_t deadline_ms;                     /* monotonic: of handshake, authentication or lingering; 0: none */
+    char address[64];                        /* the client's */
+    char client_id[64];                      /* the last that it called itself; cut, printable */
     slc_error why;
     TAILQ_ENTRY(slc_session) entry;
 } slc_session;
@@ -87,6 +92,17 @@ void slc_session_pump(slc_session *session);
 void slc_session_ask(slc_session *session);
 /* Wants a broker: dials, or asks where it is first. False: the session is to be closed. */
 bool slc_session_connect(slc_session *session, slc_error *err) SLC_CHECKED;
+
+/* ---- ending.c ---- */
+/* Counts and, unless it is an ordinary end, logs why the session is closed. */
+void slc_session_log_end(slc_session *session);
+
+/* ---- intake.c ---- */
+/* A PROXY protocol header comes first. */
+void slc_session_expect_header(slc_session *session);
+/* 1: it came, and `address` is the client's; 0: later; -1: to be closed. */
+int slc_session_intake(slc_session *session);
+void slc_session_forget_intake(slc_session *session);
 
 /* ---- requests.c, responses.c ---- */
 enum slc_parse slc_session_requests(slc_session *session);

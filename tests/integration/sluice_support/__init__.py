@@ -1,6 +1,7 @@
 """What the integration tests share: the programs under test as objects, clients for their surfaces, bounded waits."""
 
 from .admin import AdminClient, ApiError
+from .balancer import Balancer, proxy_header
 from .broker import OwnKafka
 from .certificates import Authority
 from .crowd import Crowd, exchange, raise_file_limit, resident_mib
@@ -17,6 +18,7 @@ __all__ = [
     "AdminClient",
     "ApiError",
     "Authority",
+    "Balancer",
     "ControlPlane",
     "Definitions",
     "Crowd",
@@ -36,6 +38,7 @@ __all__ = [
     "exchange",
     "frame",
     "free_port",
+    "proxy_header",
     "raise_file_limit",
     "resident_mib",
     "wait_until",

@@ -24,8 +24,9 @@ def free_ports(count):
 class NativeCluster:
     """A virtual cluster with a kafka listener of its own: a bootstrap port and one for each of the node ids 0 to 3."""
 
-    def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None,
-                 namespace=None, advertised_host=None, **virtual_cluster):
+    def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None, namespace=None, kafka=None,
+                 advertised_host=None, **virtual_cluster):
+        """`kafka` is what else the listener's kafka part has."""
         self.name, self.port = name, free_ports(5)
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
         sample.admin.create("virtual-clusters", name=name, backend_cluster=backend or sample.backend,
@@ -34,7 +35,7 @@ class NativeCluster:
         ranges = [{"first_node_id": 0, "last_node_id": 3, "port_base": self.port + 1}]
         sample.admin.create("listeners", name=name, gateway_group=sample.group, protocol="kafka",
                             address=f"127.0.0.1:{self.port}",
-                            kafka={"routing": "ports", "virtual_cluster": name, "port_ranges": ranges},
+                            kafka={"routing": "ports", "virtual_cluster": name, "port_ranges": ranges, **(kafka or {})},
                             **({"tls": tls} if tls else {}),
                             **({"advertised_host": advertised_host} if advertised_host else {}))
 
