@@ -1,0 +1,222 @@
+/* session: what passes, what is rewritten, and both sides cut at every place. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/kafka/encode.h"
+#include "dataplane/kafka/wire.h"
+#include "stage.h"
+#include "tests/unit/common/unit.h"
+
+#define METADATA   3
+#define LIST_GROUPS 16
+
+static struct stage stage;
+static slc_buf request, answer;
+static slc_error err;
+
+static void begin(const char *authentication)
+{
+    stage_init(&stage, authentication, NULL);
+    stage_connect(&stage);
+    slc_buf_init(&request, 1 << 20);
+    slc_buf_init(&answer, 1 << 24);
+}
+
+static void end(void)
+{
+    stage_release(&stage);
+    slc_buf_release(&request);
+    slc_buf_release(&answer);
+}
+
+/* Metadata of version 1 for no topics, and an answer with one broker. */
+static void make_metadata(int32_t id, const char *host)
+{
+    size_t at = slc_kafka_request_begin(&request, METADATA, 1, id, "unit");
+    slc_kafka_add_count(&request, false, 0);
+    ck_assert(slc_kafka_frame_end(&request, at, &err));
+    at = slc_kafka_response_begin(&answer, METADATA, 1, id);
+    slc_kafka_add_count(&answer, false, 1);
+    slc_kafka_add_int32(&answer, 2);
+    slc_kafka_add_string(&answer, false, host, strlen(host));
+    slc_kafka_add_int32(&answer, 9092);
+    slc_kafka_add_string(&answer, false, NULL, 0);
+    slc_kafka_add_int32(&answer, 2);
+    slc_kafka_add_count(&answer, false, 0);
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+}
+
+/* ListGroups of version 0: an answer of `len` bytes that holds no address. */
+static void make_groups(int32_t id, size_t len)
+{
+    static const char group[1000];
+    size_t at = slc_kafka_request_begin(&request, LIST_GROUPS, 0, id, NULL);
+    ck_assert(slc_kafka_frame_end(&request, at, &err));
+    at = slc_kafka_response_begin(&answer, LIST_GROUPS, 0, id);
+    slc_kafka_add_int16(&answer, 0);
+    slc_kafka_add_count(&answer, false, (int32_t)(len / sizeof group));
+    for (size_t i = 0; i < len / sizeof group; i++) {
+        slc_kafka_add_string(&answer, false, group, sizeof group);
+        slc_kafka_add_string(&answer, false, "", 0);
+    }
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+}
+
+static void broker_got(const void *data, size_t len)
+{
+    static uint8_t got[1 << 16];
+    ck_assert_uint_eq(stage_receive(stage.broker, got, sizeof got, NULL), len);
+    ck_assert_mem_eq(got, data, len);
+}
+
+START_TEST(bytes_pass_and_addresses_become_the_gateways)
+{
+    uint8_t got[512];
+    begin("anonymous");
+    make_metadata(5, "kafka-2.internal");
+    ck_assert_uint_eq(stage_send(&stage, stage.client, request.data, request.len), request.len);
+    broker_got(request.data, request.len);
+    stage_send(&stage, stage.broker, answer.data, answer.len);
+    size_t len = stage_receive(stage.client, got, sizeof got, NULL);
+    ck_assert_uint_eq(len, answer.len - strlen("kafka-2.internal") + strlen("127.0.0.1"));
+    ck_assert_uint_eq(slc_kafka_get32(got), len - 4);
+    ck_assert_ptr_null(memmem(got, len, "internal", 8));
+    ck_assert_uint_eq(slc_kafka_get32(got + len - 4 - 4 - 2 - 4), STAGE_PORT + 1); /* node 2 */
+    ck_assert_str_eq(slc_topology_node(stage.topology, 2)->host, "kafka-2.internal");
+    ck_assert_uint_eq(stage.front->pool.taken_bytes, 0); /* an idle session holds no chunk */
+    end();
+}
+END_TEST
+
+START_TEST(what_holds_no_address_passes_as_it_is)
+{
+    static uint8_t got[1 << 16];
+    begin("anonymous");
+    make_groups(9, 30000);
+    stage_send(&stage, stage.client, request.data, request.len);
+    stage_send(&stage, stage.broker, answer.data, answer.len);
+    ck_assert_uint_eq(stage_receive(stage.client, got, sizeof got, NULL), answer.len);
+    ck_assert_mem_eq(got, answer.data, answer.len);
+    end();
+}
+END_TEST
+
+START_TEST(byte_by_byte_is_the_same)
+{
+    uint8_t got[512];
+    begin("anonymous");
+    make_metadata(5, "kafka-2.internal");
+    for (size_t i = 0; i < request.len; i++)
+        stage_send(&stage, stage.client, request.data + i, 1);
+    broker_got(request.data, request.len);
+    for (size_t i = 0; i < answer.len; i++)
+        stage_send(&stage, stage.broker, answer.data + i, 1);
+    size_t len = stage_receive(stage.client, got, sizeof got, NULL);
+    ck_assert_uint_eq(len, answer.len - strlen("kafka-2.internal") + strlen("127.0.0.1"));
+    end();
+}
+END_TEST
+
+START_TEST(a_client_that_is_cut_off_anywhere_ends_the_session)
+{
+    for (size_t cut = 0; cut < 22; cut++) { /* of 22 bytes */
+        begin("anonymous");
+        make_metadata(5, "kafka-2.internal");
+        ck_assert_uint_gt(request.len, cut);
+        stage_send(&stage, stage.client, request.data, cut);
+        stage_disconnect(&stage, &stage.client);
+        bool over = false;
+        uint8_t got[64];
+        while (stage_receive(stage.broker, got, sizeof got, &over) > 0)
+            ;
+        ck_assert(over); /* the close was passed on */
+        stage_disconnect(&stage, &stage.broker);
+        ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+        end();
+    }
+}
+END_TEST
+
+START_TEST(a_broker_that_is_cut_off_anywhere_ends_the_session)
+{
+    for (size_t cut = 0; cut < 40; cut++) {
+        begin("anonymous");
+        make_groups(9, 0);
+        make_metadata(10, "kafka-2.internal");
+        stage_send(&stage, stage.client, request.data, request.len);
+        stage_send(&stage, stage.broker, answer.data, cut);
+        stage_disconnect(&stage, &stage.broker);
+        bool over = false;
+        uint8_t got[64];
+        while (stage_receive(stage.client, got, sizeof got, &over) > 0)
+            ;
+        ck_assert(over);
+        ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+        end();
+    }
+}
+END_TEST
+
+START_TEST(an_answer_that_nobody_asked_for_ends_the_session)
+{
+    begin("anonymous");
+    make_groups(9, 0);
+    stage_send(&stage, stage.broker, answer.data, answer.len);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+    end();
+
+    begin("anonymous");
+    make_groups(9, 0);
+    stage_send(&stage, stage.client, request.data, request.len);
+    answer.data[7]++; /* the correlation id */
+    stage_send(&stage, stage.broker, answer.data, answer.len);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+    end();
+}
+END_TEST
+
+/* What is held for a client that reads nothing is one chunk and what was rewritten; then the broker is not read
+ * any more. */
+START_TEST(a_client_that_reads_nothing_is_waited_for)
+{
+    begin("anonymous");
+    for (int32_t id = 0; id < 8; id++)
+        make_groups(id, 1000000);
+    ck_assert_uint_eq(stage_send(&stage, stage.client, request.data, request.len), request.len);
+    size_t sent = 0, more;
+    while ((more = stage_send(&stage, stage.broker, answer.data + sent, answer.len - sent)) > 0)
+        sent += more;
+    ck_assert_uint_lt(sent, answer.len);
+    ck_assert_uint_le(stage.front->pool.taken_bytes, SLC_CHUNK_LARGE);
+    ck_assert_uint_le(slc_end_waiting(&stage.session->client), SLC_SESSION_OUT_HIGH);
+
+    uint8_t *all = malloc(answer.len);
+    size_t got = 0;
+    while (got < answer.len) { /* and nothing is lost when it reads again */
+        got += stage_receive(stage.client, all + got, answer.len - got, NULL);
+        sent += stage_send(&stage, stage.broker, answer.data + sent, answer.len - sent);
+    }
+    ck_assert_mem_eq(all, answer.data, answer.len);
+    free(all);
+    end();
+}
+END_TEST
+
+START_TEST(nothing_passes_before_authentication)
+{
+    uint8_t got[64];
+    begin("plain");
+    make_metadata(5, "kafka-2.internal");
+    stage_send(&stage, stage.client, request.data, request.len);
+    ck_assert_uint_eq(stage_receive(stage.broker, got, sizeof got, NULL), 0);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+    end();
+}
+END_TEST
+
+UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
+          what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
+          a_client_that_is_cut_off_anywhere_ends_the_session, a_broker_that_is_cut_off_anywhere_ends_the_session,
+          an_answer_that_nobody_asked_for_ends_the_session, a_client_that_reads_nothing_is_waited_for,
+          nothing_passes_before_authentication)
