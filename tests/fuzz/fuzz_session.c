@@ -1,6 +1,6 @@
-/* Any bytes from both sides of a native session: choices, then pieces, each a byte that says from whom, two bytes
- * of length, and what is said. The first byte chooses authentication and namespace, the second how much may be
- * held. Nothing may be lost or grow, and every chunk comes back. Seeds: tests/fuzz/capture-sessions. */
+/* Any bytes from both sides of a native session: choices, then pieces, each a byte that says from whom, two
+ * bytes of length, and what is said. The first byte chooses authentication and namespace, the second how much
+ * may be held. Nothing may be lost or grow, and every chunk comes back. Seeds: tests/fuzz/capture-sessions. */
 #include <stdint.h>
 
 #include "common/assert.h"

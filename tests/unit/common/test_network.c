@@ -35,9 +35,9 @@ END_TEST
 
 START_TEST(everything_else_is_refused)
 {
-    static const char *const bad[] = {"",           "a",        "10.0.0.0/",   "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x",
-                                      "10.1.0.0/8", "::1/64",   "10.0.0/8",    "::/129",      "/8",          "10.0.0.0/0008",
-                                      " 10.0.0.1",  "10.0.0.1 "};
+    static const char *const bad[] = {
+        "",       "a",        "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1",   "10.0.0.0/8x", "10.1.0.0/8",
+        "::1/64", "10.0.0/8", "::/129",    "/8",          "10.0.0.0/0008", " 10.0.0.1",   "10.0.0.1 "};
     slc_network network;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!slc_network_parse(bad[i], &network), "%s", bad[i]);

@@ -28,7 +28,8 @@ struct stage {
     int client, broker;   /* the test's ends; -1: closed */
 };
 
-/* `authentication`: what clients may do, as in the configuration. `prefix` not NULL: a namespace that hides it. */
+/* `authentication`: what clients may do, as in the configuration. `prefix` not NULL: a namespace that hides it.
+ */
 void stage_init(struct stage *stage, const char *authentication, const char *prefix);
 /* Ends what is open. */
 void stage_release(struct stage *stage);

@@ -93,11 +93,12 @@ END_TEST
 
 START_TEST(the_table_says_which_answers_hold_addresses)
 {
-    ck_assert(slc_address_in(METADATA, 0) && slc_address_in(METADATA, 13) && slc_address_in(FIND_COORDINATOR, 4));
-    ck_assert(!slc_address_in(0, 9) && slc_address_in(0, 10)); /* Produce, KIP-951 */
+    ck_assert(slc_address_in(METADATA, 0) && slc_address_in(METADATA, 13) &&
+              slc_address_in(FIND_COORDINATOR, 4));
+    ck_assert(!slc_address_in(0, 9) && slc_address_in(0, 10));  /* Produce, KIP-951 */
     ck_assert(!slc_address_in(1, 15) && slc_address_in(1, 16)); /* Fetch */
     ck_assert(!slc_address_in(11, 5));                          /* JoinGroup */
-    ck_assert(slc_address_in(0, 1000)); /* not known: looked at rather than passed */
+    ck_assert(slc_address_in(0, 1000));                         /* not known: looked at rather than passed */
 }
 END_TEST
 

@@ -7,7 +7,9 @@
 #include "tests/unit/common/unit.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-#define TCP4      SIGNATURE "\x21\x11\0\x0c" "\xcb\0\x71\x07\x7f\0\0\1\x9c\xbb\x23\x84"
+#define TCP4                                                                                                   \
+    SIGNATURE "\x21\x11\0\x0c"                                                                                 \
+              "\xcb\0\x71\x07\x7f\0\0\1\x9c\xbb\x23\x84"
 #define LEN(text) (sizeof text - 1)
 
 static slc_error err;
@@ -38,11 +40,13 @@ START_TEST(the_client_is_told)
     ck_assert_str_eq(inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text), "203.0.113.7");
     ck_assert_int_eq(ntohs(v4->sin_port), 40123);
 
-    char v6_data[16 + 36 + 5] = SIGNATURE "\x21\x21\0\x29" "\x20\1\x0d\xb8";
+    char v6_data[16 + 36 + 5] = SIGNATURE "\x21\x21\0\x29"
+                                          "\x20\1\x0d\xb8";
     v6_data[31] = 7; /* the source's last byte */
     v6_data[48] = (char)0x9c;
     v6_data[49] = (char)0xbb;
-    ck_assert(reads(v6_data, sizeof v6_data, &told, &source) && told); /* with five bytes behind the addresses */
+    ck_assert(reads(v6_data, sizeof v6_data, &told, &source) &&
+              told); /* with five bytes behind the addresses */
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&source;
     ck_assert_str_eq(inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text), "2001:db8::7");
     ck_assert_int_eq(ntohs(v6->sin6_port), 40123);
@@ -76,5 +80,5 @@ START_TEST(everything_else_is_refused)
 }
 END_TEST
 
-UNIT_MAIN("dataplane/proxy/proxy_header", the_client_is_told, the_balancer_may_speak_for_itself_or_of_something_else,
-          everything_else_is_refused)
+UNIT_MAIN("dataplane/proxy/proxy_header", the_client_is_told,
+          the_balancer_may_speak_for_itself_or_of_something_else, everything_else_is_refused)

@@ -8,7 +8,7 @@
 #include "stage.h"
 #include "tests/unit/common/unit.h"
 
-#define METADATA   3
+#define METADATA    3
 #define LIST_GROUPS 16
 
 static struct stage stage;
@@ -217,6 +217,6 @@ END_TEST
 
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
           what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
-          a_client_that_is_cut_off_anywhere_ends_the_session, a_broker_that_is_cut_off_anywhere_ends_the_session,
-          an_answer_that_nobody_asked_for_ends_the_session, a_client_that_reads_nothing_is_waited_for,
-          nothing_passes_before_authentication)
+          a_client_that_is_cut_off_anywhere_ends_the_session,
+          a_broker_that_is_cut_off_anywhere_ends_the_session, an_answer_that_nobody_asked_for_ends_the_session,
+          a_client_that_reads_nothing_is_waited_for, nothing_passes_before_authentication)
