@@ -1,4 +1,5 @@
 /* A session's life: the client's handshake, the way to the broker, moving bytes, and the end. */
+#include <errno.h>
 #include <event2/event.h>
 #include <openssl/err.h>
 #include <stdarg.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
@@ -14,8 +16,9 @@
 #include "dataplane/policy/credential.h"
 #include "dataplane/proxy/session_private.h"
 
-#define LINGER_MS 5000
-#define BURST     8 /* reads from one end before others have their turn */
+#define TLS_HANDSHAKE 22 /* RFC 8446, 5.1: the type of the first record */
+#define LINGER_MS     5000
+#define BURST         8 /* reads from one end before others have their turn */
 
 static void on_client(evutil_socket_t fd, short what, void *arg)
 {
@@ -118,9 +121,33 @@ static bool enter(slc_session *session)
     return enter_cluster(session, session->entity->vcluster);
 }
 
+/* Whoever does not begin with a TLS handshake gets no alert: some Kafka clients would read it as the length of
+ * a frame and want so much memory. Results as those of shake_hands. */
+static int check_hello(slc_session *session)
+{
+    uint8_t first;
+    ssize_t got = recv(session->client.fd, &first, 1, MSG_PEEK);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        slc_end_want_read(&session->client, true);
+        return 0;
+    }
+    session->greeted = true;
+    if (got == 0) /* a port check */
+        return -1;
+    if (got == 1 && first != TLS_HANDSHAKE) {
+        slc_session_refuse(session, SLC_INVALID, "tls",
+                           "the client does not speak TLS, which the listener wants");
+        return -1;
+    }
+    return 1;
+}
+
 /* 1: done; 0: later; -1: closed. */
 static int shake_hands(slc_session *session)
 {
+    int hello = session->greeted ? 1 : check_hello(session);
+    if (hello <= 0)
+        return hello;
     ERR_clear_error();
     int done = SSL_accept(session->client.ssl);
     if (done == 1)

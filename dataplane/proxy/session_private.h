@@ -60,6 +60,7 @@ typedef struct slc_session {
     struct slc_fetch_stream *fetch; /* a large answer on its way */
     slc_kafka_api_versions *shown;  /* what the client was told; NULL: nothing yet */
 
+    bool greeted;     /* the first byte of the client's TLS handshake came */
     bool allowed;     /* authenticated, or need not be */
     bool handshaken;  /* a SASL mechanism was agreed on */
     bool passthrough; /* the client authenticates to the broker */
