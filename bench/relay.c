@@ -21,29 +21,29 @@
 
 #define PIECE (256 * 1024)
 
-struct pair;
+struct relay_pair;
 
-typedef struct side {
-    struct pair *pair;
-    struct side *other;
+typedef struct relay_side {
+    struct relay_pair *pair;
+    struct relay_side *other;
     int fd;
     struct event readable, writable;
     char *rest; /* what the socket did not take yet; NULL: nothing */
     size_t rest_len, rest_sent;
-} side;
+} relay_side;
 
-typedef struct pair {
-    side sides[2];
-} pair;
+typedef struct relay_pair {
+    relay_side sides[2];
+} relay_pair;
 
 static struct event_base *base;
 static int target_port;
 static char piece[PIECE];
 
-static void close_pair(pair *pair)
+static void close_pair(relay_pair *pair)
 {
     for (int i = 0; i < 2; i++) {
-        side *side = &pair->sides[i];
+        relay_side *side = &pair->sides[i];
         event_del(&side->readable);
         event_del(&side->writable);
         close(side->fd);
@@ -53,7 +53,7 @@ static void close_pair(pair *pair)
 }
 
 /* The other side takes no more for now: the rest is kept, and nothing is read until it has gone. */
-static void keep(side *from, side *to, const char *data, size_t len)
+static void keep(relay_side *from, relay_side *to, const char *data, size_t len)
 {
     to->rest = malloc(len);
     if (to->rest == NULL)
@@ -67,7 +67,7 @@ static void keep(side *from, side *to, const char *data, size_t len)
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    side *from = arg, *to = from->other;
+    relay_side *from = arg, *to = from->other;
     (void)what;
     ssize_t got = read(fd, piece, sizeof piece);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -85,7 +85,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
-    side *to = arg;
+    relay_side *to = arg;
     (void)what;
     ssize_t sent = write(fd, to->rest + to->rest_sent, to->rest_len - to->rest_sent);
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
@@ -111,12 +111,12 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
     if (client < 0)
         return;
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    pair *pair = calloc(1, sizeof *pair);
+    relay_pair *pair = calloc(1, sizeof *pair);
     if (pair == NULL)
         die("no memory");
     int fds[2] = {client, connect_local(target_port, 0)};
     for (int i = 0; i < 2; i++) {
-        side *side = &pair->sides[i];
+        relay_side *side = &pair->sides[i];
         side->pair = pair;
         side->other = &pair->sides[1 - i];
         side->fd = fds[i];
