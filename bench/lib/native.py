@@ -9,10 +9,11 @@ import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from harness import Stage, cpu_seconds, median, peak_mib, print_table, program, progress, reset_peak, resident_kib, run_json
-from sluice_support import Authority, NativeCluster, free_port, wait_until
+from harness import cpu_seconds, median, peak_mib, print_table, program, progress, reset_peak, resident_kib, run_json
+from sluice_support import Authority, KafkaHelper, NativeCluster, Servers, free_port, wait_until
 from sluice_support.crowd import raise_file_limit
 
 KAFKA = Path(__file__).parents[2] / "scripts" / "kafka"
@@ -22,6 +23,46 @@ WAYS = ("direct", "relay", "gateway")
 LIMITS = {"produce_ratio": (">=", 0.97), "consume_ratio": (">=", 0.97), "cpu_ratio_passthrough": ("<=", 1.1),
           "latency_ratio_vs_relay": ("<=", 1.05), "kib_per_idle_connection": ("<=", 4),
           "kib_per_idle_connection_tls": ("<=", 40), "peak_mib": ("<=", 30)}
+
+
+class NativeStage:
+    """A control plane and a gateway whose group has Kafka listeners and nothing else, stopped at the end."""
+
+    group, backend = "dev", "local"
+
+    def __enter__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="sluice-bench-")
+        self.folder = Path(self._folder.name)
+        self.kafka = KafkaHelper(os.environ["SLUICE_TEST_KAFKA"])
+        self.servers = Servers(self.folder)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _start(self):
+        control = self.servers.control(log_level="info")
+        self.admin = control.admin
+        self.admin.create("gateway-groups", name=self.group, environment="dev")
+        self.admin.create("backend-clusters", name=self.backend, bootstrap_servers=[self.kafka.bootstrap_servers])
+        self.authority = Authority(self.folder)
+        self.plain = NativeCluster(self, "plain")
+        self.secure = NativeCluster(self, "secure", tls=self.authority.listener_tls("gateway", ["IP:127.0.0.1"]))
+        self.gateway = self.servers.gateway(control.join_string(self.group), log_level="info")
+        for cluster in (self.plain, self.secure):
+            wait_until(lambda: socket.create_connection(("127.0.0.1", cluster.port), 2).close() is None, 20, "a listener")
+
+    def __exit__(self, *_):
+        try:
+            self.servers.stop_all()
+        finally:
+            self._folder.cleanup()
+
+    @property
+    def pid(self):
+        return self.gateway.pid
 
 
 class Relay:
@@ -52,9 +93,9 @@ def kafka_tool(environment, name, *arguments):
 
 
 class Bench:
-    def __init__(self, stage, relay, clusters, quick):
+    def __init__(self, stage, relay, quick):
         self.stage, self.relay = stage, relay
-        self.cluster, self.secure, self.authority = clusters
+        self.cluster, self.secure, self.authority = stage.plain, stage.secure, stage.authority
         self.rounds = 1 if quick else 3
         self.records = 20_000 if quick else int(os.environ.get("SLUICE_BENCH_RECORDS", 600_000))
         self.rtt_seconds = 1 if quick else 10
@@ -206,23 +247,13 @@ def missed(figures):
             yield f"{name} is {figures[name]}, wanted {relation} {limit}"
 
 
-def clusters_of(stage):
-    (stage.folder / "authority").mkdir()
-    authority = Authority(stage.folder / "authority")
-    plain = NativeCluster(stage.sample, "plain")
-    secure = NativeCluster(stage.sample, "secure", tls=authority.listener_tls("gateway", ["IP:127.0.0.1"]))
-    for cluster in (plain, secure):
-        wait_until(lambda: socket.create_connection(("127.0.0.1", cluster.port), 2).close() is None, 20, "a listener")
-    return plain, secure, authority
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     raise_file_limit(10_000)
-    with Stage() as stage, Relay(int(stage.kafka.bootstrap_servers.rpartition(":")[2])) as relay:
-        bench = Bench(stage, relay, clusters_of(stage), quick)
+    with NativeStage() as stage, Relay(int(stage.kafka.bootstrap_servers.rpartition(":")[2])) as relay:
+        bench = Bench(stage, relay, quick)
         bench.run()
         bench.table()
         figures = bench.figures()
