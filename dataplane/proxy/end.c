@@ -10,6 +10,8 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 
+#define SMALL_READS 32 /* in a row, before chunks are small again */
+
 void slc_end_init(slc_end *end, size_t out_limit)
 {
     *end = (slc_end){.fd = -1};
@@ -146,6 +148,18 @@ static ssize_t read_plain(slc_end *end, uint8_t *data, size_t room, bool *again)
     return got;
 }
 
+/* A large transfer has small reads in it, and a small chunk cuts the next piece into more writes and wake-ups
+ * than it needs. */
+static void judge_size(slc_end *end, size_t got, size_t space)
+{
+    if (got >= SLC_CHUNK_SMALL || got == space)
+        end->small_reads = 0;
+    else if (end->large && ++end->small_reads == SMALL_READS)
+        end->large = false;
+    if (got == space)
+        end->large = true;
+}
+
 enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
 {
     bool again = false;
@@ -158,7 +172,7 @@ enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
     if (got > 0) {
         end->stop += (uint32_t)got;
         end->bytes_in += (uint64_t)got;
-        end->large = (size_t)got == space || (end->large && got >= (ssize_t)SLC_CHUNK_SMALL);
+        judge_size(end, (size_t)got, space);
         /* A socket that gave less than it could has no more; what comes now is told by the event. TLS gives one
          * record at a time. */
         end->ready = end->ssl != NULL || (size_t)got == space;

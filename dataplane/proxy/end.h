@@ -30,7 +30,8 @@ typedef struct slc_end {
     struct event readable, writable;
     uint8_t *chunk; /* NULL: nothing is held */
     uint32_t cap, start, stop, pass;
-    bool large; /* the last read filled its chunk: take a large one next */
+    bool large;          /* a read filled its chunk, not long ago: take large ones */
+    uint8_t small_reads; /* in a row, while `large` */
     bool ready; /* the socket may have something to read: its event said so, and nothing since said it is empty
                  */
     bool reading, writing; /* the events are added */
