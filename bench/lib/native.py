@@ -161,6 +161,7 @@ class Bench:
     def latency(self):
         ports = {"direct": self.broker_port, "relay": self.relay.port, "gateway": self.cluster.port}
         topic = self.topic()
+        self.stage.kafka.produce(topic, [{"value": b"first", "partition": 0}])  # its leader is there from now on
         for number in range(self.rounds):
             for way in self.ways:
                 self.measured("latency us", way, lambda: run_json("bench-produce-rtt", ports[way], topic, 1, 1000,
