@@ -10,6 +10,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.admin import NewTopic as OtherNewTopic
 from kafka.structs import TopicPartition as OtherPartition
 
+from client_support import known
+
 SECONDS = 40  # until a scenario has failed
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
@@ -257,6 +259,6 @@ def kafka_python_offsets(address, word):
     return [found.offset, found.timestamp, ends]
 
 
-CONFLUENT = (confluent_administration, confluent_codecs, confluent_classic_group, confluent_consumer_group,
-             confluent_transactions, confluent_patterns, confluent_errors)
+CONFLUENT = (confluent_administration, confluent_codecs, confluent_classic_group, confluent_transactions, confluent_patterns,
+             confluent_errors, *([confluent_consumer_group] if known("4.0") else []))  # KIP-848
 KAFKA_PYTHON = (kafka_python_administration, kafka_python_records, kafka_python_offsets)

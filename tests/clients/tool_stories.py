@@ -1,6 +1,6 @@
 """What is told with Kafka's command line tools: stories, each a list of steps. See client_support/story.py."""
 
-from client_support import Step
+from client_support import Step, applicable
 
 _TOOLS = "org.apache.kafka.tools."
 _AT = ["--bootstrap-server", "BOOTSTRAP"]
@@ -48,6 +48,15 @@ def consume(topic, count, *more, **fields):
 _GROUP = "consumer.group.ConsumerGroupCommand"
 _SHARE = "consumer.group.ShareGroupCommand"
 
+
+def _since(version, *arguments, **fields):
+    return tool(*arguments, since=version, **fields)
+
+
+def _share(*arguments, **fields):
+    return _since("4.2", _SHARE, *arguments, **fields)
+
+
 _MOVE = '{"version": 1, "topics": [{"topic": "NAME-moved"}]}'
 _PLAN = ('{"version": 1, "partitions": [{"topic": "NAME-moved", "partition": 0, "replicas": [1], "log_dirs": ["any"]},'
          ' {"topic": "NAME-moved", "partition": 1, "replicas": [1], "log_dirs": ["any"]}]}')
@@ -56,7 +65,7 @@ _CUT = '{"version": 1, "partitions": [{"topic": "NAME-cut", "partition": 0, "off
 # The thread in a line of a tool's log.
 _LOG = ((r"(?m)^\[\S+ \w+\]", "[thread]"),)
 
-STORIES = {
+STORIES = applicable({
     "topics": [
         create("NAME-a", 3, "--config", "retention.ms=86400000", "--config", "cleanup.policy=compact"),
         create("NAME-b"),
@@ -92,9 +101,9 @@ STORIES = {
         tool("ConfigCommand", "--describe", "--entity-type", "brokers", "--entity-name", "1", "--all",
              expect=("auto.create.topics.enable=false",)),
         tool("ConfigCommand", "--alter", "--entity-type", "groups", "--entity-name", "NAME-g", "--add-config",
-             "consumer.session.timeout.ms=50000", expect=("Completed updating",)),
+             "consumer.session.timeout.ms=50000", expect=("Completed updating",), since="4.0"),
         tool("ConfigCommand", "--describe", "--entity-type", "groups", "--entity-name", "NAME-g",
-             expect=("consumer.session.timeout.ms=50000",)),
+             expect=("consumer.session.timeout.ms=50000",), since="4.0"),
         tool("ClientMetricsCommand", "--alter", "--name", "NAME-m", "--metrics", "org.apache.kafka.consumer.",
              "--interval", 60000, expect=("Altered client metrics",)),
         tool("ClientMetricsCommand", "--describe", "--name", "NAME-m", expect=("interval.ms=60000",)),
@@ -150,26 +159,26 @@ STORIES = {
              "2024-01-01T00:00:00.000", "--dry-run", ordered=False),
         tool(_GROUP, "--delete-offsets", "--group", "NAME-g", "--topic", "NAME-t:0", expect=("Successful",)),
         tool(_GROUP, "--describe", "--group", "NAME-g", "--offsets", ordered=False),
-        tool(_GROUP, "--delete", "--group", "NAME-g", expect=("Deletion of requested",)),
-        tool(_GROUP, "--describe", "--group", "NAME-g", expect=("GroupIdNotFoundException",)),
+        tool(_GROUP, "--delete", "--group", "NAME-g", expect=("Deletion of requested|GroupIdNotFound",)),
+        tool(_GROUP, "--describe", "--group", "NAME-g", expect=("GroupIdNotFoundException|does not exist",)),
         tool(_GROUP, "--delete", "--group", "NAME-none", expect=("GroupIdNotFound|does not exist|not found",)),
     ],
     "share groups": [
         create("NAME-t"),
         tool("ConfigCommand", "--alter", "--entity-type", "groups", "--entity-name", "NAME-s", "--add-config",
-             "share.auto.offset.reset=earliest"),
+             "share.auto.offset.reset=earliest", since="4.2"),
         produce("NAME-t", range(10)),
-        tool("consumer.ConsoleShareConsumer", "--topic", "NAME-t", "--group", "NAME-s", "--max-messages", 10,
+        _since("4.2", "consumer.ConsoleShareConsumer", "--topic", "NAME-t", "--group", "NAME-s", "--max-messages", 10,
              "--timeout-ms", 20000, ordered=False, expect=("9",)),
-        tool(_SHARE, "--list", only=True, expect=("NAME-s",)),
-        tool(_SHARE, "--describe", "--group", "NAME-s", ordered=False, expect=("NAME-s NAME-t 0",)),
-        tool(_SHARE, "--describe", "--group", "NAME-s", "--state", expect=("Empty",)),
-        tool(_SHARE, "--describe", "--group", "NAME-s", "--members", "--verbose"),
-        tool(_SHARE, "--reset-offsets", "--group", "NAME-s", "--topic", "NAME-t", "--to-earliest", "--execute",
+        _share("--list", only=True, expect=("NAME-s",)),
+        _share("--describe", "--group", "NAME-s", ordered=False, expect=("NAME-s NAME-t 0",)),
+        _share("--describe", "--group", "NAME-s", "--state", expect=("Empty",)),
+        _share("--describe", "--group", "NAME-s", "--members", "--verbose"),
+        _share("--reset-offsets", "--group", "NAME-s", "--topic", "NAME-t", "--to-earliest", "--execute",
              ordered=False),
-        tool(_SHARE, "--delete-offsets", "--group", "NAME-s", "--topic", "NAME-t"),
-        tool(_SHARE, "--delete", "--group", "NAME-s"),
-        tool(_SHARE, "--list", only=True),
+        _share("--delete-offsets", "--group", "NAME-s", "--topic", "NAME-t"),
+        _share("--delete", "--group", "NAME-s"),
+        _share("--list", only=True),
     ],
     "transactions": [
         create("NAME-t"),
@@ -177,7 +186,7 @@ STORIES = {
         tool("TransactionsCommand", "list", only=True, expect=("NAME-x",), replace=((r" \d+ (?=\d+ Complete)", " ID "),
              (r"\s\d+\s+Complete", " PRODUCER Complete"))),
         tool("TransactionsCommand", "list", "--transactional-id-pattern", "NAME-.*", only=True, expect=("NAME-x",),
-             replace=((r"\s\d+\s+Complete", " PRODUCER Complete"),)),
+             replace=((r"\s\d+\s+Complete", " PRODUCER Complete"),), since="4.1"),
         tool("TransactionsCommand", "describe", "--transactional-id", "NAME-x", expect=("NAME-x",),
              replace=((r"NAME-x\s+\d+", "NAME-x PRODUCER"), (r"\d+(?=\s*$)", "DURATION"))),
         tool("TransactionsCommand", "describe-producers", "--topic", "NAME-t", "--partition", 0,
@@ -217,7 +226,7 @@ STORIES = {
              expect=("BrokerIdNotRegistered",)),
         tool("FeatureCommand", "describe", expect=("metadata.version",), replace=((r"Epoch: \d+", "EPOCH"),)),
         tool("FeatureCommand", "upgrade", "--feature", "group.version=1", expect=("was upgraded",),
-             refused="(?i)unsupported|not support"),
+             refused="(?i)unsupported|not support", since="4.0"),
         tool("MetadataQuorumCommand", "describe", "--replication", expect=("Leader",), same=False),
         tool("MetadataQuorumCommand", "describe", "--status", expect=("LeaderId: 1",), same=False),
     ],
@@ -231,9 +240,9 @@ STORIES = {
         tool("ConsumerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--timeout", 20000,
              expect=(", 5000,",), same=False),
         tool("ConfigCommand", "--alter", "--entity-type", "groups", "--entity-name", "NAME-s", "--add-config",
-             "share.auto.offset.reset=earliest"),
+             "share.auto.offset.reset=earliest", since="4.2"),
         tool("ShareConsumerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--group", "NAME-s", "--timeout",
-             20000, expect=("5000",), same=False),
+             20000, expect=("5000",), same=False, since="4.2"),
         tool("GetOffsetShell", "--topic", "NAME-p", same=False, expect=("NAME-p:5",)),
     ],
     "kcat": [
@@ -248,4 +257,4 @@ STORIES = {
         Step("kcat", ["-b", "BOOTSTRAP", "-G", "NAME-g", "-X", "auto.offset.reset=earliest", "-c", "2", "NAME-k"],
              expect=("one", "two"), ordered=False, replace=((r"(?m)^% .*$", ""),)),
     ],
-}
+})

@@ -3,7 +3,8 @@ verifies."""
 
 from .java import Java, Outcome
 from .relay import CuttingRelay
-from .story import Step, Target, compare, tell
+from .story import Step, Target, applicable, compare, known, tell
 from .verify import Verifier
 
-__all__ = ["CuttingRelay", "Java", "Outcome", "Step", "Target", "Verifier", "compare", "tell"]
+__all__ = ["CuttingRelay", "Java", "Outcome", "Step", "Target", "Verifier", "applicable", "compare", "known",
+           "tell"]

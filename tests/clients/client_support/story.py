@@ -5,6 +5,7 @@ tellings beside each other at one Kafka do not meet. In what is compared, everyt
 names, addresses, ids, times, figures of speed.
 """
 
+import os
 import re
 import subprocess
 import time
@@ -14,6 +15,22 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 
 from .java import Outcome
+
+
+BROKER_VERSION = os.environ.get("SLUICE_TEST_KAFKA_VERSION", "4.4.0")
+
+
+def known(since, version=BROKER_VERSION):
+    """Does the broker that the tests run against know what came with a version?"""
+    def numbers(text):
+        return [int(part) for part in text.split(".")]
+    return not since or numbers(version) >= numbers(since)
+
+
+def applicable(stories):
+    """The stories without the steps that an older broker does not know; a story of which nothing is left has gone."""
+    kept = {name: [step for step in steps if known(step.since)] for name, steps in stories.items()}
+    return {name: steps for name, steps in kept.items() if steps}
 
 
 @dataclass
@@ -26,11 +43,12 @@ class Target:
 
 @dataclass
 class Step:
-    """One call. `tool`: a Java class, or a program with a dash such as kcat. `expect`: what the output must hold, each
+    """One call. `tool`: a Java class, or a program such as kcat. `expect`: what the output must hold, each
     a regular expression, so that two tellings that fail alike are no success. `only`: lines without NAME are left out,
     because others use the same Kafka. `refused`: what the gateway's clients are told where a key is not served to them;
     `hidden`: what those in a namespace are told, if that is another thing;
-    `same` False: only `expect` is compared. `looks`: it changes nothing and may be repeated until `expect` holds."""
+    `same` False: only `expect` is compared. `looks`: it changes nothing and may be repeated until `expect` holds.
+    `since`: the broker's version that knows it; older ones are not asked."""
 
     tool: str
     arguments: list
@@ -44,6 +62,7 @@ class Step:
     same: bool = True
     replace: tuple = ()
     looks: bool = False
+    since: str = ""
     files: dict = field(default_factory=dict)
 
 
