@@ -90,7 +90,7 @@ const slc_setting slc_gateway_settings_table[] = {
     {"stream.retry", SLC_SET_DURATION, "3s", "reconnection time that clients are told, jittered",
      AT(limits.retry_ms), 10, DAY_MS},
 
-    {"feed.ring-limit", SLC_SET_SIZE, "16MiB", "records kept in memory for the readers of one topic",
+    {"feed.ring-limit", SLC_SET_SIZE, "8MiB", "records kept in memory for the readers of one topic",
      AT(limits.feed_ring_bytes), 64 * 1024, 16 * GIB},
     {"feed.prefill", SLC_SET_DURATION, "60s", "how far back a topic is read when its first reader comes",
      AT(limits.feed_prefill_ms), 0, DAY_MS},

@@ -21,8 +21,9 @@ static bool start_log(const slc_gateway_settings *settings, slc_error *err)
 }
 
 /* Records are allocated on a few threads and freed on others. With an arena for each thread (librdkafka has
- * many) what was freed cannot be used where it is needed, and resident memory grows by a third. */
-#define ARENAS 2
+ * many) what was freed cannot be used where it is needed, and resident memory grows by a third; with very few
+ * they wait for each other's locks. */
+#define ARENAS 8
 
 int main(int argc, char **argv)
 {

@@ -36,7 +36,7 @@ typedef struct slc_gateway_limits {
     int64_t heartbeat_ms;          /* 15 s: SSE comment */
     int64_t stalled_write_ms;      /* 5 s: a reader that takes nothing is closed */
     int64_t retry_ms;              /* 3 s: SSE retry field, jittered */
-    int64_t feed_ring_bytes;       /* 16 MiB for each feed */
+    int64_t feed_ring_bytes;       /* 8 MiB for each feed */
     int64_t feed_prefill_ms;       /* 60 s */
     int64_t feed_fetch_bytes;      /* 256 KiB: of one fetch, for feeds and for catch-up */
     int64_t feed_idle_ms;          /* 60 s: a feed without readers is closed */

@@ -22,7 +22,7 @@ typedef struct slc_broker_settings {
     int64_t publish_deadline_ms;  /* a record is acknowledged or given up within it */
     int64_t producer_queue_bytes; /* records that are not acknowledged yet; over it SLC_LIMIT */
     int64_t gather_ms;   /* a record waits for company for so long while others are under way; 0: never */
-    int64_t fetch_bytes; /* of one answer to a consumer, and what it holds in advance */
+    int64_t fetch_bytes; /* of one answer to a consumer; with half of it in advance it asks for more */
     int64_t refresh_ms;  /* how often callers look at a topic again */
     int64_t metadata_timeout_ms; /* of one question about topics */
 } slc_broker_settings;
@@ -62,8 +62,9 @@ typedef void (*slc_published_fn)(void *ctx, enum slc_publish_outcome outcome, in
 /* A consumer of one topic with assigned partitions; no group is ever joined. */
 typedef struct slc_consumer slc_consumer;
 typedef struct slc_consumer_callbacks {
-    /* Records in partition order; the callee owns one reference of each. */
-    void (*on_records)(void *ctx, slc_record **records, size_t count);
+    /* Records in partition order; the callee owns one reference of each. False: enough for now; the consumer
+     * pauses at once, until `pause(false)`. */
+    bool (*on_records)(void *ctx, slc_record **records, size_t count);
     /* The end of a partition was reached: next offset to be written (last stable offset). */
     void (*on_end)(void *ctx, int32_t partition, int64_t offset);
     /* The offset asked for is outside of what the broker holds: earliest and latest it has. The partition is

@@ -214,8 +214,8 @@ static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_erro
            set_int(conf, "topic.metadata.propagation.max.ms", timeout_ms / 2, err);
 }
 
-/* What a consumer holds in advance is small: librdkafka's default is 64 MiB for each, and it takes twice the
- * bytes of small records. A fetch that is larger than a broker's batch limit (message.max.bytes) would be
+/* What a consumer holds in advance is small: librdkafka's default is 64 MiB for each, and it takes three times
+ * the bytes of small records. A fetch that is larger than a broker's batch limit (message.max.bytes) would be
  * raised to that. */
 static bool set_consumer(rd_kafka_conf_t *conf, slc_kafka *kafka, slc_error *err)
 {
@@ -223,7 +223,7 @@ static bool set_consumer(rd_kafka_conf_t *conf, slc_kafka *kafka, slc_error *err
     /* A real broker answers a waiting fetch as soon as there is data; the mock cluster sits the time out. */
     return set_table(conf, consumer_table, err) &&
            set_int(conf, "fetch.wait.max.ms", atomic_load(&kafka->embedded) ? 50 : 500, err) &&
-           set_int(conf, "queued.max.messages.kbytes", bytes / 1024, err) &&
+           set_int(conf, "queued.max.messages.kbytes", bytes / 2 / 1024, err) &&
            set_int(conf, "message.max.bytes", bytes, err) && set_int(conf, "fetch.max.bytes", bytes, err) &&
            set_int(conf, "fetch.message.max.bytes", bytes, err);
 }

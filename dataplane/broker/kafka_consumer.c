@@ -194,6 +194,12 @@ static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *m
 /* Polling
  * ------------------------------------------------------------------------------------------------------ */
 
+static void tell(slc_kafka_consumer *consumer, slc_record **records, size_t count)
+{
+    if (count > 0 && !consumer->callbacks.on_records(consumer->ctx, records, count))
+        consumer->paused = true;
+}
+
 static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messages, ssize_t count)
 {
     slc_record *records[BATCH];
@@ -205,15 +211,13 @@ static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messa
             consumer->taken_bytes += records[ready++]->size_bytes;
             total++;
         } else {
-            if (ready > 0)
-                consumer->callbacks.on_records(consumer->ctx, records, ready);
+            tell(consumer, records, ready);
             ready = 0;
             on_problem(consumer, message);
         }
         rd_kafka_message_destroy(message);
     }
-    if (ready > 0)
-        consumer->callbacks.on_records(consumer->ctx, records, ready);
+    tell(consumer, records, ready);
     return total;
 }
 

@@ -55,8 +55,9 @@ static bool serve_partition(slc_memory *mem, struct slc_memory_consumer *consume
     if (delivery.out_of_range)
         consumer->callbacks.on_out_of_range(consumer->ctx, number, consumer->next[number], delivery.start,
                                             delivery.end);
-    if (delivery.count > 0)
-        consumer->callbacks.on_records(consumer->ctx, delivery.records, delivery.count);
+    if (delivery.count > 0 &&
+        !consumer->callbacks.on_records(consumer->ctx, delivery.records, delivery.count))
+        consumer->paused = true;
     if (delivery.at_end)
         consumer->callbacks.on_end(consumer->ctx, number, delivery.end);
     return delivery.more;
@@ -97,7 +98,7 @@ void slc_memory_serve(void *arg)
     TAILQ_FOREACH (consumer, &mem->consumers, link) {
         if (consumer->paused || !serve_state(mem, consumer))
             continue;
-        for (int32_t i = 0; i < consumer->partitions; i++)
+        for (int32_t i = 0; i < consumer->partitions && !consumer->paused; i++)
             more = serve_partition(mem, consumer, i) || more;
     }
     if (more) /* by way of the loop, so that commands get their turn */

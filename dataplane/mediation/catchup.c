@@ -141,6 +141,7 @@ struct scan_news {
     int32_t partition;
     int64_t requested, earliest, latest;
     bool failed;
+    bool enough; /* the consumer has paused */
     slc_error err;
     size_t bytes, count;
     slc_record *records[];
@@ -203,14 +204,18 @@ static void give_way(slc_scan *scan)
 /* The consumer's events
  * -------------------------------------------------------------------------------------------- */
 
-static void on_records(void *ctx, slc_record **records, size_t count)
+/* The worker may be busy: what it has not taken must not grow meanwhile. */
+static bool on_records(void *ctx, slc_record **records, size_t count)
 {
     slc_scan *scan = ctx;
     struct scan_news *news = news_new(NEWS_RECORDS, count);
     memcpy(news->records, records, count * sizeof *records);
     for (size_t i = 0; i < count; i++)
         news->bytes += records[i]->size_bytes;
+    size_t before = atomic_fetch_add(&scan->under_way_bytes, news->bytes);
+    bool enough = news->enough = before + news->bytes > window_of(scan) / 2;
     post(scan, news);
+    return !enough;
 }
 
 static void on_end(void *ctx, int32_t partition, int64_t offset)
@@ -280,6 +285,7 @@ static void set_paused(slc_scan *scan, bool paused)
 
 static void take_records(slc_scan *scan, struct scan_news *news)
 {
+    atomic_fetch_sub(&scan->under_way_bytes, news->bytes);
     for (size_t i = 0; i < news->count; i++) {
         slc_record *record = news->records[i];
         if (scan->state == SLC_SCAN_RUNNING && record->offset >= scan->ring.end[record->partition].next)
@@ -290,8 +296,14 @@ static void take_records(slc_scan *scan, struct scan_news *news)
     slc_series_add(pool_of(scan)->fetched_bytes, (int64_t)news->bytes);
     if (scan->state != SLC_SCAN_RUNNING)
         return;
+    if (news->enough) {
+        scan->paused = true;
+        scan->full_since_ms = slc_monotonic_ms();
+    }
     if (scan->ring.bytes > window_of(scan))
         set_paused(scan, true);
+    else if (scan->ring.bytes <= window_of(scan) / 2)
+        set_paused(scan, false);
     slc_readers_wake_scan(scan);
 }
 

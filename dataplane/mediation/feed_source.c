@@ -149,7 +149,7 @@ static void take_records(slc_message *msg, void *owner)
         changed(feed);
 }
 
-static void on_records(void *ctx, slc_record **records, size_t count)
+static bool on_records(void *ctx, slc_record **records, size_t count)
 {
     slc_feed *feed = ctx;
     struct news *news = slc_calloc(1, sizeof *news + count * sizeof *records);
@@ -159,6 +159,7 @@ static void on_records(void *ctx, slc_record **records, size_t count)
         news->bytes += records[i]->size_bytes;
     atomic_fetch_add(&feed->under_way_bytes, (long long)news->bytes);
     post(feed, news, take_records);
+    return true; /* see hold_or_go */
 }
 
 static void take_end(slc_message *msg, void *owner)

@@ -1,4 +1,5 @@
 #include <check.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -362,6 +363,71 @@ START_TEST(a_client_that_leaves_takes_its_page_along)
 }
 END_TEST
 
+typedef struct busy {
+    client *reader;
+    const char *query;
+    sem_t go_on;
+} busy;
+
+static void read_and_be_busy(void *arg)
+{
+    busy *b = arg;
+    client_get(b->reader, b->query); /* more than the scan holds: it goes on */
+    sem_wait(&b->go_on);
+}
+
+static void on_turn(void *ctx, const int64_t *offsets, int32_t count, const slc_error *err)
+{
+    (void)offsets;
+    (void)count;
+    (void)err;
+    sem_post(ctx);
+}
+
+/* The broker's thread has gone round that often. */
+static void let_broker_turn(stage *s, int turns)
+{
+    sem_t turned;
+    sem_init(&turned, 0, 0);
+    for (int i = 0; i < turns; i++) {
+        slc_broker_memory.offsets(s->broker, "topic", 1, SLC_OFFSET_LATEST, 1000, on_turn, &turned);
+        sem_wait(&turned);
+    }
+    sem_destroy(&turned);
+}
+
+START_TEST(a_busy_worker_bounds_what_catches_up)
+{
+    enum { WINDOW_BYTES = 16 * 1024, RECORDS = 4000 };
+    stage s;
+    stage_defaults(&s);
+    s.limits.feed_ring_bytes = 2048;
+    s.limits.feed_prefill_ms = 0;
+    s.limits.catchup_window_bytes = WINDOW_BYTES;
+    stage_open(&s, 1);
+    append_numbers(&s, 0, RECORDS, 1);
+    char query[SLC_CURSOR_MAX_CHARS + 64];
+    json_t *page = get(&s, 0, "from=earliest&limit=1", 200); /* the feed is live, a scan is parked */
+    query_of(page, query, sizeof query, "&limit=1000");
+    json_decref(page);
+    busy b = {.reader = client_new(&s, 0), .query = query};
+    sem_init(&b.go_on, 0, 0);
+    slc_loop_call(s.workers[0].loop, read_and_be_busy, &b);
+    let_broker_turn(&s, 200); /* all of the topic would be delivered in 63 */
+    uint64_t delivered = slc_memory_delivered(s.broker), most = 4 * WINDOW_BYTES / sizeof(slc_record);
+    ck_assert_msg(delivered < most, "%llu records", (unsigned long long)delivered);
+    sem_post(&b.go_on);
+    client_wait(b.reader);
+    ck_assert_int_eq(client_status(b.reader), 200);
+    char *text = client_text(b.reader);
+    ck_assert_ptr_nonnull(strstr(text, "{\"id\":\"0-1000\"")); /* and it went on */
+    free(text);
+    client_free(b.reader);
+    sem_destroy(&b.go_on);
+    stage_close(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("page");
@@ -381,6 +447,7 @@ int main(void)
     tcase_add_test(tcase, a_down_backend_is_503_and_a_missing_topic_502);
     tcase_add_test(tcase, bad_parameters_are_400);
     tcase_add_test(tcase, a_client_that_leaves_takes_its_page_along);
+    tcase_add_test(tcase, a_busy_worker_bounds_what_catches_up);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
