@@ -51,6 +51,16 @@ static bool reserve(slc_buf *buf, size_t len)
     return true;
 }
 
+void slc_buf_reserve(slc_buf *buf, size_t len)
+{
+    size_t need = buf->len + len + 1;
+    if (len > buf->max || buf->len > buf->max - len || need <= buf->cap)
+        return;
+    buf->data = slc_realloc(buf->data, need);
+    buf->data[buf->len] = '\0';
+    buf->cap = need;
+}
+
 uint8_t *slc_buf_extend(slc_buf *buf, size_t len)
 {
     if (!reserve(buf, len))

@@ -28,6 +28,9 @@ bool slc_buf_adds(slc_buf *buf, const char *s);
 bool slc_buf_addc(slc_buf *buf, char c);
 bool slc_buf_add_int(slc_buf *buf, int64_t value); /* in decimal */
 bool slc_buf_addf(slc_buf *buf, const char *fmt, ...) SLC_PRINTF(2, 3);
+/* Makes room for `len` more bytes, so that adding them does not move the content; of no effect when over the
+ * limit. */
+void slc_buf_reserve(slc_buf *buf, size_t len);
 /* Room for `len` more bytes at the end, which become content; NULL when over the limit. */
 uint8_t *slc_buf_extend(slc_buf *buf, size_t len);
 

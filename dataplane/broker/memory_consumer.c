@@ -55,8 +55,7 @@ static bool serve_partition(slc_memory *mem, struct slc_memory_consumer *consume
     if (delivery.out_of_range)
         consumer->callbacks.on_out_of_range(consumer->ctx, number, consumer->next[number], delivery.start,
                                             delivery.end);
-    if (delivery.count > 0 &&
-        !consumer->callbacks.on_records(consumer->ctx, delivery.records, delivery.count))
+    if (delivery.count > 0 && !consumer->callbacks.on_records(consumer->ctx, delivery.records, delivery.count))
         consumer->paused = true;
     if (delivery.at_end)
         consumer->callbacks.on_end(consumer->ctx, number, delivery.end);

@@ -31,7 +31,7 @@ typedef struct slc_scan {
     slc_consumer *consumer;
     bool paused;
     atomic_size_t under_way_bytes; /* handed over by the consumer and not taken here */
-    bool broken; /* a partition is out of range: nothing comes behind the window's end */
+    bool broken;                   /* a partition is out of range: nothing comes behind the window's end */
     int32_t broken_partition;
     int64_t broken_from, earliest, latest;
     bool failing;

@@ -67,6 +67,7 @@ typedef struct slc_api {
     int64_t topic_due_ms; /* when it is asked for again; monotonic */
     bool topic_asked;
     slc_series *published[SLC_PUBLISH_OUTCOMES];
+    size_t page_bytes; /* of the last page */
     slc_series *streams, *delivered;
     TAILQ_ENTRY(slc_api) entry;
 } slc_api;

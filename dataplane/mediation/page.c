@@ -100,6 +100,7 @@ static void answer(slc_page *page)
     slc_buf_add(&page->text, id->text + 4, id->len - 5);
     slc_buf_adds(&page->text, caught_up ? "\",\"caught_up\":true}" : "\",\"caught_up\":false}");
     SLC_BUG_ON(page->text.overflow); /* the limit leaves room for this */
+    page->reader.api->page_bytes = page->text.len;
     struct evbuffer *body = take_body(page);
     page->exchange->events = page->count;
     slc_series_add(page->reader.api->delivered, page->count);
@@ -233,9 +234,18 @@ static bool is_full(const slc_page *page)
            page->text.len >= (size_t)page->exchange->worker->mediation->limits->page_max_bytes;
 }
 
+/* Most pages are as long as the one before: no growing by steps, which copies. */
+static void make_room(slc_page *page)
+{
+    size_t last = page->reader.api->page_bytes;
+    slc_buf_reserve(&page->text, last + last / 16);
+}
+
 static void add(slc_page *page)
 {
     slc_reader *reader = &page->reader;
+    if (page->count == 0)
+        make_room(page);
     slc_buf_adds(&page->text, page->count++ > 0 ? "," : PAGE_START);
     bool added = slc_ring_add_json(reader->ring, reader->seq, &page->text);
     SLC_BUG_ON(!added); /* its limit is beyond a full page and the largest record */

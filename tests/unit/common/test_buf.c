@@ -50,6 +50,29 @@ static void check_json(const char *in, size_t len, const char *want)
     slc_buf_release(&buf);
 }
 
+START_TEST(reserved_room_does_not_move_and_a_limit_stays_one)
+{
+    slc_buf buf;
+    slc_buf_init(&buf, 100);
+    ck_assert(slc_buf_adds(&buf, "ab"));
+    slc_buf_reserve(&buf, 90);
+    const uint8_t *data = buf.data;
+    ck_assert_str_eq((const char *)buf.data, "ab");
+    for (int i = 0; i < 90; i++)
+        ck_assert(slc_buf_addc(&buf, 'c'));
+    ck_assert_ptr_eq(buf.data, data);
+    slc_buf_reserve(&buf, 9);
+    ck_assert(!buf.overflow);
+    ck_assert(!slc_buf_adds(&buf, "123456789"));
+    slc_buf_release(&buf);
+    slc_buf_reserve(&buf, SIZE_MAX);
+    ck_assert_ptr_null(buf.data);
+    slc_buf_reserve(&buf, 100);
+    ck_assert_str_eq((const char *)buf.data, "");
+    slc_buf_release(&buf);
+}
+END_TEST
+
 START_TEST(json_strings_are_escaped)
 {
     check_json("", 0, "");
@@ -119,5 +142,5 @@ START_TEST(integers_are_written_in_decimal)
 END_TEST
 
 UNIT_MAIN("buf", integers_are_written_in_decimal, grows_and_stays_terminated, the_limit_holds_and_is_remembered,
-          json_strings_are_escaped, what_is_not_utf8_is_replaced,
-          a_json_string_that_does_not_fit_is_not_added_at_all, base64_and_steal)
+          reserved_room_does_not_move_and_a_limit_stays_one, json_strings_are_escaped,
+          what_is_not_utf8_is_replaced, a_json_string_that_does_not_fit_is_not_added_at_all, base64_and_steal)

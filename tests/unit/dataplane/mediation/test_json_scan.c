@@ -218,6 +218,33 @@ END_TEST
 
 #define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 
+/* Every kind of byte at every place of a string of every length up to some registers: the scanner takes many at
+ * a time, and none of them may hide one that ends the string. */
+START_TEST(a_byte_counts_wherever_it_stands)
+{
+    static const struct {
+        char byte;
+        bool valid;
+    } kinds[] = {{'x', true}, {'"', false},   {'\\', false},   {'\n', false},   {'\x1f', false},
+                 {' ', true}, {'\x7f', true}, {'\x80', false}, {'\xff', false}, {'\0', false}};
+    for (size_t len = 1; len <= 70; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+                slc_json_info info;
+                char *text = malloc(len + 2); /* exactly: a look beyond it is found */
+                memset(text, 'a', len + 2);
+                text[0] = text[len + 1] = '"';
+                text[at + 1] = kinds[kind].byte;
+                bool valid = slc_json_scan(text, len + 2, &info);
+                ck_assert_msg(valid == kinds[kind].valid, "%02x at %zu of %zu", kinds[kind].byte & 0xff, at,
+                              len);
+                free(text);
+            }
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("json_scan");
@@ -226,6 +253,7 @@ int main(void)
     tcase_add_loop_test(tcase, json_is_accepted, 0, COUNT(good));
     tcase_add_loop_test(tcase, what_is_not_json_is_refused_with_a_place, 0, COUNT(bad));
     tcase_add_test(tcase, a_nul_is_no_end);
+    tcase_add_test(tcase, a_byte_counts_wherever_it_stands);
     tcase_add_test(tcase, every_byte_is_judged_wherever_it_stands);
     tcase_add_test(tcase, nesting_is_limited);
     tcase_add_test(tcase, type_and_line_breaks_are_told);
