@@ -1,14 +1,17 @@
 /* The readers of bench/sse: many event streams on one thread, each checked event by event.
  *
- *   bench-readers PORT READERS EVENTS SECONDS HEAD
+ *   bench-readers plain|tls PORT READERS EVENTS SECONDS HEAD
  *
  * HEAD is a file with the request's path in its first line and header lines after it. Prints "ready" when every
- * stream is open. Events must be JSON with "n" from 0 to EVENTS - 1 in order and "sent_us", the monotonic time
- * at which it was produced on this machine. Ends when every reader has all of them, or after SECONDS, with one
- * JSON object: what is missing counts as lost, and what came twice or out of order as wrong.
+ * stream is open. The server's certificate is not looked at: what is measured is the server. Events must be
+ * JSON with "n" from 0 to EVENTS - 1 in order and "sent_us", the monotonic time at which it was produced on
+ * this machine. Ends when every reader has all of them, or after SECONDS, with one JSON object: what is missing
+ * counts as lost, and what came twice or out of order as wrong.
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,8 @@
 
 static struct {
     struct event_base *base;
+    SSL_CTX *tls; /* NULL: plain */
+    const char *request;
     long readers, events, ready, done;
     uint64_t received, wrong, ended;
     histogram times;
@@ -28,7 +33,8 @@ static struct {
 
 struct reader {
     struct event *event;
-    bool open;
+    SSL *ssl; /* NULL: plain */
+    bool asked, open;
     long next;
     size_t len;
     char line[LINE_BYTES];
@@ -63,25 +69,56 @@ static void on_line(struct reader *reader)
     reader->len = 0;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void take_text(struct reader *reader, const char *text, ssize_t len)
 {
-    (void)what;
-    static char text[65536];
-    struct reader *reader = arg;
-    ssize_t n = read(fd, text, sizeof text);
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n <= 0) {
-        bench.ended++;
-        event_del(reader->event);
-        return;
-    }
-    for (ssize_t i = 0; i < n; i++) {
+    for (ssize_t i = 0; i < len; i++) {
         if (text[i] == '\n')
             on_line(reader);
         else if (reader->len < LINE_BYTES - 1)
             reader->line[reader->len++] = text[i];
     }
+}
+
+static void ask(struct reader *reader, int fd)
+{
+    int len = (int)strlen(bench.request);
+    reader->asked = true;
+    if ((reader->ssl != NULL ? SSL_write(reader->ssl, bench.request, len)
+                             : write(fd, bench.request, (size_t)len)) != len)
+        die("cannot send a request");
+}
+
+/* What is there to read: 0 for the end, -1 for nothing now. */
+static ssize_t read_some(struct reader *reader, int fd, char *text, size_t size)
+{
+    if (reader->ssl == NULL) {
+        ssize_t n = read(fd, text, size);
+        return n >= 0 ? n : errno == EAGAIN ? -1 : 0;
+    }
+    ERR_clear_error();
+    int n = reader->asked ? SSL_read(reader->ssl, text, (int)size) : SSL_do_handshake(reader->ssl);
+    if (n <= 0)
+        return SSL_get_error(reader->ssl, n) == SSL_ERROR_WANT_READ ? -1 : 0;
+    if (reader->asked)
+        return n;
+    ask(reader, fd);
+    return -1;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    static char text[65536];
+    struct reader *reader = arg;
+    ssize_t n;
+    do {
+        n = read_some(reader, fd, text, sizeof text);
+        take_text(reader, text, n);
+    } while (n > 0 && reader->ssl != NULL && SSL_pending(reader->ssl) > 0);
+    if (n != 0)
+        return;
+    bench.ended++;
+    event_del(reader->event);
 }
 
 static char *read_request(const char *file_name)
@@ -103,32 +140,43 @@ static char *read_request(const char *file_name)
     return request;
 }
 
-static void start_reader(int port, const char *request)
+static void start_reader(int port)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     int fd = connect_local(port, RECEIVE_BYTES);
-    if (write(fd, request, strlen(request)) != (ssize_t)strlen(request))
-        die("cannot send a request");
+    if (bench.tls != NULL) {
+        reader->ssl = SSL_new(bench.tls);
+        if (reader->ssl == NULL || SSL_set_fd(reader->ssl, fd) != 1)
+            die("no TLS connection");
+        SSL_set_connect_state(reader->ssl);
+        SSL_do_handshake(reader->ssl); /* sends the first message, which a new socket takes */
+    } else {
+        ask(reader, fd);
+    }
     reader->event = event_new(bench.base, fd, EV_READ | EV_PERSIST, on_readable, reader);
     event_add(reader->event, NULL);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: bench-readers PORT READERS EVENTS SECONDS HEAD\n");
+    if (argc != 7) {
+        fprintf(stderr, "usage: bench-readers plain|tls PORT READERS EVENTS SECONDS HEAD\n");
         return 2;
     }
-    bench.readers = atol(argv[2]);
-    bench.events = atol(argv[3]);
+    bench.readers = atol(argv[3]);
+    bench.events = atol(argv[4]);
     bench.base = event_base_new();
-    const char *request = read_request(argv[5]);
+    bench.request = read_request(argv[6]);
+    if (strcmp(argv[1], "tls") == 0) {
+        bench.tls = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(bench.tls, SSL_MODE_RELEASE_BUFFERS);
+    }
     if (raise_file_limit((size_t)bench.readers + 64) < (size_t)bench.readers + 64)
         die("the limit of open files is too low for %ld readers", bench.readers);
-    struct timeval longest = {.tv_sec = atol(argv[4])};
+    struct timeval longest = {.tv_sec = atol(argv[5])};
     event_base_loopexit(bench.base, &longest);
     for (long i = 0; i < bench.readers; i++) {
-        start_reader(atoi(argv[1]), request);
+        start_reader(atoi(argv[2]));
         event_base_loop(bench.base, EVLOOP_NONBLOCK);
     }
     event_base_dispatch(bench.base);

@@ -1,4 +1,4 @@
-# What every bench/NAME does first: reads the arguments, builds, and has a real Kafka run. Sets `quick`, SLUICE_BUILD_DIR
+# What every bench/NAME does first: reads the arguments, builds, and has a real Kafka run. Sets `bench_arguments`, SLUICE_BUILD_DIR
 # and SLUICE_TEST_KAFKA.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/common.sh"
@@ -8,6 +8,7 @@
 bench_options() {
     cat <<'END'
   --quick           under a minute: sees that it works; the figures mean nothing
+  --strict          ends with status 1 when a target is missed
   --build-dir DIR   uses what is built there instead of building the release preset
   --yes             install missing packages without asking
   -h, --help        this text
@@ -18,11 +19,13 @@ END
 
 # prepare_bench "$@"
 prepare_bench() {
-    quick=no
+    bench_arguments=()
     local build_dir=''
     while [ $# -gt 0 ]; do
         case $1 in
-        --quick) quick=yes && shift ;;
+        --quick | --strict) bench_arguments+=("$1") && shift ;;
+        --tls) [[ " ${bench_more_options-} " == *" $1 "* ]] || die "unknown argument $1 (see --help)"
+            bench_arguments+=("$1") && shift ;;
         --build-dir) need_value "$1" "$@" && build_dir=$(cd "$2" && pwd) && shift 2 ;;
         --yes) ASSUME_YES=yes && shift ;;
         --help | -h) usage && bench_options && exit 0 ;;
@@ -60,8 +63,6 @@ stop_bench_kafka() {
 
 # measure NAME: runs bench/lib/NAME.py, which prints the table and, last, one JSON object.
 measure() {
-    local options=()
-    [ "$quick" = no ] || options=(--quick)
     PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$SLUICE_ROOT/tests/integration:$SLUICE_ROOT/bench/lib \
-        run "$(venv_dir)/bin/python" "$SLUICE_ROOT/bench/lib/$1.py" ${options[@]+"${options[@]}"}
+        run "$(venv_dir)/bin/python" "$SLUICE_ROOT/bench/lib/$1.py" ${bench_arguments[@]+"${bench_arguments[@]}"}
 }

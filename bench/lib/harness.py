@@ -1,6 +1,8 @@
 """What the benchmarks share: programs, their CPU and memory, progress, the table and the last line."""
 
+import argparse
 import json
+import operator
 import os
 import statistics
 import subprocess
@@ -63,6 +65,27 @@ def print_table(rows, heads):
     for row in [heads, ["-" * width for width in widths], *rows]:
         cells = [str(row[0]).ljust(widths[0])] + [str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:])]
         print("  ".join(cells))
+
+
+def options():
+    """The command line of a benchmark, as bench.sh hands it over."""
+    parser = argparse.ArgumentParser()
+    for name in ("quick", "strict", "tls"):
+        parser.add_argument(f"--{name}", action="store_true")
+    return parser.parse_args()
+
+
+def report(figures, targets, given):
+    """Prints each target, (figure, relation, value), with what became of it, and the last line; returns the exit status:
+    1 when a target is missed and that is to be an error. What --quick measures has no targets."""
+    relations = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
+    rows = [[name, figures[name], f"{relation} {value}", "met" if relations[relation](figures[name], value) else "MISSED"]
+            for name, relation, value in targets if name in figures]
+    if not given.quick:
+        print()
+        print_table(rows, ["figure", "is", "target", ""])
+    print(json.dumps(figures))
+    return int(given.strict and not given.quick and any(row[-1] == "MISSED" for row in rows))
 
 
 class Stage:

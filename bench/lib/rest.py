@@ -1,19 +1,20 @@
 """bench/rest: see its --help."""
 
-import argparse
-import json
 import random
 import signal
 import string
 import subprocess
+import sys
 
 import requests
-from harness import Stage, cpu_seconds, median, peak_mib, print_table, program, progress, run_json
+from harness import Stage, cpu_seconds, median, options, peak_mib, print_table, program, progress, report, run_json
 from sluice_support import free_port, wait_until
 
 CONNECTIONS = 32
 PAGE_READERS = 8
 PAGE_EVENTS = 500
+TARGETS = (("cpu_ratio_vs_evhttp", "<=", 4), ("events_per_cpu_s_batch100", ">=", 250_000),
+           ("read_events_per_cpu_s", ">=", 1_200_000), ("rss_mib", "<=", 57.2))  # 60 MB
 
 
 def event(number):
@@ -158,17 +159,15 @@ class Bench:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    given = options()
     progress("starting a control plane and a gateway")
     with Stage(feed_idle="1s", feed_catchup_park="5s") as stage, Evhttp() as evhttp:
-        bench = Bench(stage, evhttp, quick)
+        bench = Bench(stage, evhttp, given.quick)
         bench.read()  # first: publishing makes the topic grow
         bench.publish()
         bench.table()
-        print(json.dumps(bench.figures()))
+        return report(bench.figures(), TARGETS, given)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
