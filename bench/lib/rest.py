@@ -52,7 +52,7 @@ class Bench:
         self.seconds = 1 if quick else 5
         self.rounds = 1 if quick else 3
         self.old_events = 20_000 if quick else 600_000
-        self.tail_events = 5_000 if quick else 20_000
+        self.tail_events = 5_000 if quick else 12_000
         head = f"{self.path}\nHost: localhost\nX-API-Key: {stage.sample.key}\n"
         self.post_head = stage.file("post.head", head + "Content-Type: application/json\n")
         self.batch_head = stage.file("batch.head", head + "Content-Type: application/x-ndjson\n")

@@ -10,6 +10,10 @@
 #include "dataplane/broker/kafka_private.h"
 #include "dataplane/config/secret.h"
 
+/* As long as it takes to hand over what has gathered: without it librdkafka's thread, which the first record
+ * wakes, would send a request for every four of them. */
+#define LINGER_MS "0.5"
+
 struct property {
     const char *name;
     const char *value;
@@ -36,7 +40,6 @@ static const struct property producer_table[] = {
     {"enable.idempotence", "true"},
     {"partitioner", "murmur2_random"},
     {"message.max.bytes", "104857600"},
-    {"linger.ms", "0"},
     {"queue.buffering.max.messages", "1000000"},
     {"queue.buffering.max.kbytes", "1048576"},
     {NULL, NULL},
@@ -210,7 +213,9 @@ static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_erro
     if (timeout_ms < 500)
         timeout_ms = 500;
     /* Time for a topic that was made just now to be known everywhere, before it counts as missing. */
-    return set_table(conf, producer_table, err) && set_int(conf, "message.timeout.ms", timeout_ms, err) &&
+    return set_table(conf, producer_table, err) &&
+           set(conf, "linger.ms", kafka->settings.gather_ms > 0 ? LINGER_MS : "0", err) &&
+           set_int(conf, "message.timeout.ms", timeout_ms, err) &&
            set_int(conf, "topic.metadata.propagation.max.ms", timeout_ms / 2, err);
 }
 

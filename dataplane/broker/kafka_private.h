@@ -39,7 +39,6 @@ enum slc_kafka_use { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CO
 /* A configuration for one handle of the backend: connection, security, and the role's table. NULL on error. */
 rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_use role,
                                     slc_error *err) SLC_CHECKED;
-/* Of a producer: its largest batch. */
 /* kafka_tunnel.c: does this librdkafka need us to authenticate for it? Then it speaks plaintext, to us. */
 bool slc_kafka_tunnel_needed(const slc_backend *backend);
 void slc_kafka_tunnel_prepare(rd_kafka_conf_t *conf, const slc_backend *backend);
@@ -49,6 +48,7 @@ void slc_kafka_tunnel_prepare(rd_kafka_conf_t *conf, const slc_backend *backend)
 void slc_kafka_oauth_prepare(rd_kafka_conf_t *conf, const slc_backend *backend);
 void slc_kafka_oauth_start(slc_kafka_handle *handle);
 
+/* Of a producer: its largest batch. */
 bool slc_kafka_conf_batch(rd_kafka_conf_t *conf, int64_t bytes, slc_error *err) SLC_CHECKED;
 /* Creates the handle (conf is consumed either way). */
 bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_kafka_type_t type,

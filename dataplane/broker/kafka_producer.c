@@ -4,7 +4,7 @@
  * A record alone costs librdkafka some 29 us of CPU, one of many 0.5 us. So what comes while others are under
  * way gathers until those are decided, which is when the next ones go: the more load, the larger the batches.
  * It waits for at most settings.gather_ms, so that a long way to the broker does not cost twice; and a little
- * longer when there are as many batches as a connection carries at once: more would only queue in librdkafka,
+ * longer when there are nearly as many as a connection carries at once: more would only queue in librdkafka,
  * whose threads spin then. While something is under way the thread will look into its inbox anyway, and nobody
  * wakes it.
  */
@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "dataplane/broker/kafka_private.h"
 
-#define MANY_BATCHES 4 /* an idempotent producer has five requests of a connection in flight */
+#define MANY_BATCHES 2 /* each is one request or several, and librdkafka has five of a connection in flight */
 #define LONGER_MS    20
 
 /* What was handed over in one go. */
