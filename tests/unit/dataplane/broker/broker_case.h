@@ -70,13 +70,14 @@ static inline void collector_note(struct collector *c)
         ck_assert_msg(reached, "not reached within 20 s: %s", #condition);                                     \
     } while (0)
 
-static inline void case_records(void *ctx, slc_record **records, size_t count)
+static inline bool case_records(void *ctx, slc_record **records, size_t count)
 {
     struct collector *c = ctx;
     pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < count && c->count < CASE_MAX; i++)
         c->records[c->count++] = records[i];
     collector_note(c);
+    return true;
 }
 
 static inline void case_end(void *ctx, int32_t partition, int64_t offset)
