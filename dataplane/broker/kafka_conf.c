@@ -225,9 +225,11 @@ static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_erro
 static bool set_consumer(rd_kafka_conf_t *conf, slc_kafka *kafka, slc_error *err)
 {
     int64_t bytes = kafka->settings.fetch_bytes;
-    /* A real broker answers a waiting fetch as soon as there is data; the mock cluster sits the time out. */
+    /* A real broker answers a waiting fetch as soon as there is data; the mock cluster sits the time out. But
+     * librdkafka has one fetch under way for a broker, without the partitions whose prefetch is full: when the
+     * others are at their end, those wait for it. */
     return set_table(conf, consumer_table, err) &&
-           set_int(conf, "fetch.wait.max.ms", atomic_load(&kafka->embedded) ? 50 : 500, err) &&
+           set_int(conf, "fetch.wait.max.ms", atomic_load(&kafka->embedded) ? 50 : 100, err) &&
            set_int(conf, "queued.max.messages.kbytes", bytes / 2 / 1024, err) &&
            set_int(conf, "message.max.bytes", bytes, err) && set_int(conf, "fetch.max.bytes", bytes, err) &&
            set_int(conf, "fetch.message.max.bytes", bytes, err);

@@ -61,6 +61,17 @@ static void begin_view(slc_api *api, const slc_feed_update *update)
     slc_readers_wake_all(api);
 }
 
+/* After the updates that have come, not after each: a worker that is behind writes to a reader once for
+ * several. */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    slc_api *api = arg;
+    SLC_CHECK_MAGIC(api, SLC_API_MAGIC);
+    slc_readers_wake_tail(api);
+}
+
 static void on_update(void *ctx, const slc_feed_update *update)
 {
     slc_api *api = ctx;
@@ -74,7 +85,7 @@ static void on_update(void *ctx, const slc_feed_update *update)
         begin_view(api, update);
     } else if (api->live && update->partitions == api->ring.partitions) {
         append(api, update);
-        slc_readers_wake_tail(api);
+        event_active(api->wake, EV_TIMEOUT, 0);
     }
     if (touch)
         slc_readers_wake_all(api);
@@ -146,6 +157,7 @@ static slc_api *make(slc_mediation_worker *worker, slc_event_api *event_api, slc
     api->link = link;
     api->codec = codec;
     api->unused_since_ms = slc_monotonic_ms();
+    api->wake = event_new(slc_loop_base(worker->worker->loop), -1, 0, on_wake, api);
     TAILQ_INIT(&api->readers);
     TAILQ_INIT(&api->tail);
     TAILQ_INIT(&api->outside);
@@ -183,6 +195,7 @@ void slc_api_settle(slc_api *api)
     TAILQ_REMOVE(&worker->retired, api, entry);
     slc_link_unref(api->link);
     slc_event_api_unref(api->api);
+    event_free(api->wake);
     api->magic = 0;
     free(api);
     slc_mediation_worker_settle(worker);

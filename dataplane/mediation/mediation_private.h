@@ -51,8 +51,9 @@ typedef struct slc_api {
     slc_subscription *subscription; /* NULL: nobody has read lately */
     bool live;                      /* the view has begun */
     slc_ring ring;
-    bool caught_up; /* the end of `ring` was the last stable offset everywhere */
-    bool failing;   /* the backend or the topic is out of reach */
+    struct event *wake; /* those that wait at its end: something has come */
+    bool caught_up;     /* the end of `ring` was the last stable offset everywhere */
+    bool failing;       /* the backend or the topic is out of reach */
     slc_error err;
     uint64_t next_first; /* where the numbering goes on when the view starts anew */
     int64_t unused_since_ms;
