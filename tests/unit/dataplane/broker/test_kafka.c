@@ -132,7 +132,7 @@ END_TEST
  * Here it is full at each of some fifty pauses. */
 START_TEST(a_full_prefetch_does_not_hold_up_the_next_one)
 {
-    enum { RECORDS = 1200, RECORD_BYTES = 8 * 1024, PORTION = 200 };
+    enum { RECORDS = 1200, RECORD_BYTES = 8 * 1024, PORTION = 20 };
     static char value[RECORD_BYTES];
     struct fixture f;
     case_settings.fetch_bytes = 32L * 1024;
