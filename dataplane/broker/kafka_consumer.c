@@ -13,7 +13,7 @@
 
 #define CONSUMER_MAGIC 0x4b434f4eU
 #define BATCH          256 /* records handed over at once */
-#define SERVE_BATCHES  2   /* before other handles, and the order to pause, get their turn */
+#define SERVE_BATCHES  16  /* before other handles get their turn */
 #define BOUNDS_MS      5000
 
 typedef struct slc_kafka_consumer {
