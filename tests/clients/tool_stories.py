@@ -84,7 +84,7 @@ STORIES = applicable({
                expect=("no.such",), replace=_LOG),
         topics("--describe", "--topic", "NAME-none", status=1, expect=("does not exist",), replace=_LOG),
         topics("--delete", "--topic", "NAME-b"),
-        topics("--list", only=True, expect=("NAME-a",)),
+        topics("--list", only=True, expect=("NAME-a",), absent=("NAME-b",)),
     ],
     "configs": [
         create("NAME-t"),
@@ -178,7 +178,7 @@ STORIES = applicable({
              ordered=False),
         _share("--delete-offsets", "--group", "NAME-s", "--topic", "NAME-t"),
         _share("--delete", "--group", "NAME-s"),
-        _share("--list", only=True),
+        _share("--list", only=True, absent=("NAME-s",)),
     ],
     "transactions": [
         create("NAME-t"),

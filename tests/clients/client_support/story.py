@@ -44,15 +44,18 @@ class Target:
 @dataclass
 class Step:
     """One call. `tool`: a Java class, or a program such as kcat. `expect`: what the output must hold, each
-    a regular expression, so that two tellings that fail alike are no success. `only`: lines without NAME are left out,
+    a regular expression, so that two tellings that fail alike are no success; `absent`: what no line of it may hold.
+    `only`: lines without NAME are left out,
     because others use the same Kafka. `refused`: what the gateway's clients are told where a key is not served to them;
     `hidden`: what those in a namespace are told, if that is another thing;
-    `same` False: only `expect` is compared. `looks`: it changes nothing and may be repeated until `expect` holds.
+    `same` False: only `expect` is compared. `looks`: it changes nothing and may be repeated until `expect` and `absent`
+    hold.
     `since`: the broker's version that knows it; older ones are not asked."""
 
     tool: str
     arguments: list
     expect: tuple = ()
+    absent: tuple = ()
     stdin: str = ""
     status: int = 0
     only: bool = False
@@ -138,6 +141,8 @@ class Telling:
         lines = normalise(text, self.word, step)
         for pattern in step.expect:
             assert any(re.search(pattern, line) for line in lines), f"no {pattern!r} in {where}\n= {lines}"
+        for pattern in step.absent:
+            assert not any(re.search(pattern, line) for line in lines), f"{pattern!r} in {where}\n= {lines}"
         return lines if step.same else None
 
     def tell(self, steps):
