@@ -48,8 +48,8 @@ typedef struct slc_restore {
 
 /* Puts the backup in the place of the catalog. Everything is checked and prepared in a copy beside it: until
  * the last step, which is one rename, the catalog that was there stays. That one is kept aside. `*report`
- * (new): {backup, created_at, compared (the replaced catalog could be read), enrolment_tokens_voided, revision,
- * replaced (path or null)}, and what slc_restore_carry adds. */
+ * (new): {backup, created_at, compared (all that was taken away since is known), enrolment_tokens_voided,
+ * revision, replaced (path or null)}, and what restore_carry.h adds. */
 bool slc_catalog_restore(const slc_catalog_options *options, const slc_restore *restore, json_t **report,
                          slc_error *err) SLC_CHECKED;
 

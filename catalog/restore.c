@@ -21,7 +21,8 @@ struct restoring {
     const slc_migration *migrations;
     char *partial;
     slc_conn *conn; /* of the partial */
-    bool compared;  /* the replaced catalog is attached as "old" */
+    bool readable;  /* the replaced catalog is attached as "old" */
+    bool compared;  /* all that was taken away since the backup is known from it */
     int64_t seen;   /* the highest revision known of it, and of what gateways report */
     json_t *report;
 };
@@ -60,7 +61,7 @@ static void look_at_replaced(struct restoring *self)
 {
     sqlite3 *db = open_if_sound(self->catalog->db_path);
     if (db != NULL) {
-        self->compared = true;
+        self->readable = true;
         self->seen = read_one(db, "SELECT int_value FROM catalog_meta WHERE name = 'revision'");
     }
     sqlite3_close(db);
@@ -82,18 +83,28 @@ static json_t *summary_of(const struct restoring *self)
     return summary;
 }
 
+/* What the replaced catalog knows. */
+static bool carry(struct restoring *self, slc_txn *txn, slc_error *err)
+{
+    return self->restore->undo_revocations ||
+           (slc_restore_carry(txn, self->report, err) && slc_restore_node_ca(txn, self->report, err));
+}
+
 static bool adapt(slc_txn *txn, void *arg, slc_error *err)
 {
     struct restoring *self = arg;
     int64_t now_at;
     uint64_t revision;
+    if (self->readable && !slc_restore_recall(txn, &self->compared, err))
+        return false;
+    json_object_set_new(self->report, "compared", json_boolean(self->compared));
     if (!slc_revision_leap(txn->conn, self->seen, &now_at, err) || !slc_txn_bump(txn, &revision, err))
         return false;
     /* A token that has been used would be good for another node. */
     if (!slc_txn_exec(txn, err, "DELETE FROM enrolment_tokens", ""))
         return false;
     json_object_set_new(self->report, "enrolment_tokens_voided", json_integer(slc_txn_changes(txn)));
-    if (self->compared && !self->restore->undo_revocations && !slc_restore_carry(txn, self->report, err))
+    if ((self->readable && !carry(self, txn, err)) || !slc_restore_settle(txn, err))
         return false;
     json_object_set_new(self->report, "revision", json_integer((json_int_t)revision));
     json_t *summary = summary_of(self);
@@ -127,12 +138,11 @@ static void note_origin(struct restoring *self)
                        created);
     json_object_set_new(self->report, "backup", json_string(self->restore->file));
     json_object_set_new(self->report, "created_at", json_string(created));
-    json_object_set_new(self->report, "compared", json_boolean(self->compared));
 }
 
 static bool attach_old(struct restoring *self, slc_error *err)
 {
-    if (!self->compared)
+    if (!self->readable)
         return true;
     char *sql = sqlite3_mprintf("ATTACH %Q AS old", self->catalog->db_path);
     bool ok = slc_conn_run(self->conn, sql, err);
@@ -153,7 +163,7 @@ static bool prepare(struct restoring *self, slc_error *err)
         note_origin(self);
     ok = ok && attach_old(self, err) &&
          slc_txn_run(self->catalog, self->conn, SLC_LANE_WRITE, &actor, adapt, self, err);
-    if (ok && self->compared)
+    if (ok && self->readable)
         ok = slc_conn_run(self->conn, "DETACH old", err);
     /* One file again, which can be put in its place by a rename. */
     ok = ok && slc_conn_run(self->conn, "PRAGMA journal_mode = DELETE", err);
@@ -198,6 +208,16 @@ static bool exchange(struct restoring *self, slc_error *err)
 
 /* ---- in all ---- */
 
+static const char *why_valid_again(const struct restoring *self)
+{
+    if (self->restore->undo_revocations)
+        return "--restore-undo-revocations";
+    return self->readable
+               ? "the replaced catalog does not know all that happened since the backup; what it knows "
+                 "is in taken_away"
+               : "the replaced catalog cannot be read";
+}
+
 static void warn_about(const struct restoring *self)
 {
     json_t *summary = summary_of(self);
@@ -207,16 +227,18 @@ static void warn_about(const struct restoring *self)
     json_decref(summary);
     if (json_array_size(json_object_get(self->report, "returned")) > 0)
         slc_log(SLC_LOG_WARN,
-                "grants or enrolment rules that were changed or deleted after the backup was made "
-                "hold again as they were: look at `returned`");
+                "grants, enrolment rules or issuers that were changed or deleted after the backup was "
+                "made hold again as they were: look at `returned`");
+    if (json_array_size(json_object_get(self->report, "node_ca")) > 0)
+        slc_log(SLC_LOG_WARN, "the node CA is not that of the backup: look at `node_ca`");
     if (!self->compared || self->restore->undo_revocations)
         slc_log(
             SLC_LOG_WARN,
             "what was revoked, suspended, disabled, cut or deleted after the backup was made is valid again: "
-            "credentials, subscriptions, API tokens, users, roles and gateway nodes. Take it away once more "
-            "before gateways reconnect",
-            LS("backup", self->restore->file),
-            LS("why", self->compared ? "--restore-undo-revocations" : "the replaced catalog cannot be read"));
+            "credentials, subscriptions, API tokens, users, roles, gateway nodes and authorities of the node "
+            "CA. "
+            "Take it away once more before gateways reconnect",
+            LS("backup", self->restore->file), LS("why", why_valid_again(self)));
     slc_log(SLC_LOG_WARN,
             "enrolment tokens were voided, and gateways that joined after the backup must join again: make "
             "new join strings");

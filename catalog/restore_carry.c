@@ -1,5 +1,5 @@
-/* What was taken away since the backup stays taken away: read from the replaced catalog's own rows and, where
- * they are gone, from its audit trail. It goes by ids, so an object that it never knew is not touched. */
+/* What was taken away since the backup stays taken away, as main.taken_away tells it (restore_recall.c). It
+ * goes by ids, so an object that the replaced catalog never knew is not touched. */
 #include "catalog/restore_carry.h"
 
 #include <stdio.h>
@@ -8,23 +8,26 @@
 #include "catalog/entity.h"
 #include "catalog/store.h"
 
-#define DELETED(kind) "(SELECT entity_id FROM old.audit_events WHERE kind = '" kind "' AND action = 'delete')"
+/* What is known of a row of this kind. */
+#define KNOWN(kind, table) "main.taken_away AS o WHERE o.kind = '" kind "' AND o.entity_id = " table ".id AND "
+#define SOME(kind)         "(SELECT o.entity_id FROM main.taken_away AS o WHERE o.kind = '" kind "' AND o."
 /* ?1 is the revision that the change gets, ?2 the time. */
 #define STAMP "revision = ?1, updated_at = ?2 "
 /* An end that was brought forward. */
-#define EARLIER(table, live)                                                                                   \
-    "UPDATE main." table " SET expires_at = o.expires_at, " STAMP "FROM old." table                            \
-    " AS o WHERE o.id = " table ".id AND o.expires_at < coalesce(" table                                       \
-    ".expires_at, o.expires_at + 1) AND " table "." live " RETURNING id, key"
+#define EARLIER(kind, table, live)                                                                             \
+    "UPDATE main." table " SET expires_at = o.expires_at, " STAMP                                              \
+    "FROM " KNOWN(kind, table) "o.expires_at < coalesce(" table ".expires_at, o.expires_at + 1) AND " table    \
+                               "." live " RETURNING id, key"
 /* Members of a list that the user no longer has. */
 #define CUT_FROM(list)                                                                                         \
-    "FROM main." list " AS m WHERE m.owner_id IN (SELECT id FROM old.users) AND NOT EXISTS (SELECT 1 FROM "    \
-    "old." list " AS o WHERE o.owner_id = m.owner_id AND o.target_id = m.target_id)"
+    "FROM main.users_" list " AS m JOIN main.taken_away AS o ON o.kind = 'users' AND o.entity_id = "           \
+    "m.owner_id WHERE o." list " IS NOT NULL AND m.target_id NOT IN (SELECT value FROM json_each(o." list "))"
 #define TOUCH_CUT(list)                                                                                        \
     "UPDATE main.users SET " STAMP "WHERE id IN (SELECT m.owner_id " CUT_FROM(list) ") RETURNING id, key"
 #define CUT(list)                                                                                              \
-    "DELETE FROM main." list                                                                                   \
+    "DELETE FROM main.users_" list                                                                             \
     " WHERE (owner_id, target_id) IN (SELECT m.owner_id, m.target_id " CUT_FROM(list) ")"
+#define LIVE "subscriptions.state IN ('pending', 'approved', 'suspended')"
 
 /* In this order: what was revoked is not also called suspended. Statements return id and key of each. */
 static const struct step {
@@ -36,63 +39,61 @@ static const struct step {
 } steps[] = {
     {"credentials", "revoked", "revoke",
      "UPDATE main.credentials SET revoked_at = o.revoked_at, " STAMP
-     "FROM old.credentials AS o WHERE o.id = credentials.id AND credentials.revoked_at IS NULL AND "
-     "o.revoked_at IS NOT NULL RETURNING id, key",
+     "FROM " KNOWN("credentials",
+                   "credentials") "credentials.revoked_at IS NULL AND o.revoked_at IS NOT NULL RETURNING id, "
+                                  "key",
      NULL},
     {"credentials", "deleted", "revoke",
      "UPDATE main.credentials SET revoked_at = ?2, " STAMP
-     "WHERE revoked_at IS NULL AND id IN " DELETED("credentials") " RETURNING id, key",
+     "WHERE revoked_at IS NULL AND id IN " SOME("credentials") "deleted) RETURNING id, key",
      NULL},
     {"credentials", "disabled", "update",
      "UPDATE main.credentials SET disabled = 1, " STAMP
-     "WHERE disabled = 0 AND revoked_at IS NULL AND id IN (SELECT id FROM old.credentials WHERE disabled = 1) "
-     "RETURNING id, key",
+     "WHERE disabled = 0 AND revoked_at IS NULL AND id IN " SOME("credentials") "disabled) RETURNING id, key",
      NULL},
-    {"credentials", "shortened", "update", EARLIER("credentials", "revoked_at IS NULL"), NULL},
+    {"credentials", "shortened", "update", EARLIER("credentials", "credentials", "revoked_at IS NULL"), NULL},
     {"subscriptions", "ended", "revoke",
      "UPDATE main.subscriptions SET state = o.state, reason = o.reason, " STAMP
-     "FROM old.subscriptions AS o WHERE o.id = subscriptions.id AND subscriptions.state IN ('pending', "
-     "'approved', 'suspended') AND o.state IN ('revoked', 'refused', 'expired') RETURNING id, key",
+     "FROM " KNOWN("subscriptions", "subscriptions") LIVE
+     " AND o.state IN ('revoked', 'refused', 'expired') RETURNING id, key",
      NULL},
     {"subscriptions", "suspended", "suspend",
-     "UPDATE main.subscriptions SET state = o.state, reason = o.reason, " STAMP
-     "FROM old.subscriptions AS o WHERE o.id = subscriptions.id AND subscriptions.state IN ('pending', "
-     "'approved') AND o.state = 'suspended' RETURNING subscriptions.id, subscriptions.key",
+     "UPDATE main.subscriptions SET state = o.state, reason = o.reason, " STAMP "FROM " KNOWN(
+         "subscriptions", "subscriptions") "subscriptions.state IN ('pending', 'approved') AND o.state = "
+                                           "'suspended' RETURNING id, key",
      NULL},
     {"subscriptions", "deleted", "revoke",
      "UPDATE main.subscriptions SET state = 'revoked', reason = 'deleted before a restore', " STAMP
-     "WHERE state IN ('pending', 'approved', 'suspended') AND id IN " DELETED("subscriptions") " RETURNING id, "
-                                                                                               "key",
+     "WHERE " LIVE " AND id IN " SOME("subscriptions") "deleted) RETURNING id, key",
      NULL},
     {"subscriptions", "shortened", "update",
-     EARLIER("subscriptions", "state IN ('pending', 'approved', 'suspended')"), NULL},
-    /* Also those that were deleted after it: their certificates may still be about. */
+     EARLIER("subscriptions", "subscriptions", "state IN ('pending', 'approved', 'suspended')"), NULL},
     {"gateway-nodes", "revoked", "revoke",
-     "UPDATE main.gateway_nodes SET revoked_at = o.created_at, " STAMP
-     "FROM old.audit_events AS o WHERE o.kind = 'gateway-nodes' AND o.action = 'revoke' AND o.entity_id = "
-     "gateway_nodes.id AND gateway_nodes.revoked_at IS NULL RETURNING id, key",
+     "UPDATE main.gateway_nodes SET revoked_at = o.revoked_at, " STAMP
+     "FROM " KNOWN("gateway-nodes",
+                   "gateway_nodes") "o.revoked_at IS NOT NULL AND gateway_nodes.revoked_at IS NULL RETURNING "
+                                    "id, key",
      "INSERT OR IGNORE INTO main.catalog_meta (name, int_value) SELECT name, int_value FROM old.catalog_meta "
      "WHERE name LIKE 'revoked-pod/%'"},
     {"gateway-nodes", "deleted", "delete",
-     "DELETE FROM main.gateway_nodes WHERE revoked_at IS NULL AND id IN " DELETED(
-         "gateway-nodes") " AND ?1 > 0 "
-                          "AND ?2 > 0 RETURNING id, key",
+     "DELETE FROM main.gateway_nodes WHERE revoked_at IS NULL AND id IN " SOME(
+         "gateway-nodes") "deleted) AND ?1 > 0 AND ?2 > 0 RETURNING id, key",
      NULL},
     {"users", "disabled", "update",
      "UPDATE main.users SET disabled = 1, " STAMP
-     "WHERE disabled = 0 AND id IN (SELECT id FROM old.users WHERE disabled = 1) RETURNING id, key",
+     "WHERE disabled = 0 AND id IN " SOME("users") "disabled) RETURNING id, key",
      NULL},
     {"users", "deleted", "update",
-     "UPDATE main.users SET disabled = 1, " STAMP "WHERE disabled = 0 AND id IN " DELETED("users") " RETURNING "
-                                                                                                   "id, key",
+     "UPDATE main.users SET disabled = 1, " STAMP
+     "WHERE disabled = 0 AND id IN " SOME("users") "deleted) RETURNING id, key",
      NULL},
-    {"users", "roles cut", "update", TOUCH_CUT("users_roles"), CUT("users_roles")},
-    {"users", "teams cut", "update", TOUCH_CUT("users_teams"), CUT("users_teams")},
+    {"users", "roles cut", "update", TOUCH_CUT("roles"), CUT("roles")},
+    {"users", "teams cut", "update", TOUCH_CUT("teams"), CUT("teams")},
     {"api-tokens", "deleted", "update",
      "UPDATE main.api_tokens SET expires_at = ?2, " STAMP
-     "WHERE coalesce(expires_at, ?2 + 1) > ?2 AND id IN " DELETED("api-tokens") " RETURNING id, key",
+     "WHERE coalesce(expires_at, ?2 + 1) > ?2 AND id IN " SOME("api-tokens") "deleted) RETURNING id, key",
      NULL},
-    {"api-tokens", "shortened", "update", EARLIER("api_tokens", "id IS NOT NULL"), NULL},
+    {"api-tokens", "shortened", "update", EARLIER("api-tokens", "api_tokens", "id IS NOT NULL"), NULL},
 };
 
 /* Lists of permissions, of which the smaller set is kept. The built-in roles come with the program. */
@@ -103,26 +104,30 @@ static const struct narrowing {
     const char *set;    /* ?1 and ?2 as above, ?3 the list, ?4 the id */
 } narrowings[] = {
     {"roles", "permissions cut",
-     "SELECT m.id, m.key, m.permissions, o.permissions FROM main.roles AS m JOIN old.roles AS o ON o.id = m.id "
-     "WHERE m.permissions <> o.permissions AND m.built_in = 0",
+     "SELECT m.id, m.key, m.permissions, o.permissions FROM main.roles AS m JOIN main.taken_away AS o ON "
+     "o.kind = "
+     "'roles' AND o.entity_id = m.id WHERE m.permissions <> o.permissions AND m.built_in = 0",
      "UPDATE main.roles SET permissions = ?3, " STAMP "WHERE id = ?4"},
     {"api-tokens", "scopes cut",
-     "SELECT m.id, m.key, m.scopes, o.scopes FROM main.api_tokens AS m JOIN old.api_tokens AS o ON o.id = m.id "
-     "WHERE m.scopes <> o.scopes",
+     "SELECT m.id, m.key, m.scopes, o.permissions FROM main.api_tokens AS m JOIN main.taken_away AS o ON "
+     "o.kind = "
+     "'api-tokens' AND o.entity_id = m.id WHERE m.scopes <> o.permissions",
      "UPDATE main.api_tokens SET scopes = ?3, " STAMP "WHERE id = ?4"},
 };
 
 /* Configuration goes back as a whole; of what admits somebody it is at least told. */
+#define RETURNED(kind, table)                                                                                  \
+    {                                                                                                          \
+        kind, "SELECT m.key FROM main." table " AS m JOIN main.taken_away AS o ON o.kind = '" kind             \
+              "' AND o.entity_id = m.id WHERE o.deleted OR o.revision > m.revision ORDER BY m.key"             \
+    }
 static const struct returned {
     const char *kind;
     const char *sql;
 } returned[] = {
-    {"grants",
-     "SELECT m.key FROM main.grants AS m LEFT JOIN old.grants AS o ON o.id = m.id WHERE o.revision <> "
-     "m.revision OR m.id IN " DELETED("grants")},
-    {"enrolment-rules", "SELECT m.key FROM main.enrolment_rules AS m WHERE m.id IN (SELECT entity_id FROM "
-                        "old.audit_events WHERE kind "
-                        "= 'enrolment-rules' AND action <> 'create' AND revision > m.revision)"},
+    RETURNED("grants", "grants"),
+    RETURNED("enrolment-rules", "enrolment_rules"),
+    RETURNED("issuers", "issuers"),
 };
 
 /* ---- telling ---- */
@@ -253,6 +258,6 @@ bool slc_restore_carry(slc_txn *txn, json_t *report, slc_error *err)
         ok = narrow(txn, &narrowings[i], report, err);
     for (size_t i = 0; ok && i < sizeof(returned) / sizeof(returned[0]); i++)
         ok = tell_returned(txn, &returned[i], list, err);
-    return ok || slc_fail_context(err, "what was taken away since the backup cannot be told from the replaced "
-                                       "catalog (--restore-undo-revocations goes without)");
+    return ok || slc_fail_context(err, "what was taken away since the backup cannot be taken away again "
+                                       "(--restore-undo-revocations goes without)");
 }

@@ -71,8 +71,11 @@ bool slc_revision_check(slc_conn *conn, const char *db_path, slc_error *err)
         return false;
     if (slc_revision_believe(revision, reported) == revision)
         return true;
-    bool ok = slc_conn_run(conn, "BEGIN IMMEDIATE", err) && slc_revision_leap(conn, reported, &now_at, err) &&
-              slc_conn_run(conn, "COMMIT", err);
+    bool ok =
+        slc_conn_run(conn, "BEGIN IMMEDIATE", err) && slc_revision_leap(conn, reported, &now_at, err) &&
+        /* What was taken away in the era of the file after it was written is not known here. */
+        slc_conn_run(conn, "UPDATE catalog_eras SET id = lower(hex(randomblob(8))) WHERE until IS NULL", err) &&
+        slc_conn_run(conn, "COMMIT", err);
     if (!ok) {
         sqlite3_exec(slc_conn_db(conn), "ROLLBACK", NULL, NULL, NULL);
         return false;

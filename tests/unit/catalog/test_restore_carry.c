@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "catalog/backup.h"
 #include "catalog/nodes.h"
@@ -17,20 +18,37 @@ static void setup(void)
     snprintf(backup, sizeof(backup), "%s/kept.db", t_dir);
 }
 
-static void make_backup(void)
+static void make_backup_as(const char *path)
 {
-    ck_assert_msg(slc_catalog_backup(t_catalog, backup, &t_error), "%s", t_error.message);
+    ck_assert_msg(slc_catalog_backup(t_catalog, path, &t_error), "%s", t_error.message);
 }
 
-static json_t *restore(void)
+static void make_backup(void)
+{
+    make_backup_as(backup);
+}
+
+static json_t *restore_with(const char *file, bool undo_revocations)
 {
     slc_catalog_options options = {.data_dir = t_dir};
-    slc_restore wanted = {.file = backup};
+    slc_restore wanted = {.file = file, .undo_revocations = undo_revocations};
     json_t *report;
     t_close();
     ck_assert_msg(slc_catalog_restore(&options, &wanted, &report, &t_error), "%s", t_error.message);
     t_open();
     return report;
+}
+
+static json_t *restore(void)
+{
+    return restore_with(backup, false);
+}
+
+static bool is_compared(json_t *report)
+{
+    bool compared = json_is_true(json_object_get(report, "compared"));
+    json_decref(report);
+    return compared;
 }
 
 /* "what" of an entity in the report, "" when it is not there. */
@@ -224,15 +242,17 @@ START_TEST(rights_that_were_cut_stay_cut_and_those_that_were_given_go)
 }
 END_TEST
 
-START_TEST(grants_and_enrolment_rules_that_hold_again_are_named)
+START_TEST(what_admits_somebody_and_holds_again_is_named)
 {
     t_make_samples(NULL);
-    char *grant = first_id("grants");
+    char *grant = first_id("grants"), *issuer = first_id("issuers");
     make_backup();
     json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'elsewhere'}")); /* rests on it */
     json_decref(t_patch("grants", grant, "{'operations': ['read']}"));
+    json_decref(t_patch("issuers", issuer, "{'jwks_url': 'https://elsewhere.example/keys'}"));
     json_t *report = restore();
     ck_assert(is_returned(report, "grants"));
+    ck_assert(is_returned(report, "issuers"));
     ck_assert(!is_returned(report, "enrolment-rules"));
     json_decref(report);
     char *rule = first_id("enrolment-rules");
@@ -241,6 +261,7 @@ START_TEST(grants_and_enrolment_rules_that_hold_again_are_named)
     ck_assert(is_returned(report, "enrolment-rules"));
     json_decref(report);
     free(rule);
+    free(issuer);
     free(grant);
 }
 END_TEST
@@ -261,6 +282,138 @@ START_TEST(each_is_in_the_audit_trail)
 }
 END_TEST
 
+/* ---- one restore after another ---- */
+
+struct taken_away {
+    char older[200], newer[200];
+    char *credential, *deleted, *token, *subscription, *node;
+};
+
+/* An older backup, a newer one with all that is then taken away. */
+static void take_away(struct taken_away *all)
+{
+    snprintf(all->older, sizeof(all->older), "%s/older.db", t_dir);
+    snprintf(all->newer, sizeof(all->newer), "%s/newer.db", t_dir);
+    t_make("teams", "{'name': 'early'}");
+    make_backup_as(all->older);
+    t_make_samples(NULL);
+    t_make("users", "{'name': 'bob', 'roles': ['operator', 'viewer']}");
+    all->credential = first_id("credentials");
+    json_t *made = t_create("credentials", "{'application': 'demo', 'type': 'secret'}");
+    all->deleted = slc_strdup(t_text(made, "id"));
+    json_decref(made);
+    made = t_create("api-tokens", "{'name': 'leaked', 'scopes': ['*']}");
+    all->token = slc_strdup(t_text(made, "id"));
+    json_decref(made);
+    all->subscription = first_id("subscriptions");
+    all->node = make_node();
+    make_backup_as(all->newer);
+    json_decref(t_act("credentials", all->credential, "revoke"));
+    t_delete("credentials", all->deleted);
+    t_delete("api-tokens", all->token);
+    json_decref(t_act("subscriptions", all->subscription, "suspend"));
+    json_decref(t_act("gateway-nodes", all->node, "revoke"));
+    json_decref(t_patch("users", "ann", "{'disabled': true}"));
+    json_decref(t_patch("users", "bob", "{'roles': ['viewer']}"));
+    json_decref(t_patch("roles", "operator", "{'permissions': ['teams:read']}"));
+}
+
+static void forget_taken_away(struct taken_away *all)
+{
+    free(all->credential);
+    free(all->deleted);
+    free(all->token);
+    free(all->subscription);
+    free(all->node);
+}
+
+static void ck_still_taken_away(const struct taken_away *all)
+{
+    ck_assert_str_ne(field_of("credentials", all->credential, "revoked_at"), "");
+    ck_assert_str_ne(field_of("credentials", all->deleted, "revoked_at"), "");
+    ck_assert_str_ne(field_of("api-tokens", all->token, "expires_at"), "");
+    ck_assert_str_eq(field_of("subscriptions", all->subscription, "state"), "\"suspended\"");
+    ck_assert_str_eq(field_of("gateway-nodes", all->node, "state"), "\"revoked\"");
+    ck_assert_str_eq(field_of("users", "ann", "disabled"), "true");
+    ck_assert_str_eq(field_of("users", "bob", "roles"), "[\"viewer\"]");
+    ck_assert_str_eq(field_of("roles", "operator", "permissions"), "[\"teams:read\"]");
+}
+
+START_TEST(an_older_backup_in_between_makes_nothing_valid_again)
+{
+    struct taken_away all;
+    take_away(&all);
+    ck_assert(is_compared(restore_with(all.older, false)));
+    ck_assert_ptr_null(t_get("credentials", all.credential));
+    ck_assert(is_compared(restore_with(all.older, false))); /* and once more */
+    make_backup();                                          /* of a catalog that has only been told */
+    json_t *report = restore_with(all.newer, false);
+    ck_assert_str_eq(taken(report, "api-tokens", all.token), "deleted");
+    ck_assert_str_eq(taken(report, "gateway-nodes", all.node), "revoked");
+    ck_assert(is_compared(report));
+    ck_still_taken_away(&all);
+    ck_assert(is_compared(restore()));
+    ck_assert(is_compared(restore_with(all.newer, false)));
+    ck_still_taken_away(&all);
+    forget_taken_away(&all);
+}
+END_TEST
+
+START_TEST(undoing_revocations_spares_what_the_backup_does_not_have)
+{
+    struct taken_away all;
+    take_away(&all);
+    json_decref(restore_with(all.older, true));
+    json_decref(restore_with(all.newer, false));
+    ck_still_taken_away(&all);
+    json_decref(restore_with(all.newer, true));
+    ck_assert_str_eq(field_of("users", "ann", "disabled"), "false");
+    json_decref(restore_with(all.newer, false)); /* what was undone stays so */
+    ck_assert_str_eq(field_of("users", "ann", "disabled"), "false");
+    forget_taken_away(&all);
+}
+END_TEST
+
+START_TEST(a_catalog_that_does_not_know_it_all_does_not_claim_to)
+{
+    struct taken_away all;
+    take_away(&all);
+    char *kept = slc_strdup(t_path("aside.db"));
+    t_close();
+    ck_assert_int_eq(rename(t_path("catalog.db"), kept), 0);
+    t_open(); /* a new, empty one: as after the loss of a volume */
+    ck_assert(!is_compared(restore_with(all.newer, false)));
+    ck_assert(!is_compared(restore_with(all.older, false))); /* the rest of that era is not known */
+    make_backup();
+    ck_assert(is_compared(restore())); /* of this one everything is */
+    t_close();
+    ck_assert_int_eq(rename(kept, t_path("catalog.db")), 0);
+    t_open(); /* by hand: it knows its own time */
+    ck_assert(is_compared(restore_with(all.newer, false)));
+    ck_still_taken_away(&all);
+    free(kept);
+    forget_taken_away(&all);
+}
+END_TEST
+
+START_TEST(a_branch_that_was_put_in_place_by_hand_does_not_claim_to_know)
+{
+    struct taken_away all;
+    take_away(&all);
+    t_close();
+    unlink(t_path("catalog.db"));
+    ck_assert_int_eq(rename(all.older, t_path("catalog.db")), 0);
+    t_open();
+    for (int i = 0; i < 100; i++) { /* its revision is beyond that of the other branch's backup */
+        char team[40];
+        snprintf(team, sizeof(team), "{'name': 'more-%d'}", i);
+        t_make("teams", team);
+    }
+    ck_assert(!is_compared(restore_with(all.newer, false)));
+    forget_taken_away(&all);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/restore_carry");
@@ -272,7 +425,11 @@ static Suite *suite(void)
     tcase_add_test(tc, a_suspended_subscription_that_was_revoked_cannot_be_resumed);
     tcase_add_test(tc, ends_that_were_brought_forward_are_kept_and_later_ones_are_not);
     tcase_add_test(tc, rights_that_were_cut_stay_cut_and_those_that_were_given_go);
-    tcase_add_test(tc, grants_and_enrolment_rules_that_hold_again_are_named);
+    tcase_add_test(tc, what_admits_somebody_and_holds_again_is_named);
+    tcase_add_test(tc, an_older_backup_in_between_makes_nothing_valid_again);
+    tcase_add_test(tc, undoing_revocations_spares_what_the_backup_does_not_have);
+    tcase_add_test(tc, a_catalog_that_does_not_know_it_all_does_not_claim_to);
+    tcase_add_test(tc, a_branch_that_was_put_in_place_by_hand_does_not_claim_to_know);
     tcase_add_test(tc, each_is_in_the_audit_trail);
     suite_add_tcase(s, tc);
     return s;
