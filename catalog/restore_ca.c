@@ -13,15 +13,18 @@ static const struct step {
     const char *sql;
 } steps[] = {
     {"retired since the backup", "retire",
-     "UPDATE main.node_ca SET state = 'retiring', retired_at = o.retired_at, retiring_at = o.retiring_at, sealed_key "
-     "= x'' FROM old.node_ca AS o WHERE o.id = node_ca.id AND node_ca.retired_at IS NULL AND o.retired_at <= ?1 "
+     "UPDATE main.node_ca SET state = 'retiring', retired_at = o.retired_at, retiring_at = o.retiring_at, "
+     "sealed_key "
+     "= x'' FROM old.node_ca AS o WHERE o.id = node_ca.id AND node_ca.retired_at IS NULL AND o.retired_at <= "
+     "?1 "
      "RETURNING id"},
     /* Two are trusted at most, and those of the replaced catalog are what gateways know. */
     {"unknown to the replaced catalog", "retire",
      "UPDATE main.node_ca SET state = 'retiring', retired_at = ?1, retiring_at = coalesce(retiring_at, ?1), "
      "sealed_key = x'' WHERE retired_at IS NULL AND id NOT IN (SELECT id FROM old.node_ca) RETURNING id"},
     {"replaced since the backup", "rotate",
-     "UPDATE main.node_ca SET state = 'retiring', retiring_at = coalesce(o.retiring_at, ?1) FROM old.node_ca AS o "
+     "UPDATE main.node_ca SET state = 'retiring', retiring_at = coalesce(o.retiring_at, ?1) FROM old.node_ca "
+     "AS o "
      "WHERE o.id = node_ca.id AND node_ca.state = 'active' AND o.state = 'retiring' RETURNING id"},
 };
 
@@ -30,7 +33,8 @@ static const struct step {
     "retiring_at) SELECT id, state, certificate_pem, sealed_key, created_at, expires_at, retired_at, "         \
     "retiring_at FROM old.node_ca WHERE id = ?1"
 
-static bool note(slc_txn *txn, json_t *list, const char *id, const char *what, const char *action, slc_error *err)
+static bool note(slc_txn *txn, json_t *list, const char *id, const char *what, const char *action,
+                 slc_error *err)
 {
     static const char sql[] =
         "SELECT CASE WHEN retired_at IS NOT NULL THEN 'retired' ELSE state END FROM main.node_ca WHERE id = ?1";
@@ -70,8 +74,8 @@ static bool opens(slc_txn *txn, const char *id, sqlite3_stmt *stmt)
     size_t len;
     slc_error err;
     snprintf(context, sizeof(context), "node_ca/%s", id);
-    uint8_t *key = slc_txn_unseal(txn, context, sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
-                                  &len, &err);
+    uint8_t *key = slc_txn_unseal(txn, context, sqlite3_column_blob(stmt, 1),
+                                  (size_t)sqlite3_column_bytes(stmt, 1), &len, &err);
     if (key != NULL)
         slc_free_secret(key, len);
     return key != NULL;
@@ -80,10 +84,9 @@ static bool opens(slc_txn *txn, const char *id, sqlite3_stmt *stmt)
 static bool copy_one(slc_txn *txn, const char *id, bool usable, json_t *list, slc_error *err)
 {
     if (!usable)
-        return note(txn, list, id, "made since the backup, but the master key does not open it: left out", "drop",
-                    err);
-    return slc_txn_exec(txn, err, COPY, "s", id) &&
-           note(txn, list, id, "made since the backup", "create", err);
+        return note(txn, list, id, "made since the backup, but the master key does not open it: left out",
+                    "drop", err);
+    return slc_txn_exec(txn, err, COPY, "s", id) && note(txn, list, id, "made since the backup", "create", err);
 }
 
 static bool copy_new(slc_txn *txn, json_t *list, slc_error *err)
@@ -91,10 +94,11 @@ static bool copy_new(slc_txn *txn, json_t *list, slc_error *err)
     json_t *found = json_object(), *usable;
     const char *id;
     int row = -1;
-    sqlite3_stmt *stmt = slc_txn_prepare(txn,
-                                         "SELECT id, sealed_key, retired_at IS NOT NULL FROM old.node_ca WHERE id "
-                                         "NOT IN (SELECT id FROM main.node_ca) ORDER BY created_at",
-                                         err);
+    sqlite3_stmt *stmt =
+        slc_txn_prepare(txn,
+                        "SELECT id, sealed_key, retired_at IS NOT NULL FROM old.node_ca WHERE id "
+                        "NOT IN (SELECT id FROM main.node_ca) ORDER BY created_at",
+                        err);
     while (stmt != NULL && (row = slc_txn_step(txn, stmt, err)) == 1) {
         id = slc_column_text(stmt, 0);
         bool retired = sqlite3_column_int(stmt, 2) != 0; /* has no key */
@@ -113,14 +117,18 @@ static bool copy_new(slc_txn *txn, json_t *list, slc_error *err)
 static bool copy_certificates(slc_txn *txn, slc_error *err)
 {
     static const char sql[] =
-        "UPDATE main.gateway_nodes SET certificate_serial = o.certificate ->> 'serial', certificate_authority = "
-        "o.certificate ->> 'authority', certificate_expires_at = o.certificate ->> 'expires_at', revision = ?1, "
-        "updated_at = ?2 FROM main.taken_away AS o WHERE o.kind = 'gateway-nodes' AND o.entity_id = gateway_nodes.id "
+        "UPDATE main.gateway_nodes SET certificate_serial = o.certificate ->> 'serial', certificate_authority "
+        "= "
+        "o.certificate ->> 'authority', certificate_expires_at = o.certificate ->> 'expires_at', revision = "
+        "?1, "
+        "updated_at = ?2 FROM main.taken_away AS o WHERE o.kind = 'gateway-nodes' AND o.entity_id = "
+        "gateway_nodes.id "
         "AND o.certificate ->> 'serial' <> coalesce(gateway_nodes.certificate_serial, '')";
     return slc_txn_exec(txn, err, sql, "ii", (int64_t)txn->revision, slc_txn_now_ms(txn));
 }
 
-/* Before rotation was possible there is nothing to carry over, and another installation's CA is none of ours. */
+/* Before rotation was possible there is nothing to carry over, and another installation's CA is none of ours.
+ */
 static bool is_related(slc_txn *txn, bool *related, slc_error *err)
 {
     sqlite3_stmt *stmt = slc_txn_prepare(txn,

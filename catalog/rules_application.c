@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "catalog/access.h"
 #include "catalog/entity.h"
 #include "catalog/store.h"
 #include "catalog/token.h"
@@ -194,6 +195,26 @@ static bool admit(slc_txn *txn, slc_change *change, const json_t *plan, slc_erro
     return ok;
 }
 
+/* A suspension holds against the subscriber, who would be approved anew by a plan that approves by itself if
+ * the subscription could be ended. */
+static bool check_suspension(slc_txn *txn, const slc_change *change, const char *pointer, slc_error *err)
+{
+    const slc_identity *identity = slc_access_bound(txn);
+    const slc_action *resume = slc_kind_action(change->kind, "resume");
+    if (identity == NULL || strcmp(slc_get_text(change->before, "state"), "suspended") != 0)
+        return true;
+    if (!slc_identity_may(identity, resume->permission))
+        return slc_fail(err, SLC_DENIED, pointer,
+                        "the subscription is suspended: to end it the token needs the permission %s",
+                        resume->permission);
+    return slc_access_act(txn, change->kind, resume, change->before, err);
+}
+
+static bool check_removal(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    return check_suspension(txn, change, NULL, err);
+}
+
 static bool check_subscription(slc_txn *txn, slc_change *change, slc_error *err)
 {
     const json_t *expires = json_object_get(change->next, "expires_at");
@@ -203,6 +224,9 @@ static bool check_subscription(slc_txn *txn, slc_change *change, slc_error *err)
                       strcmp(slc_get_text(change->before, "state"), slc_get_text(change->next, "state")) == 0;
     if (change->before != NULL && expires_changed && !is_live(slc_get_text(change->before, "state")))
         return slc_fail(err, SLC_CONFLICT, "/expires_at", "the subscription has ended");
+    if (change->before != NULL && expires_changed && same_state &&
+        !check_suspension(txn, change, "/expires_at", err))
+        return false;
     if (expires != NULL && expires_changed && json_integer_value(expires) <= slc_txn_now_ms(txn) &&
         (change->before == NULL || same_state))
         return slc_txn_problem(txn, "/expires_at", err, "must be in the future");
@@ -253,7 +277,8 @@ static bool act_on_subscription(slc_txn *txn, slc_change *change, const slc_acti
     return true;
 }
 
-const struct slc_kind_rules slc_rules_subscription = {.check = check_subscription, .act = act_on_subscription};
+const struct slc_kind_rules slc_rules_subscription = {
+    .check = check_subscription, .removing = check_removal, .act = act_on_subscription};
 
 /* ---- the passing of time ---- */
 

@@ -140,15 +140,10 @@ bool slc_identity_may(const slc_identity *identity, const char *permission)
 
 /* ---- bootstrap ---- */
 
-bool slc_catalog_bootstrap(slc_txn *txn, char **token, slc_error *err)
+bool slc_catalog_admin_token(slc_txn *txn, const char *name, char **token, slc_error *err)
 {
     *token = NULL;
-    sqlite3_stmt *stmt = slc_txn_prepare(txn, "SELECT 1 FROM api_tokens LIMIT 1", err);
-    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
-    slc_txn_finish(txn, stmt);
-    if (rc != 0)
-        return rc == 1;
-    json_t *body = json_pack("{s:s, s:[s]}", "name", "bootstrap", "scopes", "*");
+    json_t *body = json_pack("{s:s, s:[s]}", "name", name, "scopes", "*");
     json_t *made = slc_entity_create(txn, slc_kind_find("api-tokens"), body, err);
     json_decref(body);
     if (made == NULL)
@@ -156,6 +151,15 @@ bool slc_catalog_bootstrap(slc_txn *txn, char **token, slc_error *err)
     *token = slc_strdup(slc_get_text(made, "token"));
     json_decref(made);
     return true;
+}
+
+bool slc_catalog_bootstrap(slc_txn *txn, char **token, slc_error *err)
+{
+    *token = NULL;
+    sqlite3_stmt *stmt = slc_txn_prepare(txn, "SELECT 1 FROM api_tokens LIMIT 1", err);
+    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    slc_txn_finish(txn, stmt);
+    return rc == 0 ? slc_catalog_admin_token(txn, "bootstrap", token, err) : rc == 1;
 }
 
 /* ---- enrolment tokens ---- */

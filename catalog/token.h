@@ -52,6 +52,9 @@ bool slc_identity_may(const slc_identity *identity, const char *permission);
  * (free with slc_free_secret). Otherwise `*token` is NULL. */
 bool slc_catalog_bootstrap(slc_txn *txn, char **token, slc_error *err) SLC_CHECKED;
 
+/* The same in any catalog, under this name: for those who have lost theirs. */
+bool slc_catalog_admin_token(slc_txn *txn, const char *name, char **token, slc_error *err) SLC_CHECKED;
+
 /* Uses up one use of an enrolment token, in one statement; `group_id` is where the node joins.
  * SLC_UNAUTHENTICATED when the token is unknown, wrong, expired or used up. A change like any other: call it in
  * slc_catalog_write. */

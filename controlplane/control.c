@@ -67,24 +67,31 @@ static bool make_first_token(slc_txn *txn, void *arg, slc_error *err)
     return slc_catalog_bootstrap(txn, arg, err);
 }
 
-/* The first administrator token is shown once: on standard output, or in a file that only its owner reads. */
+bool slc_control_show_token(const slc_control_settings *settings, const char *token, slc_error *err)
+{
+    const char *file = settings->bootstrap_token_file;
+    if (file == NULL) {
+        printf("administrator token: %s\n", token);
+        fflush(stdout);
+        return true;
+    }
+    char *line = slc_asprintf("%s\n", token);
+    bool ok = slc_file_write_atomic(file, line, strlen(line), 0600, err);
+    slc_free_secret(line, strlen(line));
+    if (ok)
+        slc_log(SLC_LOG_INFO, "administrator token written", LS("file", file));
+    return ok;
+}
+
 static bool bootstrap(struct control *control, slc_error *err)
 {
-    const char *file = control->settings->bootstrap_token_file;
     slc_actor actor = {.kind = "system", .id = "system", .name = "bootstrap"};
     char *token = NULL;
     bool ok = slc_catalog_write_sync(control->catalog, &actor, make_first_token, &token, err);
-    if (ok && token != NULL && file != NULL) {
-        char *line = slc_asprintf("%s\n", token);
-        ok = slc_file_write_atomic(file, line, strlen(line), 0600, err);
-        slc_free_secret(line, strlen(line));
-        slc_log(SLC_LOG_INFO, "administrator token written", LS("file", file));
-    } else if (ok && token != NULL) {
-        printf("administrator token: %s\n", token);
-        fflush(stdout);
-    }
-    if (token != NULL)
+    if (token != NULL) {
+        ok = slc_control_show_token(control->settings, token, err);
         slc_free_secret(token, strlen(token));
+    }
     return ok;
 }
 
@@ -135,7 +142,8 @@ static bool start_admin(struct control *control, slc_error *err)
                                  .limits = {.header_bytes = settings->admin_header_bytes,
                                             .body_bytes = settings->admin_body_bytes,
                                             .request_timeout_ms = settings->admin_request_timeout_ms,
-                                            .connections = (unsigned)settings->admin_connections}};
+                                            .connections = (unsigned)settings->admin_connections},
+                                 .kept_bytes = settings->admin_kept_bytes};
     control->admin = slc_admin_new(control->loop, control->catalog, control->grpc, &options, err);
     return control->admin != NULL;
 }

@@ -10,7 +10,7 @@
 /* What is done instead of running, with the control plane stopped. */
 static bool is_maintenance(const slc_control_settings *settings)
 {
-    return settings->restore != NULL || settings->forget_secrets;
+    return settings->restore != NULL || settings->forget_secrets || settings->new_admin_token;
 }
 
 static bool start_log(const slc_control_settings *settings, slc_error *err)

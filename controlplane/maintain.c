@@ -2,8 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "catalog/backup.h"
+#include "catalog/token.h"
+#include "common/alloc.h"
+#include "common/file.h"
 #include "controlplane/control.h"
 
 static void print_report(const char *what, const json_t *report)
@@ -42,11 +46,47 @@ static bool forget(const slc_catalog_options *options, slc_error *err)
     return true;
 }
 
+static bool make_token(slc_txn *txn, void *arg, slc_error *err)
+{
+    return slc_catalog_admin_token(txn, "recovery", arg, err);
+}
+
+/* Opening would make a catalog where there is none. */
+static bool check_catalog(const char *data_dir, slc_error *err)
+{
+    char *path = slc_asprintf("%s/catalog.db", data_dir);
+    bool ok = slc_file_exists(path) ||
+              slc_fail(err, SLC_NOT_FOUND, "data-dir", "there is no catalog %s: check data-dir", path);
+    free(path);
+    return ok;
+}
+
+static bool new_token(const slc_control_settings *settings, const slc_catalog_options *options, slc_error *err)
+{
+    slc_actor actor = {.kind = "system", .id = "system", .name = "new-admin-token"};
+    char *token = NULL;
+    if (!check_catalog(settings->data_dir, err))
+        return false;
+    slc_catalog *catalog = slc_catalog_open(options, err);
+    if (catalog == NULL)
+        return slc_fail_context(err, "no token was made");
+    bool ok = slc_catalog_write_sync(catalog, &actor, make_token, &token, err) &&
+              slc_control_show_token(settings, token, err);
+    if (token != NULL)
+        slc_free_secret(token, strlen(token));
+    slc_catalog_close(catalog);
+    return ok;
+}
+
 bool slc_control_maintain(const slc_control_settings *settings, slc_error *err)
 {
     slc_catalog_options options;
     slc_control_catalog_options(settings, &options);
-    if (settings->restore != NULL && settings->forget_secrets)
-        return slc_fail(err, SLC_INVALID, "forget-secrets", "restore first, and use forget-secrets after it");
+    if ((settings->restore != NULL) + settings->forget_secrets + settings->new_admin_token > 1)
+        return slc_fail(err, SLC_INVALID, NULL,
+                        "restore, forget-secrets and new-admin-token are one at a time: restore first, then "
+                        "forget-secrets, then new-admin-token");
+    if (settings->new_admin_token)
+        return new_token(settings, &options, err);
     return settings->restore != NULL ? restore(settings, &options, err) : forget(&options, err);
 }

@@ -21,6 +21,7 @@ typedef struct slc_control_settings {
     int64_t admin_header_bytes;
     int64_t admin_request_timeout_ms;
     int64_t admin_connections;
+    int64_t admin_kept_bytes;
     char *grpc_address;
     char *grpc_advertise;
     char *enrolment_address;
@@ -64,6 +65,7 @@ typedef struct slc_control_settings {
     char *restore;
     bool restore_undo_revocations;
     bool forget_secrets;
+    bool new_admin_token;
     int64_t shutdown_grace_ms;
 } slc_control_settings;
 

@@ -32,6 +32,7 @@ struct slc_admin {
     slc_tls *tls;
     uint16_t port;
     int64_t max_body_bytes;
+    int64_t kept_bytes;
     unsigned open_calls;
     slc_works works;
     struct event *drain_timer;
@@ -86,6 +87,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->catalog = catalog;
     admin->grpc = grpc;
     admin->max_body_bytes = options->limits.body_bytes;
+    admin->kept_bytes = options->kept_bytes;
     TAILQ_INIT(&admin->works);
     if (options->tls_certificate_file != NULL) {
         slc_tls_options tls = {.cert_file = options->tls_certificate_file, .key_file = options->tls_key_file};
@@ -124,6 +126,11 @@ void slc_admin_free(slc_admin *admin)
 uint16_t slc_admin_port(const slc_admin *admin)
 {
     return admin->port;
+}
+
+int64_t slc_admin_kept_bytes(const slc_admin *admin)
+{
+    return admin->kept_bytes;
 }
 
 slc_loop *slc_admin_loop(const slc_admin *admin)

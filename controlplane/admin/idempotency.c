@@ -9,9 +9,11 @@
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/json.h"
+#include "controlplane/admin/admin.h"
 
-#define KEEP_MS          (24 * 3600 * 1000LL)
-#define MAX_ANSWER_BYTES (1u << 20)
+#define KEEP_MS (24 * 3600 * 1000LL)
+/* From here on answers count towards the bound: it is the condition of the index idempotency_keys_large. */
+#define LARGE_BYTES "65536"
 
 static void context_of(const slc_call *call, char *out, size_t size)
 {
@@ -86,6 +88,23 @@ bool slc_call_replay(slc_txn *txn, slc_call *call, bool *replayed, slc_error *er
     return ok;
 }
 
+/* Those of documents are large. Over the bound of all of them the oldest are forgotten. */
+static bool make_room(slc_txn *txn, const slc_call *call, size_t sealed_len, slc_error *err)
+{
+    static const char sql[] =
+        "DELETE FROM idempotency_keys WHERE ?2 > " LARGE_BYTES " AND (actor, key) IN (SELECT actor, key FROM "
+        "(SELECT actor, key, sum(length(sealed_response)) OVER (ORDER BY created_at DESC, actor, key) AS total "
+        "FROM "
+        "idempotency_keys WHERE length(sealed_response) > " LARGE_BYTES ") WHERE total > ?1)";
+    int64_t limit = slc_admin_kept_bytes(call->admin), len = (int64_t)sealed_len;
+    if (len > limit)
+        return slc_fail(err, SLC_TOO_LARGE, NULL,
+                        "the answer has %lld bytes, too many to be kept for its Idempotency-Key "
+                        "(admin-limits.kept-answers is %lld): nothing was changed; ask without the key",
+                        (long long)len, (long long)limit);
+    return slc_txn_exec(txn, err, sql, "ii", limit - len, len);
+}
+
 bool slc_call_remember(slc_txn *txn, slc_call *call, slc_error *err)
 {
     uint8_t digest[SLC_SHA256_BYTES];
@@ -104,10 +123,8 @@ bool slc_call_remember(slc_txn *txn, slc_call *call, slc_error *err)
     uint8_t *sealed = slc_txn_seal(txn, context, text, len, &sealed_len);
     slc_free_secret(text, len);
     int64_t status = call->status != 0 ? call->status : call->route->success;
-    bool ok =
-        len <= MAX_ANSWER_BYTES || slc_fail(err, SLC_TOO_LARGE, NULL, "the answer is too large to be kept");
-    ok =
-        ok && slc_txn_exec(txn, err,
+    bool ok = make_room(txn, call, sealed_len, err) &&
+              slc_txn_exec(txn, err,
                            "INSERT INTO idempotency_keys (actor, key, request_sha256, status, sealed_response, "
                            "created_at) VALUES (?, ?, ?, ?, ?, ?)",
                            "ssbibi", call->identity.token_id, call->idempotency_key, (const void *)digest,

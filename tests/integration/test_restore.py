@@ -106,3 +106,24 @@ def test_an_authority_that_is_still_retiring_goes_on_retiring(servers, plane):
     assert _authorities(plane) == before
     gateway = servers.gateway(plane.join_string("dev"), workers=1)
     wait_until(lambda: _connected(gateway), what="a gateway to join")
+
+
+def test_a_lost_administrator_token_is_replaced_with_the_control_plane_stopped(servers):
+    control = servers.control()
+    control.admin.create("teams", name="kept")
+    for token in control.admin.list("api-tokens"):
+        control.admin.patch("api-tokens", token["id"], scopes=["teams:read"])
+    control.admin.request("POST", "/v1/api-tokens", json={"name": "x", "scopes": ["*"]}, expect=403)
+    command = [control.command[0], "--data-dir", str(control.data_dir), "--new-admin-token"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "another process uses" in refused.stderr
+    control.stop()
+    nowhere = subprocess.run([*command[:2], str(servers.work_dir), *command[3:]], capture_output=True, text=True, timeout=60)
+    assert nowhere.returncode == 1 and "there is no catalog" in nowhere.stderr
+    token = _maintain(control, "--new-admin-token").split("administrator token: ")[1].split()[0]
+    control.start()
+    admin = control.admin.with_token(token)
+    assert admin.get("teams", "kept")
+    admin.create("api-tokens", name="mine", scopes=["*"])
+    made = next(event for event in admin.list("audit-events") if event["actor"]["name"] == "new-admin-token")
+    assert (made["action"], made["kind"], made["actor"]["kind"]) == ("create", "api-tokens", "system")

@@ -196,3 +196,29 @@ def test_an_unknown_action_is_not_found(shop):
     subscription = shop.subscribe()
     shop.act(subscription, "expire", expect=404)
     shop.act({"id": "none"}, "approve", expect=404)
+
+
+def test_a_subscriber_does_not_undo_a_suspension(shop):
+    team, other = shop.samples.create("teams")["id"], shop.samples.create("teams")["id"]
+    api = shop.samples.create("event-apis", team=other)
+    product = shop.samples.create("products", team=other, event_apis=[api["id"]], visibility="public", visible_to=[])
+    plan = shop.samples.create("plans", product=product["id"], approval="auto")
+    body = {"application": shop.samples.create("applications", team=team)["id"], "plan": plan["id"], "environment": "dev"}
+    tokens = {}
+    for name, role, owns in (("dev", "developer", team), ("owner", "api-owner", other)):
+        shop.admin.create("users", name=f"suspension-{name}", roles=[role], teams=[owns])
+        token = shop.admin.create("api-tokens", name=name, owner=f"suspension-{name}", scopes=["*"])
+        tokens[name] = shop.admin.with_token(token["token"])
+    subscriber = tokens["dev"]
+    made = subscriber.request("POST", "/v1/subscriptions", json=body, expect=201).json()
+    assert made["state"] == "approved"
+    path = f"/v1/subscriptions/{made['id']}"
+    tokens["owner"].request("POST", f"{path}/suspend", expect=200)
+    assert "subscriptions:approve" in subscriber.request("DELETE", path, expect=403).json()["detail"]
+    subscriber.request("PATCH", path, json={"expires_at": _in_ms(60000)}, headers={"If-Match": "*"}, expect=403)
+    subscriber.request("POST", "/v1/subscriptions", json=body, expect=409)
+    tokens["owner"].request("POST", f"{path}/resume", expect=200)
+    subscriber.request("DELETE", path, expect=204)  # as any other
+    made = subscriber.request("POST", "/v1/subscriptions", json=body, expect=201).json()
+    shop.act(made, "suspend")
+    shop.admin.request("DELETE", f"/v1/subscriptions/{made['id']}", expect=204)
