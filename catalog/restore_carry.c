@@ -252,6 +252,8 @@ bool slc_restore_carry(slc_txn *txn, json_t *report, slc_error *err)
     json_object_set_new(report, "returned", list);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         json_object_set_new(counts, steps[i].kind, json_integer(0));
+    for (size_t i = 0; i < sizeof(narrowings) / sizeof(narrowings[0]); i++)
+        json_object_set_new(counts, narrowings[i].kind, json_integer(0));
     for (size_t i = 0; ok && i < sizeof(steps) / sizeof(steps[0]); i++)
         ok = take(txn, &steps[i], report, err);
     for (size_t i = 0; ok && i < sizeof(narrowings) / sizeof(narrowings[0]); i++)

@@ -11,6 +11,7 @@
 #include "catalog/backup.h"
 #include "catalog/compile.h"
 #include "catalog/nodes.h"
+#include "catalog/store.h"
 #include "catalog/token.h"
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -404,6 +405,36 @@ START_TEST(backups_of_earlier_schemas_are_migrated)
 }
 END_TEST
 
+/* As when a new version restores before it has ever started. */
+START_TEST(a_replaced_catalog_of_an_earlier_schema_tells_what_was_revoked)
+{
+    glob_t found;
+    ck_assert_int_eq(glob(FIXTURES "schema-*.sql", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        sqlite3 *db;
+        t_close();
+        make_old_backup(found.gl_pathv[i]);
+        unlink(t_path("catalog.db"));
+        ck_assert(slc_copy_database(backup, t_path("catalog.db"), &(atomic_bool){false}, &t_error));
+        ck_assert_int_eq(sqlite3_open(t_path("catalog.db"), &db), SQLITE_OK);
+        ck_assert_int_eq(
+            sqlite3_exec(db,
+                         "UPDATE credentials SET revoked_at = 5; UPDATE catalog_meta SET int_value = "
+                         "int_value + 1 WHERE name = 'revision'",
+                         NULL, NULL, NULL),
+            SQLITE_OK);
+        sqlite3_close(db);
+        json_t *report = try_restore(backup, false);
+        ck_assert_msg(report != NULL, "%s: %s", found.gl_pathv[i], t_error.message);
+        ck_assert(json_is_true(json_object_get(report, "compared")));
+        json_decref(report);
+        t_open();
+        ck_assert_str_eq(t_sql("SELECT count(*) FROM credentials WHERE revoked_at IS NULL"), "0");
+    }
+    globfree(&found);
+}
+END_TEST
+
 START_TEST(a_damaged_catalog_is_replaced_and_kept)
 {
     t_make_samples(NULL);
@@ -478,6 +509,7 @@ static Suite *suite(void)
     tcase_add_test(tc, with_its_old_key_as_a_second_line_a_backup_from_before_a_rotation_is_restored);
     tcase_add_test(tc, a_backup_of_a_newer_version_is_refused);
     tcase_add_test(tc, backups_of_earlier_schemas_are_migrated);
+    tcase_add_test(tc, a_replaced_catalog_of_an_earlier_schema_tells_what_was_revoked);
     tcase_add_test(tc, a_damaged_catalog_is_replaced_and_kept);
     tcase_add_test(tc, a_restore_that_is_killed_leaves_one_catalog_or_the_other);
     suite_add_tcase(s, tc);

@@ -236,7 +236,10 @@ START_TEST(rights_that_were_cut_stay_cut_and_those_that_were_given_go)
     ck_assert_str_eq(field_of("users", "eve", "disabled"), "true");
     ck_assert_str_eq(taken(report, "api-tokens", t_text(token, "id")), "scopes cut");
     ck_assert_str_eq(field_of("api-tokens", t_text(token, "id"), "scopes"), "[\"teams:read\"]");
-    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(report, "revoked_again"), "users")), 3);
+    json_t *again = json_object_get(report, "revoked_again");
+    ck_assert_int_eq(json_integer_value(json_object_get(again, "users")), 3);
+    ck_assert_int_eq(json_integer_value(json_object_get(again, "roles")), 1);
+    ck_assert_ptr_nonnull(json_object_get(again, "subscriptions"));
     json_decref(report);
     json_decref(token);
 }
