@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "dataplane/virtual/re2_face.h"
+#include "common/re2/re2_face.h"
 
 #define NOTHING "(?:)"
 

@@ -1,7 +1,7 @@
 /* Patterns: what a client may write, and that nothing of it can match outside. */
 #include "../kafka/message.h"
+#include "common/re2/re2_face.h"
 #include "dataplane/virtual/pattern.h"
-#include "dataplane/virtual/re2_face.h"
 
 #define HIDE    SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE
 #define ENFORCE SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_ENFORCE

@@ -1,4 +1,4 @@
-#include "dataplane/virtual/re2_face.h"
+#include "common/re2/re2_face.h"
 
 #include <re2/re2.h>
 
@@ -41,6 +41,11 @@ void slc_re2_free(slc_re2 *re2)
 bool slc_re2_matches(const slc_re2 *re2, const char *text, size_t len)
 {
     return RE2::FullMatch(re2::StringPiece(text, len), *re2->compiled);
+}
+
+bool slc_re2_matches_within(const slc_re2 *re2, const char *text, size_t len)
+{
+    return RE2::PartialMatch(re2::StringPiece(text, len), *re2->compiled);
 }
 
 static bool starts_with(const std::string &text, const std::string &prefix)
