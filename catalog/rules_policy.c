@@ -7,6 +7,7 @@
 #include "catalog/kinds.h"
 #include "catalog/policy_type.h"
 #include "catalog/store.h"
+#include "common/cel/attributes.h"
 
 static const slc_field key_auth_fields[] = {
     {.name = "header",
@@ -126,6 +127,20 @@ static bool check_config(slc_txn *txn, const slc_policy_kind *kind, const json_t
     return false;
 }
 
+/* As the gateway will compile it. */
+static bool check_condition(slc_txn *txn, const json_t *next, slc_error *err)
+{
+    const char *condition = slc_get_text(next, "condition");
+    slc_error why = {0};
+    if (condition == NULL || condition[0] == '\0')
+        return true;
+    slc_cel *compiled = slc_condition_compile(condition, &why);
+    if (compiled == NULL)
+        return slc_txn_problem(txn, "/condition", err, "%s", why.message);
+    slc_cel_free(compiled);
+    return true;
+}
+
 static bool check_policy(slc_txn *txn, slc_change *change, slc_error *err)
 {
     const slc_policy_kind *kind = find(slc_get_text(change->next, "type"));
@@ -136,7 +151,7 @@ static bool check_policy(slc_txn *txn, slc_change *change, slc_error *err)
     if ((kind->scopes & scope_bit(scope)) == 0)
         return slc_txn_problem(txn, "/scope/kind", err, "a policy of type %s cannot be attached to a %s",
                                kind->name, scope);
-    return check_config(txn, kind, change->next, err);
+    return check_condition(txn, change->next, err) && check_config(txn, kind, change->next, err);
 }
 
 const struct slc_kind_rules slc_rules_policy = {.check = check_policy};

@@ -5,7 +5,8 @@
 const slc_cel_variable slc_attributes[SLC_ATTRIBUTES + 1] = {
     [SLC_ATTRIBUTE_PROTOCOL] = {"request.protocol", SLC_CEL_STRING, "`http`"},
     [SLC_ATTRIBUTE_METHOD] = {"request.method", SLC_CEL_STRING, "method of HTTP: `GET`, `POST`, ..."},
-    [SLC_ATTRIBUTE_PATH] = {"request.path", SLC_CEL_STRING, "path of the URL, as it was sent, without the query"},
+    [SLC_ATTRIBUTE_PATH] = {"request.path", SLC_CEL_STRING,
+                            "path of the URL, as it was sent, without the query"},
     [SLC_ATTRIBUTE_HEADERS] = {"request.headers", SLC_CEL_LOOKUP,
                                "fields of the request, by name in any case; of several, the first"},
     [SLC_ATTRIBUTE_QUERY] = {"request.query", SLC_CEL_LOOKUP, "parameters of the URL's query, decoded"},

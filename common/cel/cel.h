@@ -1,12 +1,13 @@
-/* Conditions: a subset of CEL, the Common Expression Language (https://github.com/google/cel-spec, doc/langdef.md).
+/* Conditions: a subset of CEL, the Common Expression Language (https://github.com/google/cel-spec,
+ * doc/langdef.md).
  *
  * An expression is compiled once, into a list of operations without jumps backwards, and evaluated as often as
  * one likes: each operation runs at most once, nothing is allocated, nothing is changed. A compiled expression
  * may be evaluated by many threads at once.
  *
- * In: null, bool, int, uint, double, string, bytes, list, map, timestamp, duration; their literals and operators;
- * `in`, `[]`, `.`, has(), `?:`, and && and || that absorb errors; size, startsWith, endsWith, contains, matches
- * (RE2, found anywhere, the pattern a literal), conversions, the parts of a timestamp (UTC).
+ * In: null, bool, int, uint, double, string, bytes, list, map, timestamp, duration; their literals and
+ * operators; `in`, `[]`, `.`, has(), `?:`, and && and || that absorb errors; size, startsWith, endsWith,
+ * contains, matches (RE2, found anywhere, the pattern a literal), conversions, the parts of a timestamp (UTC).
  * Out: the macros that loop (all, exists, exists_one, map, filter), messages, types as values, time zones.
  */
 #ifndef SLC_COMMON_CEL_CEL_H
@@ -86,15 +87,17 @@ typedef struct slc_cel_scratch {
 
 typedef struct slc_cel slc_cel;
 
-/* `variables` ends with a NULL name and must live as long as the result. `result`: what the expression must give,
- * as far as that can be told from the text; SLC_CEL_ANY: all the same. NULL with err, whose message says where
+/* `variables` ends with a NULL name and must live as long as the result. `result`: what the expression must
+ * give, as far as that can be told from the text; SLC_CEL_ANY: all the same. NULL with err, whose message says
+ * where
  * ("at character 7: ...") and whose field is empty. */
 slc_cel *slc_cel_compile(const char *text, size_t len, const slc_cel_variable *variables,
                          enum slc_cel_kind result, slc_error *err) SLC_CHECKED;
 void slc_cel_free(slc_cel *cel);
 
-/* Gives the variable at this place of the table; false: it has no value now, which makes an error, or `has(name)`
- * false. The value is borrowed until the evaluation's result was used. Of another kind than declared: a bug. */
+/* Gives the variable at this place of the table; false: it has no value now, which makes an error, or
+ * `has(name)` false. The value is borrowed until the evaluation's result was used. Of another kind than
+ * declared: a bug. */
 typedef bool slc_cel_resolve(void *ctx, size_t variable, slc_cel_value *value);
 
 /* The result is SLC_CEL_ERROR when it cannot be evaluated. `scratch` need not be initialised. */

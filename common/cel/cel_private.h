@@ -1,5 +1,5 @@
-/* What the parts of CEL share: tokens (lex.c), operations (compile.c makes them, eval.c runs them), the table of
- * functions (functions.c, strings.c, convert.c, times.c), comparison (compare.c). */
+/* What the parts of CEL share: tokens (lex.c), operations (compile.c makes them, eval.c runs them), the table
+ * of functions (functions.c, strings.c, convert.c, times.c), comparison (compare.c). */
 #ifndef SLC_COMMON_CEL_CEL_PRIVATE_H
 #define SLC_COMMON_CEL_CEL_PRIVATE_H
 
@@ -12,7 +12,7 @@ enum slc_cel_token_kind {
     SLC_CEL_T_END,
     SLC_CEL_T_NAME,
     SLC_CEL_T_QUOTED, /* `content-type`: a field's name; `at` and `len` without the quotes */
-    SLC_CEL_T_INT, /* `natural`, which may be one more than the largest int: a minus may stand before it */
+    SLC_CEL_T_INT,    /* `natural`, which may be one more than the largest int: a minus may stand before it */
     SLC_CEL_T_UINT,
     SLC_CEL_T_DOUBLE,
     SLC_CEL_T_STRING,
@@ -22,8 +22,8 @@ enum slc_cel_token_kind {
 
 typedef struct slc_cel_token {
     enum slc_cel_token_kind kind;
-    size_t at, len;  /* in the expression */
-    char sign[3];    /* "&&", "[", "in", ... */
+    size_t at, len; /* in the expression */
+    char sign[3];   /* "&&", "[", "in", ... */
     uint64_t natural;
     double real;
     const char *data; /* of a string or bytes, decoded */
@@ -102,7 +102,7 @@ enum slc_cel_code {
     SLC_CEL_MAKE_LIST, /* of the a topmost */
     SLC_CEL_MAKE_MAP,  /* of a pairs */
     SLC_CEL_CALL,
-    SLC_CEL_MATCHES,   /* patterns[a] */
+    SLC_CEL_MATCHES, /* patterns[a] */
     SLC_CEL_EQUAL,
     SLC_CEL_DIFFERENT,
     SLC_CEL_BEFORE,         /* < */
@@ -138,7 +138,7 @@ struct slc_cel {
     size_t constant_count;
     slc_re2 **patterns;
     size_t pattern_count;
-    void **owned;  /* items of lists and maps that are constant */
+    void **owned; /* items of lists and maps that are constant */
     size_t owned_count;
     char *decoded; /* what constants of text point to */
     char *text;    /* names of fields point into it */

@@ -1,5 +1,5 @@
-/* Reads an expression in one pass, by recursive descent: each function is a rule of CEL's grammar and gives the kind
- * of what it has read, as far as it is known. */
+/* Reads an expression in one pass, by recursive descent: each function is a rule of CEL's grammar and gives the
+ * kind of what it has read, as far as it is known. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +33,8 @@ static bool expect_sign(struct reader *reader, const char *sign)
     if (is_sign(reader, sign))
         return advance(reader);
     if (reader->token.kind == SLC_CEL_T_END)
-        return slc_cel_fail_at(reader->out.err, reader->token.at, "the expression ends where %s must stand", sign);
+        return slc_cel_fail_at(reader->out.err, reader->token.at, "the expression ends where %s must stand",
+                               sign);
     return slc_cel_fail_at(reader->out.err, reader->token.at, "here %s must stand", sign);
 }
 
@@ -95,7 +96,8 @@ static bool read_map(struct reader *reader, enum slc_cel_kind *kind)
     if (!advance(reader))
         return false;
     for (; !is_sign(reader, "}"); pairs++) {
-        if (!read_expression(reader, &ignored) || !expect_sign(reader, ":") || !read_expression(reader, &ignored))
+        if (!read_expression(reader, &ignored) || !expect_sign(reader, ":") ||
+            !read_expression(reader, &ignored))
             return false;
         if (!is_sign(reader, "}") && !expect_sign(reader, ","))
             return false;
@@ -175,9 +177,9 @@ static bool read_method(struct reader *reader, const slc_cel_token *name, size_t
 
 static bool is_reserved(const char *name, size_t len)
 {
-    static const char *const words[] = {"as",  "break", "const",     "continue", "else", "for", "function", "if",
-                                        "import", "let", "loop", "namespace", "package", "return", "var", "void",
-                                        "while"};
+    static const char *const words[] = {"as",       "break",  "const",  "continue", "else", "for",
+                                        "function", "if",     "import", "let",      "loop", "namespace",
+                                        "package",  "return", "var",    "void",     "while"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (is_name(name, len, words[i]))
             return true;
@@ -223,16 +225,17 @@ static bool read_variable(struct reader *reader, slc_cel_token first, enum slc_c
             return false;
         name[len++] = '.';
         token = reader->token;
-        more = token.kind == SLC_CEL_T_NAME && advance(reader);
+        more = token.kind == SLC_CEL_T_NAME;
+        if (more && !advance(reader))
+            return false;
     }
     if (best == SIZE_MAX)
         return slc_cel_fail_at(reader->out.err, first.at, "there is no variable %.*s", (int)len, name);
     reader->lexer = lexer;
     reader->token = after;
     *kind = variables[best].kind;
-    if (!slc_cel_emit(&reader->out, (slc_cel_op){.code = SLC_CEL_VARIABLE,
-                                                 .at = (uint16_t)first.at,
-                                                 .a = (uint16_t)best}))
+    if (!slc_cel_emit(&reader->out,
+                      (slc_cel_op){.code = SLC_CEL_VARIABLE, .at = (uint16_t)first.at, .a = (uint16_t)best}))
         return false;
     reader->out.selected = strchr(variables[best].name, '.') != NULL ? reader->out.cel->op_count : 0;
     return true;
@@ -289,7 +292,8 @@ static bool read_primary(struct reader *reader, enum slc_cel_kind *kind)
     if (reader->token.kind == SLC_CEL_T_NAME)
         return read_named(reader, kind);
     if (reader->token.kind == SLC_CEL_T_END)
-        return slc_cel_fail_at(reader->out.err, reader->token.at, "the expression ends where a value must stand");
+        return slc_cel_fail_at(reader->out.err, reader->token.at,
+                               "the expression ends where a value must stand");
     if (reader->token.kind == SLC_CEL_T_QUOTED)
         return slc_cel_fail_at(reader->out.err, reader->token.at, "only the name of a field may be quoted");
     if (reader->token.kind != SLC_CEL_T_SIGN)
@@ -319,8 +323,7 @@ static bool read_field(struct reader *reader, size_t start, enum slc_cel_kind *k
         return false;
     if (is_sign(reader, "(") && name.kind == SLC_CEL_T_NAME)
         return read_method(reader, &name, start, kind);
-    bool ok =
-        slc_cel_emit_select(&reader->out, *kind, reader->lexer.text + name.at, name.len, name.at);
+    bool ok = slc_cel_emit_select(&reader->out, *kind, reader->lexer.text + name.at, name.len, name.at);
     *kind = SLC_CEL_ANY;
     return ok;
 }
@@ -386,7 +389,8 @@ static bool read_unary(struct reader *reader, enum slc_cel_kind *kind)
 }
 
 /* The operators of arithmetic and comparison, by precedence. */
-static const char *const levels[][8] = {{"<", "<=", ">", ">=", "==", "!=", "in", NULL}, {"+", "-", NULL}, {"*", "/", "%", NULL}};
+static const char *const levels[][8] = {
+    {"<", "<=", ">", ">=", "==", "!=", "in", NULL}, {"+", "-", NULL}, {"*", "/", "%", NULL}};
 #define LEVELS (sizeof levels / sizeof *levels)
 
 static const char *sign_of_level(const struct reader *reader, size_t level)
@@ -465,7 +469,8 @@ static bool read_choice(struct reader *reader, enum slc_cel_kind *kind)
 static bool read_expression(struct reader *reader, enum slc_cel_kind *kind)
 {
     if (++reader->nesting > SLC_CEL_MAX_NESTING)
-        return slc_cel_fail_at(reader->out.err, reader->token.at, "nested more than %d deep", SLC_CEL_MAX_NESTING);
+        return slc_cel_fail_at(reader->out.err, reader->token.at, "nested more than %d deep",
+                               SLC_CEL_MAX_NESTING);
     bool ok = read_logic(reader, 0, kind) && (!is_sign(reader, "?") || read_choice(reader, kind));
     reader->nesting--;
     return ok;

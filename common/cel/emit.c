@@ -7,8 +7,8 @@
 
 #define MAX_OPS (SLC_CEL_MAX_CHARS * 2)
 
-static const char *const kind_names[] = {"any value", "null",  "bool", "int", "uint",   "double",    "string",
-                                         "bytes",     "list",  "map",  "map", "timestamp", "duration", "error"};
+static const char *const kind_names[] = {"any value", "null", "bool", "int", "uint",      "double",   "string",
+                                         "bytes",     "list", "map",  "map", "timestamp", "duration", "error"};
 
 const char *slc_cel_kind_name(enum slc_cel_kind kind)
 {
@@ -75,8 +75,8 @@ static void gather(const slc_cel *cel, size_t start, size_t count, slc_cel_value
 
 /* A call of constants is made now, if its result needs no memory. One that fails is left: it may never be
  * evaluated. */
-static bool fold_call(slc_cel_emitter *emitter, const slc_cel_function *first, size_t start, size_t argc, size_t at,
-                      bool *folded)
+static bool fold_call(slc_cel_emitter *emitter, const slc_cel_function *first, size_t start, size_t argc,
+                      size_t at, bool *folded)
 {
     slc_cel_value args[SLC_CEL_MAX_ARGS], result;
     slc_cel_scratch scratch;
@@ -135,7 +135,8 @@ static size_t overloads(const slc_cel_function *first, const enum slc_cel_kind *
 {
     size_t count = 0;
     for (const slc_cel_function *function = first;
-         function->name != NULL && function->method == first->method && strcmp(function->name, first->name) == 0;
+         function->name != NULL && function->method == first->method &&
+         strcmp(function->name, first->name) == 0;
          function++) {
         if (!may_take(function, kinds, argc))
             continue;
@@ -152,8 +153,9 @@ static bool unknown_function(slc_cel_emitter *emitter, const char *name, size_t 
         if (strlen(loops[i]) == len && memcmp(loops[i], name, len) == 0)
             return slc_cel_fail_at(emitter->err, at, "%s() is a loop, and there are no loops here", loops[i]);
     if (slc_cel_function_find(name, len, !method) != NULL)
-        return slc_cel_fail_at(emitter->err, at, method ? "%.*s() is called without a value before it"
-                                                        : "%.*s() is called with a value and a dot before it",
+        return slc_cel_fail_at(emitter->err, at,
+                               method ? "%.*s() is called without a value before it"
+                                      : "%.*s() is called with a value and a dot before it",
                                (int)len, name);
     return slc_cel_fail_at(emitter->err, at, "there is no function %.*s()", (int)len, name);
 }
@@ -185,7 +187,8 @@ bool slc_cel_emit_matches(slc_cel_emitter *emitter, enum slc_cel_kind text, size
         return false;
     if (!are_constants(cel, pattern_start, 1) ||
         cel->constants[cel->ops[pattern_start].a].kind != SLC_CEL_STRING)
-        return slc_cel_fail_at(emitter->err, at, "the pattern of matches() must be a text that is written here");
+        return slc_cel_fail_at(emitter->err, at,
+                               "the pattern of matches() must be a text that is written here");
     const slc_cel_value *pattern = &cel->constants[cel->ops[pattern_start].a];
     slc_re2 *re2 = slc_re2_new(pattern->as.text.data, pattern->as.text.len, reason, sizeof reason);
     if (re2 == NULL)
@@ -194,14 +197,15 @@ bool slc_cel_emit_matches(slc_cel_emitter *emitter, enum slc_cel_kind text, size
     ROOM_FOR_ONE(cel->patterns, cel->pattern_count);
     cel->patterns[cel->pattern_count] = re2;
     cel->op_count--;
-    return slc_cel_emit(emitter, (slc_cel_op){.code = SLC_CEL_MATCHES,
-                                              .at = (uint16_t)at,
-                                              .a = (uint16_t)cel->pattern_count++});
+    return slc_cel_emit(
+        emitter,
+        (slc_cel_op){.code = SLC_CEL_MATCHES, .at = (uint16_t)at, .a = (uint16_t)cel->pattern_count++});
 }
 
 /* ---- relations and containers ---- */
 
-static bool check_looked_into(slc_cel_emitter *emitter, enum slc_cel_kind container, enum slc_cel_kind key, size_t at)
+static bool check_looked_into(slc_cel_emitter *emitter, enum slc_cel_kind container, enum slc_cel_kind key,
+                              size_t at)
 {
     if (container != SLC_CEL_ANY && container != SLC_CEL_LIST && container != SLC_CEL_MAP &&
         container != SLC_CEL_LOOKUP)
@@ -227,8 +231,9 @@ bool slc_cel_emit_relation(slc_cel_emitter *emitter, const char *sign, enum slc_
     static const struct {
         const char *sign;
         enum slc_cel_code code;
-    } codes[] = {{"==", SLC_CEL_EQUAL},          {"!=", SLC_CEL_DIFFERENT}, {"<", SLC_CEL_BEFORE},
-                 {"<=", SLC_CEL_BEFORE_OR_SAME}, {">", SLC_CEL_AFTER},      {">=", SLC_CEL_AFTER_OR_SAME},
+    } codes[] = {{"==", SLC_CEL_EQUAL}, {"!=", SLC_CEL_DIFFERENT},
+                 {"<", SLC_CEL_BEFORE}, {"<=", SLC_CEL_BEFORE_OR_SAME},
+                 {">", SLC_CEL_AFTER},  {">=", SLC_CEL_AFTER_OR_SAME},
                  {"in", SLC_CEL_IN}};
     size_t i = 0;
     while (strcmp(codes[i].sign, sign) != 0)
@@ -236,8 +241,8 @@ bool slc_cel_emit_relation(slc_cel_emitter *emitter, const char *sign, enum slc_
     bool ok = codes[i].code == SLC_CEL_IN ? check_looked_into(emitter, b, a, at)
               : i < 2                     ? check_equality(emitter, a, b, at)
                                           : slc_cel_orderable(a, b) ||
-                                    slc_cel_fail_at(emitter->err, at, "%s cannot be used with %s and %s", sign,
-                                                    kind_names[a], kind_names[b]);
+                            slc_cel_fail_at(emitter->err, at, "%s cannot be used with %s and %s", sign,
+                                            kind_names[a], kind_names[b]);
     return ok && slc_cel_emit(emitter, (slc_cel_op){.code = (uint8_t)codes[i].code, .at = (uint16_t)at});
 }
 
@@ -247,11 +252,12 @@ bool slc_cel_emit_index(slc_cel_emitter *emitter, enum slc_cel_kind container, e
            slc_cel_emit(emitter, (slc_cel_op){.code = SLC_CEL_INDEX, .at = (uint16_t)at});
 }
 
-bool slc_cel_emit_select(slc_cel_emitter *emitter, enum slc_cel_kind map, const char *name, size_t len, size_t at)
+bool slc_cel_emit_select(slc_cel_emitter *emitter, enum slc_cel_kind map, const char *name, size_t len,
+                         size_t at)
 {
     if (map != SLC_CEL_ANY && map != SLC_CEL_MAP && map != SLC_CEL_LOOKUP)
-        return slc_cel_fail_at(emitter->err, at, "a value of kind %s has no field %.*s", kind_names[map], (int)len,
-                               name);
+        return slc_cel_fail_at(emitter->err, at, "a value of kind %s has no field %.*s", kind_names[map],
+                               (int)len, name);
     slc_cel_op op = {.code = SLC_CEL_SELECT,
                      .at = (uint16_t)at,
                      .a = (uint16_t)add_constant(emitter->cel, slc_cel_string(name, len))};

@@ -63,7 +63,8 @@ static slc_cel_value matched(const slc_cel *cel, const slc_cel_op *op, const slc
     return slc_cel_bool(slc_re2_matches_within(cel->patterns[op->a], text->as.text.data, text->as.text.len));
 }
 
-static slc_cel_value made(struct machine *machine, const slc_cel_op *op, const slc_cel_value *args, size_t count)
+static slc_cel_value made(struct machine *machine, const slc_cel_op *op, const slc_cel_value *args,
+                          size_t count)
 {
     bool map = op->code == SLC_CEL_MAKE_MAP;
     slc_cel_value *items = slc_cel_take(machine->scratch, count * sizeof *items);

@@ -135,7 +135,7 @@ DOUBLES(multiply, *)
 /* IEEE 754 has an answer for zero, C only with Annex F; both compilers follow it. */
 __attribute__((no_sanitize("float-divide-by-zero"))) DOUBLES(divide, /)
 
-static slc_cel_value divide_ints(const slc_cel_value *args, slc_cel_scratch *scratch)
+    static slc_cel_value divide_ints(const slc_cel_value *args, slc_cel_scratch *scratch)
 {
     (void)scratch;
     if (args[1].as.integer == 0)

@@ -80,18 +80,17 @@ static slc_cel_value ends_with(const slc_cel_value *args, slc_cel_scratch *scrat
 {
     size_t len = args[1].as.text.len;
     (void)scratch;
-    return slc_cel_bool(
-        args[0].as.text.len >= len &&
-        same(args[0].as.text.data + (args[0].as.text.len - len), args[1].as.text.data, len));
+    return slc_cel_bool(args[0].as.text.len >= len &&
+                        same(args[0].as.text.data + (args[0].as.text.len - len), args[1].as.text.data, len));
 }
 
 static slc_cel_value contains(const slc_cel_value *args, slc_cel_scratch *scratch)
 {
     size_t len = args[1].as.text.len;
     (void)scratch;
-    return slc_cel_bool(len == 0 || (args[0].as.text.len >= len &&
-                                     memmem(args[0].as.text.data, args[0].as.text.len, args[1].as.text.data,
-                                            len) != NULL));
+    return slc_cel_bool(len == 0 ||
+                        (args[0].as.text.len >= len &&
+                         memmem(args[0].as.text.data, args[0].as.text.len, args[1].as.text.data, len) != NULL));
 }
 
 const slc_cel_function slc_cel_strings[] = {

@@ -168,9 +168,13 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
                                   .query = get_query,
                                   .add_header = add_header,
                                   .method = method,
+                                  .path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(exchange->req)),
                                   .protocol = exchange,
                                   .principal = &exchange->principal};
-    return slc_chain_run(exchange->api->chain, &request, denial);
+    enum slc_verdict verdict = slc_chain_run(exchange->api->chain, &request, denial);
+    if (denial->unevaluated != NULL)
+        slc_metrics_unevaluated(denial->unevaluated);
+    return verdict;
 }
 
 static void deny(slc_exchange *exchange, const slc_denial *denial)

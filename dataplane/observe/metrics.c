@@ -39,6 +39,12 @@ static const slc_metric table[] = {
      0,
      NULL},
     {"sluice_policy_denials_total", SLC_COUNTER, "Requests that a policy refused.", {"code"}, 20, NULL},
+    {"sluice_policy_condition_errors_total",
+     SLC_COUNTER,
+     "Requests refused because the condition of this policy could not be evaluated.",
+     {"policy"},
+     0,
+     NULL},
     {"sluice_access_log_dropped_total",
      SLC_COUNTER,
      "Lines of the access log that could not be written.",
@@ -135,6 +141,12 @@ void slc_metrics_denied(int status)
     const char *labels[] = {code};
     snprintf(code, sizeof code, "%d", status);
     slc_series_add(slc_metrics_series("sluice_policy_denials_total", labels), 1);
+}
+
+void slc_metrics_unevaluated(const char *policy)
+{
+    const char *labels[] = {policy};
+    slc_series_add(slc_metrics_series("sluice_policy_condition_errors_total", labels), 1);
 }
 
 static int64_t resident_bytes(void)

@@ -17,6 +17,8 @@ void slc_api_metrics_count(slc_api_metrics *metrics, const struct slc_exchange *
 
 /* A policy said no. Any thread. */
 void slc_metrics_denied(int status);
+/* This policy's condition could not be evaluated. Any thread. */
+void slc_metrics_unevaluated(const char *policy);
 /* Gauges that are read when they are scraped: process memory, CPU, descriptors, connections. */
 void slc_gateway_metrics_refresh(int64_t connections);
 

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "dataplane/policy/condition.h"
 #include "dataplane/policy/types.h"
 
 #define CHAIN_MAGIC      0x51c4a15eu
@@ -16,6 +17,7 @@
 struct entry {
     const slc_policy_type *type;
     void *compiled;
+    slc_cel *condition; /* NULL: always */
     char *name;
     Sluice__Snapshot__V1__ScopeKind scope;
     char *scope_id;
@@ -90,6 +92,7 @@ static void release_entry(struct entry *entry)
 {
     if (entry->type->release != NULL && entry->compiled != NULL)
         entry->type->release(entry->compiled);
+    slc_cel_free(entry->condition);
     free(entry->name);
     free(entry->scope_id);
 }
@@ -102,9 +105,9 @@ static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Polic
     const slc_policy_type *type = slc_policy_type_find(policy->type);
     if (type == NULL)
         return slc_fail(err, SLC_UNSUPPORTED, field, "this gateway has no policy type %s", policy->type);
-    if (policy->condition[0] != '\0')
-        return slc_fail(err, SLC_UNSUPPORTED, field,
-                        "this gateway cannot evaluate conditions: leave `condition` empty");
+    slc_cel *condition = NULL;
+    if (policy->condition[0] != '\0' && (condition = slc_condition_compile(policy->condition, &inner)) == NULL)
+        return slc_fail(err, inner.code, field, "/condition: %s", inner.message);
     const char *text = policy->config_json[0] != '\0' ? policy->config_json : "{}";
     json_t *config = slc_json_parse(text, strlen(text), MAX_CONFIG_BYTES, &inner);
     bool ok = config != NULL;
@@ -112,10 +115,13 @@ static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Polic
         ok = slc_fail(&inner, SLC_INVALID, "/config", "config must be an object");
     ok = ok && type->compile(config, &entry->compiled, &inner);
     json_decref(config);
-    if (!ok)
+    if (!ok) {
+        slc_cel_free(condition);
         return slc_fail(err, inner.code, field, "%s%s%s", inner.field, inner.field[0] != '\0' ? ": " : "",
                         inner.message);
+    }
     entry->type = type;
+    entry->condition = condition;
     entry->name = slc_strdup(policy->name);
     entry->scope = policy->scope;
     entry->scope_id = slc_strdup(policy->scope_id);
@@ -167,6 +173,25 @@ static void drop_header(void *protocol, const char *name, const char *value)
     (void)protocol, (void)name, (void)value;
 }
 
+/* Does the policy take part? A condition that cannot be evaluated refuses the request: nobody knows what the
+ * policy would have said. */
+static enum slc_condition_answer holds(const struct entry *entry, slc_policy_request *request,
+                                       slc_denial *denial)
+{
+    char why[128];
+    if (!concerns(entry, request->principal))
+        return SLC_CONDITION_FALSE;
+    enum slc_condition_answer answer = entry->condition == NULL
+                                           ? SLC_CONDITION_TRUE
+                                           : slc_condition_ask(entry->condition, request, why, sizeof why);
+    if (answer == SLC_CONDITION_UNKNOWN) {
+        (void)slc_deny(denial, 403, "denied", "Denied", NULL, "%s: its condition cannot be evaluated, %s",
+                       entry->name, why);
+        denial->unevaluated = entry->name;
+    }
+    return answer;
+}
+
 /* Asks a policy and does not do what it says: the log tells what would have happened. */
 static void run_dry(const struct entry *entry, phase_fn fn, const slc_policy_request *request)
 {
@@ -175,7 +200,9 @@ static void run_dry(const struct entry *entry, phase_fn fn, const slc_policy_req
     slc_denial denial = {0};
     copy.principal = &principal;
     copy.add_header = drop_header;
-    if (fn(entry->compiled, &copy, &denial) == SLC_DENY)
+    enum slc_condition_answer answer = holds(entry, &copy, &denial);
+    if (answer == SLC_CONDITION_UNKNOWN ||
+        (answer == SLC_CONDITION_TRUE && fn(entry->compiled, &copy, &denial) == SLC_DENY))
         slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
                 LS("reason", denial.reason));
 }
@@ -187,13 +214,17 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
     for (size_t i = 0; i < chain->count; i++) {
         const struct entry *entry = &chain->entries[i];
         phase_fn fn = phase_of(entry->type, phase);
-        if (fn == NULL || !concerns(entry, request->principal))
+        if (fn == NULL)
             continue;
         if (entry->dry_run) {
             run_dry(entry, fn, request);
             continue;
         }
-        enum slc_verdict verdict = fn(entry->compiled, request, denial);
+        enum slc_condition_answer answer = holds(entry, request, denial);
+        if (answer == SLC_CONDITION_UNKNOWN)
+            return SLC_DENY;
+        enum slc_verdict verdict =
+            answer == SLC_CONDITION_TRUE ? fn(entry->compiled, request, denial) : SLC_PASS;
         if (verdict != SLC_PASS)
             return verdict;
     }

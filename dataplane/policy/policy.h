@@ -31,6 +31,7 @@ typedef struct slc_policy_request {
     /* Adds a response header (value is copied). */
     void (*add_header)(void *protocol, const char *name, const char *value);
     const char *method; /* "POST", ...; NULL on Kafka */
+    const char *path;   /* of the URL, as sent; NULL on Kafka */
     void *protocol;
     slc_principal *principal;
 } slc_policy_request;
@@ -46,9 +47,11 @@ typedef struct slc_denial {
     int status;       /* HTTP: 401, 403, 429, 204 for SLC_ANSWER */
     const char *type; /* problem type */
     const char *title;
-    const char *detail;     /* for the caller: never names the rule */
-    char reason[200];       /* for the log: names the rule */
-    int64_t retry_after_ms; /* 0: none */
+    const char *detail;      /* for the caller: never names the rule */
+    char reason[200];        /* for the log: names the rule */
+    int64_t retry_after_ms;  /* 0: none */
+    const char *unevaluated; /* the policy whose condition could not be evaluated; NULL: none. Lives as long as
+                                the chain */
 } slc_denial;
 
 typedef struct slc_policy_type {
@@ -71,7 +74,9 @@ const slc_policy_type *slc_policy_type_find(const char *name);
 typedef struct slc_chain slc_chain;
 /* Compiles those of `policies` that apply (sorted by scope, wide to narrow, then order, then name); the
  * built-in key-auth, subscription and ticket are always there unless a policy of the same type replaces them.
- * One in dry run replaces and changes nothing: it is asked, and the log says what it would have refused. */
+ * One in dry run replaces and changes nothing: it is asked, and the log says what it would have refused. One
+ * with a condition takes part while that is true, and still replaces what is built in when it is not; when the
+ * condition cannot be evaluated the request is refused. */
 slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
                              slc_error *err) SLC_CHECKED;
 void slc_chain_free(slc_chain *chain);

@@ -56,9 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slc_cel_value second = slc_cel_eval(cel, resolve, &all, &again);
     SLC_BUG_ON(first.kind != second.kind || first.kind == SLC_CEL_ANY);
     if (first.kind == SLC_CEL_STRING || first.kind == SLC_CEL_BYTES)
-        SLC_BUG_ON(first.as.text.len != second.as.text.len ||
-                   (first.as.text.len > 0 &&
-                    memcmp(first.as.text.data, second.as.text.data, first.as.text.len) != 0));
+        SLC_BUG_ON(
+            first.as.text.len != second.as.text.len ||
+            (first.as.text.len > 0 && memcmp(first.as.text.data, second.as.text.data, first.as.text.len) != 0));
     (void)slc_cel_eval(cel, resolve, &some, &scratch);
     slc_cel_free(cel);
     return 0;

@@ -329,6 +329,12 @@ START_TEST(a_policy_is_of_a_known_type_with_valid_settings)
                    SLC_INVALID, "/scope/ref");
     t_create_fails("policies", "{'name': 'x', 'type': 'key-auth', 'scope': {'kind': 'planet', 'ref': 'edge'}}",
                    SLC_INVALID, "/scope/kind");
+    t_create_fails("policies",
+                   "{'name': 'x', 'type': 'key-auth', 'scope': {'kind': 'group', 'ref': 'dev'}, "
+                   "'condition': 'request.method == 1'}",
+                   SLC_INVALID, "/condition");
+    t_patch_fails("policies", "pages", "{'condition': 'request.method'}", SLC_INVALID, "/condition");
+    json_decref(t_patch("policies", "pages", "{'condition': 'has(request.headers.origin)'}"));
     json_decref(t_patch("policies", "pages", "{'scope': {'kind': 'listener', 'ref': 'edge'}}"));
     t_delete("deployments", "orders.v1@dev");
     t_delete_fails("listeners", "edge", SLC_CONFLICT);

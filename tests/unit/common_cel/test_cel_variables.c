@@ -6,9 +6,12 @@
 #include "tests/unit/common/unit.h"
 
 static const slc_cel_variable variables[] = {
-    {"request.method", SLC_CEL_STRING, ""}, {"request.headers", SLC_CEL_LOOKUP, ""},
-    {"request", SLC_CEL_MAP, ""},           {"count", SLC_CEL_INT, ""},
-    {"maybe.there", SLC_CEL_STRING, ""},    {"anything", SLC_CEL_ANY, ""},
+    {"request.method", SLC_CEL_STRING, ""},
+    {"request.headers", SLC_CEL_LOOKUP, ""},
+    {"request", SLC_CEL_MAP, ""},
+    {"count", SLC_CEL_INT, ""},
+    {"maybe.there", SLC_CEL_STRING, ""},
+    {"anything", SLC_CEL_ANY, ""},
     {NULL, SLC_CEL_ANY, NULL},
 };
 

@@ -109,6 +109,7 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .stream = asker->stream,
                                   .add_header = add_header,
                                   .method = method,
+                                  .path = "/orders/v1/events",
                                   .protocol = asker,
                                   .principal = &asker->principal};
     return slc_chain_run(api->chain, &request, &asker->denial);
