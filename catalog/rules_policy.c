@@ -61,6 +61,42 @@ static const slc_field cors_fields[] = {
     SLC_FIELD_END,
 };
 
+static const char *const rate_limit_subjects[] = {"application", "credential", "plan", "event-api",
+                                                  "address",     "all",        NULL};
+
+#define RATE(field, text)                                                                                      \
+    {                                                                                                          \
+        .name = field, .type = SLC_F_INT, .min = 1, .max = 1000000000000, .help = text                         \
+    }
+static const slc_field rate_limit_fields[] = {
+    RATE("requests_per_second", "Requests, and openings of streams."),
+    RATE("events_per_second", "Events that are published or delivered."),
+    RATE("bytes_per_second", "Bytes of bodies, both ways."),
+    {.name = "streams", .type = SLC_F_INT, .min = 1, .max = 1000000, .help = "Event streams open at once."},
+    {.name = "burst",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 3600,
+     .default_json = "1",
+     .help = "Seconds whose worth may be taken at once."},
+    {.name = "per",
+     .type = SLC_F_ENUM,
+     .values = rate_limit_subjects,
+     .default_json = "\"application\"",
+     .help = "Whom it is counted for, each on its own."},
+    SLC_FIELD_END,
+};
+
+static bool check_rate_limit(slc_txn *txn, const json_t *config, slc_error *err)
+{
+    static const char *const limits[] = {"requests_per_second", "events_per_second", "bytes_per_second",
+                                         "streams"};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (json_is_integer(json_object_get(config, limits[i])))
+            return true;
+    return slc_txn_problem(txn, "", err, "at least one limit must be set");
+}
+
 /* The Fetch standard forbids it, and browsers ignore such an answer. */
 static bool check_cors(slc_txn *txn, const json_t *config, slc_error *err)
 {
@@ -81,6 +117,11 @@ static const slc_policy_kind policy_kinds[] = {
      .scopes = SLC_SCOPE_GROUP | SLC_SCOPE_LISTENER | SLC_SCOPE_EVENT_API,
      .fields = cors_fields,
      .check = check_cors},
+    {.name = "rate-limit",
+     .help = "Limits requests, events, bytes and streams.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = rate_limit_fields,
+     .check = check_rate_limit},
     {.name = NULL},
 };
 

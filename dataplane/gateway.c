@@ -17,6 +17,7 @@
 #include "dataplane/http/front.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
+#include "dataplane/policy/limits.h"
 #include "dataplane/proxy/front.h"
 
 #define JOIN_MAX_BYTES 16384
@@ -179,6 +180,7 @@ static void stop(struct slc_gateway *gateway)
     slc_gateway_drop_plan(gateway);
     free(gateway->workers);
     slc_mediation_free(gateway->mediation);
+    slc_limits_free(gateway->limits);
     slc_gateway_release_listeners(gateway);
     slc_access_file_close(gateway->access_file);
     if (gateway->drain_timer != NULL)
@@ -196,6 +198,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     slc_proxy_register_metrics();
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
+    gateway.limits = slc_limits_new((size_t)settings->limit_keys);
     gateway.access_file = slc_access_file_open(settings->access_log, settings->access_log_queue_bytes, err);
     bool ok = gateway.access_file != NULL && (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL &&
               start_workers(&gateway, err) && start_observe(&gateway, err) && start_client(&gateway, err);

@@ -23,6 +23,7 @@ struct slc_gateway {
     slc_loop *loop; /* main thread */
     slc_mediation *mediation;
     slc_access_file *access_file;
+    struct slc_limits *limits;
     slc_worker **workers;
     unsigned worker_count;
     slc_config_client *client;

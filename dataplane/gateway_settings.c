@@ -55,6 +55,9 @@ const slc_setting slc_gateway_settings_table[] = {
     {"http.streams", SLC_SET_INT, "20000", "open event streams of each worker; over it 503", AT(limits.streams),
      1, 1000000},
 
+    {"limits.keys", SLC_SET_INT, "65536",
+     "whoever is limited at once: applications, addresses, ...; 64 bytes each", AT(limit_keys), 1024, 1 << 24},
+
     {"kafka.connections", SLC_SET_INT, "20000", "native Kafka sessions of each worker; at it accepting pauses",
      AT(limits.kafka_connections), 1, 1000000},
     {"kafka.frame-limit", SLC_SET_SIZE, "100MiB", "largest request of a native client",

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/proxy/front.h"
@@ -35,6 +36,7 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
     worker->magic = SLC_WORKER_MAGIC;
     worker->index = index;
     worker->gateway = gateway;
+    worker->limits = gateway->limits;
     snprintf(name, sizeof name, "worker-%u", index);
     worker->loop = slc_loop_new(name, worker);
     if (!slc_loop_start(worker->loop, err)) {

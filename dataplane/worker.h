@@ -19,7 +19,8 @@ typedef struct slc_worker {
     unsigned index; /* 0.. */
     struct slc_gateway *gateway;
     slc_loop *loop;
-    slc_snapshot *snapshot; /* current; own reference; NULL before the first */
+    struct slc_limits *limits; /* policy/limits.h; the process's */
+    slc_snapshot *snapshot;    /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */
     struct slc_proxy_front *kafka; /* proxy/: native sessions */

@@ -72,6 +72,31 @@ static void on_end(struct evhttp_request *req, bool completed, void *arg)
         slc_exchange_abandon(exchange);
 }
 
+void slc_exchange_pay(slc_exchange *exchange)
+{
+    uint64_t events = exchange->events, bytes = exchange->bytes_in + exchange->bytes_out;
+    if (exchange->charges == NULL)
+        return;
+    slc_charges_add(exchange->charges, events - exchange->paid_events, bytes - exchange->paid_bytes,
+                    slc_limits_now_ns());
+    exchange->paid_events = events;
+    exchange->paid_bytes = bytes;
+}
+
+bool slc_exchange_owes(const slc_exchange *exchange)
+{
+    return exchange->charges != NULL && slc_charges_owed_ms(exchange->charges, slc_limits_now_ns()) > 0;
+}
+
+static void leave_limits(slc_exchange *exchange)
+{
+    if (exchange->charges == NULL)
+        return;
+    slc_exchange_pay(exchange);
+    slc_charges_release(exchange->charges);
+    free(exchange->charges);
+}
+
 static void finish_exchange(struct slc_exchange_private *self)
 {
     slc_exchange *exchange = &self->base;
@@ -79,6 +104,7 @@ static void finish_exchange(struct slc_exchange_private *self)
     int status = self->aborted && !self->streaming && !self->answered ? 499 : self->status;
     slc_access_log_add(front->access_log, exchange, status, self->method, self->path, self->denial);
     slc_api_metrics_count(front->metrics, exchange, status);
+    leave_limits(exchange);
     if (self->streaming)
         front->streams--;
     TAILQ_REMOVE(&front->exchanges, self, entry);
@@ -204,6 +230,7 @@ void slc_exchange_write(slc_exchange *exchange, struct evbuffer *chunk,
     struct slc_exchange_private *self = private_of(exchange);
     SLC_BUG_ON(!self->streaming || self->answered);
     exchange->bytes_out += evbuffer_get_length(chunk);
+    slc_exchange_pay(exchange);
     if (self->aborted) {
         evbuffer_drain(chunk, evbuffer_get_length(chunk));
         return;

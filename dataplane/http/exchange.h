@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
 #include "dataplane/worker.h"
 
@@ -23,12 +24,14 @@ typedef struct slc_exchange {
     slc_event_api *api; /* own reference; NULL for requests that are not an event API's */
     Sluice__Snapshot__V1__Operation operation;
     slc_principal principal; /* who; empty before authentication */
+    slc_charges *charges;    /* the front's: what it takes of limits; NULL: of none */
     char request_id[65];
     char client_address[64]; /* the true client's */
     int64_t started_us;      /* monotonic */
     uint32_t events;         /* for the access log and metrics */
     uint64_t bytes_in, bytes_out;
-    char listener_id[24]; /* that the request came by */
+    uint64_t paid_events, paid_bytes; /* the front's: what of them the limits know */
+    char listener_id[24];             /* that the request came by */
     bool outdated; /* the front's: that listener is gone, or lets in others by now: no longer than it must */
     bool streamed; /* the front's: the answer is or was a stream */
     void (*on_abort)(struct slc_exchange *exchange, void *ctx);
@@ -56,6 +59,9 @@ void slc_exchange_write(slc_exchange *exchange, struct evbuffer *chunk,
                         void (*done)(slc_exchange *exchange, void *ctx));
 size_t slc_exchange_unsent(const slc_exchange *exchange); /* bytes that the socket has not taken */
 void slc_exchange_stream_finish(slc_exchange *exchange);
+
+/* Does it owe its limits for what it has delivered? Then it waits, and asks again. */
+bool slc_exchange_owes(const slc_exchange *exchange);
 
 /* After on_abort: logs, counts, frees. */
 void slc_exchange_abandon(slc_exchange *exchange);

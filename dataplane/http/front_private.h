@@ -60,6 +60,8 @@ struct slc_http_front {
 /* Remembers who uses this connection and for what, for those who list connections. */
 void slc_exchange_note_connection(slc_exchange *exchange);
 slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_request *req);
+/* Tells the limits what it has cost so far. */
+void slc_exchange_pay(slc_exchange *exchange);
 /* For the access log: why it was refused. */
 void slc_exchange_note_denial(slc_exchange *exchange, const char *reason);
 void slc_exchange_empty(slc_exchange *exchange, int status);

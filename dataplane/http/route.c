@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/alloc.h"
 #include "common/assert.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -159,6 +160,7 @@ static void add_header(void *protocol, const char *name, const char *value)
 
 static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bool stream, slc_denial *denial)
 {
+    slc_charges charges = {.limits = exchange->worker->limits};
     slc_policy_request request = {.snapshot = exchange->snapshot,
                                   .api = exchange->api,
                                   .operation = exchange->operation,
@@ -170,10 +172,17 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
                                   .method = method,
                                   .path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(exchange->req)),
                                   .protocol = exchange,
-                                  .principal = &exchange->principal};
+                                  .principal = &exchange->principal,
+                                  .charges = &charges};
     enum slc_verdict verdict = slc_chain_run(exchange->api->chain, &request, denial);
     if (denial->unevaluated != NULL)
         slc_metrics_unevaluated(denial->unevaluated);
+    if (verdict == SLC_ALLOW && charges.count > 0) {
+        exchange->charges = slc_memdup(&charges, sizeof charges);
+        slc_exchange_pay(exchange);
+    } else {
+        slc_charges_release(&charges);
+    }
     return verdict;
 }
 

@@ -27,6 +27,7 @@ typedef struct slc_stream {
     bool told_failing; /* and that the backend is out of reach */
     bool told_ok;      /* that it has its place, since it was last told of an outage */
     bool ask_failed;   /* the place could not be asked for, and will be again */
+    bool paced;        /* a limit is used up: no more until the next tick finds that it is paid for */
     slc_buf notices;   /* gaps and errors that come before the next event */
     int64_t heartbeat_ms;
     TAILQ_ENTRY(slc_stream) entry;
@@ -179,6 +180,9 @@ static void pump(slc_stream *stream)
 {
     struct evbuffer *out = worker_of(stream)->out;
     if (stream->writing)
+        return;
+    stream->paced = slc_exchange_owes(stream->exchange);
+    if (stream->paced)
         return;
     note_state(stream);
     while (evbuffer_get_length(out) < WINDOW_BYTES) {
@@ -400,6 +404,8 @@ static void look_at_all(slc_mediation_worker *worker, int64_t now_ms)
             stream->ask_failed = false;
             stream->reader.hold_until_ms = 0;
             slc_reader_peek(&stream->reader);
+        } else if (stream->paced) {
+            pump(stream);
         }
     }
 }

@@ -18,6 +18,7 @@ struct entry {
     const slc_policy_type *type;
     void *compiled;
     slc_cel *condition; /* NULL: always */
+    char *id;
     char *name;
     Sluice__Snapshot__V1__ScopeKind scope;
     char *scope_id;
@@ -49,6 +50,7 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
     if (!ok)
         return false;
     entry->type = type;
+    entry->id = slc_strdup("");
     entry->name = slc_asprintf("built-in %s", type->name);
     entry->scope_id = slc_strdup("");
     chain->count++;
@@ -57,7 +59,7 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
 
 slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, slc_error *err)
 {
-    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 3) * sizeof chain->entries[0]);
+    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 4) * sizeof chain->entries[0]);
     const Sluice__Snapshot__V1__Policy **sorted = slc_calloc(count + 1, sizeof *sorted);
     bool ok = true;
     chain->magic = CHAIN_MAGIC;
@@ -69,7 +71,8 @@ slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies
         chain->count += ok ? 1 : 0;
     }
     ok = ok && add_builtin(chain, &slc_policy_key_auth, err) &&
-         add_builtin(chain, &slc_policy_subscription, err) && add_builtin(chain, &slc_policy_ticket, err);
+         add_builtin(chain, &slc_policy_subscription, err) && add_builtin(chain, &slc_policy_ticket, err) &&
+         add_builtin(chain, &slc_policy_plan_limits, err);
     free(sorted);
     if (ok)
         return chain;
@@ -93,6 +96,7 @@ static void release_entry(struct entry *entry)
     if (entry->type->release != NULL && entry->compiled != NULL)
         entry->type->release(entry->compiled);
     slc_cel_free(entry->condition);
+    free(entry->id);
     free(entry->name);
     free(entry->scope_id);
 }
@@ -122,6 +126,7 @@ static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Polic
     }
     entry->type = type;
     entry->condition = condition;
+    entry->id = slc_strdup(policy->id);
     entry->name = slc_strdup(policy->name);
     entry->scope = policy->scope;
     entry->scope_id = slc_strdup(policy->scope_id);
@@ -153,7 +158,7 @@ static bool concerns(const struct entry *entry, const slc_principal *principal)
 
 typedef enum slc_verdict (*phase_fn)(void *compiled, slc_policy_request *request, slc_denial *denial);
 
-enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE };
+enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT };
 
 static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
 {
@@ -164,6 +169,8 @@ static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
         return type->authenticate;
     case AUTHORISE:
         return type->authorise;
+    case LIMIT:
+        return type->limit;
     }
     return NULL;
 }
@@ -216,6 +223,7 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
         phase_fn fn = phase_of(entry->type, phase);
         if (fn == NULL)
             continue;
+        request->policy_id = entry->id;
         if (entry->dry_run) {
             run_dry(entry, fn, request);
             continue;
@@ -247,9 +255,11 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
                         "no policy authenticated the request");
     }
     verdict = run_phase(chain, AUTHORISE, request, denial);
-    if (verdict == SLC_ALLOW || verdict == SLC_DENY)
+    if (verdict == SLC_DENY)
         return verdict;
-    return slc_deny(denial, 403, "denied", "Denied", NULL, "no policy granted the request");
+    if (verdict != SLC_ALLOW)
+        return slc_deny(denial, 403, "denied", "Denied", NULL, "no policy granted the request");
+    return run_phase(chain, LIMIT, request, denial) == SLC_DENY ? SLC_DENY : SLC_ALLOW;
 }
 
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,

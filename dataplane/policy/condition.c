@@ -60,7 +60,8 @@ static bool of_request(slc_policy_request *request, enum slc_attribute attribute
     case SLC_ATTRIBUTE_CLIENT_ADDRESS:
         return text(request->client_address, value);
     case SLC_ATTRIBUTE_OPERATION:
-        return text(request->operation == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH ? "publish" : "read",
+        return text(request->operation == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH ? "publish"
+                                                                                             : "read",
                     value);
     case SLC_ATTRIBUTE_STREAM:
         *value = slc_cel_bool(request->stream);
@@ -80,7 +81,8 @@ static bool of_request(slc_policy_request *request, enum slc_attribute attribute
     }
 }
 
-/* What is known of who asks: nothing before authentication, the plan and the subscription once it is granted. */
+/* What is known of who asks: nothing before authentication, the plan and the subscription once it is granted.
+ */
 static bool of_principal(const slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value)
 {
     const slc_principal *principal = request->principal;
@@ -98,8 +100,7 @@ static bool of_principal(const slc_policy_request *request, enum slc_attribute a
         return text(principal->credential_id, value);
     case SLC_ATTRIBUTE_CREDENTIAL_EXPIRES:
         *value = slc_cel_timestamp_ms(principal->expires_at_ms);
-        return principal->authenticated && principal->expires_at_ms != 0 &&
-               value->kind == SLC_CEL_TIMESTAMP;
+        return principal->authenticated && principal->expires_at_ms != 0 && value->kind == SLC_CEL_TIMESTAMP;
     case SLC_ATTRIBUTE_PLAN_NAME:
     case SLC_ATTRIBUTE_PLAN_PRODUCT:
         plan = principal->plan_id[0] != '\0' ? slc_snapshot_plan(request->snapshot, principal->plan_id) : NULL;

@@ -47,6 +47,18 @@ bool slc_policy_config_bool(const json_t *config, const char *name, bool fallbac
     return member == NULL || json_is_boolean(member) || fail_at(err, name, "must be true or false");
 }
 
+bool slc_policy_config_int(const json_t *config, const char *name, int64_t fallback, int64_t min, int64_t max,
+                           int64_t *value, slc_error *err)
+{
+    const json_t *member = json_object_get(config, name);
+    char what[96];
+    *value = member == NULL ? fallback : json_integer_value(member);
+    if (member == NULL || (json_is_integer(member) && *value >= min && *value <= max))
+        return true;
+    snprintf(what, sizeof what, "must be a whole number from %lld to %lld", (long long)min, (long long)max);
+    return fail_at(err, name, what);
+}
+
 static bool is_in_before(const json_t *array, size_t end, const json_t *item)
 {
     for (size_t i = 0; i < end; i++)

@@ -15,6 +15,7 @@
 
 #include "common/error.h"
 #include "dataplane/config/snapshot.h"
+#include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
 
 /* What a policy sees. HTTP fields are NULL-returning on other protocols. */
@@ -34,6 +35,9 @@ typedef struct slc_policy_request {
     const char *path;   /* of the URL, as sent; NULL on Kafka */
     void *protocol;
     slc_principal *principal;
+    slc_charges
+        *charges; /* what it takes of limits: the caller's, who adds what it costs later and releases it */
+    const char *policy_id; /* the chain's: of the policy that is asked */
 } slc_policy_request;
 
 enum slc_verdict {
@@ -65,6 +69,8 @@ typedef struct slc_policy_type {
     enum slc_verdict (*on_request)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authenticate)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authorise)(void *compiled, slc_policy_request *request, slc_denial *denial);
+    /* All of them are asked, of requests that were allowed: SLC_PASS or SLC_DENY. */
+    enum slc_verdict (*limit)(void *compiled, slc_policy_request *request, slc_denial *denial);
 } slc_policy_type;
 
 /* All types, ending with NULL. */

@@ -4,10 +4,7 @@
 #include "dataplane/policy/types.h"
 
 static const slc_policy_type *const types[] = {
-    &slc_policy_cors,
-    &slc_policy_key_auth,
-    &slc_policy_subscription,
-    NULL,
+    &slc_policy_cors, &slc_policy_key_auth, &slc_policy_subscription, &slc_policy_rate_limit, NULL,
 };
 
 const slc_policy_type *const *slc_policy_types(void)

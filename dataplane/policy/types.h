@@ -4,7 +4,8 @@
 
 #include "dataplane/policy/policy.h"
 
-extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_subscription, slc_policy_ticket;
+extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_subscription, slc_policy_ticket,
+    slc_policy_rate_limit, slc_policy_plan_limits;
 
 /* Does a live subscription of the principal's application grant the operation? Fills plan and subscription, and
  * shortens the principal's expiry to the subscription's. */
@@ -20,6 +21,9 @@ const char *slc_policy_config_string(const json_t *config, const char *name, con
 /* A boolean member, `fallback` when it is absent. */
 bool slc_policy_config_bool(const json_t *config, const char *name, bool fallback, bool *value,
                             slc_error *err) SLC_CHECKED;
+/* A whole number within limits, `fallback` when it is absent. */
+bool slc_policy_config_int(const json_t *config, const char *name, int64_t fallback, int64_t min, int64_t max,
+                           int64_t *value, slc_error *err) SLC_CHECKED;
 /* What a list of strings must be: the same as in the catalog, or a policy that was taken there would be refused
  * here, and hold up everything else with it. */
 typedef struct slc_policy_list {

@@ -16,6 +16,7 @@ struct asker *asker_new(void)
     struct asker *asker = slc_calloc(1, sizeof *asker);
     slc_sha256(ASKER_SECRET, strlen(ASKER_SECRET), secret_sha256);
     asker->maker = maker_new();
+    asker->limits = slc_limits_new(64);
     asker->maker->policies = 0;
     asker->maker->credential[0].secret_sha256 = (ProtobufCBinaryData){sizeof secret_sha256, secret_sha256};
     return asker;
@@ -26,6 +27,7 @@ void asker_free(struct asker *asker)
     if (asker->snapshot != NULL)
         slc_snapshot_unref(asker->snapshot);
     maker_free(asker->maker);
+    slc_limits_free(asker->limits);
     free(asker);
 }
 
@@ -100,10 +102,11 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
     memset(&asker->principal, 0, sizeof asker->principal);
     memset(&asker->denial, 0, sizeof asker->denial);
     asker->answered_count = 0;
+    slc_charges charges = {.limits = asker->limits};
     slc_policy_request request = {.snapshot = asker->snapshot,
                                   .api = api,
                                   .operation = operation,
-                                  .client_address = "192.0.2.1",
+                                  .client_address = asker->address != NULL ? asker->address : "192.0.2.1",
                                   .header = get_header,
                                   .query = get_query,
                                   .stream = asker->stream,
@@ -111,8 +114,13 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .method = method,
                                   .path = "/orders/v1/events",
                                   .protocol = asker,
+                                  .charges = &charges,
                                   .principal = &asker->principal};
-    return slc_chain_run(api->chain, &request, &asker->denial);
+    enum slc_verdict verdict = slc_chain_run(api->chain, &request, &asker->denial);
+    asker->charges = charges;
+    if (!asker->keep)
+        slc_charges_release(&asker->charges);
+    return verdict;
 }
 
 enum slc_verdict asker_ask(struct asker *asker, const char *method)

@@ -145,8 +145,8 @@ END_TEST
 
 START_TEST(what_cannot_be_enforced_is_not_accepted)
 {
-    Sluice__Snapshot__V1__Policy policy = policy_of("house-rule", "rate-limit", "{}");
-    fails(&policy, SLC_UNSUPPORTED, "rate-limit");
+    Sluice__Snapshot__V1__Policy policy = policy_of("house-rule", "magic", "{}");
+    fails(&policy, SLC_UNSUPPORTED, "magic");
     policy = policy_of("house-rule", "cors", "{\"origins\":[\"*\"]}");
     policy.condition = "request.method = 'GET'";
     fails(&policy, SLC_INVALID, "/condition: at character 16: nothing begins like this");

@@ -6,8 +6,8 @@
 #include "asker.h"
 #include "tests/unit/common/unit.h"
 
-/* A key-auth policy of the group that is there when `condition` is true: the request has its key in X-Other-Key,
- * which only this policy reads. */
+/* A key-auth policy of the group that is there when `condition` is true: the request has its key in
+ * X-Other-Key, which only this policy reads. */
 static struct asker *asker_with(const char *condition)
 {
     struct asker *asker = asker_new();

@@ -1,0 +1,197 @@
+/* rate-limit: how much somebody may do, here and in all gateways of the group together; and the limits of plans, which
+ * are the same thing for each application that subscribes to one.
+ *
+ * Answers carry RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): the quota is the group's, what
+ * is left is this gateway's share of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "dataplane/policy/limits.h"
+#include "dataplane/policy/types.h"
+
+#define MAX_RATE  1000000000000
+#define MAX_BURST 3600
+
+enum subject { BY_APPLICATION, BY_CREDENTIAL, BY_PLAN, BY_EVENT_API, BY_ADDRESS, BY_ALL, SUBJECTS };
+
+static const char *const subject_names[SUBJECTS] = {"application", "credential", "plan",
+                                                    "event-api",   "address",    "all"};
+static const char *const kind_names[] = {"requests", "events", "bytes", "streams"};
+
+struct rate_limit {
+    slc_rates rates;
+    enum subject subject;
+};
+
+static bool compile_subject(const json_t *config, struct rate_limit *limit, slc_error *err)
+{
+    const char *name = slc_policy_config_string(config, "per", subject_names[BY_APPLICATION], 16, err);
+    if (name == NULL)
+        return false;
+    for (int i = 0; i < SUBJECTS; i++)
+        if (strcmp(subject_names[i], name) == 0) {
+            limit->subject = i;
+            return true;
+        }
+    return slc_fail(err, SLC_INVALID, "/config/per",
+                    "per must be application, credential, plan, event-api, address or all");
+}
+
+static bool compile(const json_t *config, void **compiled, slc_error *err)
+{
+    static const char *const known[] = {"requests_per_second", "events_per_second", "bytes_per_second", "streams",
+                                        "burst", "per", NULL};
+    struct rate_limit limit = {.subject = BY_APPLICATION};
+    int64_t rates[SLC_LIMIT_RATES], streams, burst;
+    bool ok = slc_policy_config_known(config, known, err) && compile_subject(config, &limit, err);
+    for (int i = 0; ok && i < SLC_LIMIT_RATES; i++)
+        ok = slc_policy_config_int(config, known[i], 0, 1, MAX_RATE, &rates[i], err);
+    ok = ok && slc_policy_config_int(config, "streams", 0, 1, 1000000, &streams, err) &&
+         slc_policy_config_int(config, "burst", 1, 1, MAX_BURST, &burst, err);
+    if (!ok)
+        return false;
+    if (rates[0] + rates[1] + rates[2] + streams == 0)
+        return slc_fail(err, SLC_INVALID, "/config", "at least one limit must be set");
+    for (int i = 0; i < SLC_LIMIT_RATES; i++)
+        limit.rates.per_second[i] = (uint64_t)rates[i];
+    limit.rates.streams = (uint32_t)streams;
+    limit.rates.burst_s = (uint32_t)burst;
+    *compiled = slc_memdup(&limit, sizeof limit);
+    return true;
+}
+
+static void release(void *compiled)
+{
+    free(compiled);
+}
+
+static const char *subject_of(enum subject subject, const slc_policy_request *request)
+{
+    switch (subject) {
+    case BY_APPLICATION:
+        return request->principal->application_id;
+    case BY_CREDENTIAL:
+        return request->principal->credential_id;
+    case BY_PLAN:
+        return request->principal->plan_id;
+    case BY_EVENT_API:
+        return request->api->msg->id;
+    case BY_ADDRESS:
+        return request->client_address;
+    default:
+        return "";
+    }
+}
+
+/* "requests";r=9;t=1 for each limit. */
+static void add_headers(slc_policy_request *request, const slc_limit_place *place, const slc_rates *rates,
+                        int64_t now_ns)
+{
+    char quotas[256] = "", rest[256] = "";
+    size_t quotas_len = 0, rest_len = 0;
+    for (int kind = 0; kind <= SLC_LIMIT_STREAMS; kind++) {
+        uint64_t quota = kind == SLC_LIMIT_STREAMS ? rates->streams : rates->per_second[kind] * rates->burst_s, left;
+        int64_t full_ms;
+        if (quota == 0)
+            continue;
+        slc_limits_left(request->charges->limits, place, rates, kind, now_ns, &left, &full_ms);
+        const char *comma = quotas_len > 0 ? ", " : "";
+        quotas_len += (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, "%s\"%s\";q=%" PRIu64, comma,
+                                       kind_names[kind], quota);
+        rest_len += (size_t)snprintf(rest + rest_len, sizeof rest - rest_len, "%s\"%s\";r=%" PRIu64, comma,
+                                     kind_names[kind], left);
+        if (kind == SLC_LIMIT_STREAMS)
+            continue;
+        quotas_len += (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, ";w=%" PRIu32, rates->burst_s);
+        rest_len += (size_t)snprintf(rest + rest_len, sizeof rest - rest_len, ";t=%" PRId64, (full_ms + 999) / 1000);
+    }
+    request->add_header(request->protocol, "RateLimit-Policy", quotas);
+    request->add_header(request->protocol, "RateLimit", rest);
+}
+
+static enum slc_verdict take(slc_policy_request *request, const char *limit, const char *subject,
+                             const slc_rates *rates, slc_denial *denial)
+{
+    slc_limits *limits = request->charges->limits;
+    int64_t now_ns = slc_limits_now_ns();
+    slc_limit_answer answer;
+    SLC_BUG_ON(limits == NULL);
+    slc_limit_place *place = slc_limits_place(limits, slc_limits_hash(limits, limit, subject), now_ns);
+    bool taken = slc_charges_take(request->charges, place, rates, request->stream, now_ns, &answer);
+    add_headers(request, place, rates, now_ns);
+    if (taken)
+        return SLC_PASS;
+    (void)slc_deny(denial, 429, "rate-limited", "Too many requests",
+                   answer.refused == SLC_LIMIT_STREAMS ? "As many streams are open as may be; close one, or wait."
+                                                       : "The limit is used up; wait as long as Retry-After says.",
+                   "rate-limit %s: %s of %s", limit, kind_names[answer.refused], subject);
+    denial->retry_after_ms = answer.retry_after_ms;
+    return SLC_DENY;
+}
+
+static enum slc_verdict limit(void *compiled, slc_policy_request *request, slc_denial *denial)
+{
+    const struct rate_limit *limit_ = compiled;
+    return take(request, request->policy_id, subject_of(limit_->subject, request), &limit_->rates, denial);
+}
+
+const slc_policy_type slc_policy_rate_limit = {
+    .name = "rate-limit",
+    .summary = "Limits requests, events, bytes and open streams, for each application or whatever else is counted.",
+    .config_schema =
+        "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+        "\"requests_per_second\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000000,"
+        "\"description\":\"Requests, and openings of streams.\"},"
+        "\"events_per_second\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000000,"
+        "\"description\":\"Events that are published or delivered. Who has taken more waits until it is paid for.\"},"
+        "\"bytes_per_second\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000000,"
+        "\"description\":\"Bytes of bodies, both ways.\"},"
+        "\"streams\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000,"
+        "\"description\":\"Event streams that are open at once.\"},"
+        "\"burst\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3600,\"default\":1,"
+        "\"description\":\"Seconds whose worth may be taken at once.\"},"
+        "\"per\":{\"type\":\"string\",\"enum\":[\"application\",\"credential\",\"plan\",\"event-api\",\"address\","
+        "\"all\"],\"default\":\"application\",\"description\":\"Whom it is counted for, each on its own.\"}}}",
+    .compile = compile,
+    .release = release,
+    .limit = limit,
+};
+
+/* ---- the limits of plans ---- */
+
+static bool compile_nothing(const json_t *config, void **compiled, slc_error *err)
+{
+    (void)config, (void)err;
+    *compiled = NULL;
+    return true;
+}
+
+static enum slc_verdict limit_by_plan(void *compiled, slc_policy_request *request, slc_denial *denial)
+{
+    const slc_principal *principal = request->principal;
+    const slc_plan *plan =
+        principal->plan_id[0] != '\0' ? slc_snapshot_plan(request->snapshot, principal->plan_id) : NULL;
+    const Sluice__Snapshot__V1__Limits *limits = plan != NULL ? plan->msg->limits : NULL;
+    (void)compiled;
+    if (limits == NULL)
+        return SLC_PASS;
+    slc_rates rates = {.per_second = {limits->requests_per_second, limits->events_per_second,
+                                      limits->bytes_per_second},
+                       .streams = limits->streams,
+                       .burst_s = 1};
+    if (rates.per_second[0] + rates.per_second[1] + rates.per_second[2] + rates.streams == 0)
+        return SLC_PASS;
+    return take(request, principal->plan_id, principal->application_id, &rates, denial);
+}
+
+const slc_policy_type slc_policy_plan_limits = {
+    .name = "plan-limits",
+    .summary = "The limits of the plan, for each application.",
+    .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
+    .compile = compile_nothing,
+    .limit = limit_by_plan,
+};
