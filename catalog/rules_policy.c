@@ -87,6 +87,34 @@ static const slc_field rate_limit_fields[] = {
     SLC_FIELD_END,
 };
 
+#define RANGES(field, text)                                                                                    \
+    {                                                                                                          \
+        .name = field, .type = SLC_F_STRING_LIST, .format = SLC_FMT_NETWORK, .min = 1, .max = 500,             \
+        .item_max = 49, .help = text                                                                           \
+    }
+static const slc_field ip_restriction_fields[] = {
+    RANGES("allow", "Only from these addresses and ranges."),
+    RANGES("deny", "Not from these, also when they are allowed."),
+    SLC_FIELD_END,
+};
+
+static bool check_ip_restriction(slc_txn *txn, const json_t *config, slc_error *err)
+{
+    if (json_is_array(json_object_get(config, "allow")) || json_is_array(json_object_get(config, "deny")))
+        return true;
+    return slc_txn_problem(txn, "", err, "allow or deny must be set");
+}
+
+static const slc_field request_size_fields[] = {
+    {.name = "max_bytes",
+     .type = SLC_F_INT,
+     .flags = SLC_F_REQUIRED,
+     .min = 1,
+     .max = 1073741824,
+     .help = "Bytes of a body."},
+    SLC_FIELD_END,
+};
+
 static bool check_rate_limit(slc_txn *txn, const json_t *config, slc_error *err)
 {
     static const char *const limits[] = {"requests_per_second", "events_per_second", "bytes_per_second",
@@ -122,6 +150,15 @@ static const slc_policy_kind policy_kinds[] = {
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = rate_limit_fields,
      .check = check_rate_limit},
+    {.name = "ip-restriction",
+     .help = "Lets requests in by the client's IP address.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = ip_restriction_fields,
+     .check = check_ip_restriction},
+    {.name = "request-size",
+     .help = "Limits the size of bodies.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = request_size_fields},
     {.name = NULL},
 };
 

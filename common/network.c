@@ -69,3 +69,10 @@ bool slc_network_contains(const slc_network *network, const struct sockaddr *add
         return false;
     return rest == 0 || ((peer[whole] ^ network->address[whole]) & (0xff00u >> rest & 0xff)) == 0;
 }
+
+bool slc_network_within(const slc_network *outer, const slc_network *inner)
+{
+    unsigned whole = outer->bits / 8, rest = outer->bits % 8;
+    return outer->bits <= inner->bits && memcmp(outer->address, inner->address, whole) == 0 &&
+           (rest == 0 || (outer->address[whole] ^ inner->address[whole]) >> (8 - rest) == 0);
+}

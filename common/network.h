@@ -19,5 +19,7 @@ bool slc_network_parse(const char *text, slc_network *out) __attribute__((warn_u
 
 /* Is the address in the network? False for what is no IP address. */
 bool slc_network_contains(const slc_network *network, const struct sockaddr *address);
+/* Is all of `inner`, an address or a smaller network, in `outer`? */
+bool slc_network_within(const slc_network *outer, const slc_network *inner);
 
 #endif

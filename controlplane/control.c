@@ -127,6 +127,7 @@ static bool start_grpc(struct control *control, slc_error *err)
                                                      .limit = settings->versions_limit},
                                         .question_timeout_ms = settings->question_timeout_ms,
                                         .stream_burst = settings->stream_burst,
+                                        .count_settle_ms = settings->count_settle_ms,
                                         .enrolment_burst = settings->enrolment_burst,
                                         .memory_bytes = settings->grpc_memory_bytes};
     control->grpc = slc_control_grpc_new(control->catalog, &options, err);

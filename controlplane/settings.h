@@ -47,6 +47,7 @@ typedef struct slc_control_settings {
     int64_t answer_timeout_ms;
     int64_t question_timeout_ms;
     int64_t stream_burst;
+    int64_t count_settle_ms;
     int64_t enrolment_burst;
     int64_t grpc_memory_bytes;
     int64_t debounce_ms;

@@ -142,6 +142,13 @@ static bool read_join(const slc_gateway_settings *settings, char **join, slc_err
     return *join != NULL;
 }
 
+static void group_size(void *arg, unsigned gateways)
+{
+    const struct slc_gateway *gateway = arg;
+    slc_limits_set_gateways(gateway->limits, gateways);
+    slc_metrics_group_size(gateways);
+}
+
 static bool start_client(struct slc_gateway *gateway, slc_error *err)
 {
     const slc_gateway_settings *settings = gateway->settings;
@@ -149,6 +156,7 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
                                     .stale = stale,
                                     .status = status,
                                     .list = slc_gateway_connections_list,
+                                    .group_size = group_size,
                                     .arg = gateway};
     char *join = NULL;
     if (!read_join(settings, &join, err))

@@ -76,6 +76,7 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .question_timeout_ms =
             options->question_timeout_ms > 0 ? options->question_timeout_ms : DEFAULT_QUESTION,
         .stream_burst = options->stream_burst > 0 ? options->stream_burst : DEFAULT_BURST,
+        .count_settle_ms = options->count_settle_ms,
         .enrolment_burst = options->enrolment_burst > 0 ? options->enrolment_burst : DEFAULT_FAILURES,
         .memory_bytes = options->memory_bytes > 0 ? options->memory_bytes : DEFAULT_MEMORY};
     grpc->options.lost_after_ms =
@@ -165,6 +166,7 @@ static void start_here(void *arg)
     slc_reports_init(grpc);
     slc_publisher_init(grpc);
     slc_upkeep_init(grpc);
+    slc_group_size_init(grpc);
     grpc->rpc = slc_rpc_start(grpc->loop, start->err);
     start->ok = grpc->rpc != NULL && start_servers(grpc, start->options, start->err);
     if (start->ok)
@@ -276,6 +278,7 @@ static void release_here(void *arg)
     slc_guard_release(grpc);
     slc_reports_release(grpc);
     slc_upkeep_release(grpc);
+    slc_group_size_release(grpc);
 }
 
 void slc_control_grpc_stop(slc_control_grpc *grpc)

@@ -28,6 +28,7 @@ typedef struct slc_control_grpc_options {
     int64_t answer_timeout_ms;   /* 0: 60,000; how long a node may take to answer a push or take a chunk */
     slc_version_limits versions; /* how many compiled versions are kept, and how long */
     int64_t question_timeout_ms; /* 0: 3,000; how long somebody who asks about a node waits for its answer */
+    int64_t count_settle_ms;     /* after the start, before gateways are told how many they are */
     int64_t stream_burst;        /* 0: 20; streams that a node may open at once, and then one a second */
     int64_t enrolment_burst;     /* 0: 50; failed enrolments from one address at once, and then one a second */
     int64_t memory_bytes;        /* 0: 256 MiB; what peers of each port may have sent that was not read yet */

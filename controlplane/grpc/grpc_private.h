@@ -63,6 +63,7 @@ struct slc_control_grpc {
     struct event *debounce;
     struct event *expiry;
     struct event *upkeep;
+    struct event *group_size;
     int64_t started_ms; /* monotonic */
     bool ca_warned;     /* that the node CA ends soon */
     bool compiling, dirty, stopping;
@@ -90,6 +91,10 @@ void slc_config_streams_trust(slc_control_grpc *grpc);
 /* ---- upkeep.c: what is done from time to time ---- */
 void slc_upkeep_init(slc_control_grpc *grpc);
 void slc_upkeep_release(slc_control_grpc *grpc);
+
+/* ---- group_size.c: how many gateways share a limit ---- */
+void slc_group_size_init(slc_control_grpc *grpc);
+void slc_group_size_release(slc_control_grpc *grpc);
 
 /* ---- enrolment.c ---- */
 void slc_enrolment_on_enrol(slc_rpc_call *call, void *grpc);

@@ -28,6 +28,7 @@ struct slc_config_stream {
     int64_t refused_version;
     int64_t applied_version;
     uint32_t connections; /* as it last said */
+    uint32_t told_group_size;
     bool draining;
 
     slc_release *in_flight;

@@ -53,6 +53,8 @@ typedef struct slc_config_gateway {
     /* Somebody asks who is connected: lists the newest `limit` connections and calls slc_config_client_listed
      * with the same `id` (borrowed), from any thread, now or later. */
     void (*list)(void *arg, const char *id, size_t limit);
+    /* So many gateways of the group are at work, this one too. NULL: nobody wants to know. */
+    void (*group_size)(void *arg, unsigned gateways);
     void *arg;
 } slc_config_gateway;
 

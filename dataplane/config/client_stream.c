@@ -196,6 +196,10 @@ static const char *dispatch(slc_config_client *client, const Sluice__Config__V1_
         return slc_client_asked(client, message->connections_request)
                    ? NULL
                    : "the control plane asks a second question before the first is answered";
+    case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_GROUP_SIZE:
+        if (client->gateway.group_size != NULL)
+            client->gateway.group_size(client->gateway.arg, message->group_size->gateways);
+        return NULL;
     case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_TRUST_BUNDLE:
         if (connected)
             slc_client_trust(client, message->trust_bundle);

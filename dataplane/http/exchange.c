@@ -83,9 +83,12 @@ void slc_exchange_pay(slc_exchange *exchange)
     exchange->paid_bytes = bytes;
 }
 
-bool slc_exchange_owes(const slc_exchange *exchange)
+bool slc_exchange_owes(slc_exchange *exchange)
 {
-    return exchange->charges != NULL && slc_charges_owed_ms(exchange->charges, slc_limits_now_ns()) > 0;
+    if (exchange->charges == NULL)
+        return false;
+    slc_exchange_pay(exchange);
+    return slc_charges_owed_ms(exchange->charges, slc_limits_now_ns()) > 0;
 }
 
 static void leave_limits(slc_exchange *exchange)

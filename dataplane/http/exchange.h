@@ -61,7 +61,7 @@ size_t slc_exchange_unsent(const slc_exchange *exchange); /* bytes that the sock
 void slc_exchange_stream_finish(slc_exchange *exchange);
 
 /* Does it owe its limits for what it has delivered? Then it waits, and asks again. */
-bool slc_exchange_owes(const slc_exchange *exchange);
+bool slc_exchange_owes(slc_exchange *exchange);
 
 /* After on_abort: logs, counts, frees. */
 void slc_exchange_abandon(slc_exchange *exchange);

@@ -166,6 +166,7 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
                                   .operation = exchange->operation,
                                   .client_address = exchange->client_address,
                                   .stream = stream,
+                                  .body_bytes = exchange->bytes_in,
                                   .header = get_header,
                                   .query = get_query,
                                   .add_header = add_header,

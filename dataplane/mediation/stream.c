@@ -181,11 +181,11 @@ static void pump(slc_stream *stream)
     struct evbuffer *out = worker_of(stream)->out;
     if (stream->writing)
         return;
-    stream->paced = slc_exchange_owes(stream->exchange);
-    if (stream->paced)
-        return;
     note_state(stream);
     while (evbuffer_get_length(out) < WINDOW_BYTES) {
+        stream->paced = slc_exchange_owes(stream->exchange);
+        if (stream->paced)
+            break;
         enum slc_peek found = slc_reader_peek(&stream->reader);
         if (found == SLC_PEEK_ENDED) /* the stream is gone, and has written what was in `out` */
             return;

@@ -51,6 +51,12 @@ static const slc_metric table[] = {
      {NULL},
      1,
      NULL},
+    {"sluice_group_gateways",
+     SLC_GAUGE,
+     "Gateways that share what limits allow, as the control plane last said; 0: it has not.",
+     {NULL},
+     0,
+     NULL},
     {"sluice_http_connections", SLC_GAUGE, "Open client connections.", {NULL}, 0, NULL},
     {"sluice_build_info", SLC_GAUGE, "Always 1.", {"version", "commit"}, 0, NULL},
     {"process_resident_memory_bytes", SLC_GAUGE, "Resident memory.", {NULL}, 0, NULL},
@@ -177,6 +183,11 @@ static slc_series *plain(const char *name)
 {
     const char *none[] = {NULL};
     return slc_metrics_series(name, none);
+}
+
+void slc_metrics_group_size(unsigned gateways)
+{
+    slc_series_set(plain("sluice_group_gateways"), gateways);
 }
 
 void slc_gateway_metrics_refresh(int64_t connections)

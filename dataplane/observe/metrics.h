@@ -19,6 +19,7 @@ void slc_api_metrics_count(slc_api_metrics *metrics, const struct slc_exchange *
 void slc_metrics_denied(int status);
 /* This policy's condition could not be evaluated. Any thread. */
 void slc_metrics_unevaluated(const char *policy);
+void slc_metrics_group_size(unsigned gateways);
 /* Gauges that are read when they are scraped: process memory, CPU, descriptors, connections. */
 void slc_gateway_metrics_refresh(int64_t connections);
 

@@ -14,8 +14,8 @@
 #define DAY_NS    (86400LL * SECOND_NS)
 
 struct slc_limit_place {
-    _Alignas(64) _Atomic uint64_t hash;     /* 0: nobody's */
-    _Atomic int64_t paid[SLC_LIMIT_RATES];  /* monotonic ns: when what was taken is paid for */
+    _Alignas(64) _Atomic uint64_t hash;    /* 0: nobody's */
+    _Atomic int64_t paid[SLC_LIMIT_RATES]; /* monotonic ns: when what was taken is paid for */
     _Atomic uint32_t streams;
 };
 
@@ -120,8 +120,8 @@ static bool is_idle(slc_limit_place *place, int64_t now_ns)
     return atomic_load_explicit(&place->streams, memory_order_relaxed) == 0;
 }
 
-/* Who looked at an idle place when another took it pays into the other's account, once: far below what is lost by
- * locks. */
+/* Who looked at an idle place when another took it pays into the other's account, once: far below what is lost
+ * by locks. */
 slc_limit_place *slc_limits_place(slc_limits *limits, uint64_t hash, int64_t now_ns)
 {
     slc_limit_place *idle = NULL;
@@ -145,7 +145,8 @@ static unsigned gateways_of(const slc_limits *limits)
     return atomic_load_explicit(&((slc_limits *)limits)->gateways, memory_order_relaxed);
 }
 
-/* What `n` of a kind cost in time. At most a day, so that nobody is shut out for longer and nothing overflows. */
+/* What `n` of a kind cost in time. At most a day, so that nobody is shut out for longer and nothing overflows.
+ */
 static int64_t cost_ns(const slc_limits *limits, const slc_rates *rates, enum slc_limit_kind kind, uint64_t n)
 {
     double cost = (double)n * SECOND_NS * gateways_of(limits) / (double)rates->per_second[kind];
@@ -182,8 +183,8 @@ static void pay(slc_limit_place *place, enum slc_limit_kind kind, int64_t cost, 
 }
 
 /* One request. One is always possible when nothing is owed, also when it costs more than the window. */
-static bool take_request(const slc_limits *limits, slc_limit_place *place, const slc_rates *rates, int64_t now_ns,
-                         int64_t *wait)
+static bool take_request(const slc_limits *limits, slc_limit_place *place, const slc_rates *rates,
+                         int64_t now_ns, int64_t *wait)
 {
     int64_t cost = cost_ns(limits, rates, SLC_LIMIT_REQUESTS, 1), window = window_ns(rates);
     int64_t paid = atomic_load_explicit(&place->paid[SLC_LIMIT_REQUESTS], memory_order_relaxed), start;

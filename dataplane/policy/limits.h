@@ -1,10 +1,10 @@
 /* How much of a limit is used up, for all limits and workers of the process.
  *
- * One table of fixed size. A place holds one key (an application, an address, ... under one limit) as its 64-bit keyed
- * hash, a time for each kind of rate (GCRA, the generic cell rate algorithm: when all that was taken is paid for at
- * the limit's pace) and a count of open streams. Everything is an atomic, nothing takes a lock: two workers that meet
- * at a key lose a few nanoseconds. A key that has nothing taken is as if it were not there, so its place goes to
- * whoever needs one next. Why so: docs/decisions/0012-limits.md.
+ * One table of fixed size. A place holds one key (an application, an address, ... under one limit) as its
+ * 64-bit keyed hash, a time for each kind of rate (GCRA, the generic cell rate algorithm: when all that was
+ * taken is paid for at the limit's pace) and a count of open streams. Everything is an atomic, nothing takes a
+ * lock: two workers that meet at a key lose a few nanoseconds. A key that has nothing taken is as if it were
+ * not there, so its place goes to whoever needs one next. Why so: docs/decisions/0012-limits.md.
  *
  * Any thread, unless a function says otherwise.
  */
@@ -39,11 +39,12 @@ void slc_limits_free(slc_limits *limits);
 void slc_limits_set_gateways(slc_limits *limits, unsigned gateways);
 /* Of what makes a key: the limit's id and who it is counted for. */
 uint64_t slc_limits_hash(const slc_limits *limits, const char *limit, const char *subject);
-/* The place of a key. When all that it may have are taken, it shares one: what comes together there has one limit. */
+/* The place of a key. When all that it may have are taken, it shares one: what comes together there has one
+ * limit. */
 slc_limit_place *slc_limits_place(slc_limits *limits, uint64_t hash, int64_t now_ns);
 
-/* What a request has taken, and of which limits: what it costs later is added, its stream is given back. Belongs to
- * one request. */
+/* What a request has taken, and of which limits: what it costs later is added, its stream is given back.
+ * Belongs to one request. */
 #define SLC_MAX_CHARGES 8
 typedef struct slc_charges {
     slc_limits *limits;
@@ -60,8 +61,8 @@ typedef struct slc_limit_answer {
     int64_t retry_after_ms;
 } slc_limit_answer;
 
-/* Takes a request, and a stream if it is one, and notes it in `charges`; false: refused, nothing is taken. A ninth
- * limit on one request is refused. */
+/* Takes a request, and a stream if it is one, and notes it in `charges`; false: refused, nothing is taken. A
+ * ninth limit on one request is refused. */
 bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool stream,
                       int64_t now_ns, slc_limit_answer *answer);
 /* What it has cost since. */

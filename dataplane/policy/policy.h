@@ -25,6 +25,7 @@ typedef struct slc_policy_request {
     Sluice__Snapshot__V1__Operation operation;
     const char *client_address;
     bool stream; /* a long-lived read */
+    uint64_t body_bytes;
     /* Credentials as the protocol carried them: */
     const char *(*header)(void *protocol, const char *name); /* request header or NULL */
     /* Parameter of the URL's query, decoded, or NULL; NULL on Kafka. */
@@ -69,7 +70,8 @@ typedef struct slc_policy_type {
     enum slc_verdict (*on_request)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authenticate)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authorise)(void *compiled, slc_policy_request *request, slc_denial *denial);
-    /* All of them are asked, of requests that were allowed: SLC_PASS or SLC_DENY. */
+    /* All of them are asked, of requests that were allowed: SLC_PASS or SLC_DENY. For limits, and for whatever
+     * else restricts what is granted. */
     enum slc_verdict (*limit)(void *compiled, slc_policy_request *request, slc_denial *denial);
 } slc_policy_type;
 

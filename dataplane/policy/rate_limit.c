@@ -1,8 +1,8 @@
-/* rate-limit: how much somebody may do, here and in all gateways of the group together; and the limits of plans, which
- * are the same thing for each application that subscribes to one.
+/* rate-limit: how much somebody may do, here and in all gateways of the group together; and the limits of
+ * plans, which are the same thing for each application that subscribes to one.
  *
- * Answers carry RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): the quota is the group's, what
- * is left is this gateway's share of it. */
+ * Answers carry RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): the quota is the
+ * group's, what is left is this gateway's share of it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +43,8 @@ static bool compile_subject(const json_t *config, struct rate_limit *limit, slc_
 
 static bool compile(const json_t *config, void **compiled, slc_error *err)
 {
-    static const char *const known[] = {"requests_per_second", "events_per_second", "bytes_per_second", "streams",
-                                        "burst", "per", NULL};
+    static const char *const known[] = {
+        "requests_per_second", "events_per_second", "bytes_per_second", "streams", "burst", "per", NULL};
     struct rate_limit limit = {.subject = BY_APPLICATION};
     int64_t rates[SLC_LIMIT_RATES], streams, burst;
     bool ok = slc_policy_config_known(config, known, err) && compile_subject(config, &limit, err);
@@ -94,20 +94,23 @@ static void add_headers(slc_policy_request *request, const slc_limit_place *plac
     char quotas[256] = "", rest[256] = "";
     size_t quotas_len = 0, rest_len = 0;
     for (int kind = 0; kind <= SLC_LIMIT_STREAMS; kind++) {
-        uint64_t quota = kind == SLC_LIMIT_STREAMS ? rates->streams : rates->per_second[kind] * rates->burst_s, left;
+        uint64_t quota = kind == SLC_LIMIT_STREAMS ? rates->streams : rates->per_second[kind] * rates->burst_s,
+                 left;
         int64_t full_ms;
         if (quota == 0)
             continue;
         slc_limits_left(request->charges->limits, place, rates, kind, now_ns, &left, &full_ms);
         const char *comma = quotas_len > 0 ? ", " : "";
-        quotas_len += (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, "%s\"%s\";q=%" PRIu64, comma,
-                                       kind_names[kind], quota);
+        quotas_len += (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, "%s\"%s\";q=%" PRIu64,
+                                       comma, kind_names[kind], quota);
         rest_len += (size_t)snprintf(rest + rest_len, sizeof rest - rest_len, "%s\"%s\";r=%" PRIu64, comma,
                                      kind_names[kind], left);
         if (kind == SLC_LIMIT_STREAMS)
             continue;
-        quotas_len += (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, ";w=%" PRIu32, rates->burst_s);
-        rest_len += (size_t)snprintf(rest + rest_len, sizeof rest - rest_len, ";t=%" PRId64, (full_ms + 999) / 1000);
+        quotas_len +=
+            (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, ";w=%" PRIu32, rates->burst_s);
+        rest_len +=
+            (size_t)snprintf(rest + rest_len, sizeof rest - rest_len, ";t=%" PRId64, (full_ms + 999) / 1000);
     }
     request->add_header(request->protocol, "RateLimit-Policy", quotas);
     request->add_header(request->protocol, "RateLimit", rest);
@@ -126,8 +129,9 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
     if (taken)
         return SLC_PASS;
     (void)slc_deny(denial, 429, "rate-limited", "Too many requests",
-                   answer.refused == SLC_LIMIT_STREAMS ? "As many streams are open as may be; close one, or wait."
-                                                       : "The limit is used up; wait as long as Retry-After says.",
+                   answer.refused == SLC_LIMIT_STREAMS
+                       ? "As many streams are open as may be; close one, or wait."
+                       : "The limit is used up; wait as long as Retry-After says.",
                    "rate-limit %s: %s of %s", limit, kind_names[answer.refused], subject);
     denial->retry_after_ms = answer.retry_after_ms;
     return SLC_DENY;
@@ -141,20 +145,23 @@ static enum slc_verdict limit(void *compiled, slc_policy_request *request, slc_d
 
 const slc_policy_type slc_policy_rate_limit = {
     .name = "rate-limit",
-    .summary = "Limits requests, events, bytes and open streams, for each application or whatever else is counted.",
+    .summary =
+        "Limits requests, events, bytes and open streams, for each application or whatever else is counted.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
         "\"requests_per_second\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000000,"
         "\"description\":\"Requests, and openings of streams.\"},"
         "\"events_per_second\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000000,"
-        "\"description\":\"Events that are published or delivered. Who has taken more waits until it is paid for.\"},"
+        "\"description\":\"Events that are published or delivered. Who has taken more waits until it is paid "
+        "for.\"},"
         "\"bytes_per_second\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000000,"
         "\"description\":\"Bytes of bodies, both ways.\"},"
         "\"streams\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000,"
         "\"description\":\"Event streams that are open at once.\"},"
         "\"burst\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3600,\"default\":1,"
         "\"description\":\"Seconds whose worth may be taken at once.\"},"
-        "\"per\":{\"type\":\"string\",\"enum\":[\"application\",\"credential\",\"plan\",\"event-api\",\"address\","
+        "\"per\":{\"type\":\"string\",\"enum\":[\"application\",\"credential\",\"plan\",\"event-api\","
+        "\"address\","
         "\"all\"],\"default\":\"application\",\"description\":\"Whom it is counted for, each on its own.\"}}}",
     .compile = compile,
     .release = release,
@@ -179,10 +186,10 @@ static enum slc_verdict limit_by_plan(void *compiled, slc_policy_request *reques
     (void)compiled;
     if (limits == NULL)
         return SLC_PASS;
-    slc_rates rates = {.per_second = {limits->requests_per_second, limits->events_per_second,
-                                      limits->bytes_per_second},
-                       .streams = limits->streams,
-                       .burst_s = 1};
+    slc_rates rates = {
+        .per_second = {limits->requests_per_second, limits->events_per_second, limits->bytes_per_second},
+        .streams = limits->streams,
+        .burst_s = 1};
     if (rates.per_second[0] + rates.per_second[1] + rates.per_second[2] + rates.streams == 0)
         return SLC_PASS;
     return take(request, principal->plan_id, principal->application_id, &rates, denial);

@@ -1,5 +1,6 @@
 """Policies on HTTP: conditions, and what each type does to requests of real clients."""
 
+import re
 from contextlib import contextmanager
 
 import requests
@@ -83,3 +84,102 @@ def test_the_control_plane_refuses_a_wrong_condition(sample):
             "name": "wrong", "type": "subscription", "scope": {"kind": "event-api", "ref": sample.event_api},
             "condition": condition}).json()
         assert answer["errors"][0]["pointer"] == "/condition" and message in answer["errors"][0]["detail"], answer
+
+
+# ---- limits ----
+
+def _limits(response):
+    """RateLimit as {kind: left}."""
+    return {name: int(left) for name, left in re.findall(r'"(\w+)";r=(\d+)', response.headers.get("RateLimit", ""))}
+
+
+def test_requests_over_the_limit_are_429_with_the_fields_of_the_draft(sample):
+    with policy(sample, "slow", type="rate-limit", config={"requests_per_second": 1, "burst": 10}):
+        eventually(lambda: "RateLimit" in ask(sample).headers, "the policy")
+        for _ in range(30):
+            answer = ask(sample)
+            if answer.status_code == 429:
+                break
+            assert answer.status_code == 201
+        assert answer.status_code == 429 and answer.json()["type"].endswith("/rate-limited")
+        assert answer.headers["RateLimit-Policy"] == '"requests";q=10;w=10'
+        assert _limits(answer) == {"requests": 0} and int(answer.headers["Retry-After"]) >= 1
+        assert "slow" not in answer.text
+        wait_until(lambda: ask(sample).status_code == 201, what="the limit to be paid for")
+    eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
+
+
+def test_events_and_bytes_are_paid_for_afterwards(sample):
+    for kind, rate, batch in (("events", 20, 50), ("bytes", 4000, 150)):
+        with policy(sample, kind, type="rate-limit", config={f"{kind}_per_second": rate}):
+            eventually(lambda: kind in _limits(ask(sample)), "the policy")
+            wait_until(lambda: publish_lines(sample, batch).status_code == 201, what="nothing to be owed")
+            refused = ask(sample)
+            assert refused.status_code == 429 and int(refused.headers["Retry-After"]) >= 1
+            assert _limits(refused) == {kind: 0}
+        eventually(lambda: status_of(sample) == 201, "the policy to be gone")
+
+
+def publish_lines(sample, count):
+    session = requests.Session()
+    session.trust_env = False
+    return session.post(sample.url, data=b'{"n": 1, "padding": "%s"}\n' % (b"x" * 50) * count, timeout=30,
+                        headers={"X-API-Key": sample.key, "Content-Type": "application/x-ndjson"})
+
+
+def test_only_so_many_streams_are_open_at_once(sample):
+    with policy(sample, "few-streams", type="rate-limit", config={"streams": 2, "per": "application"}):
+        def limited():
+            with sample.stream() as reader:
+                return "RateLimit" in reader.headers
+        eventually(limited, "the policy")
+        def opened():
+            reader = sample.stream()
+            return reader if reader.status == 200 else reader.close()
+        with wait_until(opened, what="a stream"), wait_until(opened, what="a second stream"):
+            with sample.stream() as third:
+                assert third.status == 429
+            assert status_of(sample) == 201  # no stream
+        def again():
+            with sample.stream() as reader:
+                return reader.status == 200
+        wait_until(again, what="the streams to be given back")
+    eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
+
+
+def test_a_stream_is_slowed_down_to_its_limit_and_loses_nothing(sample):
+    """Of a hundred events the first ten come at once, and the others one by one."""
+    start = sample.page("?from=latest&wait=0s")["next"]
+    assert publish_lines(sample, 100).status_code == 201
+    with policy(sample, "paced", type="rate-limit", condition="stream",
+                config={"events_per_second": 1, "burst": 10, "per": "event-api"}):
+        def limited():
+            with sample.stream() as reader:
+                return "RateLimit" in reader.headers
+        eventually(limited, "the policy")
+        with sample.stream(query=f"?cursor={start}") as reader:
+            events = [reader.next() for _ in range(12)]
+            assert reader.waiting() < 60
+            assert len({event.id for event in events}) == 12
+    eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
+
+
+def test_a_plan_limits_each_of_its_applications(sample):
+    sample.admin.patch("plans", sample.plan, limits={"requests_per_second": 2})
+    eventually(lambda: '"requests";q=2;w=1' == ask(sample).headers.get("RateLimit-Policy"), "the plan's limit")
+    wait_until(lambda: status_of(sample) == 429, what="a refusal")
+    sample.admin.patch("plans", sample.plan, limits=None)
+    eventually(lambda: "RateLimit" not in ask(sample).headers, "the limit to be gone")
+
+
+def test_two_gateways_share_a_limit(sample, module_servers):
+    """The control plane tells each how many they are; what is left halves."""
+    with policy(sample, "shared", type="rate-limit", config={"requests_per_second": 1, "burst": 1000}):
+        eventually(lambda: _limits(ask(sample)).get("requests", 0) > 900, "the policy")
+        wait_until(lambda: sample.gateway.metrics().get("sluice_group_gateways") == 1, what="the count of gateways")
+        other = module_servers.gateway(sample.control.join_string(sample.group), ready=False)
+        wait_until(lambda: sample.gateway.metrics()["sluice_group_gateways"] == 2, what="two gateways")
+        assert 400 < _limits(ask(sample))["requests"] <= 500
+        other.stop()
+        wait_until(lambda: sample.gateway.metrics()["sluice_group_gateways"] == 1, what="one gateway")
+        assert _limits(ask(sample))["requests"] > 800

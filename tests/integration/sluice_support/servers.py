@@ -40,6 +40,7 @@ class ControlPlane(Program):
             "grpc_address": f"127.0.0.1:{self.grpc_port}",
             "enrolment_address": f"127.0.0.1:{self.enrolment_port}",
             "bootstrap_token_file": self._token_file,
+            "node_count_settle": "0s",
             "log_format": "json",
             "log_level": "debug",
             **options,

@@ -107,6 +107,10 @@ class SseReader:
         elif name == "retry":
             self.retry_ms = int(value)
 
+    def waiting(self):
+        """How many events have come and were not taken yet."""
+        return self._queue.qsize()
+
     def next(self, timeout=15.0):
         """The next event; None when the stream has ended. Fails after `timeout` seconds without either."""
         try:

@@ -33,6 +33,29 @@ START_TEST(addresses_are_in_their_networks)
 }
 END_TEST
 
+START_TEST(networks_are_within_larger_ones)
+{
+    static const struct {
+        const char *outer, *inner;
+        bool within;
+    } cases[] = {{"10.0.0.0/8", "10.1.2.3", true},
+                 {"10.0.0.0/8", "11.0.0.1", false},
+                 {"10.0.0.0/8", "10.128.0.0/9", true},
+                 {"10.128.0.0/9", "10.0.0.0/8", false},
+                 {"10.128.0.0/9", "10.127.0.0", false},
+                 {"::/0", "192.0.2.1", true},
+                 {"0.0.0.0/0", "2001:db8::1", false},
+                 {"192.0.2.1", "::ffff:192.0.2.1", true},
+                 {"2001:db8::/33", "2001:db8:8000::1", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        slc_network outer, inner;
+        ck_assert(slc_network_parse(cases[i].outer, &outer) && slc_network_parse(cases[i].inner, &inner));
+        ck_assert_msg(slc_network_within(&outer, &inner) == cases[i].within, "%s %s", cases[i].outer,
+                      cases[i].inner);
+    }
+}
+END_TEST
+
 START_TEST(everything_else_is_refused)
 {
     static const char *const bad[] = {
@@ -44,4 +67,5 @@ START_TEST(everything_else_is_refused)
 }
 END_TEST
 
-UNIT_MAIN("common/network", addresses_are_in_their_networks, everything_else_is_refused)
+UNIT_MAIN("common/network", addresses_are_in_their_networks, networks_are_within_larger_ones,
+          everything_else_is_refused)

@@ -309,7 +309,8 @@ static void on_message(slc_rpc_call *call, void *ctx, const uint8_t *data, size_
     else if (message->message_case == SLUICE__CONFIG__V1__TO_NODE__MESSAGE_CONNECTIONS_REQUEST) {
         node->questions++;
         snprintf(node->question, sizeof node->question, "%s", message->connections_request->id);
-    }
+    } else if (message->message_case == SLUICE__CONFIG__V1__TO_NODE__MESSAGE_GROUP_SIZE)
+        node->group_size = message->group_size->gateways;
     sluice__config__v1__to_node__free_unpacked(message, NULL);
     slc_rpc_call_read(call);
 }

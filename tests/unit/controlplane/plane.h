@@ -63,7 +63,8 @@ struct node {
     slc_rpc_channel *channel;
     slc_rpc_call *call; /* NULL: ended */
     unsigned welcomes, pushes, chunks, questions;
-    char question[80]; /* the last one's id */
+    unsigned group_size; /* as it was last told; 0: it was not */
+    char question[80];   /* the last one's id */
     size_t chunk_bytes;
     bool ended;
     enum slc_rpc_status status;

@@ -101,6 +101,16 @@ START_TEST(restart_of_the_control_plane_sends_nothing_again)
 }
 END_TEST
 
+START_TEST(nodes_are_told_how_many_they_are)
+{
+    WAIT_FOR(&plane, good.group_size == 1);
+    node_settle(&plane, &bad);
+    WAIT_FOR(&plane, good.group_size == 2 && bad.group_size == 2);
+    node_disconnect(&bad);
+    WAIT_FOR(&plane, good.group_size == 1);
+}
+END_TEST
+
 START_TEST(only_the_latest_waits_behind_the_one_in_flight)
 {
     uint64_t last;
@@ -290,6 +300,7 @@ int main(void)
     tcase_add_test(tcase, change_moves_the_chunks_that_changed_alone);
     tcase_add_test(tcase, held_version_is_not_sent_again);
     tcase_add_test(tcase, restart_of_the_control_plane_sends_nothing_again);
+    tcase_add_test(tcase, nodes_are_told_how_many_they_are);
     tcase_add_test(tcase, only_the_latest_waits_behind_the_one_in_flight);
     tcase_add_test(tcase, refusal_is_on_record_and_not_offered_again);
     tcase_add_test(tcase, refusal_is_forgotten_when_a_retry_has_worked);

@@ -181,6 +181,12 @@ static void take_later(evutil_socket_t fd, short what, void *arg)
     take_all(arg);
 }
 
+bool slc_exchange_owes(slc_exchange *exchange)
+{
+    (void)exchange;
+    return false; /* nobody limits it */
+}
+
 void slc_exchange_write(slc_exchange *exchange, struct evbuffer *chunk,
                         void (*done)(slc_exchange *exchange, void *ctx))
 {

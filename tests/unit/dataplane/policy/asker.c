@@ -110,6 +110,7 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .header = get_header,
                                   .query = get_query,
                                   .stream = asker->stream,
+                                  .body_bytes = asker->body_bytes,
                                   .add_header = add_header,
                                   .method = method,
                                   .path = "/orders/v1/events",

@@ -28,7 +28,8 @@ struct asker {
         char value[768];
     } sent[ASKER_HEADERS], answered[ASKER_HEADERS];
     size_t sent_count, answered_count;
-    bool stream;         /* what it asks for is a stream */
+    bool stream; /* what it asks for is a stream */
+    uint64_t body_bytes;
     const char *address; /* NULL: 192.0.2.1 */
     slc_limits *limits;
     slc_charges charges; /* of the last question */

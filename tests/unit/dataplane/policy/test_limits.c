@@ -1,4 +1,5 @@
-/* The table of limits: rates with their bursts, debts, streams, many keys, many threads. The test brings the time. */
+/* The table of limits: rates with their bursts, debts, streams, many keys, many threads. The test brings the
+ * time. */
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,8 +12,8 @@
 
 static slc_limits *limits;
 
-static bool take(const slc_rates *rates, const char *subject, bool stream, int64_t now, slc_limit_answer *answer,
-                 slc_charges *charges)
+static bool take(const slc_rates *rates, const char *subject, bool stream, int64_t now,
+                 slc_limit_answer *answer, slc_charges *charges)
 {
     charges->limits = limits;
     slc_limit_place *place = slc_limits_place(limits, slc_limits_hash(limits, "limit", subject), now);
@@ -23,8 +24,8 @@ static bool take(const slc_rates *rates, const char *subject, bool stream, int64
 static unsigned burst(const slc_rates *rates, const char *subject, int64_t now, slc_limit_answer *answer)
 {
     unsigned count = 0;
-    for (slc_charges charges = {.count = 0}; count < 10000 && take(rates, subject, false, now, answer, &charges);
-         count++)
+    for (slc_charges charges = {.count = 0};
+         count < 10000 && take(rates, subject, false, now, answer, &charges); count++)
         charges.count = 0;
     return count;
 }
@@ -184,7 +185,8 @@ START_TEST(a_request_has_few_limits)
 }
 END_TEST
 
-/* Places of keys that owe nothing go to others; when all are taken the new ones share, and are not let through. */
+/* Places of keys that owe nothing go to others; when all are taken the new ones share, and are not let through.
+ */
 START_TEST(a_full_table_lets_nobody_exceed_a_limit)
 {
     slc_rates rates = {.per_second = {1}, .burst_s = 1};
