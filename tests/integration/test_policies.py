@@ -183,3 +183,32 @@ def test_two_gateways_share_a_limit(sample, module_servers):
         other.stop()
         wait_until(lambda: sample.gateway.metrics()["sluice_group_gateways"] == 1, what="one gateway")
         assert _limits(ask(sample))["requests"] > 800
+
+
+# ---- what restricts ----
+
+def test_a_policy_of_an_application_concerns_it_alone(sample):
+    """Also of one that may do nothing here: the others' configuration goes on."""
+    sample.new_application("stranger")
+    with policy(sample, "of-stranger", type="request-size", config={"max_bytes": 1},
+                scope={"kind": "application", "ref": "stranger"}):
+        with policy(sample, "of-demo", type="request-size", config={"max_bytes": 10},
+                    scope={"kind": "application", "ref": sample.application}):
+            eventually(lambda: publish_lines(sample, 1).status_code == 413, "the policy")
+            assert status_of(sample) == 201
+        eventually(lambda: publish_lines(sample, 1).status_code == 201, "the policy to be gone")
+
+
+def test_addresses_are_let_in_or_not(sample):
+    with policy(sample, "outside", type="ip-restriction", config={"deny": ["127.0.0.0/8"]}):
+        eventually(lambda: status_of(sample) == 403, "the policy")
+        assert status_of(sample, key="slk_none_none") == 403
+    with policy(sample, "inside", type="ip-restriction", config={"allow": ["127.0.0.1", "2001:db8::/32"]}):
+        eventually(lambda: status_of(sample) == 201, "the policy")
+
+
+def test_bodies_over_the_size_are_413(sample):
+    with policy(sample, "small", type="request-size", config={"max_bytes": 500}):
+        eventually(lambda: publish_lines(sample, 50).status_code == 413, "the policy")
+        assert publish_lines(sample, 2).status_code == 201
+    eventually(lambda: publish_lines(sample, 50).status_code == 201, "the policy to be gone")
