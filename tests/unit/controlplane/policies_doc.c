@@ -1,0 +1,177 @@
+/* Writes docs/policies.md from the policy modules, the catalog's scopes and the table of what conditions may
+ * speak of.
+ *
+ *   policies_doc FILE           writes it
+ *   policies_doc --check FILE   status 1 unless it is what would be written */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/policy_type.h"
+#include "common/buf.h"
+#include "common/cel/attributes.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "dataplane/policy/policy.h"
+
+#define MAX_BYTES (1 << 20)
+
+static const char intro[] =
+    "# Policies\n\n"
+    "Generated from the policy modules; `policies_doc docs/policies.md` in the build folder writes it anew.\n\n"
+    "A policy is attached to one scope: a gateway group, listener, virtual cluster, event API, plan or "
+    "application. For a "
+    "request\nall that concern it are asked, wide scopes before narrow ones, then by `order`, then by name: "
+    "first "
+    "those that answer by\nthemselves or look at the address, then until one authenticates, then until one "
+    "grants, then all "
+    "that limit or restrict.\nNothing is allowed unless some policy allows it. `key-auth` and `subscription` "
+    "are there "
+    "without being configured;\na policy of the same type replaces them. The limits of plans always hold. With "
+    "`dry_run` a policy "
+    "changes nothing: the log says what it would\nhave refused. Who is refused is not told by which policy; "
+    "the access "
+    "log has it.\n\n"
+    "## Conditions\n\n"
+    "`condition` is an expression of CEL, the [Common Expression Language](https://cel.dev), of at most 1,000 "
+    "bytes. The "
+    "policy\ntakes part in requests for which it is true. It is looked at when the request begins; a stream "
+    "that is open is "
+    "not asked\nagain. A policy whose condition is false still replaces what is built in: with a conditional "
+    "`subscription` "
+    "nobody else\ngrants anything. When it cannot be evaluated (a header that is not there, a text that is no "
+    "number) the "
+    "request is refused\nwith 403 `denied` and counted in `sluice_policy_condition_errors_total`; `has(x)` and "
+    "`'name' in map` "
+    "ask first.\n\n"
+    "```\n"
+    "request.method == 'POST' && request.headers['x-tenant'] in ['shop', 'bank']\n"
+    "has(credential.expires) && credential.expires - time < duration('24h')\n"
+    "request.path.matches('^/orders/v[0-9]+/') && !client.address.startsWith('10.')\n"
+    "time.getDayOfWeek() in [1, 2, 3, 4, 5] && time.getHours() >= 8\n"
+    "```\n\n"
+    "There are null, bool, int, uint, double, string, bytes, lists, maps, timestamps and durations with CEL's "
+    "literals "
+    "and\noperators, `in`, `[]`, `.`, `?:`, `has()`, `size`, `startsWith`, `endsWith`, `contains`, `matches` "
+    "(RE2; the "
+    "pattern is\nwritten in the expression), the conversions (`int()`, `string()`, `timestamp()`, "
+    "`duration()`, ...), and the "
+    "parts of a\ntimestamp in UTC. There are no loops (`all`, `exists`, `map`, `filter`), messages, types as "
+    "values or "
+    "time zones.\n\n"
+    "| variable | kind | what |\n| --- | --- | --- |\n";
+
+static void add_variables(slc_buf *out)
+{
+    for (const slc_cel_variable *variable = slc_attributes; variable->name != NULL; variable++)
+        slc_buf_addf(out, "| `%s` | %s | %s |\n", variable->name, slc_cel_kind_name(variable->kind),
+                     variable->help);
+}
+
+static void add_scopes(slc_buf *out, const char *type)
+{
+    static const char *const names[] = {"gateway group", "listener", "virtual cluster",
+                                        "event API",     "plan",     "application"};
+    const slc_policy_kind *kind = slc_policy_kinds();
+    const char *comma = "";
+    while (strcmp(kind->name, type) != 0)
+        kind++;
+    slc_buf_adds(out, "\n\nMay be attached to: ");
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if ((kind->scopes & 1u << i) == 0)
+            continue;
+        slc_buf_addf(out, "%s%s", comma, names[i]);
+        comma = ", ";
+    }
+    slc_buf_adds(out, ".\n\n");
+}
+
+static void add_limits(slc_buf *out, const json_t *schema)
+{
+    static const char *const names[] = {"minimum",  "maximum",  "minLength", "maxLength",
+                                        "minItems", "maxItems", "enum",      "default"};
+    static const char *const words[] = {"from ",     "to ",      "at least ", "at most ",
+                                        "at least ", "at most ", "one of ",   "default "};
+    const char *comma = "";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const json_t *value = json_object_get(schema, names[i]);
+        if (value == NULL)
+            continue;
+        char *text = json_dumps(value, JSON_ENCODE_ANY);
+        slc_buf_addf(out, "%s%s`%s`", comma, words[i], text);
+        free(text);
+        comma = ", ";
+    }
+}
+
+static void add_settings(slc_buf *out, const json_t *schema)
+{
+    const char *name;
+    json_t *property;
+    if (json_object_size(json_object_get(schema, "properties")) == 0) {
+        slc_buf_adds(out, "It has no settings.\n");
+        return;
+    }
+    slc_buf_adds(out, "| setting | kind | what |\n| --- | --- | --- |\n");
+    json_object_foreach (json_object_get(schema, "properties"), name, property) {
+        const char *help = json_string_value(json_object_get(property, "description"));
+        slc_buf_addf(out, "| `%s` | %s: ", name, json_string_value(json_object_get(property, "type")));
+        add_limits(out, property);
+        slc_buf_addf(out, " | %s |\n", help != NULL ? help : "");
+    }
+}
+
+static bool add_types(slc_buf *out)
+{
+    for (const slc_policy_type *const *type = slc_policy_types(); *type != NULL; type++) {
+        slc_error err;
+        json_t *schema =
+            slc_json_parse((*type)->config_schema, strlen((*type)->config_schema), MAX_BYTES, &err);
+        if (schema == NULL)
+            return false;
+        slc_buf_addf(out, "\n## %s\n\n%s", (*type)->name, (*type)->summary);
+        add_scopes(out, (*type)->name);
+        add_settings(out, schema);
+        json_decref(schema);
+    }
+    return !out->overflow;
+}
+
+static int check(const slc_buf *out, const char *path)
+{
+    slc_error err = {0};
+    size_t len = 0;
+    char *text = slc_file_read(path, MAX_BYTES, &len, &err);
+    bool same = text != NULL && len == out->len && memcmp(text, out->data, len) == 0;
+    if (!same)
+        fprintf(stderr, "%s is not what the policies say %s: write it with `policies_doc FILE`\n", path,
+                err.message);
+    free(text);
+    return same ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int write_file(const slc_buf *out, const char *path)
+{
+    FILE *file = fopen(path, "w");
+    bool ok = file != NULL && fwrite(out->data, 1, out->len, file) == out->len;
+    ok = file != NULL && fclose(file) == 0 && ok;
+    if (!ok)
+        perror(path);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    slc_buf out;
+    bool checks = argc == 3 && strcmp(argv[1], "--check") == 0;
+    if (argc != 2 && !checks) {
+        fprintf(stderr, "usage: policies_doc [--check] FILE\n");
+        return EXIT_FAILURE;
+    }
+    slc_buf_init(&out, MAX_BYTES);
+    slc_buf_adds(&out, intro);
+    add_variables(&out);
+    int status = !add_types(&out) ? EXIT_FAILURE : checks ? check(&out, argv[2]) : write_file(&out, argv[1]);
+    slc_buf_release(&out);
+    return status;
+}
