@@ -120,7 +120,8 @@ static bool of_principal(const slc_policy_request *request, enum slc_attribute a
 static bool resolve(void *ctx, size_t variable, slc_cel_value *value)
 {
     slc_policy_request *request = ctx;
-    return of_request(request, variable, value) || of_principal(request, variable, value);
+    enum slc_attribute attribute = (enum slc_attribute)variable;
+    return of_request(request, attribute, value) || of_principal(request, attribute, value);
 }
 
 enum slc_condition_answer slc_condition_ask(const slc_cel *condition, slc_policy_request *request, char *why,
