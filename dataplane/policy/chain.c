@@ -207,11 +207,14 @@ static void run_dry(const struct entry *entry, phase_fn fn, const slc_policy_req
     slc_denial denial = {0};
     copy.principal = &principal;
     copy.add_header = drop_header;
+    unsigned charged = request->charges != NULL ? request->charges->count : 0;
     enum slc_condition_answer answer = holds(entry, &copy, &denial);
     if (answer == SLC_CONDITION_UNKNOWN ||
         (answer == SLC_CONDITION_TRUE && fn(entry->compiled, &copy, &denial) == SLC_DENY))
         slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
                 LS("reason", denial.reason));
+    for (unsigned i = charged; request->charges != NULL && i < request->charges->count; i++)
+        request->charges->list[i].dry = true;
 }
 
 /* The first that has something to say decides. */

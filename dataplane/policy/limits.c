@@ -244,7 +244,7 @@ bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_ra
             give_stream_back(place);
         return refuse(answer, SLC_LIMIT_REQUESTS, wait);
     }
-    charges->list[charges->count++] = (struct slc_charge){place, *rates, holds};
+    charges->list[charges->count++] = (struct slc_charge){.place = place, .rates = *rates, .stream = holds};
     return true;
 }
 
@@ -263,7 +263,7 @@ int64_t slc_charges_owed_ms(const slc_charges *charges, int64_t now_ns)
 {
     int64_t longest = 0;
     for (unsigned i = 0; i < charges->count; i++)
-        for (int kind = SLC_LIMIT_EVENTS; kind < SLC_LIMIT_RATES; kind++) {
+        for (int kind = SLC_LIMIT_EVENTS; kind < SLC_LIMIT_RATES && !charges->list[i].dry; kind++) {
             int64_t wait = wait_ns(charges->list[i].place, &charges->list[i].rates, kind, now_ns);
             longest = wait > longest ? wait : longest;
         }

@@ -45,7 +45,7 @@ slc_limit_place *slc_limits_place(slc_limits *limits, uint64_t hash, int64_t now
 
 /* What a request has taken, and of which limits: what it costs later is added, its stream is given back.
  * Belongs to one request. */
-#define SLC_MAX_CHARGES 8
+#define SLC_MAX_CHARGES 16
 typedef struct slc_charges {
     slc_limits *limits;
     unsigned count;
@@ -53,6 +53,7 @@ typedef struct slc_charges {
         slc_limit_place *place;
         slc_rates rates;
         bool stream; /* holds one */
+        bool dry;    /* of a policy in dry run: it is counted, and nobody waits for it */
     } list[SLC_MAX_CHARGES];
 } slc_charges;
 
@@ -62,7 +63,7 @@ typedef struct slc_limit_answer {
 } slc_limit_answer;
 
 /* Takes a request, and a stream if it is one, and notes it in `charges`; false: refused, nothing is taken. A
- * ninth limit on one request is refused. */
+ * limit too many on one request is refused. */
 bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool stream,
                       int64_t now_ns, slc_limit_answer *answer);
 /* What it has cost since. */

@@ -125,6 +125,23 @@ START_TEST(a_dry_run_counts_and_lets_through)
 }
 END_TEST
 
+/* What it would have made wait does not wait. */
+START_TEST(a_dry_run_slows_nobody_down)
+{
+    struct asker *asker = limited("{\"events_per_second\":1}");
+    asker->maker->policy[0].dry_run = true;
+    asker->stream = asker->keep = true;
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert_uint_eq(asker->charges.count, 1);
+    slc_charges_add(&asker->charges, 1000, 0, slc_limits_now_ns());
+    ck_assert_int_eq(slc_charges_owed_ms(&asker->charges, slc_limits_now_ns()), 0);
+    asker->charges.list[0].dry = false;
+    ck_assert_int_gt(slc_charges_owed_ms(&asker->charges, slc_limits_now_ns()), 900000);
+    slc_charges_release(&asker->charges);
+    asker_free(asker);
+}
+END_TEST
+
 START_TEST(a_plan_has_limits_of_its_own)
 {
     Sluice__Snapshot__V1__Limits limits = SLUICE__SNAPSHOT__V1__LIMITS__INIT;
@@ -146,4 +163,4 @@ END_TEST
 
 UNIT_MAIN("rate_limit", what_is_over_is_429_and_says_when_to_come_again, answers_say_what_is_left,
           only_who_may_is_counted, it_is_counted_for_each_on_its_own, two_policies_both_hold, who_owes_waits,
-          a_dry_run_counts_and_lets_through, a_plan_has_limits_of_its_own)
+          a_dry_run_counts_and_lets_through, a_dry_run_slows_nobody_down, a_plan_has_limits_of_its_own)
