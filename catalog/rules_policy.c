@@ -24,6 +24,8 @@ static const slc_field key_auth_fields[] = {
     SLC_FIELD_END,
 };
 
+static const slc_field basic_auth_fields[] = {SLC_FIELD_END};
+
 static const slc_field subscription_fields[] = {SLC_FIELD_END};
 
 static const slc_field cors_fields[] = {
@@ -139,6 +141,7 @@ static bool check_cors(slc_txn *txn, const json_t *config, slc_error *err)
 static const slc_policy_kind policy_kinds[] = {
     /* Who asks is not known yet, so these cannot hang on a plan or an application. */
     {.name = "key-auth", .help = "Authenticates by API key.", .scopes = WIDE, .fields = key_auth_fields},
+    {.name = "basic-auth", .help = "Authenticates by HTTP Basic.", .scopes = WIDE, .fields = basic_auth_fields},
     {.name = "subscription", .help = "Asks for a subscription.", .scopes = WIDE, .fields = subscription_fields},
     {.name = "cors",
      .help = "Lets pages of other origins in.",

@@ -35,13 +35,19 @@ static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Polic
 static void release_entry(struct entry *entry);
 static int compare_policies(const void *a, const void *b);
 
+/* Who configures how secrets are sent does not want the other ways. */
+static bool replaces(const slc_policy_type *configured, const slc_policy_type *builtin)
+{
+    return configured == builtin || (builtin == &slc_policy_key_auth && configured == &slc_policy_basic_auth);
+}
+
 /* The policies that hold when nobody configured any. They come last in their phase, so that a configured one of
  * another type may authenticate first. */
 static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error *err)
 {
     struct entry *entry = &chain->entries[chain->count];
     for (size_t i = 0; i < chain->count; i++)
-        if (chain->entries[i].type == type && !chain->entries[i].dry_run)
+        if (replaces(chain->entries[i].type, type) && !chain->entries[i].dry_run)
             return true;
     json_t *config = json_object();
     memset(entry, 0, sizeof *entry);

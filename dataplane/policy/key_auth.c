@@ -1,4 +1,5 @@
-/* key-auth: the application's generated secret, as an API key in a header or as HTTP Basic.
+/* key-auth: the application's generated secret, as an API key in a header or as HTTP Basic; and basic-auth: as
+ * HTTP Basic alone.
  *
  * An API key is "slk_<credential id>_<secret>"; Basic carries the same as user name and password (RFC 7617).
  * An unknown id gets the same answer as a wrong secret.
@@ -18,7 +19,7 @@
 #define DEFAULT_HEADER "X-API-Key"
 
 struct key_auth {
-    char *header;
+    char *header; /* NULL: no API key is taken */
     bool basic;
 };
 
@@ -91,7 +92,7 @@ static bool parse_basic(const char *text, struct presented *out)
 static int read_credential(const struct key_auth *key_auth, const slc_policy_request *request,
                            struct presented *out)
 {
-    const char *key = request->header(request->protocol, key_auth->header);
+    const char *key = key_auth->header != NULL ? request->header(request->protocol, key_auth->header) : NULL;
     if (key != NULL)
         return parse_key(key, out) ? 1 : -1;
     const char *authorization = key_auth->basic ? request->header(request->protocol, "Authorization") : NULL;
@@ -137,6 +138,27 @@ const slc_policy_type slc_policy_key_auth = {
         "\"basic\":{\"type\":\"boolean\",\"default\":true,"
         "\"description\":\"Accept HTTP Basic with the credential's id and secret too.\"}}}",
     .compile = compile,
+    .release = release,
+    .authenticate = authenticate,
+};
+
+/* ---- basic-auth ---- */
+
+static bool compile_basic(const json_t *config, void **compiled, slc_error *err)
+{
+    static const char *const known[] = {NULL};
+    struct key_auth basic = {.basic = true};
+    if (!slc_policy_config_known(config, known, err))
+        return false;
+    *compiled = slc_memdup(&basic, sizeof basic);
+    return true;
+}
+
+const slc_policy_type slc_policy_basic_auth = {
+    .name = "basic-auth",
+    .summary = "Authenticates by HTTP Basic with the credential's id and secret, and takes no API key.",
+    .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
+    .compile = compile_basic,
     .release = release,
     .authenticate = authenticate,
 };

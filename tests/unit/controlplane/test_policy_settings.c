@@ -226,6 +226,8 @@ static const struct {
     {"key-auth", "{'basic': 'no'}", false},
     {"key-auth", "{'basic': null}", true},
     {"key-auth", "{'other': 1}", false},
+    {"basic-auth", "{}", true},
+    {"basic-auth", "{'header': 'X-Key'}", false},
     {"subscription", "{}", true},
     {"subscription", "{'other': 1}", false},
     {"ip-restriction", "{'allow': ['192.0.2.0/24']}", true},

@@ -223,9 +223,27 @@ START_TEST(a_wrong_config_is_an_error_with_a_pointer)
 }
 END_TEST
 
+START_TEST(basic_auth_takes_basic_and_no_api_key)
+{
+    struct asker *basic = asker_new();
+    asker_policy(basic, "basic", "basic-auth", "");
+    asker_send(basic, "X-API-Key", ASKER_KEY);
+    ck_assert_int_eq(asker_ask(basic, "GET"), SLC_DENY);
+    ck_assert_int_eq(basic->denial.status, 401);
+    asker_send(basic, "X-API-Key", NULL);
+    asker_send(basic, "Authorization", ASKER_BASIC);
+    ck_assert_int_eq(asker_ask(basic, "GET"), SLC_ALLOW);
+    ck_assert_str_eq(basic->principal.application_id, "app-1");
+    asker_send(basic, "Authorization", "Basic Y3JlZC0xOndyb25n");
+    ck_assert_int_eq(asker_ask(basic, "GET"), SLC_DENY);
+    ck_assert_uint_eq(asker_answer_count(basic, "WWW-Authenticate"), 1);
+    asker_free(basic);
+}
+END_TEST
+
 UNIT_MAIN("key-auth", a_key_names_its_application, basic_carries_the_same_credential,
           other_authorization_schemes_are_not_ours, unknown_and_wrong_get_the_same_answer,
           only_the_whole_secret_counts, malformed_basic_is_refused, a_wrong_key_is_not_saved_by_basic,
           a_credential_without_a_secret_takes_none, expiry_holds_without_a_new_snapshot,
           an_application_without_subscriptions_here_is_known_but_denied, the_header_is_configurable,
-          a_wrong_config_is_an_error_with_a_pointer)
+          a_wrong_config_is_an_error_with_a_pointer, basic_auth_takes_basic_and_no_api_key)
