@@ -80,8 +80,11 @@ static void status(void *arg, slc_config_status *out)
 static void refuse_here(void *arg)
 {
     slc_worker *worker = arg;
-    slc_http_front_refuse(worker->http, atomic_load(&worker->gateway->stale));
-    slc_proxy_front_refuse(worker->kafka, atomic_load(&worker->gateway->stale));
+    bool refuse = atomic_load(&worker->gateway->stale);
+    slc_http_front_refuse(worker->http, refuse);
+    if (refuse)
+        slc_mediation_cut_off(worker->mediation);
+    slc_proxy_front_refuse(worker->kafka, refuse);
 }
 
 static void stale(void *arg, bool is_stale)

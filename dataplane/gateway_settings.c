@@ -72,6 +72,9 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(limits.kafka_connect_timeout_ms), 100, 600000},
     {"kafka.authentication-timeout", SLC_SET_DURATION, "10s", "for a native client to authenticate",
      AT(limits.kafka_authentication_timeout_ms), 100, 600000},
+    {"kafka.cut-off-grace", SLC_SET_DURATION, "2s",
+     "for the answers under way of native sessions when the configuration is older than max_staleness",
+     AT(limits.kafka_cut_off_grace_ms), 0, 600000},
 
     {"kafka.log-interval", SLC_SET_DURATION, "1m",
      "a native session that ends for the same reason as others of the same client is counted, and logged once "

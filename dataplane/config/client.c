@@ -40,6 +40,9 @@ static const slc_metric metrics[] = {
     {.name = "sluice_config_last_contact_seconds",
      .type = SLC_GAUGE,
      .help = "Unix time at which the control plane was heard of last; 0: never"},
+    {.name = "sluice_config_stale",
+     .type = SLC_GAUGE,
+     .help = "1 while the configuration is older than the group's max_staleness and nothing is served"},
     {.name = "sluice_node_certificate_expiry_seconds",
      .type = SLC_GAUGE,
      .help = "Unix time at which this node's certificate ends; 0 before enrolment"},
@@ -62,6 +65,7 @@ static void find_series(slc_config_client *client)
     client->m_attempts = slc_metrics_series("sluice_config_connect_attempts_total", NULL);
     client->m_chunk_bytes = slc_metrics_series("sluice_config_chunk_bytes_total", NULL);
     client->m_contact = slc_metrics_series("sluice_config_last_contact_seconds", NULL);
+    client->m_stale = slc_metrics_series("sluice_config_stale", NULL);
     client->m_expiry = slc_metrics_series("sluice_node_certificate_expiry_seconds", NULL);
     client->m_clock = slc_metrics_series("sluice_clock_ahead_seconds", NULL);
 }
@@ -83,6 +87,7 @@ void slc_client_contact(slc_config_client *client)
         slc_cache_touch(client->cache);
     if (client->stale) {
         client->stale = false;
+        slc_series_set(client->m_stale, 0);
         slc_log(SLC_LOG_INFO, "in contact with the control plane again");
         client->gateway.stale(client->gateway.arg, false);
     }
@@ -97,9 +102,12 @@ static void check_staleness(slc_config_client *client)
         return;
     if (max_ms > 0 && silent_ms > max_ms && !client->stale) {
         client->stale = true;
-        slc_log(SLC_LOG_ERROR,
-                "cut off from the control plane for longer than max_staleness: refusing requests",
-                LI("silent_ms", silent_ms), LI("max_staleness_ms", max_ms));
+        slc_series_set(client->m_stale, 1);
+        slc_log(
+            SLC_LOG_ERROR,
+            "cut off from the control plane for longer than max_staleness: refusing requests, ending streams "
+            "and native sessions",
+            LI("silent_ms", silent_ms), LI("max_staleness_ms", max_ms));
         client->gateway.stale(client->gateway.arg, true);
     } else if (silent_ms > WARN_EVERY_MS && slc_monotonic_ms() - client->warned_ms > WARN_EVERY_MS) {
         client->warned_ms = slc_monotonic_ms();

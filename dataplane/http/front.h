@@ -22,7 +22,7 @@ void slc_http_front_open(slc_http_front *front, slc_listener *listener, int fd, 
  * address: open ones whose address and use of TLS stay keep their socket and connections. Connections of closed
  * ones, and of those that now ask for other client certificates, end without cutting an answer short. */
 void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot);
-/* Too old a configuration: answers 503 until it is fresh again. */
+/* Too old a configuration: answers 503 until it is fresh again. Reads that are open are mediation's to end. */
 void slc_http_front_refuse(slc_http_front *front, bool refuse);
 void slc_http_front_drain(slc_http_front *front);
 unsigned slc_http_front_connections(const slc_http_front *front);

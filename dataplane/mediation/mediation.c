@@ -238,6 +238,13 @@ void slc_mediation_drain(slc_mediation_worker *worker)
     slc_pages_drain(worker);
 }
 
+void slc_mediation_cut_off(slc_mediation_worker *worker)
+{
+    SLC_CHECK_MAGIC(worker, SLC_MEDIATION_WORKER_MAGIC);
+    slc_reads_cut_off("stream", slc_streams_cut_off(worker));
+    slc_reads_cut_off("page", slc_pages_cut_off(worker));
+}
+
 unsigned slc_mediation_pending(const slc_mediation_worker *worker)
 {
     SLC_CHECK_MAGIC(worker, SLC_MEDIATION_WORKER_MAGIC);

@@ -23,6 +23,9 @@ void slc_mediation_detach(struct slc_mediation_worker *mediation);
 void slc_mediation_apply(struct slc_mediation_worker *mediation);
 /* SIGTERM: end streams with a resumable id, finish publishes. */
 void slc_mediation_drain(struct slc_mediation_worker *mediation);
+/* The configuration is too old to be served: streams end with an id and the problem `unavailable`, pages with
+ * that problem. What was handed to a backend is still answered for. */
+void slc_mediation_cut_off(struct slc_mediation_worker *mediation);
 /* Streams and publishes still open on this worker. */
 unsigned slc_mediation_pending(const struct slc_mediation_worker *mediation);
 

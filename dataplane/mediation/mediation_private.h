@@ -127,11 +127,13 @@ void slc_stream_handle(slc_exchange *exchange);
 void slc_streams_tick(slc_mediation_worker *worker, int64_t now_ms);
 void slc_streams_recheck(slc_api *api); /* those whose access ended, end */
 void slc_streams_drain(slc_mediation_worker *worker);
+unsigned slc_streams_cut_off(slc_mediation_worker *worker); /* how many there were */
 
 /* page.c */
 void slc_page_handle(slc_exchange *exchange);
 void slc_pages_recheck(slc_api *api); /* those whose access ended, end */
 void slc_pages_drain(slc_mediation_worker *worker);
+unsigned slc_pages_cut_off(slc_mediation_worker *worker); /* how many there were */
 
 /* publish.c */
 void slc_publishes_tick(slc_mediation_worker *worker, int64_t now_ms);
@@ -139,5 +141,7 @@ void slc_publishes_tick(slc_mediation_worker *worker, int64_t now_ms);
 /* observe.c */
 extern const slc_metric slc_mediation_metrics[];
 void slc_api_metrics_init(slc_api *api);
+/* Counts reads ("stream", "page") that ended because the configuration was too old. */
+void slc_reads_cut_off(const char *kind, unsigned count);
 
 #endif

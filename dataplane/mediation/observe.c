@@ -12,6 +12,12 @@ const slc_metric slc_mediation_metrics[] = {
      NULL},
     {"sluice_delivered_total", SLC_COUNTER, "Events written to streams and pages", {"event_api"}, 1000, NULL},
     {"sluice_streams", SLC_GAUGE, "Open event streams", {"event_api"}, 1000, NULL},
+    {"sluice_reads_cut_off_total",
+     SLC_COUNTER,
+     "Streams and pages that were ended because the configuration was older than max_staleness",
+     {"kind"},
+     2,
+     NULL},
     {"sluice_feed_ring_bytes", SLC_GAUGE, "Records held by a feed's ring", {"backend", "topic"}, 1000, NULL},
     {"sluice_feed_ring_records", SLC_GAUGE, "Records in a feed's ring", {"backend", "topic"}, 1000, NULL},
     {"sluice_feed_fetched_bytes_total",
@@ -63,4 +69,10 @@ void slc_api_metrics_init(slc_api *api)
         const char *const two[] = {name, outcome_names[i]};
         api->published[i] = slc_metrics_series("sluice_published_total", two);
     }
+}
+
+void slc_reads_cut_off(const char *kind, unsigned count)
+{
+    const char *const labels[] = {kind};
+    slc_series_add(slc_metrics_series("sluice_reads_cut_off_total", labels), count);
 }

@@ -418,3 +418,13 @@ void slc_pages_drain(slc_mediation_worker *worker)
             answer(page);
     }
 }
+
+/* What a page has collected so far is not shown either: the same cursor brings it again. */
+unsigned slc_pages_cut_off(slc_mediation_worker *worker)
+{
+    slc_page *page;
+    unsigned count = 0;
+    for (; (page = TAILQ_FIRST(&worker->all_pages)) != NULL; count++)
+        fail_page(page, SLC_PROBLEM_CUT_OFF);
+    return count;
+}

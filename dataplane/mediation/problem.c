@@ -23,6 +23,8 @@ static const slc_problem_text table[SLC_PROBLEMS] = {
                                       "The configuration of the event API's backend does not work here.", 0},
     [SLC_PROBLEM_CHANGING] = {503, "configuration-changing", "The configuration is changing", NULL, 1},
     [SLC_PROBLEM_DRAINING] = {503, "draining", "The gateway is stopping", NULL, 1},
+    [SLC_PROBLEM_CUT_OFF] = {503, "unavailable", "No valid configuration",
+                             "The gateway has no configuration that it may serve now.", 5},
     [SLC_PROBLEM_REVOKED] = {403, "access-revoked", "Access ended",
                              "The credential or the subscription does not allow this any more.", 0},
     [SLC_PROBLEM_REMOVED] = {404, "api-removed", "The event API is gone or has moved", NULL, 0},

@@ -438,3 +438,12 @@ void slc_streams_drain(slc_mediation_worker *worker)
     while ((stream = TAILQ_FIRST(&worker->streams_by_heartbeat)) != NULL)
         end(stream, NULL, SLC_PROBLEM_DRAINING);
 }
+
+unsigned slc_streams_cut_off(slc_mediation_worker *worker)
+{
+    slc_stream *stream;
+    unsigned count = 0;
+    for (; (stream = TAILQ_FIRST(&worker->streams_by_heartbeat)) != NULL; count++)
+        end(stream, "error", SLC_PROBLEM_CUT_OFF);
+    return count;
+}

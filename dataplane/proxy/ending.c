@@ -70,6 +70,10 @@ void slc_session_log_end(slc_session *session)
     slc_proxy_front *front = session->front;
     if (session->why.code == SLC_OK)
         return;
+    if (strcmp(session->why.field, SLC_ENDING_STALE) == 0) { /* all at once: the configuration client says it */
+        slc_proxy_metrics_closed(SLC_ENDING_STALE, NULL, NULL);
+        return;
+    }
     describe(session, &ending);
     slc_proxy_metrics_closed(session->why.field, session->vcluster != NULL ? ending.virtual_cluster : NULL,
                              session->key >= 0 && session->key < SLC_KAFKA_KEYS ? ending.api : NULL);

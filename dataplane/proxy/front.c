@@ -271,7 +271,12 @@ void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot)
 
 void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse)
 {
+    slc_session *next, *session = TAILQ_FIRST(&front->sessions);
     front->refuse = refuse;
+    for (; refuse && session != NULL; session = next) {
+        next = TAILQ_NEXT(session, entry);
+        slc_session_cut_off(session);
+    }
 }
 
 void slc_proxy_front_drain(slc_proxy_front *front)

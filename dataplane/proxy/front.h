@@ -35,7 +35,8 @@ void slc_proxy_front_open(slc_proxy_front *front, slc_listener *listener, const 
 /* Listeners that `snapshot` no longer has are closed, those that it still has are rebound; sessions whose
  * virtual cluster, backend or authentication changed, or whose credential has gone, are closed. */
 void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot);
-/* Too old a configuration: takes no new sessions until it is fresh again. */
+/* Too old a configuration: takes no new sessions until it is fresh again; those that are open take no more
+ * requests and end when the answers to earlier ones are out, at the latest after kafka.cut-off-grace. */
 void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse);
 /* Stops accepting; sessions end when their clients have what they asked for. */
 void slc_proxy_front_drain(slc_proxy_front *front);

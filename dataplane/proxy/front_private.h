@@ -84,6 +84,7 @@ void slc_proxy_metrics_free(slc_proxy_front *front);
 slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *metrics, int key);
 /* Why a session ended that should not: one of the words in observe.c, "other" for any other. NULL for
  * `virtual_cluster`: not known yet; for `api`: no request was under way. */
+#define SLC_ENDING_STALE "stale" /* the configuration is too old */
 void slc_proxy_metrics_closed(const char *reason, const char *virtual_cluster, const char *api);
 /* A PROXY protocol header: "taken", "local" or "refused". */
 void slc_proxy_metrics_header(const char *result);

@@ -112,9 +112,21 @@ slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *of, int key)
 
 static const char *known_reason(const char *reason)
 {
-    static const char *const known[] = {
-        "authentication", "broker",  "configuration", "expired", "limit",    "name",           "node",
-        "protocol",       "refused", "revoked",       "tls",     "versions", "proxy-protocol", NULL};
+    static const char *const known[] = {"authentication",
+                                        "broker",
+                                        "configuration",
+                                        "expired",
+                                        "limit",
+                                        "name",
+                                        "node",
+                                        "protocol",
+                                        "refused",
+                                        "revoked",
+                                        "tls",
+                                        "versions",
+                                        "proxy-protocol",
+                                        SLC_ENDING_STALE,
+                                        NULL};
     for (size_t i = 0; known[i] != NULL; i++)
         if (strcmp(known[i], reason) == 0)
             return known[i];

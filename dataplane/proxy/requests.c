@@ -218,7 +218,7 @@ enum slc_parse slc_session_requests(slc_session *session)
         }
         if (len < 4)
             return SLC_PARSE_MORE;
-        if (session->closing || session->misplaced ||
+        if (session->closing || session->misplaced || session->cut_off ||
             session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||
             slc_end_waiting(&session->broker) > SLC_SESSION_OUT_HIGH ||
             slc_end_waiting(&session->client) > SLC_SESSION_OUT_HIGH)

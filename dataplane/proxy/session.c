@@ -416,6 +416,14 @@ static void after_eof(slc_session *session, bool client)
         slc_session_close(session);
 }
 
+/* Everything that was taken from the client is answered, or on its way where no answer is wanted. */
+static bool is_settled(const slc_session *session)
+{
+    return session->flights.count == 0 && session->request_left == 0 && session->response_left == 0 &&
+           session->client.pass == 0 && session->broker.pass == 0 && slc_end_waiting(&session->client) == 0 &&
+           slc_end_waiting(&session->broker) == 0;
+}
+
 static void pump_open(slc_session *session)
 {
     enum flow up, down = FLOW_STOP;
@@ -434,7 +442,8 @@ static void pump_open(slc_session *session)
     if (up == FLOW_EOF && session->looking) /* a request waits for an answer before it can be sent */
         up = FLOW_STOP;
     bool written = slc_end_waiting(&session->client) == 0 && session->broker.pass == 0;
-    if (written && (session->closing || (session->misplaced && session->flights.count == 0)))
+    bool leaving = session->misplaced || session->cut_off;
+    if ((session->closing && written) || (leaving && is_settled(session)))
         slc_session_close(session);
     else if (up == FLOW_CLOSE || up == FLOW_BROKEN)
         slc_session_close(session);
@@ -474,10 +483,25 @@ void slc_session_pump(slc_session *session)
 
 /* ---- time and configuration ---- */
 
+void slc_session_cut_off(slc_session *session)
+{
+    if (session->cut_off || session->state == SLC_SESSION_LINGER)
+        return;
+    session->cut_off = true;
+    session->deadline_ms = slc_monotonic_ms() + session->front->limits->kafka_cut_off_grace_ms;
+    slc_session_refuse(session, SLC_UNAVAILABLE, SLC_ENDING_STALE,
+                       "the configuration is older than the group allows");
+    if (is_settled(session))
+        slc_session_close(session);
+}
+
 void slc_session_tick(slc_session *session, int64_t now_ms)
 {
     bool early = session->vcluster == NULL || !session->allowed;
     if (session->state == SLC_SESSION_LINGER) {
+        if (now_ms >= session->deadline_ms)
+            slc_session_close(session);
+    } else if (session->cut_off) {
         if (now_ms >= session->deadline_ms)
             slc_session_close(session);
     } else if (early && now_ms >= session->deadline_ms) {
@@ -486,7 +510,7 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
     } else if (session->principal.expires_at_ms != 0 && session->principal.expires_at_ms <= slc_wall_ms()) {
         slc_session_refuse(session, SLC_DENIED, "expired", "the credential has expired");
         slc_session_close(session);
-    } else if (session->front->draining && session->flights.count == 0 &&
+    } else if (session->front->draining && is_settled(session) &&
                session->client.start == session->client.stop) {
         slc_session_close(session);
     }

@@ -65,6 +65,7 @@ typedef struct slc_session {
     bool handshaken;  /* a SASL mechanism was agreed on */
     bool passthrough; /* the client authenticates to the broker */
     bool misplaced;   /* dialled another than `node`: to be closed once the client has its answers */
+    bool cut_off;     /* the configuration is too old: no more requests, closed with the last answer */
     bool closing;     /* when what waits for the client is written */
     slc_principal principal;
 
@@ -73,9 +74,9 @@ typedef struct slc_session {
     int64_t answer_since_us, answer_held_us; /* of the answer on its way: its first byte; its request's wait */
     slc_series *answer_gateway;              /* where its time goes; NULL: no answer is on its way */
     int64_t opened_ms;                       /* wall clock */
-    int64_t deadline_ms;                     /* monotonic: of handshake, authentication or lingering; 0: none */
-    char address[64];                        /* the client's */
-    char client_id[64];                      /* the last that it called itself; cut, printable */
+    int64_t deadline_ms; /* monotonic: of handshake, authentication, lingering, last answers; 0: none */
+    char address[64];    /* the client's */
+    char client_id[64];  /* the last that it called itself; cut, printable */
     slc_error why;
     TAILQ_ENTRY(slc_session) entry;
 } slc_session;
@@ -86,6 +87,8 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
 void slc_session_close(slc_session *session);
 /* The configuration changed. May close it. */
 void slc_session_apply(slc_session *session, const slc_snapshot *snapshot);
+/* The configuration is too old: ends when the requests that were taken are answered. May close it. */
+void slc_session_cut_off(slc_session *session);
 void slc_session_tick(slc_session *session, int64_t now_ms);
 /* Goes on with whatever can go on. May close the session. */
 void slc_session_pump(slc_session *session);

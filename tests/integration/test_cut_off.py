@@ -1,10 +1,17 @@
 """A gateway that is cut off: how long it serves, what is on its disk, and what it does with a damaged one."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from sluice_support import SampleApi, wait_until
+from sluice_support import NativeCluster, SampleApi, wait_until
+
+_FETCHES = 'sluice_kafka_requests_total{virtual_cluster="native",api="Fetch"}'
+_SESSIONS = 'sluice_kafka_sessions{virtual_cluster="native"}'
 
 
 @pytest.fixture
@@ -27,20 +34,74 @@ def _bytes_of(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def _long_poll(own, cursor):
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(f"{own.url}?cursor={cursor}&wait=30", headers={"X-API-Key": own.key}, timeout=40)
+
+
 def test_the_longest_staleness_ends_service_until_contact_is_made_again(own):
     changed = own.admin.patch("gateway-groups", own.group, max_staleness="2s")
     _stored(own, changed["revision"])
     wait_until(lambda: own.publish({"n": 1}).status_code == 201, what="service")
-    with own.stream() as stream:
+    wait_until(lambda: len(own.page()["events"]) == 1, what="the event")
+    cursor = own.page()["next"]
+    with own.stream(query=f"?cursor={cursor}") as stream, ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(_long_poll, own, cursor)
         own.control.kill()
-        wait_until(lambda: own.publish({"n": 2}).status_code == 503, 20, "requests to be refused")
-        response = own.publish({"n": 3})
-        assert response.json()["type"].endswith("/unavailable") and response.headers["Retry-After"]
-        assert not own.gateway.ready()
-        own.control.start()
-        wait_until(lambda: own.publish({"n": 4}).status_code == 201, 20, "service again")
-        assert own.gateway.ready()
-        assert stream.status == 200
+        (told,) = stream.wait_end(20)
+        assert told.event == "error" and told.json()["type"].endswith("/unavailable")
+        polled = polled.result(30)
+        place, ended = stream.last_id, own.gateway.metrics()
+        assert ended['sluice_reads_cut_off_total{kind="stream"}'] == 1 and ended["sluice_config_stale"] == 1
+    response = own.publish({"n": 3})
+    for refused in polled, response:
+        assert refused.status_code == 503 and refused.headers["Retry-After"]
+        assert refused.json()["type"].endswith("/unavailable")
+    assert not own.gateway.ready()
+    own.control.start()
+    wait_until(lambda: own.publish({"n": 4}).status_code == 201, 20, "service again")
+    assert own.gateway.ready() and own.gateway.metrics()["sluice_config_stale"] == 0
+    with own.stream(headers={"Last-Event-ID": place}) as stream:
+        assert stream.next().json()["data"] == {"n": 4}
+
+
+def test_the_longest_staleness_ends_native_sessions_until_contact_is_made_again(own, kafka):
+    native = NativeCluster(own, "native")
+    changed = own.admin.patch("gateway-groups", own.group, max_staleness="2s")
+    _stored(own, changed["revision"])
+    native.wait_served()
+    producer = Producer({"bootstrap.servers": native.bootstrap_servers, "message.timeout.ms": 60000})
+    outcomes = {}
+
+    def send(n):
+        producer.produce(own.topic, str(n), on_delivery=lambda error, _: outcomes.setdefault(n, error))
+
+    def outcome_of(n):
+        producer.poll(0.05)
+        return n in outcomes
+
+    def gauge(name):
+        return own.gateway.metrics().get(name, 0)
+
+    send(1)
+    wait_until(lambda: outcome_of(1), 20, "service")
+    assert outcomes[1] is None
+    consumer = Consumer({"bootstrap.servers": native.bootstrap_servers, "group.id": "g", "fetch.wait.max.ms": 50000})
+    consumer.assign([TopicPartition(own.topic, 0, OFFSET_END)])
+    wait_until(lambda: consumer.poll(0.05) is None and gauge(_FETCHES) > 0, 20, "a fetch that nothing answers")
+    own.control.kill()
+    wait_until(lambda: gauge("sluice_config_stale") == 1 and gauge(_SESSIONS) == 0, 20, "the sessions to end")
+    assert own.gateway.metrics()['sluice_kafka_sessions_closed_total{reason="stale"}'] > 0
+    stored = kafka.end_offsets(own.topic)
+    send(2)
+    with pytest.raises(KafkaException):
+        AdminClient({"bootstrap.servers": native.bootstrap_servers}).list_topics(timeout=2)
+    assert not outcome_of(2) and kafka.end_offsets(own.topic) == stored
+    own.control.start()
+    wait_until(lambda: outcome_of(2), 30, "service again")
+    assert outcomes[2] is None
+    consumer.close()
 
 
 def test_nothing_of_the_configuration_is_readable_on_the_disk(own):

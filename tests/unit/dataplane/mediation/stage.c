@@ -611,6 +611,18 @@ void stage_drain(stage *s)
         slc_loop_call_sync(s->workers[i].loop, drain, &s->workers[i]);
 }
 
+static void cut_off(void *arg)
+{
+    slc_worker *worker = arg;
+    slc_mediation_cut_off(worker->mediation);
+}
+
+void stage_cut_off(stage *s)
+{
+    for (unsigned i = 0; i < STAGE_WORKERS; i++)
+        slc_loop_call_sync(s->workers[i].loop, cut_off, &s->workers[i]);
+}
+
 void stage_append_record(stage *s, const slc_record *parts)
 {
     slc_memory_append(s->broker, "topic", parts);

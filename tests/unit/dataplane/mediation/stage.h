@@ -29,6 +29,8 @@ void stage_set_granted(bool granted);
 /* Applies a snapshot (none) to every worker: re-checks. */
 void stage_apply(stage *s);
 void stage_drain(stage *s);
+/* The configuration is too old on every worker. */
+void stage_cut_off(stage *s);
 
 /* What worker 0 knows of the topic. */
 slc_topic_info stage_topic(stage *s);

@@ -139,6 +139,26 @@ START_TEST(a_long_poll_ends_with_the_right_to_it)
 }
 END_TEST
 
+START_TEST(a_long_poll_ends_when_the_configuration_is_too_old)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    client *c = client_new(&s, 0);
+    client_get(c, "from=latest&wait=20");
+    json_decref(get(&s, 0, "from=latest", 200));
+    ck_assert(!client_ended(c));
+    stage_cut_off(&s);
+    client_wait(c);
+    char *retry = client_response_header(c, "Retry-After");
+    ck_assert_int_eq(client_status(c), 503);
+    ck_assert_str_eq(retry, "5");
+    free(retry);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(a_long_poll_without_events_ends_in_time)
 {
     stage s;
@@ -438,6 +458,7 @@ int main(void)
     tcase_add_test(tcase, an_empty_page_has_a_next_that_works);
     tcase_add_test(tcase, a_long_poll_answers_with_the_first_event);
     tcase_add_test(tcase, a_long_poll_ends_with_the_right_to_it);
+    tcase_add_test(tcase, a_long_poll_ends_when_the_configuration_is_too_old);
     tcase_add_test(tcase, a_long_poll_without_events_ends_in_time);
     tcase_add_test(tcase, one_bad_record_hides_no_page);
     tcase_add_test(tcase, an_expired_cursor_is_gone_with_ways_on);

@@ -427,6 +427,40 @@ START_TEST(draining_ends_streams_with_an_id)
 }
 END_TEST
 
+START_TEST(a_configuration_that_is_too_old_ends_streams_where_they_can_go_on)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    client *c = open_stream(&s, 0, NULL, NULL), *blocked = open_stream(&s, 1, NULL, NULL);
+    STAGE_WAIT(stream_count(c, "id: ") == 1 && stream_count(blocked, "id: ") == 1);
+    client_block(blocked, true);
+    stage_append(&s, 0, "1");
+    STAGE_WAIT(data_is(c, "1") && client_pending(blocked) > 0);
+    stage_cut_off(&s);
+    client_wait(c);
+    char *text = client_text(c), *id = stream_last_id(c);
+    char *told = strstr(text, "event: error\ndata: {\"type\":\"https://sluice.dev/problems/unavailable\"");
+    ck_assert_ptr_nonnull(told);
+    ck_assert_str_eq(strstr(told, "\n\n"), "\n\n"); /* the last thing that is said */
+    stage_append(&s, 0, "2");
+    client *resumed = open_stream(&s, 0, NULL, id);
+    STAGE_WAIT(data_is(resumed, "2"));
+    client_block(blocked, false);
+    client_wait(blocked);
+    free(text);
+    text = client_text(blocked); /* says the same, behind whatever had been written for it */
+    ck_assert_ptr_nonnull(
+        strstr(text, "event: error\ndata: {\"type\":\"https://sluice.dev/problems/unavailable\""));
+    free(text);
+    free(id);
+    client_free(resumed);
+    client_free(blocked);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(new_partitions_are_read_from_their_beginning)
 {
     stage s;
@@ -579,6 +613,7 @@ int main(void)
     tcase_add_test(tcase, a_backend_that_is_down_at_the_start_is_waited_for);
     tcase_add_test(tcase, revocation_closes_a_stream);
     tcase_add_test(tcase, draining_ends_streams_with_an_id);
+    tcase_add_test(tcase, a_configuration_that_is_too_old_ends_streams_where_they_can_go_on);
     tcase_add_test(tcase, new_partitions_are_read_from_their_beginning);
     tcase_add_test(tcase, a_topic_made_anew_is_told_and_then_read_from_its_beginning);
     tcase_add_test(tcase, a_topic_made_anew_ends_a_catch_up);
