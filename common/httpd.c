@@ -245,3 +245,8 @@ unsigned slc_httpd_connections(const slc_httpd *httpd)
 {
     return httpd->connections;
 }
+
+size_t slc_httpd_held(const slc_httpd *httpd)
+{
+    return httpd->held;
+}

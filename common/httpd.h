@@ -6,12 +6,13 @@
  * and timeouts alone (to read from the bufferevent, and to ask how much output waits, is fine).
  *
  * Requests that never reach the handler: what evhttp refuses itself (431 over the header limit, 413 over the
- * body limit, 501 for an unknown method, 417, 400 for what is not HTTP) and what could be read in two ways by
- * two servers in a row (400: both Content-Length and Transfer-Encoding, a repeated or malformed Content-Length,
- * another Transfer-Encoding than chunked, a body with HEAD or TRACE, header names that are not tokens, control
- * characters, a request target that is not visible ASCII, trailer fields that evhttp would mix with the
- * header's, a missing or repeated Host in HTTP/1.1). All are answered with a problem document; then the
- * connection is closed, in such a way that a client that is still sending gets to read the answer.
+ * body limit, 503 over that of all bodies, 501 for an unknown method, 417, 400 for what is not HTTP) and what
+ * could be read in two ways by two servers in a row (400: both Content-Length and Transfer-Encoding, a repeated
+ * or malformed Content-Length, another Transfer-Encoding than chunked, a body with HEAD or TRACE, header names
+ * that are not tokens, control characters, a request target that is not visible ASCII, trailer fields that
+ * evhttp would mix with the header's, a missing or repeated Host in HTTP/1.1). All are answered with a problem
+ * document; then the connection is closed, in such a way that a client that is still sending gets to read the
+ * answer.
  *
  * Header values and bodies may hold any bytes from 0x80 on: they are not always UTF-8.
  */
@@ -28,8 +29,10 @@
 #include "common/tls.h"
 
 typedef struct slc_httpd_limits {
-    int64_t header_bytes;       /* request line and headers, without line ends: 431 over it */
-    int64_t body_bytes;         /* 413 over it */
+    int64_t header_bytes; /* request line and headers, without line ends: 431 over it */
+    int64_t body_bytes;   /* 413 over it */
+    int64_t bodies_bytes; /* of all requests under way, beyond the first 64 KiB of each: a body that grows over
+                           * it is 503 with Retry-After, unless it is the only one; 0: no limit */
     int64_t request_timeout_ms; /* to receive a whole request (with the TLS handshake), and idle keep-alive: the
                                  * connection is closed. Also how long a client may take no byte of an answer.
                                  * There is no limit on how long a handler takes to answer. */
@@ -76,6 +79,8 @@ void slc_httpd_drain_listener(slc_httpd_listener *listener);
  * (`Connection: close`). Idempotent. */
 void slc_httpd_drain(slc_httpd *httpd);
 unsigned slc_httpd_connections(const slc_httpd *httpd);
+/* Bytes under way that count against bodies_bytes. */
+size_t slc_httpd_held(const slc_httpd *httpd);
 
 /* The tag of the listener that a request's connection came in by; NULL once the client has gone. */
 void *slc_httpd_tag(struct evhttp_request *req);

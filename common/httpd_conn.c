@@ -21,11 +21,15 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/httpd_private.h"
+#include "common/log.h"
 
 /* What a client that is being refused may still send before it must have read the answer. */
 static const struct timeval linger_time = {.tv_sec = 5};
 
 #define READ_AHEAD_BYTES 65536
+#define GIVEN_BYTES      65536 /* of a request, that are not counted against bodies_bytes */
+#define RETRY_S          5
+#define SAY_AGAIN_MS     10000
 #define WRITE_BYTES      (256 * 1024) /* at once */
 
 static void restart_deadline(struct slc_httpd_conn *conn)
@@ -53,10 +57,51 @@ static void scan_from(struct slc_httpd_conn *conn, struct evbuffer *input, size_
     }
 }
 
+static size_t beyond_given(size_t held)
+{
+    return held > GIVEN_BYTES ? held - GIVEN_BYTES : 0;
+}
+
+static void set_held(struct slc_httpd_conn *conn, size_t held)
+{
+    conn->httpd->held = conn->httpd->held - beyond_given(conn->held) + beyond_given(held);
+    conn->held = held;
+}
+
+static void say_crowded(slc_httpd *httpd)
+{
+    int64_t now_ms = slc_monotonic_ms();
+    if (httpd->crowded_ms != 0 && now_ms - httpd->crowded_ms < SAY_AGAIN_MS)
+        return;
+    httpd->crowded_ms = now_ms;
+    slc_log(SLC_LOG_WARN, "request bodies are refused: too many bytes of them are under way",
+            LI("bytes", (int64_t)httpd->held), LI("limit", httpd->limits.bodies_bytes));
+}
+
+/* What came is held until the answer is out. Whoever makes it too much is refused, by evhttp when it looks at
+ * the body next: not a body that is alone, so that one as large as allowed always passes. */
+static void hold(struct slc_httpd_conn *conn, size_t added)
+{
+    slc_httpd *httpd = conn->httpd;
+    if (conn->crowded)
+        return;
+    set_held(conn, conn->held + added);
+    size_t own = beyond_given(conn->held);
+    if (httpd->limits.bodies_bytes == 0 || httpd->held <= (size_t)httpd->limits.bodies_bytes || own == 0 ||
+        own == httpd->held || conn->req != NULL || conn->evcon == NULL)
+        return;
+    conn->crowded = true;
+    evhttp_connection_set_max_body_size(conn->evcon, 0);
+    say_crowded(httpd);
+    set_held(conn, 0); /* gone in a moment: nobody else is refused for it */
+}
+
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
     struct slc_httpd_conn *conn = arg;
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    if (info->n_added > 0)
+        hold(conn, info->n_added);
     if (info->n_added == 0 || conn->req != NULL || conn->head.complete)
         return;
     /* The time for a request runs from its first byte. */
@@ -212,6 +257,7 @@ void slc_httpd_conn_free(struct slc_httpd_conn *conn)
     }
     if (conn->queued)
         TAILQ_REMOVE(&httpd->todo, conn, todo);
+    set_held(conn, 0);
     TAILQ_REMOVE(&httpd->conns, conn, entry);
     httpd->connections--;
     conn->listener->connections--;
@@ -308,6 +354,7 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
         say_goodbye(conn->bev);
     forget_bufferevent(conn);
     conn->evcon = NULL;
+    set_held(conn, 0);
     end_request(conn, false);
     if (!conn->refused || !start_lingering(conn, conn->fd))
         slc_httpd_conn_free(conn);
@@ -323,6 +370,11 @@ static void on_complete(struct evhttp_request *req, void *arg)
     end_request(conn, true);
     /* Either evhttp closes now, or the next request begins, perhaps with bytes that are here already. */
     conn->head = (struct slc_http_head){0};
+    set_held(conn, evbuffer_get_length(bufferevent_get_input(conn->bev)));
+    if (conn->crowded) { /* its body had come whole by then */
+        conn->crowded = false;
+        evhttp_connection_set_max_body_size(conn->evcon, (ev_ssize_t)conn->httpd->limits.body_bytes);
+    }
     scan_from(conn, bufferevent_get_input(conn->bev), 0);
     restart_deadline(conn);
 }
@@ -430,6 +482,8 @@ static int true_status(const struct slc_httpd_conn *conn)
 {
     if (conn->page_status == 400 && conn->head.bytes > (size_t)conn->httpd->limits.header_bytes)
         return 431;
+    if (conn->page_status == 413 && conn->crowded)
+        return 503;
     return conn->page_status == 0 ? 501 : conn->page_status;
 }
 
@@ -444,6 +498,8 @@ static const char *problem_type(int status)
         return "header-too-large";
     case 501:
         return "method-not-supported";
+    case 503:
+        return "unavailable";
     default:
         return "invalid";
     }
@@ -471,13 +527,16 @@ static void replace_page(struct slc_httpd_conn *conn)
     char id[27];
     slc_random_id(id, sizeof(id) - 1);
     int status = true_status(conn);
+    char retry[32] = "";
     size_t len;
+    if (status == 503)
+        snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", RETRY_S);
     char *body = slc_http_problem_text(status, problem_type(status), NULL, NULL, id, NULL, &len);
     discard(output);
     evbuffer_add_printf(output,
                         "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                        "Connection: close\r\nX-Request-Id: %s\r\n\r\n",
-                        status, slc_http_reason(status), len, id);
+                        "Connection: close\r\n%sX-Request-Id: %s\r\n\r\n",
+                        status, slc_http_reason(status), len, retry, id);
     evbuffer_add(output, body, len);
     free(body);
 }

@@ -50,6 +50,9 @@ struct slc_httpd_conn {
     void *note;        /* the owner's, malloc'd */
     struct event deadline;
     struct slc_http_head head;
+    size_t
+        held; /* bytes that came since the last answer was out: of the request under way and what follows it */
+    bool crowded; /* its body is too much, with all others */
 
     struct evhttp_request *req; /* that the handler has and has not finished */
     void (*on_end)(struct evhttp_request *req, bool completed, void *arg);
@@ -87,6 +90,8 @@ struct slc_httpd {
     TAILQ_HEAD(slc_httpd_conns, slc_httpd_conn) conns; /* the oldest first */
     TAILQ_HEAD(, slc_httpd_conn) todo;
     unsigned connections; /* length of conns */
+    size_t held;          /* of all connections, beyond what each is given */
+    int64_t crowded_ms;   /* monotonic: when it was last said that this is too much; 0: never */
     struct slc_httpd_conn **by_fd;
     size_t by_fd_size;
     bool draining;

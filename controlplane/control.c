@@ -142,6 +142,7 @@ static bool start_admin(struct control *control, slc_error *err)
                                  .tls_key_file = settings->admin_tls_key_file,
                                  .limits = {.header_bytes = settings->admin_header_bytes,
                                             .body_bytes = settings->admin_body_bytes,
+                                            .bodies_bytes = settings->admin_bodies_bytes,
                                             .request_timeout_ms = settings->admin_request_timeout_ms,
                                             .connections = (unsigned)settings->admin_connections},
                                  .kept_bytes = settings->admin_kept_bytes};

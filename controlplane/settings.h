@@ -18,6 +18,7 @@ typedef struct slc_control_settings {
     char *admin_tls_certificate_file;
     char *admin_tls_key_file;
     int64_t admin_body_bytes;
+    int64_t admin_bodies_bytes;
     int64_t admin_header_bytes;
     int64_t admin_request_timeout_ms;
     int64_t admin_connections;

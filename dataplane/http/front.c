@@ -25,6 +25,7 @@ slc_http_front *slc_http_front_new(slc_worker *worker, slc_access_file *access_f
     const slc_gateway_limits *limits = slc_gateway_limits_of(worker->gateway);
     slc_httpd_limits httpd_limits = {.header_bytes = limits->request_header_bytes,
                                      .body_bytes = limits->request_body_bytes,
+                                     .bodies_bytes = limits->request_bodies_bytes,
                                      .request_timeout_ms = limits->request_timeout_ms,
                                      .connections = (unsigned)limits->connections};
     struct timeval interval = {.tv_usec = STALL_CHECK_MS * 1000};

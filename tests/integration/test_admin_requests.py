@@ -3,9 +3,12 @@
 import http.client
 import json
 import re
+import select
+import socket
 
 import pytest
 
+from sluice_support import exchange, resident_mib, wait_until
 from sluice_support.catalog import CatalogSamples
 from sluice_support.operations import of_document
 
@@ -239,3 +242,26 @@ def test_a_query_may_be_percent_encoded_and_is_not_read_twice(api):
                   f"name={team}&%00=x"):
         response = _raw(api, "GET", f"/v1/teams?{query}")
         assert response.status == 400, query
+
+
+def test_bodies_of_strangers_are_bounded_in_total(servers):
+    """A body is held before anybody has looked at its token: together they may not be more than is said."""
+    control = servers.control(admin_limits_bodies="4MiB", admin_limits_body="2MiB")
+    head = (b"PUT /v1/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 2000000\r\n\r\n")
+    before, socks = resident_mib(control.pid), []
+    for _ in range(3):
+        socks.append(socket.create_connection(("127.0.0.1", control.admin_port), timeout=10))
+        socks[-1].sendall(head + b"x" * 1_900_000)
+    (refused,), _, _ = select.select(socks, [], [], 10)
+    answer = b"".join(iter(lambda: refused.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 5\r\n" in answer, answer
+    assert resident_mib(control.pid) - before < 40
+    assert control.admin.create("teams", name="small")["name"] == "small"
+    for sock in socks:
+        sock.close()
+
+    def heard():
+        return exchange(control.admin_port, head + b"x" * 1_999_999 + b"}", timeout=20).startswith(b"HTTP/1.1 401 ")
+
+    wait_until(heard, 20, "a large body to be taken again")

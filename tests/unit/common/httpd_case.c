@@ -172,12 +172,14 @@ void httpd_case_drain(struct httpd_case *c)
 struct count {
     struct httpd_case *c;
     unsigned connections;
+    size_t held;
 };
 
 static void count(void *arg)
 {
     struct count *count = arg;
     count->connections = slc_httpd_connections(count->c->httpd);
+    count->held = slc_httpd_held(count->c->httpd);
 }
 
 unsigned httpd_case_connections(struct httpd_case *c)
@@ -185,6 +187,13 @@ unsigned httpd_case_connections(struct httpd_case *c)
     struct count result = {.c = c};
     slc_loop_call_sync(c->loop, count, &result);
     return result.connections;
+}
+
+size_t httpd_case_held(struct httpd_case *c)
+{
+    struct count result = {.c = c};
+    slc_loop_call_sync(c->loop, count, &result);
+    return result.held;
 }
 
 /* ---- client ---- */

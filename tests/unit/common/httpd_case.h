@@ -37,6 +37,8 @@ void httpd_case_release_held(struct httpd_case *c);
 void httpd_case_close_listener(struct httpd_case *c);
 void httpd_case_drain(struct httpd_case *c);
 unsigned httpd_case_connections(struct httpd_case *c);
+/* Bytes of bodies that count against bodies_bytes. */
+size_t httpd_case_held(struct httpd_case *c);
 
 /* Until the condition holds, or the test fails after 20 s. */
 #define WAIT_UNTIL(condition)                                                                                  \

@@ -317,6 +317,64 @@ START_TEST(a_client_that_is_still_sending_gets_to_read_the_refusal)
 }
 END_TEST
 
+#define LARGE (600 * 1024)
+
+/* Most of a body that is as large as it may be. */
+static void begin_large(struct client *sender, bool chunked)
+{
+    static char block[LARGE];
+    memset(block, 'x', sizeof block);
+    client_say(sender, "POST /echo HTTP/1.1\r\nHost: a\r\n");
+    client_say(sender,
+               chunked ? "Transfer-Encoding: chunked\r\n\r\n100000\r\n" : "Content-Length: 1048576\r\n\r\n");
+    ck_assert(client_send(sender, block, sizeof block));
+}
+
+static void end_large(struct client *sender)
+{
+    static char block[1048576 - LARGE];
+    memset(block, 'x', sizeof block);
+    ck_assert(client_send(sender, block, sizeof block));
+    client_read(sender, &answer, false);
+    ck_assert_int_eq(answer.status, 200);
+    answer_release(&answer);
+}
+
+START_TEST(bodies_that_are_too_much_together_are_refused)
+{
+    slc_httpd_limits limits = httpd_case_limits;
+    limits.body_bytes = 1048576;
+    limits.bodies_bytes = 700 * 1024;
+    setup(&limits);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct client second;
+        begin_large(&client, false);
+        WAIT_UNTIL(httpd_case_held(&c) > LARGE - 70000);
+        client_open(&second, &c);
+        begin_large(&second, chunked);
+        client_read(&second, &answer, false);
+        char *retry = answer_header(&answer, "Retry-After");
+        ck_assert_int_eq(answer.status, 503);
+        ck_assert_str_eq(retry, "5");
+        free(retry);
+        answer_release(&answer);
+        ck_assert(client_at_end(&second));
+        client_close(&second);
+        client_open(&second, &c); /* small ones are let in meanwhile */
+        client_ask(&second, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &answer);
+        ck_assert_int_eq(answer.status, 200);
+        answer_release(&answer);
+        end_large(&client);
+        begin_large(&second, false);
+        end_large(&second);
+        client_close(&second);
+        WAIT_UNTIL(httpd_case_connections(&c) == 1);
+        ck_assert_uint_eq(httpd_case_held(&c), 0);
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(a_client_that_goes_away_is_noticed)
 {
     setup(&httpd_case_limits);
@@ -599,7 +657,8 @@ UNIT_MAIN("httpd", requests_of_every_method_share_a_connection, head_and_204_hav
           bodies_come_whole_in_whatever_pieces, pipelined_requests_are_answered_in_order,
           problems_are_documents, what_could_be_framed_in_two_ways_is_refused, a_nul_in_the_header_is_refused,
           trailer_fields_do_not_pass_for_header_fields, limits_have_their_status,
-          a_client_that_is_still_sending_gets_to_read_the_refusal, a_client_that_goes_away_is_noticed,
+          a_client_that_is_still_sending_gets_to_read_the_refusal,
+          bodies_that_are_too_much_together_are_refused, a_client_that_goes_away_is_noticed,
           freeing_the_server_ends_what_is_held,
           slow_requests_and_idle_connections_time_out_but_not_slow_answers,
           at_the_limit_of_connections_accepting_pauses, draining_lets_answers_finish,
