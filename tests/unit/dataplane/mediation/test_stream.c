@@ -447,7 +447,7 @@ START_TEST(a_configuration_that_is_too_old_ends_streams_where_they_can_go_on)
     client *resumed = open_stream(&s, 0, NULL, id);
     STAGE_WAIT(data_is(resumed, "2"));
     client_block(blocked, false);
-    client_wait(blocked);
+    STAGE_WAIT(client_pending(blocked) == 0);
     free(text);
     text = client_text(blocked); /* says the same, behind whatever had been written for it */
     ck_assert_ptr_nonnull(
