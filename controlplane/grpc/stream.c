@@ -495,8 +495,10 @@ void slc_config_stream_on_call(slc_rpc_call *call, void *arg)
 static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, const char *message)
 {
     slc_config_stream *stream = ctx;
-    (void)call;
     SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
+    if (status == SLC_RPC_RESOURCE_EXHAUSTED && !stream->cut) /* gRPC has cut it: a message over the limit */
+        slc_guard_note_cut(stream->grpc, stream->node_id, slc_rpc_call_peer_address(call), SLC_CUT_PROTOCOL,
+                           message);
     stream->call = NULL;
     event_del(stream->silence_timer);
     settle(stream);

@@ -147,9 +147,11 @@ def test_messages_that_are_too_large_are_not_held(scene, node):
 
 
 def test_messages_over_the_limit_end_their_own_stream(scene, node):
+    before = scene.cuts("protocol")
     for _ in range(8):
         stream = node.stream().send(p.hello()).send(p.message(f5=p.message(f1=1, f9=b"x" * (1 << 20))))
         assert stream.end() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    wait_until(lambda: scene.cuts("protocol") == before + 8, what="the cuts to be counted")
     scene.others_apply()
 
 
