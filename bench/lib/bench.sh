@@ -28,7 +28,7 @@ prepare_bench() {
             bench_arguments+=("$1") && shift ;;
         --build-dir) need_value "$1" "$@" && build_dir=$(cd "$2" && pwd) && shift 2 ;;
         --yes) ASSUME_YES=yes && shift ;;
-        --help | -h) usage && bench_options && exit 0 ;;
+        --help | -h) usage; bench_options; exit 0 ;;
         *) die "unknown argument $1 (see --help)" ;;
         esac
     done
