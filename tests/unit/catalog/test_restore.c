@@ -415,7 +415,8 @@ START_TEST(a_replaced_catalog_of_an_earlier_schema_tells_what_was_revoked)
         t_close();
         make_old_backup(found.gl_pathv[i]);
         unlink(t_path("catalog.db"));
-        ck_assert(slc_copy_database(backup, t_path("catalog.db"), &(atomic_bool){false}, &t_error));
+        atomic_bool stop = false;
+        ck_assert(slc_copy_database(backup, t_path("catalog.db"), &stop, &t_error));
         ck_assert_int_eq(sqlite3_open(t_path("catalog.db"), &db), SQLITE_OK);
         ck_assert_int_eq(
             sqlite3_exec(db,
