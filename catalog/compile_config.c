@@ -330,6 +330,8 @@ static void compile_vcluster(slc_compile *compile, sqlite3_stmt *stmt, slc_items
     vcluster->max_partitions = (uint32_t)json_integer_value(json_object_get(limits, "partitions"));
     vcluster->topic_configs =
         slc_compile_texts(compile, json_object_get(limits, "topic_configs"), &vcluster->n_topic_configs);
+    vcluster->admin_apis =
+        slc_compile_texts(compile, json_object_get(names, "admin_apis"), &vcluster->n_admin_apis);
     vcluster->extra_topics = slc_compile_texts(compile, extra, &vcluster->n_extra_topics);
     vcluster->client_authentication = slc_compile_texts(compile, auth, &vcluster->n_client_authentication);
     slc_set_add(compile->backends, vcluster->backend_id);

@@ -269,6 +269,8 @@ const slc_kind slc_kind_backend_cluster = {
 };
 
 static const char *const namespace_values[] = {"none", "hide", "enforce", NULL};
+static const char *const admin_api_values[] = {"acls",   "client-metrics", "delegation-tokens",
+                                               "quotas", "scram",          NULL};
 
 static const slc_field alias_fields[] = {
     {.name = "name",
@@ -338,6 +340,13 @@ static const slc_field namespace_fields[] = {
      .type = SLC_F_OBJECT,
      .fields = namespace_limit_fields,
      .help = "What clients may make through it; absent: no limit."},
+    {.name = "admin_apis",
+     .type = SLC_F_ENUM_LIST,
+     .values = admin_api_values,
+     .max = 5,
+     .help =
+         "Administration that is opened to clients, of what is refused otherwise. With hide and enforce: acls "
+         "(of the namespace's topics, groups and transactional ids) and client-metrics."},
     SLC_FIELD_END,
 };
 

@@ -147,6 +147,21 @@ static bool check_names(slc_txn *txn, const json_t *namespace, bool none, slc_er
     return true;
 }
 
+/* Principals belong to the backend and to no namespace. */
+static bool check_admin_apis(slc_txn *txn, const json_t *namespace, bool none, slc_error *err)
+{
+    const json_t *opened = json_object_get(namespace, "admin_apis");
+    for (size_t i = 0; !none && i < json_array_size(opened); i++) {
+        const char *name = json_string_value(json_array_get(opened, i));
+        char place[SLC_POINTER_CHARS];
+        snprintf(place, sizeof place, "/namespace/admin_apis/%zu", i);
+        if (strcmp(name, "acls") != 0 && strcmp(name, "client-metrics") != 0)
+            return slc_txn_problem(txn, place, err,
+                                   "%s is about principals of the whole backend; it needs mode none", name);
+    }
+    return true;
+}
+
 static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *err)
 {
     const json_t *namespace = json_object_get(change->next, "namespace");
@@ -160,7 +175,7 @@ static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *e
     if (none && json_array_size(json_object_get(change->next, "extra_topics")) > 0)
         return slc_txn_problem(txn, "/extra_topics", err,
                                "has no meaning with mode none: every topic is visible");
-    if (!check_names(txn, namespace, none, err) ||
+    if (!check_names(txn, namespace, none, err) || !check_admin_apis(txn, namespace, none, err) ||
         (!none && !check_overlap(txn, change, slc_get_text(namespace, "prefix"), err)))
         return false;
     const json_t *accepted = json_object_get(change->next, "client_authentication");

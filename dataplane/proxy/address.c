@@ -146,7 +146,9 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
                          slc_kafka_edits *edits, slc_error *err)
 {
     const slc_kafka_rewrite_ops ops = {
-        .roles = WANTED | (session->view != NULL ? slc_view_answer_roles : 0), .whole = WHOLE, .map = map};
+        .roles = WANTED | (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
+        .whole = WHOLE,
+        .map = map};
     struct mapping mapping = {.session = session, .node = -1};
     mapping.names = (slc_view_answer){.view = session->view, .key = flight->key, .consumer = flight->consumer};
     return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,

@@ -9,6 +9,7 @@
 #include "dataplane/kafka/sasl_codec.h"
 #include "dataplane/policy/credential.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/virtual/opened.h"
 
 #define PRODUCE_KEY                 0
 #define API_VERSIONS_SERVED         4 /* version 5 asks for a check of cluster and node (KIP-1242) */
@@ -39,7 +40,8 @@ bool slc_session_serves(const slc_session *session, int key)
 {
     const slc_kafka_api *api = slc_kafka_api_find(key);
     return api != NULL &&
-           (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL) &&
+           (api->disposition == SLC_KAFKA_DO_REWRITE || api->disposition == SLC_KAFKA_DO_LOCAL ||
+            (api->disposition == SLC_KAFKA_DO_OPTIONAL && slc_opened(session->vcluster->msg, key))) &&
            slc_view_serves(session->vcluster->names, key);
 }
 

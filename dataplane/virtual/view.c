@@ -37,7 +37,6 @@ void slc_view_release(slc_view *view)
 bool slc_view_serves(const slc_names *names, int key)
 {
     static const uint8_t refused[] = {
-        29, 30, 31, /* ACLs: principals are the backend's */
         34, 43, 45, /* replicas: which broker holds what is the platform's */
         55,         /* the quorum's topic is no one's */
     };

@@ -73,6 +73,7 @@ typedef struct slc_view_answer {
     /* private */
     const uint8_t *topic;
     size_t topic_len;
+    int16_t acl_pattern;
 } slc_view_answer;
 
 /* Both must outlive the view. */
@@ -91,7 +92,7 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
 /* Before a whole answer's body, or its first bytes, is mapped: fetch sessions. */
 void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, size_t len);
 /* A map function (rewrite.h) over slc_view_answer for values of these roles. */
-extern const uint64_t slc_view_answer_roles;
+uint64_t slc_view_answer_roles(int key);
 slc_kafka_map_fn slc_view_unmap;
 
 /* The topic id that the client wrote where `sent` went out; NULL: it was not changed. */

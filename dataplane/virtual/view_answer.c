@@ -4,10 +4,13 @@
 #include "dataplane/virtual/pattern.h"
 #include "dataplane/virtual/view_private.h"
 
-const uint64_t slc_view_answer_roles = WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) |
-                                       WANT(CONFIG_RESOURCE) | WANT(RESOURCE) | WANT(COORDINATOR_KEY) |
-                                       WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) |
-                                       WANT(ASSIGNMENT) | WANT(ERROR_TEXT);
+uint64_t slc_view_answer_roles(int key)
+{
+    uint64_t roles = WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) | WANT(CONFIG_RESOURCE) |
+                     WANT(RESOURCE) | WANT(COORDINATOR_KEY) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) |
+                     WANT(SUBSCRIPTION) | WANT(ASSIGNMENT) | WANT(ERROR_TEXT);
+    return slc_view_is_acl(key) ? roles | WANT(NONE) : roles; /* pattern types have none */
+}
 
 void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, size_t len)
 {
@@ -184,7 +187,9 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
         return unmap_blob(answer, event, out);
     case SLC_KAFKA_ROLE_ERROR_TEXT:
         return unmap_text(answer, event, out);
+    case SLC_KAFKA_ROLE_RESOURCE:
+        return slc_view_unmap_acl(answer->view->names, event, &answer->acl_pattern, out);
     default:
-        return SLC_KAFKA_DROP; /* resources of ACLs */
+        return slc_view_put_pattern(event, &answer->acl_pattern, out);
     }
 }

@@ -18,6 +18,9 @@ enum {
     KEY_CREATE_TOPICS = 19,
     KEY_DELETE_TOPICS = 20,
     KEY_DELETE_RECORDS = 21,
+    KEY_DESCRIBE_ACLS = 29,
+    KEY_CREATE_ACLS = 30,
+    KEY_DELETE_ACLS = 31,
     KEY_DESCRIBE_CONFIGS = 32,
     KEY_ALTER_CONFIGS = 33,
     KEY_CREATE_PARTITIONS = 37,
@@ -49,6 +52,21 @@ static inline bool slc_view_is_cursor(int key, const slc_kafka_event *event)
 {
     return key == KEY_DESCRIBE_TOPIC_PARTITIONS && strcmp(event->field->name, "TopicName") == 0;
 }
+
+static inline bool slc_view_is_acl(int key)
+{
+    return key == KEY_DESCRIBE_ACLS || key == KEY_CREATE_ACLS || key == KEY_DELETE_ACLS;
+}
+
+/* view_acl.c. `*pattern` is what the pattern type behind the name becomes, 0 when it stays. REFUSE: the request
+ * is for what is not the namespace's, or may be. */
+enum slc_kafka_verdict slc_view_map_acl(const slc_names *names, int key, const slc_kafka_event *event,
+                                        int16_t *pattern, slc_kafka_value *out);
+enum slc_kafka_verdict slc_view_unmap_acl(const slc_names *names, const slc_kafka_event *event,
+                                          int16_t *pattern, slc_kafka_value *out);
+/* At a field without a role. */
+enum slc_kafka_verdict slc_view_put_pattern(const slc_kafka_event *event, int16_t *pattern,
+                                            slc_kafka_value *out);
 
 /* view_limits.c. Does the key make what is limited here? */
 bool slc_view_limits(const slc_view *view, int key);

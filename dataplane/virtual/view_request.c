@@ -31,6 +31,7 @@ struct mapping {
     slc_error *err;
     bool refused;
     bool of_group; /* the configuration at hand */
+    int16_t acl_pattern;
 };
 
 static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
@@ -314,6 +315,20 @@ static enum slc_kafka_verdict map_pattern(struct mapping *m, const slc_kafka_eve
     return SLC_KAFKA_REPLACE;
 }
 
+static enum slc_kafka_verdict map_acl(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    int key = m->request->header->key;
+    enum slc_kafka_verdict verdict = slc_view_map_acl(m->view->names, key, event, &m->acl_pattern, out);
+    if (verdict != SLC_KAFKA_REFUSE)
+        return verdict;
+    return refuse(
+        m, CLUSTER_AUTHORIZATION_FAILED,
+        key == KEY_DELETE_ACLS
+            ? "ACLs are deleted here by the type and name of a topic, group or transactional id, with the "
+              "pattern type literal, prefixed or any."
+            : "ACLs are made here for topics, groups and transactional ids of this virtual cluster.");
+}
+
 static void note_protocol(struct mapping *m, const slc_kafka_event *event)
 {
     if (event->data == NULL)
@@ -351,18 +366,22 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     case SLC_KAFKA_ROLE_SUBSCRIPTION:
     case SLC_KAFKA_ROLE_ASSIGNMENT:
         return m->request->consumer ? slc_view_blob(m->view, event, map_blob_topic, m, out) : SLC_KAFKA_KEEP;
-    default: /* resources of ACLs: their keys are not served */
-        return refuse(m, CLUSTER_AUTHORIZATION_FAILED, "ACLs are not served in a virtual cluster.");
+    case SLC_KAFKA_ROLE_RESOURCE:
+        return map_acl(m, event, out);
+    default:
+        return slc_view_put_pattern(event, &m->acl_pattern, out);
     }
 }
 
 enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
                                    slc_error *err)
 {
-    /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
-    static const slc_kafka_rewrite_ops ops = {
-        .roles = ROLES, .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT), .trailing_ok = true, .map = map};
     const slc_kafka_request_header *header = request->header;
+    /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
+    const slc_kafka_rewrite_ops ops = {.roles = slc_view_is_acl(header->key) ? ROLES | WANT(NONE) : ROLES,
+                                       .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT),
+                                       .trailing_ok = true,
+                                       .map = map};
     struct mapping m = {.view = view, .request = request};
     request->consumer = view->consumer;
     view->missing_count = 0;

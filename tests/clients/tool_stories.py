@@ -10,7 +10,7 @@ _UNSUPPORTED = "(?i)unsupported|not support"
 
 
 def _hidden(name, arguments):
-    """What is the platform's and no tenant's: ACLs, where replicas are, brokers' settings."""
+    """What is the platform's and no tenant's: where replicas are, brokers' settings."""
     if name == "ClientMetricsCommand" and "--list" in arguments:
         return r"^\s*$"
     if name == "ClientMetricsCommand" and "--describe" in arguments:
@@ -19,7 +19,7 @@ def _hidden(name, arguments):
     if name == "ClientMetricsCommand" or name == "ConfigCommand" and "brokers" in arguments or throttles:
         return "ClusterAuthorization"
     moves = name == "LeaderElectionCommand" or name.startswith("reassign.") and "--execute" in arguments
-    return _UNSUPPORTED if moves or name in ("AclCommand", "MetadataQuorumCommand") else ""
+    return _UNSUPPORTED if moves or name == "MetadataQuorumCommand" else ""
 
 
 def tool(name, *arguments, at=None, **fields):

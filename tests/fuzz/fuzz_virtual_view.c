@@ -61,7 +61,7 @@ static void try_request(slc_view *view, const slc_kafka_message *message, int ve
 static void try_answer(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
                        size_t size, slc_kafka_edits *edits, slc_buf *out)
 {
-    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles,
+    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(message->key),
                                        .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
                                                 SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
                                        .map = slc_view_unmap};

@@ -9,8 +9,9 @@ import struct
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ConfigResource,
+                                   OffsetSpec, ResourcePatternType, ResourceType)
 from kafka.record.memory_records import MemoryRecordsBuilder
 
 from sluice_support import Definitions, Tenant, Writer, all_fields, frame, wait_until
@@ -21,8 +22,27 @@ LOCAL = {API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE}  # no names; answered 
 TOPIC, GROUP, CREW, TXN = "orders", "crew", "active", "mover"
 
 
+AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+              "super.users": "User:ANONYMOUS", "early.start.listeners": "CONTROLLER"}
+OPENED = {"admin_apis": ["acls", "client-metrics"]}
+
+
+@pytest.fixture(scope="module")
+def kafka(own_kafka):
+    """With an authorizer, so that there are ACLs."""
+    return own_kafka(config=AUTHORIZER).helper
+
+
+def grant(helper, principal, *resources):
+    """`resources`: (type, name, literal or prefixed)."""
+    bindings = [AclBinding(getattr(ResourceType, kind), name, getattr(ResourcePatternType, how), principal, "*",
+                           AclOperation.ALL, AclPermissionType.ALLOW) for kind, name, how in resources]
+    for result in helper.admin.create_acls(bindings).values():
+        result.result(20)
+
+
 class Victim:
-    """B: topics, groups, a running member, an open transaction; and what of it must not be seen."""
+    """B: topics, groups, a running member, an open transaction, ACLs; and what of it must not be seen."""
 
     def __init__(self, tenant, kafka):
         self.tenant, self.kafka, self.prefix = tenant, kafka, tenant.prefix
@@ -35,6 +55,13 @@ class Victim:
             self._commit_offsets(group)
         self._begin_transaction()
         self._join()
+        self.friend, self.operator = f"User:f{uuid.uuid4().hex}", f"User:o{uuid.uuid4().hex}"
+        grant(tenant.helper, self.friend, ("TOPIC", TOPIC, "LITERAL"), ("TOPIC", "or", "PREFIXED"),
+              ("TOPIC", self.vault, "LITERAL"), ("GROUP", GROUP, "LITERAL"), ("GROUP", "*", "LITERAL"),
+              ("TRANSACTIONAL_ID", TXN, "LITERAL"))
+        # The platform's own, which concern all tenants.
+        grant(kafka, self.operator, ("TOPIC", "*", "LITERAL"), ("GROUP", self.prefix[:1], "PREFIXED"),
+              ("BROKER", "kafka-cluster", "LITERAL"))
         self.ids = {name: self._topic_id(name) for name in (TOPIC, self.vault, self.cellar)}
 
     def _commit_offsets(self, group):
@@ -67,7 +94,7 @@ class Victim:
 
     def secrets(self):
         """What no answer may hold unless A has said it. The cellar is never said by A in any way."""
-        names = [self.prefix, self.vault, self.cellar, self.note, self.client_id]
+        names = [self.prefix, self.vault, self.cellar, self.note, self.client_id, self.friend, self.operator]
         return [name.encode() for name in names] + [self.marker] + list(self.ids.values())
 
     def state(self):
@@ -87,7 +114,17 @@ class Victim:
         offsets = {group: self._offsets(group) for group in groups}
         members = {group: [(m.member_id, m.client_id) for m in described.result(20).members]
                    for group, described in admin.describe_consumer_groups(list(groups)).items()}
-        return topics, groups, offsets, members
+        return topics, groups, offsets, members, self._acls()
+
+    def _acls(self):
+        """B's and the platform's; A may make its own."""
+        anything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
+                                    AclPermissionType.ANY)
+        found = sorted((str(acl.restype), acl.name, str(acl.resource_pattern_type), acl.principal)
+                       for acl in self.kafka.admin.describe_acls(anything).result(20))
+        found = [acl for acl in found if acl[1].startswith(self.prefix) or acl[3] in (self.friend, self.operator)]
+        assert len(found) == 9
+        return found
 
     def _offsets(self, group):
         result = self.kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(20)
@@ -109,10 +146,10 @@ class Way:
     """How A names what is B's. `name(kind)` for topics, groups and transactional ids."""
 
     def __init__(self, label, names=None, ids=None, pattern=None, everything=False, tags=b"", protocol="consumer",
-                 resource=2, coordinator=0):
+                 resource=2, coordinator=0, acl_pattern=3):
         self.label, self.names, self.ids, self.pattern = label, names or {}, ids, pattern
         self.everything, self.tags, self.protocol = everything, tags, protocol
-        self.resource, self.coordinator = resource, coordinator
+        self.resource, self.coordinator, self.acl_pattern = resource, coordinator, acl_pattern
 
     def name(self, kind):
         return self.names.get(kind, {"topic": TOPIC, "group": GROUP, "txn": TXN}[kind])
@@ -134,6 +171,14 @@ def ways_of(victim, own):
         Way("group resource", {"resource": GROUP}, resource=32, coordinator=1),
         Way("broker resource", {"resource": "1"}, resource=4, coordinator=2),
         Way("client metrics", {"resource": GROUP}, resource=16, coordinator=2),
+        Way("any ACL", {"resource": None}, resource=1, acl_pattern=1),
+        Way("any topic's ACL", {"resource": None}, resource=2, acl_pattern=4),
+        Way("matching ACLs", {"resource": TOPIC}, resource=2, acl_pattern=2),
+        Way("every name's ACL", {"resource": "*"}, resource=2),
+        Way("every group's ACL", {"resource": "*"}, resource=3, acl_pattern=1),
+        Way("everything's ACL", {"resource": ""}, resource=3, acl_pattern=4),
+        Way("short ACL", {"resource": TXN}, resource=5),
+        Way("cluster ACL", {"resource": "kafka-cluster"}, resource=4),
         Way("internal", {"topic": "__consumer_offsets", "group": CREW}),
     ]
     return silent + [
@@ -148,6 +193,10 @@ def ways_of(victim, own):
         Way("regex prefix", pattern=b.replace(".", "\\.") + ".*"),
         Way("other protocol", named(b), protocol="connect"),
         Way("group named", named(b), resource=32, coordinator=1),
+        Way("prefix ACL", {**named(b), "resource": b}, resource=2, acl_pattern=4),
+        Way("prefixed ACL", {**named(b), "resource": b + TXN}, resource=5),
+        Way("first letter's ACL", {**named(b), "resource": b[:1]}, resource=3, acl_pattern=4),
+        Way("all below the prefix", {**named(b), "resource": b + GROUP}, resource=3, acl_pattern=2),
         Way("vault", named(b, topic=b + victim.vault, group=b + CREW)),
         Way("vault id", named(b), ids=victim.ids[victim.vault]),
         Way("unknown tags", named(b), tags=(b + victim.vault).encode()),
@@ -157,6 +206,8 @@ def ways_of(victim, own):
 IDS = {"id", "vault id"}
 PATTERNS = {"regex", "regex injection", "regex quotation", "regex prefix"}
 RESOURCES = {"group resource", "broker resource", "client metrics", "group named"}
+ACLS = {"any ACL", "any topic's ACL", "matching ACLs", "every name's ACL", "every group's ACL", "everything's ACL",
+        "short ACL", "cluster ACL", "prefix ACL", "prefixed ACL", "first letter's ACL", "all below the prefix"}
 
 
 def applies(way, definition, version):
@@ -169,6 +220,8 @@ def applies(way, definition, version):
                    for field in fields)
     if way.label in RESOURCES:
         return any(field["name"] in ("ResourceType", "KeyType", "ResourceTypeFilter") for field in fields)
+    if way.label in ACLS:
+        return any(field["name"] in ("ResourcePatternType", "PatternTypeFilter") for field in fields)
     if way.label == "other protocol":
         return any(field["name"] == "ProtocolType" for field in fields)
     if way.label == "all":
@@ -184,7 +237,7 @@ NUMBERS = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, 
            "RebalanceTimeoutMs": 1, "NumPartitions": 1, "ReplicationFactor": 1, "TransactionTimeoutMs": 60_000,
            "ProducerId": -1, "ProducerEpoch": -1, "Count": 3, "ResponsePartitionLimit": 1000, "MaxRecords": 10,
            "BatchSize": 10, "CommittedOffset": 1, "Offset": -1, "MaxNumOffsets": 1, "MemberEpoch": 0, "Operation": 2,
-           "PermissionType": 3, "ResourcePatternType": 3, "PatternTypeFilter": 1, "ShareSessionEpoch": 0}
+           "PermissionType": 3, "ShareSessionEpoch": 0}
 
 
 def records():
@@ -227,7 +280,8 @@ def values_of(way):
             # Old versions join at once and then wait for each other; one of them is enough.
             return "nobody" if version < 3 else ""
         return {"ProtocolType": way.protocol, "ProtocolName": "range", "MemberId": "nobody",
-                "Principal": "User:x", "Host": "*", "Reason": "none"}.get(name, NotImplemented)
+                "Principal": "User:x", "Host": "*", "Reason": "none", "PrincipalFilter": None,
+                "HostFilter": None}.get(name, NotImplemented)
 
     def value(path, field, version):
         name, kind = field["name"], field["type"]
@@ -247,6 +301,8 @@ def values_of(way):
             return {"Metadata": subscription, "Assignment": assignment}.get(name, lambda _: b"")(way.name("topic"))
         if name in ("ResourceType", "ResourceTypeFilter"):
             return way.resource
+        if name in ("ResourcePatternType", "PatternTypeFilter"):
+            return way.acl_pattern
         if name == "KeyType":
             return way.coordinator
         if name in ("Cursor", "Topology", "TopologyDescription"):
@@ -304,7 +360,7 @@ def cases_of(definitions, ways):
 
 class Attacker:
     def __init__(self, sample, mode, victim):
-        self.tenant, self.secrets, self.found = Tenant(sample, mode), victim.secrets(), []
+        self.tenant, self.secrets, self.found = Tenant(sample, mode, OPENED), victim.secrets(), []
         if mode == "hide":
             self.secrets += [self.tenant.prefix.encode(), b"__transaction_state"]
         self.peer, self.cases, self.answered = Peer(self.tenant.cluster.port + 2), 0, 0
@@ -329,13 +385,7 @@ class Attacker:
 
 @pytest.fixture(scope="module")
 def victim(sample, kafka):
-    return Victim(Tenant(sample, "hide"), kafka)
-
-
-def restore(attacker):
-    """A's own topic of the same name, which its requests may have deleted."""
-    if TOPIC not in attacker.admin.list_topics(timeout=20).topics:
-        attacker.create(TOPIC, partitions=2)
+    return Victim(Tenant(sample, "hide", OPENED), kafka)
 
 
 @pytest.mark.parametrize("mode", ["hide", "enforce"])
@@ -356,6 +406,65 @@ def test_nothing_of_another_tenant_is_seen_or_changed(sample, victim, mode, caps
         print(f"\nisolation: {attacker.cases} cases ({mode}; {attacker.answered} answered)")
 
 
+def listed(tenant, pattern=ResourcePatternType.ANY, name=None, kind=ResourceType.ANY):
+    every = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ANY)
+    return {(acl.restype.name, acl.name, acl.resource_pattern_type.name, acl.principal)
+            for acl in tenant.admin.describe_acls(every).result(20)}
+
+
+def remove(tenant, kind, name, pattern):
+    narrow = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ANY)
+    deleted, = tenant.admin.delete_acls([narrow]).values()
+    return {(acl.name, acl.resource_pattern_type.name) for acl in deleted.result(20)}
+
+
+def test_tenants_have_acls_of_the_same_names(sample, kafka):
+    one, two = Tenant(sample, "hide", OPENED), Tenant(sample, "hide", OPENED)
+    third = Tenant(sample, "enforce", OPENED)
+    resources = (("TOPIC", "orders", "LITERAL"), ("TOPIC", "*", "LITERAL"), ("GROUP", "team-", "PREFIXED"),
+                 ("TRANSACTIONAL_ID", "mover", "LITERAL"))
+    grant(one.helper, "User:one", *resources)
+    grant(two.helper, "User:two", *resources)
+    grant(third.helper, "User:three", ("TOPIC", third.prefix, "PREFIXED"))
+    assert listed(one) == {(*resource, "User:one") for resource in resources}
+    assert listed(two) == {(*resource, "User:two") for resource in resources}
+    assert listed(third) == {("TOPIC", third.prefix, "PREFIXED", "User:three")}
+    assert listed(one, ResourcePatternType.MATCH, "orders", ResourceType.TOPIC) == {
+        ("TOPIC", name, "LITERAL", "User:one") for name in ("orders", "*")}
+    theirs = {acl[:3] for acl in listed(kafka) if acl[3] == "User:one"}
+    assert theirs == {("TOPIC", one.prefix + "orders", "LITERAL"), ("TOPIC", one.prefix, "PREFIXED"),
+                      ("GROUP", one.prefix + "team-", "PREFIXED"), ("TRANSACTIONAL_ID", one.prefix + "mover", "LITERAL")}
+    assert remove(one, ResourceType.TOPIC, "*", ResourcePatternType.LITERAL) == {("*", "LITERAL")}
+    assert remove(one, ResourceType.GROUP, "team-", ResourcePatternType.ANY) == {("team-", "PREFIXED")}
+    assert {acl[:3] for acl in listed(one)} == {resources[0], resources[3]}
+    assert len(listed(two)) == 4
+    for kind, name, pattern in ((ResourceType.TOPIC, None, ResourcePatternType.ANY),
+                                (ResourceType.TOPIC, "orders", ResourcePatternType.MATCH)):
+        with pytest.raises(KafkaException) as refused:
+            remove(two, kind, name, pattern)
+        assert refused.value.args[0].name() == "CLUSTER_AUTHORIZATION_FAILED"
+    with pytest.raises(KafkaException) as refused:
+        grant(two.helper, "User:two", ("BROKER", "kafka-cluster", "LITERAL"))
+    assert refused.value.args[0].name() == "CLUSTER_AUTHORIZATION_FAILED"
+    with pytest.raises(KafkaException):
+        grant(third.helper, "User:three", ("TOPIC", "*", "LITERAL"))
+    assert len(listed(two)) == 4 and len(listed(third)) == 1
+
+
+def test_what_is_not_opened_is_not_there(sample):
+    """Clients take it for a broker that cannot."""
+    for mode in ("none", "hide"):
+        tenant = Tenant(sample, mode)
+        for ask in (lambda: listed(tenant), lambda: tenant.admin.describe_user_scram_credentials(["x"])["x"].result(20)):
+            with pytest.raises(KafkaException) as refused:
+                ask()
+            assert refused.value.args[0].name() in ("UNSUPPORTED_FEATURE", "_UNSUPPORTED_FEATURE")
+    opened = Tenant(sample, "none", {"admin_apis": ["scram", "quotas"]})
+    with pytest.raises(KafkaException) as unknown:
+        opened.admin.describe_user_scram_credentials(["x"])["x"].result(20)
+    assert unknown.value.args[0].name() == "RESOURCE_NOT_FOUND"
+
+
 LISTS = {"MetadataRequest", "ListGroupsRequest", "ListTransactionsRequest", "DescribeLogDirsRequest",
          "DescribeTopicPartitionsRequest", "ListConfigResourcesRequest"}
 READS = {"MetadataRequest", "FetchRequest", "OffsetFetchRequest"}
@@ -365,12 +474,13 @@ def test_without_a_namespace_the_same_requests_find_it_all(sample, victim):
     """Or the test above would prove nothing."""
     attacker, definitions = Attacker(sample, "none", victim), Definitions()
     ways = {way.label: way for way in ways_of(victim, "x")}
-    for label, names in (("all", LISTS), ("prefixed", READS), ("id", READS)):
+    for label, names in (("all", LISTS), ("prefixed", READS), ("id", READS), ("any ACL", {"DescribeAclsRequest"})):
         attacker.secrets = victim.secrets()
         for definition in definitions.requests.values():
             for version in versions_of(definition["validVersions"] if definition["name"] in names else None):
                 attacker.attempt(definition, version, ways[label])
-    assert {name for name, *_ in attacker.found} >= LISTS | {"FetchRequest", "OffsetFetchRequest"}
+    assert {name for name, *_ in attacker.found} >= LISTS | {"FetchRequest", "OffsetFetchRequest",
+                                                             "DescribeAclsRequest"}
     assert victim.marker in {secret for *_, secret in attacker.found}
 
 

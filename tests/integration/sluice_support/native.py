@@ -53,7 +53,7 @@ class Tenant:
     def __init__(self, sample, mode, namespace=None, **virtual_cluster):
         self.prefix = f"{uuid.uuid4().hex[:8]}."
         self.shown = self.prefix if mode == "enforce" else ""
-        namespace = {"mode": mode} if mode == "none" else {"mode": mode, "prefix": self.prefix, **(namespace or {})}
+        namespace = {"mode": mode, **({} if mode == "none" else {"prefix": self.prefix}), **(namespace or {})}
         self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace=namespace, **virtual_cluster)
         self.helper = KafkaHelper(self.cluster.bootstrap_servers)
         self.admin, self.config = self.helper.admin, self.helper.config

@@ -77,6 +77,19 @@ START_TEST(aliases_are_distinct)
 }
 END_TEST
 
+START_TEST(principals_belong_to_no_namespace)
+{
+    t_make("virtual-clusters",
+           "{'name': 'open', 'backend_cluster': 'local', 'namespace': {'mode': 'hide', 'prefix': "
+           "'a.', 'admin_apis': ['acls', 'client-metrics']}}");
+    t_patch_fails("virtual-clusters", "open",
+                  "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'admin_apis': ['acls', 'quotas']}}",
+                  SLC_INVALID, "/namespace/admin_apis/1");
+    t_patch_fails("virtual-clusters", "open", "{'namespace': {'mode': 'none', 'admin_apis': ['everything']}}",
+                  SLC_INVALID, "/namespace/admin_apis/0");
+}
+END_TEST
+
 START_TEST(a_namespace_needs_its_prefix)
 {
     t_patch_fails("virtual-clusters", "local", "{'namespace': {'mode': 'hide'}}", SLC_INVALID,
@@ -348,6 +361,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tc, setup, t_teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, a_mechanism_needs_its_credentials);
+    tcase_add_test(tc, principals_belong_to_no_namespace);
     tcase_add_test(tc, a_namespace_needs_its_prefix);
     tcase_add_test(tc, namespaces_of_a_backend_do_not_overlap);
     tcase_add_test(tc, aliases_are_distinct);

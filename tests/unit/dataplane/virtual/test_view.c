@@ -57,7 +57,7 @@ static enum slc_view_outcome map(int key, int version, bool asked)
 
 static bool unmap(int key, int version, bool consumer)
 {
-    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles, .map = slc_view_unmap};
+    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(key), .map = slc_view_unmap};
     slc_view_answer answer = {.view = &view, .key = (int16_t)key, .consumer = consumer};
     slc_kafka_edits_clear(&edits);
     slc_buf_clear(&out);
