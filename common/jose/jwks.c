@@ -264,7 +264,7 @@ static void serve(void *arg)
     slc_jwks *jwks = request->jwks;
     SLC_CHECK_MAGIC(jwks, SLC_JWKS_MAGIC);
     if (atomic_load(&jwks->stopping)) {
-        slc_fail(&request->err, SLC_UNAVAILABLE, NULL, "the control plane is stopping");
+        slc_fail(&request->err, SLC_UNAVAILABLE, NULL, "the program is stopping");
         slc_loop_call(request->loop, answer_here, request);
         return;
     }

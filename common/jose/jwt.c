@@ -68,12 +68,14 @@ static bool read_header(const char *part, size_t len, slc_jwt *jwt, slc_error *e
 bool slc_jwt_parse(const char *text, slc_jwt *jwt, slc_error *err)
 {
     memset(jwt, 0, sizeof(*jwt));
+    if (strnlen(text, SLC_JWT_MAX_BYTES + 1) > SLC_JWT_MAX_BYTES)
+        return slc_fail(err, SLC_TOO_LARGE, NULL, "the token is longer than %d bytes", SLC_JWT_MAX_BYTES);
     size_t header_len = strcspn(text, ".");
     const char *claims = text + header_len;
-    if (strlen(text) > SLC_JWT_MAX_BYTES)
-        return slc_fail(err, SLC_TOO_LARGE, NULL, "the token is longer than %d bytes", SLC_JWT_MAX_BYTES);
     if (*claims != '.')
         return slc_fail(err, SLC_INVALID, NULL, "a signed token has three parts with dots between them");
+    if (strchr(text, '=') != NULL) /* RFC 7515, section 2: without padding, so that a token has one spelling */
+        return slc_fail(err, SLC_INVALID, NULL, "a signed token has no padding");
     claims++;
     size_t claims_len = strcspn(claims, ".");
     if (claims[claims_len] != '.' || strchr(claims + claims_len + 1, '.') != NULL)

@@ -4,6 +4,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,9 +275,16 @@ static const char *const malformed[] = {
     "e30.e30.",
     "e30.e30.AA.AA",
     "eyJhbGciOiJSUzI1NiJ9.W10.AA",
-    "eyJhbGciOiJSUzI1NiIsImNyaXQiOlsiZXhwIl19.e30.AA", /* crit */
-    "eyJhbGciOjF9.e30.AA",                             /* alg is a number */
-    "eyJhbGciOiJSUzI1NiIsImFsZyI6Im5vbmUifQ.e30.AA",   /* alg twice */
+    "eyJhbGciOiJSUzI1NiIsImNyaXQiOlsiZXhwIl19.e30.AA",      /* crit */
+    "eyJhbGciOjF9.e30.AA",                                  /* alg is a number */
+    "eyJhbGciOiJSUzI1NiIsImFsZyI6Im5vbmUifQ.e30.AA",        /* alg twice */
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIiwic3ViIjoiYiJ9.AA", /* a claim twice */
+    "eyJhbGciOiJSUzI1NiJ9.e31.AA",                          /* another spelling of e30 */
+    "eyJhbGciOiJSUzI1NiJ9.e30=.AA",                         /* padded */
+    "eyJhbGciOiJSUzI1NiJ9.e30.AA==",
+    "eyJhbGciOiJSUzI1NiJ9.e3\n0.AA",
+    "eyJhbGciOiJSUzI1NiJ9.e30+.AA",
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6MX0.e30.AA", /* kid is a number */
 };
 
 START_TEST(malformed_tokens_are_refused)
@@ -289,17 +297,123 @@ START_TEST(malformed_tokens_are_refused)
 }
 END_TEST
 
+/* A header of the test's own. */
+static char *token_with(EVP_PKEY *key, const char *algorithm, const char *header, const char *claims)
+{
+    char *head = base64url(header, strlen(header)), *body = base64url(claims, strlen(claims));
+    char *text = slc_asprintf("%s.%s", head, body);
+    char *token = key != NULL ? sign(key, algorithm, text) : slc_asprintf("%s.", text);
+
+    free(head);
+    free(body);
+    free(text);
+    return token;
+}
+
+/* The public key, which everybody has, as the secret of an HMAC. */
+static char *token_by_public_key(EVP_PKEY *key)
+{
+    char *text = NULL, *header = base64url("{\"alg\":\"HS256\",\"kid\":\"k\"}", 26),
+         *body = base64url(good_claims, strlen(good_claims)), *signature, *token;
+    uint8_t mac[SLC_SHA256_BYTES];
+    unsigned char *der = NULL;
+    int len = i2d_PUBKEY(key, &der);
+
+    text = slc_asprintf("%s.%s", header, body);
+    slc_hmac_sha256(der, (size_t)len, text, strlen(text), mac);
+    signature = base64url(mac, sizeof mac);
+    token = slc_asprintf("%s.%s", text, signature);
+    OPENSSL_free(der);
+    free(header);
+    free(body);
+    free(signature);
+    free(text);
+    return token;
+}
+
+static bool passes(const char *token, json_t *jwks)
+{
+    json_t *all = json_pack("[s,s,s,s]", "RS256", "ES256", "none", "HS256");
+    bool unknown;
+    slc_jwt jwt;
+    bool ok = slc_jwt_parse(token, &jwt, &err) && slc_jwt_check_algorithm(&jwt, all, &err) &&
+              slc_jwt_verify(&jwt, jwks, &unknown, &err);
+
+    slc_jwt_release(&jwt);
+    json_decref(all);
+    return ok;
+}
+
+START_TEST(none_and_a_public_key_as_a_secret_sign_nothing)
+{
+    static const char *const nones[] = {"none", "None", "NONE", "nOnE", ""};
+    EVP_PKEY *key = new_key("RS256");
+    json_t *jwks = json_pack("{s:[o]}", "keys", jwk_of(key, "k"));
+    char *good = token_of(key, "RS256", "k", good_claims), *confused = token_by_public_key(key);
+
+    ck_assert(passes(good, jwks));
+    ck_assert(!passes(confused, jwks));
+    for (size_t i = 0; i < sizeof nones / sizeof *nones; i++) {
+        char *header = slc_asprintf("{\"alg\":\"%s\",\"kid\":\"k\"}", nones[i]);
+        char *token = token_with(NULL, NULL, header, good_claims);
+
+        ck_assert_msg(!passes(token, jwks), "%s", nones[i]);
+        free(header);
+        free(token);
+    }
+    json_decref(jwks);
+    EVP_PKEY_free(key);
+    free(good);
+    free(confused);
+}
+END_TEST
+
+/* What a header says of keys is not looked at, and a key id is a name and no path. */
+START_TEST(a_header_cannot_bring_its_own_key)
+{
+    EVP_PKEY *ours = new_key("ES256"), *theirs = new_key("ES256");
+    json_t *jwks = json_pack("{s:[o]}", "keys", jwk_of(ours, "k")), *jwk = jwk_of(theirs, "k");
+    char *jwk_text = json_dumps(jwk, JSON_COMPACT);
+    char *headers[] = {
+        slc_asprintf("{\"alg\":\"ES256\",\"kid\":\"k\",\"jwk\":%s}", jwk_text),
+        slc_asprintf("{\"alg\":\"ES256\",\"jwk\":%s}", jwk_text),
+        slc_asprintf("{\"alg\":\"ES256\",\"kid\":\"k\",\"jku\":\"http://127.0.0.1:1/keys\"}"),
+        slc_asprintf("{\"alg\":\"ES256\",\"kid\":\"k\",\"x5u\":\"http://127.0.0.1:1/cert\",\"x5c\":[\"AA\"]}"),
+        slc_asprintf("{\"alg\":\"ES256\",\"kid\":\"../../../../dev/null\"}"),
+        slc_asprintf("{\"alg\":\"ES256\",\"kid\":\"k' OR '1'='1\"}"),
+    };
+
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        char *token = token_with(theirs, "ES256", headers[i], good_claims);
+
+        ck_assert_msg(!passes(token, jwks), "%s", headers[i]);
+        ck_assert_int_eq(err.code, SLC_UNAUTHENTICATED);
+        free(token);
+        free(headers[i]);
+    }
+    json_decref(jwks);
+    json_decref(jwk);
+    free(jwk_text);
+    EVP_PKEY_free(ours);
+    EVP_PKEY_free(theirs);
+}
+END_TEST
+
 START_TEST(long_tokens_are_refused)
 {
-    char *text = slc_malloc(SLC_JWT_MAX_BYTES + 2);
-    slc_jwt jwt;
+    static const size_t lengths[] = {SLC_JWT_MAX_BYTES + 1, 10 * 1024 * 1024};
 
-    memset(text, 'a', SLC_JWT_MAX_BYTES + 1);
-    text[SLC_JWT_MAX_BYTES + 1] = '\0';
-    ck_assert(!slc_jwt_parse(text, &jwt, &err));
-    ck_assert_int_eq(err.code, SLC_TOO_LARGE);
-    slc_jwt_release(&jwt);
-    free(text);
+    for (size_t i = 0; i < 2; i++) {
+        char *text = slc_malloc(lengths[i] + 1);
+        slc_jwt jwt;
+
+        memset(text, 'a', lengths[i]);
+        text[lengths[i]] = '\0';
+        ck_assert(!slc_jwt_parse(text, &jwt, &err));
+        ck_assert_int_eq(err.code, SLC_TOO_LARGE);
+        slc_jwt_release(&jwt);
+        free(text);
+    }
 }
 END_TEST
 
@@ -362,6 +476,8 @@ int main(void)
     tcase_add_test(tcase, a_token_without_a_key_id_is_tried_with_every_key_that_fits);
     tcase_add_test(tcase, only_listed_algorithms_are_taken);
     tcase_add_loop_test(tcase, malformed_tokens_are_refused, 0, (int)(sizeof malformed / sizeof *malformed));
+    tcase_add_test(tcase, none_and_a_public_key_as_a_secret_sign_nothing);
+    tcase_add_test(tcase, a_header_cannot_bring_its_own_key);
     tcase_add_test(tcase, long_tokens_are_refused);
     tcase_add_loop_test(tcase, claims_must_hold, 0, (int)(sizeof claims_cases / sizeof *claims_cases));
     suite_add_tcase(suite, tcase);
