@@ -5,6 +5,7 @@
 
 #include "catalog/compile_private.h"
 #include "common/assert.h"
+#include "proto/lookup.h"
 
 typedef Sluice__Snapshot__V1__Application pb_application;
 typedef Sluice__Snapshot__V1__Credential pb_credential;
@@ -171,12 +172,14 @@ static bool mark_credential(struct rework *rework, const char *id, slc_error *er
     slc_txn *txn = rework->compile->txn;
     sqlite3_stmt *stmt = slc_txn_query(txn, err, "SELECT lookup FROM credentials WHERE id = ?1", "s", id);
     int row = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
-    if (row == 1)
-        rework->dirty[bucket_of(slc_column_text(stmt, 0))] = true;
+    char lookup[SLC_LOOKUP_MAX + 1];
+    if (row == 1) {
+        slc_lookup_key(slc_column_text(stmt, 0), lookup);
+        rework->dirty[bucket_of(lookup)] = true;
+    }
     slc_txn_finish(txn, stmt);
     if (row != 0)
         return row == 1;
-    char lookup[64];
     snprintf(lookup, sizeof lookup, "secret:%s", id);
     unsigned bucket = bucket_of(lookup);
     if (mentions(rework->before[bucket], id))

@@ -436,5 +436,6 @@ bool slc_compile_configuration(slc_compile *compile, slc_error *err)
 {
     return compile_group(compile, err) && compile_event_apis(compile, err) && compile_listeners(compile, err) &&
            compile_vclusters(compile, err) && compile_backends(compile, err) &&
-           slc_compile_plans(compile, err) && slc_compile_policies(compile, err);
+           slc_compile_plans(compile, err) && slc_compile_policies(compile, err) &&
+           slc_compile_issuers(compile, err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog/compile_private.h"
+#include "proto/lookup.h"
 
 static void add(slc_items *buckets, ProtobufCMessage *message, const char *key, int64_t expires_ms)
 {
@@ -140,7 +141,9 @@ static void add_credential(slc_compile *compile, sqlite3_stmt *stmt, slc_items *
     sluice__snapshot__v1__credential__init(credential);
     credential->id = slc_compile_text(compile, slc_column_text(stmt, 0));
     credential->application_id = slc_compile_text(compile, slc_column_text(stmt, 1));
-    credential->lookup = slc_compile_text(compile, slc_column_text(stmt, 2));
+    char lookup[SLC_LOOKUP_MAX + 1];
+    slc_lookup_key(slc_column_text(stmt, 2), lookup);
+    credential->lookup = slc_compile_text(compile, lookup);
     credential->expires_at_ms = sqlite3_column_int64(stmt, 3);
     credential->secret_sha256 = column_bytes(compile, stmt, 4);
     credential->scram_sha256 = column_bytes(compile, stmt, 5);

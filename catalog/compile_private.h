@@ -7,7 +7,7 @@
 #include "sluice/snapshot.pb-c.h"
 
 #define SLC_COMPILE_BUCKETS  256
-#define SLC_COMPILE_SECTIONS 8
+#define SLC_COMPILE_SECTIONS 9
 
 #define SLC_CHUNKS_CONFIGURATION SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CONFIGURATION
 #define SLC_CHUNKS_CREDENTIALS   SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CREDENTIALS
@@ -149,6 +149,8 @@ size_t slc_compile_operations(slc_compile *compile, sqlite3_stmt *stmt, int colu
 /* Fills the documents of an event API that is filled otherwise. */
 bool slc_compile_documents(slc_compile *compile, Sluice__Snapshot__V1__EventApi *api,
                            slc_error *err) SLC_CHECKED;
+/* ---- compile_issuers.c ---- */
+bool slc_compile_issuers(slc_compile *compile, slc_error *err) SLC_CHECKED;
 /* ---- compile_policies.c ---- */
 bool slc_compile_plans(slc_compile *compile, slc_error *err) SLC_CHECKED;
 bool slc_compile_policies(slc_compile *compile, slc_error *err) SLC_CHECKED;

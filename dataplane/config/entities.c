@@ -166,6 +166,26 @@ static void *build_plan(struct context *context, const void *message)
     return plan;
 }
 
+static void *build_issuer(struct context *context, const void *message)
+{
+    const pb_issuer *msg = message;
+    slc_issuer *old = context->previous != NULL ? find(&context->previous->issuers, msg->id) : NULL;
+    uint8_t digest[SLC_SHA256_BYTES];
+    slc_issuer *issuer;
+
+    if (!slc_issuer_check(msg, context->err))
+        return NULL;
+    digest_of(msg, NULL, digest);
+    if (old != NULL && same_digest(old->digest, digest))
+        return slc_issuer_ref(old);
+    issuer = slc_calloc(1, sizeof(*issuer));
+    issuer->refs = 1;
+    issuer->msg = msg;
+    memcpy(issuer->digest, digest, sizeof(digest));
+    issuer->owner_private = slc_tree_ref(context->leaf);
+    return issuer;
+}
+
 static bool scope_exists(const slc_snapshot *snapshot, const pb_policy *msg)
 {
     switch (msg->scope) {
@@ -355,6 +375,8 @@ static const struct kind kinds[] = {
      ENTITIES(event_apis), offsetof(pb_event_api, id), build_event_api},
     {"plan", SLUICE__SNAPSHOT__V1__SECTION__SECTION_PLANS, CONFIGURATION(plans), ENTITIES(plans),
      offsetof(pb_plan, id), build_plan},
+    {"issuer", SLUICE__SNAPSHOT__V1__SECTION__SECTION_ISSUERS, CONFIGURATION(issuers), ENTITIES(issuers),
+     offsetof(pb_issuer, id), build_issuer},
 };
 
 struct section_walk {

@@ -69,6 +69,20 @@ void slc_listener_unref(slc_listener *listener)
     free(listener);
 }
 
+slc_issuer *slc_issuer_ref(slc_issuer *issuer)
+{
+    acquire(&issuer->refs);
+    return issuer;
+}
+
+void slc_issuer_unref(slc_issuer *issuer)
+{
+    if (issuer == NULL || !release(&issuer->refs))
+        return;
+    slc_tree_unref(issuer->owner_private);
+    free(issuer);
+}
+
 slc_event_api *slc_event_api_ref(slc_event_api *api)
 {
     acquire(&api->refs);
@@ -134,6 +148,11 @@ static void unref_event_api(void *item)
     slc_event_api_unref(item);
 }
 
+static void unref_issuer(void *item)
+{
+    slc_issuer_unref(item);
+}
+
 static void unref_plan(void *item)
 {
     slc_plan_unref(item);
@@ -151,6 +170,7 @@ static void free_snapshot(slc_snapshot *snapshot)
     slc_entities_release(&snapshot->backends, unref_backend);
     slc_entities_release(&snapshot->plans, unref_plan);
     slc_entities_release(&snapshot->policies, NULL);
+    slc_entities_release(&snapshot->issuers, unref_issuer);
     for (unsigned i = 0; i < SLC_SECTIONS; i++)
         slc_tree_unref(snapshot->sections[i]);
     for (unsigned i = 0; i < SLC_BUCKETS; i++) {
@@ -208,6 +228,12 @@ slc_vcluster *const *slc_snapshot_vclusters(const slc_snapshot *snapshot, size_t
     return (slc_vcluster *const *)snapshot->vclusters.items;
 }
 
+slc_issuer *const *slc_snapshot_issuers(const slc_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->issuers.count;
+    return (slc_issuer *const *)snapshot->issuers.items;
+}
+
 size_t slc_url_key(char out[SLC_URL_KEY_MAX], const char *listener_id, const char *name, size_t name_len,
                    uint32_t major)
 {
@@ -242,6 +268,11 @@ slc_event_api *slc_snapshot_event_api_by_id(const slc_snapshot *snapshot, const 
 slc_listener *slc_snapshot_listener_by_id(const slc_snapshot *snapshot, const char *id)
 {
     return by_id(&snapshot->listeners, id);
+}
+
+const slc_issuer *slc_snapshot_issuer(const slc_snapshot *snapshot, const char *id)
+{
+    return by_id(&snapshot->issuers, id);
 }
 
 const slc_plan *slc_snapshot_plan(const slc_snapshot *snapshot, const char *id)

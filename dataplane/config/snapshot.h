@@ -71,6 +71,16 @@ typedef struct slc_plan {
     void *owner_private;
 } slc_plan;
 
+/* Who signs tokens. */
+typedef struct slc_issuer {
+    unsigned refs;
+    const Sluice__Snapshot__V1__Issuer *msg;
+    uint8_t digest[32];
+    void *owner_private;
+} slc_issuer;
+
+void slc_issuer_unref(slc_issuer *issuer);
+slc_issuer *slc_issuer_ref(slc_issuer *issuer);
 void slc_backend_unref(slc_backend *backend);
 slc_backend *slc_backend_ref(slc_backend *backend);
 void slc_vcluster_unref(slc_vcluster *vcluster);
@@ -85,12 +95,14 @@ slc_backend *const *slc_snapshot_backends(const slc_snapshot *snapshot, size_t *
 slc_listener *const *slc_snapshot_listeners(const slc_snapshot *snapshot, size_t *count);
 slc_event_api *const *slc_snapshot_event_apis(const slc_snapshot *snapshot, size_t *count);
 slc_vcluster *const *slc_snapshot_vclusters(const slc_snapshot *snapshot, size_t *count);
+slc_issuer *const *slc_snapshot_issuers(const slc_snapshot *snapshot, size_t *count);
 
 /* By URL: O(1). `listener` restricts to APIs deployed on it (by id). Borrowed; NULL when there is none. */
 slc_event_api *slc_snapshot_find_api(const slc_snapshot *snapshot, const char *listener_id, const char *name,
                                      size_t name_len, uint32_t major);
 slc_event_api *slc_snapshot_event_api_by_id(const slc_snapshot *snapshot, const char *id);
 slc_listener *slc_snapshot_listener_by_id(const slc_snapshot *snapshot, const char *id);
+const slc_issuer *slc_snapshot_issuer(const slc_snapshot *snapshot, const char *id);
 const slc_plan *slc_snapshot_plan(const slc_snapshot *snapshot, const char *id);
 
 /* Identity: borrowed messages, live as long as the snapshot. `lookup` is as snapshot.proto says

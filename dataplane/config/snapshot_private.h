@@ -9,7 +9,7 @@
 #include "dataplane/policy/policy.h"
 
 #define SLC_SNAPSHOT_MAGIC 0x736e6170u
-#define SLC_SECTIONS       8 /* 1..7 of enum Section; 0 is unused */
+#define SLC_SECTIONS       9 /* 1..8 of enum Section; 0 is unused */
 #define SLC_BUCKETS        256
 
 typedef Sluice__Snapshot__V1__Manifest pb_manifest;
@@ -22,6 +22,7 @@ typedef Sluice__Snapshot__V1__Listener pb_listener;
 typedef Sluice__Snapshot__V1__EventApi pb_event_api;
 typedef Sluice__Snapshot__V1__Plan pb_plan;
 typedef Sluice__Snapshot__V1__Policy pb_policy;
+typedef Sluice__Snapshot__V1__Issuer pb_issuer;
 typedef Sluice__Snapshot__V1__Secret pb_secret;
 typedef Sluice__Snapshot__V1__Credential pb_credential;
 typedef Sluice__Snapshot__V1__CredentialBucket pb_credential_bucket;
@@ -45,6 +46,7 @@ struct slc_snapshot {
 
     const pb_group *group;                                                    /* in sections */
     slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */
+    slc_entities issuers;
     slc_strmap apis_by_url; /* "<listener id>/<name>.v<major>", and without the listener */
     char **url_keys;        /* memory of its keys */
     size_t url_key_count;
@@ -74,6 +76,7 @@ bool slc_vcluster_check(const pb_vcluster *msg, slc_error *err) SLC_CHECKED;
 bool slc_listener_check(const pb_listener *msg, slc_error *err) SLC_CHECKED;
 bool slc_event_api_check(const pb_event_api *msg, slc_error *err) SLC_CHECKED;
 bool slc_policy_check(const pb_policy *msg, slc_error *err) SLC_CHECKED;
+bool slc_issuer_check(const pb_issuer *msg, slc_error *err) SLC_CHECKED;
 bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err) SLC_CHECKED;
 
 /* For entities.c's own lists. */

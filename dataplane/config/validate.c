@@ -13,6 +13,7 @@
 #include "dataplane/config/snapshot_private.h"
 
 #define CONFIG_JSON_MAX_BYTES (256 * 1024)
+#define SKEW_MAX_MS           3600000
 
 bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err)
 {
@@ -267,4 +268,19 @@ bool slc_policy_check(const pb_policy *msg, slc_error *err)
     json_decref(config);
     return ok ? true
               : slc_fail(err, SLC_INVALID, field, "its config at \"%s\": %s", cause.field, cause.message);
+}
+
+bool slc_issuer_check(const pb_issuer *msg, slc_error *err)
+{
+    char field[160];
+
+    snprintf(field, sizeof(field), "issuer/%.100s", msg->name);
+    if (!check_named(msg->id, msg->name, field, err) ||
+        !slc_features_check(msg->required_features, msg->n_required_features, field, err))
+        return false;
+    if (msg->url[0] == '\0' || msg->n_algorithms == 0)
+        return slc_fail(err, SLC_INVALID, field, "has no URL or no algorithms");
+    if (msg->clock_skew_ms < 0 || msg->clock_skew_ms > SKEW_MAX_MS)
+        return slc_fail(err, SLC_INVALID, field, "allows an impossible difference between clocks");
+    return msg->ca_pem[0] == '\0' || check_certificates(msg->ca_pem, "its CA", field, err);
 }

@@ -8,6 +8,7 @@
 #include "catalog/versions.h"
 #include "common/alloc.h"
 #include "dataplane/config/build.h"
+#include "proto/lookup.h"
 
 static char group_id[24];
 
@@ -140,6 +141,62 @@ START_TEST(gateway_takes_what_is_compiled)
     json_decref(list);
     slc_snapshot_unref(snapshot);
     slc_compiled_unref(compiled);
+}
+END_TEST
+
+/* Those that a credential names, with the claims by which credentials are found. */
+START_TEST(issuers_are_sent_when_a_credential_needs_them)
+{
+    char value[301], long_match[500], lookup[600], key[SLC_LOOKUP_MAX + 1];
+    size_t count;
+
+    t_make("issuers", "{'name':'login','url':'https://login.example','audiences':['sluice'],"
+                      "'claims':{'b':'2','a':'1'},'clock_skew':'5s','groups_claim':'roles'}");
+    t_make("issuers", "{'name':'pods','url':'https://pods.example'}");
+    slc_compiled *before = compile(NULL);
+    slc_snapshot *snapshot = build(before);
+    (void)slc_snapshot_issuers(snapshot, &count);
+    ck_assert_uint_eq(count, 0);
+    slc_snapshot_unref(snapshot);
+
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    snprintf(long_match, sizeof long_match,
+             "{'application':'demo','type':'oidc','oidc':{'issuer':'login','claim':'azp','value':'%s'}}",
+             value);
+    t_make("credentials", long_match);
+    t_make("credentials", "{'application':'demo','type':'oidc','oidc':{'issuer':'login','value':'x'}}");
+    t_make("credentials", "{'application':'demo','type':'oidc','oidc':{'issuer':'login','value':'y'}}");
+    slc_compiled *after = compile(before);
+    snapshot = build(after);
+    slc_issuer *const *issuers = slc_snapshot_issuers(snapshot, &count);
+    ck_assert_uint_eq(count, 1);
+    const Sluice__Snapshot__V1__Issuer *msg = issuers[0]->msg;
+    ck_assert_str_eq(msg->url, "https://login.example");
+    ck_assert_str_eq(msg->audiences[0], "sluice");
+    ck_assert_uint_eq(msg->n_algorithms, 2);
+    ck_assert_int_eq(msg->clock_skew_ms, 5000);
+    ck_assert_str_eq(msg->principal_claim, "sub");
+    ck_assert_str_eq(msg->groups_claim, "roles");
+    ck_assert_uint_eq(msg->n_claims, 2);
+    ck_assert_str_eq(msg->claims[0]->name, "a");
+    ck_assert_str_eq(msg->claims[1]->value, "2");
+    ck_assert_uint_eq(msg->n_credential_claims, 2);
+    ck_assert_str_eq(msg->credential_claims[0], "azp");
+    ck_assert_str_eq(msg->credential_claims[1], "sub");
+    snprintf(lookup, sizeof lookup, "oidc:%s:azp=%s", msg->id, value);
+    slc_lookup_key(lookup, key);
+    ck_assert_ptr_nonnull(slc_snapshot_credential(snapshot, key, strlen(key)));
+    snprintf(lookup, sizeof lookup, "oidc:%s:sub=y", msg->id);
+    ck_assert_ptr_nonnull(slc_snapshot_credential(snapshot, lookup, strlen(lookup)));
+    slc_snapshot_unref(snapshot);
+
+    /* The same, compiled from nothing. */
+    slc_compiled *anew = compile(NULL);
+    ck_assert_int_eq(memcmp(slc_compiled_digest(anew), slc_compiled_digest(after), 32), 0);
+    slc_compiled_unref(anew);
+    slc_compiled_unref(after);
+    slc_compiled_unref(before);
 }
 END_TEST
 
@@ -480,6 +537,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, t_teardown);
     tcase_set_timeout(tcase, 90);
     tcase_add_test(tcase, gateway_takes_what_is_compiled);
+    tcase_add_test(tcase, issuers_are_sent_when_a_credential_needs_them);
     tcase_add_test(tcase, bytes_depend_on_content_alone);
     tcase_add_test(tcase, one_credential_changes_one_bucket);
     tcase_add_test(tcase, every_chunk_is_found_by_its_digest);

@@ -90,7 +90,20 @@ static void fill_products(struct maker *maker)
         maker->policy[i].config_json = "{\"origins\":[\"https://example.test\"]}";
         maker->policy[i].scope = SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
         maker->policy[i].scope_id = maker->api[0].id;
+        sluice__snapshot__v1__issuer__init(&maker->issuer[i]);
+        maker->issuer[i].id = i == 0 ? "issuer-1" : "issuer-2";
+        maker->issuer[i].name = i == 0 ? "login" : "other";
+        maker->issuer[i].url = i == 0 ? "https://login.test" : "https://other.test";
+        maker->issuer[i].algorithms = maker->algorithms;
+        maker->issuer[i].n_algorithms = 1;
+        maker->issuer[i].credential_claims = maker->credential_claims;
+        maker->issuer[i].n_credential_claims = 1;
+        maker->issuer[i].principal_claim = "sub";
+        maker->issuer[i].groups_claim = "groups";
+        maker->issuer[i].scopes_claim = "scope";
     }
+    maker->algorithms[0] = "ES256";
+    maker->credential_claims[0] = "sub";
 }
 
 void maker_add_application(struct maker *maker, unsigned n)
@@ -205,6 +218,7 @@ static void seal_sections(struct maker *maker)
     SECTION(5, event_apis, api, apis);
     SECTION(6, plans, plan, plans);
     SECTION(7, policies, policy, policies);
+    SECTION(8, issuers, issuer, issuers);
 #undef SECTION
 }
 

@@ -24,7 +24,8 @@ struct maker {
     Sluice__Snapshot__V1__EventApi api[2];
     Sluice__Snapshot__V1__Plan plan[2];
     Sluice__Snapshot__V1__Policy policy[2];
-    size_t backends, vclusters, listeners, apis, plans, policies;
+    Sluice__Snapshot__V1__Issuer issuer[2];
+    size_t backends, vclusters, listeners, apis, plans, policies, issuers; /* issuers: none in the sample */
     Sluice__Snapshot__V1__Application application[MAKER_MAX];
     Sluice__Snapshot__V1__Credential credential[MAKER_MAX];
     size_t applications, credentials;
@@ -44,7 +45,7 @@ struct maker {
     Sluice__Snapshot__V1__CursorKey cursor_key;
     Sluice__Snapshot__V1__CursorKey *cursor_keys[1];
     Sluice__Snapshot__V1__Operation operations[2];
-    char *servers[1], *exposures[2], *api_ids[2];
+    char *servers[1], *exposures[2], *api_ids[2], *algorithms[1], *credential_claims[1];
 };
 
 struct maker *maker_new(void);

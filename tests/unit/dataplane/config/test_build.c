@@ -204,6 +204,23 @@ START_TEST(policy_change_makes_a_new_chain_under_the_same_digest)
 }
 END_TEST
 
+START_TEST(issuer_is_new_only_when_it_changed)
+{
+    slc_snapshot *first, *second;
+
+    maker->issuers = 2;
+    first = maker_build(maker, NULL);
+    maker->issuer[1].clock_skew_ms = 1000;
+    second = maker_build(maker, first);
+    ck_assert_str_eq(slc_snapshot_issuer(first, "issuer-1")->msg->url, "https://login.test");
+    ck_assert_ptr_eq(slc_snapshot_issuer(first, "issuer-1"), slc_snapshot_issuer(second, "issuer-1"));
+    ck_assert_ptr_ne(slc_snapshot_issuer(first, "issuer-2"), slc_snapshot_issuer(second, "issuer-2"));
+    ck_assert_ptr_null(slc_snapshot_issuer(second, "issuer-3"));
+    slc_snapshot_unref(first);
+    slc_snapshot_unref(second);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 /* Each bends the sample; the entity named is where the error must point. */
@@ -282,6 +299,26 @@ static void short_cursor_key(void) { maker->cursor_key.key.len = 16; }
 static void no_prefix(void) { maker->vcluster[0].mode = SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE; }
 static void short_verifier(void) { maker->credential[0].secret_sha256.len = 31; }
 static void no_topic(void) { maker->api[0].topic = ""; }
+static void issuer_without_algorithms(void)
+{
+    maker->issuers = 1;
+    maker->issuer[0].n_algorithms = 0;
+}
+static void bad_issuer_ca(void)
+{
+    maker->issuers = 1;
+    maker->issuer[0].ca_pem = "not a certificate";
+}
+static void bad_clock_skew(void)
+{
+    maker->issuers = 1;
+    maker->issuer[0].clock_skew_ms = -1;
+}
+static void same_issuer_id(void)
+{
+    maker->issuers = 2;
+    maker->issuer[1].id = maker->issuer[0].id;
+}
 
 /* clang-format on */
 
@@ -315,6 +352,10 @@ static const struct bad bads[] = {
     {"namespace without a prefix", no_prefix, "virtual-cluster/local"},
     {"short verifier", short_verifier, "credential/cred-1"},
     {"no topic", no_topic, "event-api/orders.v1"},
+    {"issuer without algorithms", issuer_without_algorithms, "issuer/login"},
+    {"issuer's CA", bad_issuer_ca, "issuer/login"},
+    {"issuer's clock skew", bad_clock_skew, "issuer/login"},
+    {"two issuers with one id", same_issuer_id, "issuer/issuer-1"},
 };
 
 START_TEST(what_is_wrong_is_refused_by_name)
@@ -523,6 +564,7 @@ int main(void)
     tcase_add_test(tcase, part_of_a_split_bucket_is_replaced_alone);
     tcase_add_test(tcase, entity_is_new_only_when_it_or_what_it_refers_to_changed);
     tcase_add_test(tcase, policy_change_makes_a_new_chain_under_the_same_digest);
+    tcase_add_test(tcase, issuer_is_new_only_when_it_changed);
     tcase_add_loop_test(tcase, what_is_wrong_is_refused_by_name, 0, bad_count);
     tcase_add_loop_test(tcase, what_is_wrong_is_refused_after_a_good_one_too, 0, bad_count);
     tcase_add_test(tcase, credential_of_an_application_that_is_not_sent_is_known);

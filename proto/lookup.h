@@ -1,0 +1,13 @@
+/* The key by which gateways find a credential: made by the compiler of snapshots and by whoever looks. */
+#ifndef SLC_PROTO_LOOKUP_H
+#define SLC_PROTO_LOOKUP_H
+
+#include <stddef.h>
+
+#define SLC_LOOKUP_MAX 100 /* characters, without the NUL */
+
+/* What says whom to find ("oidc:<issuer id>:sub=shop", see Credential in sluice/snapshot.proto), of any length:
+ * itself when it is short enough, else "sha256:" and its digest in hexadecimal. */
+void slc_lookup_key(const char *text, char out[SLC_LOOKUP_MAX + 1]);
+
+#endif
