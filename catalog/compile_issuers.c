@@ -8,10 +8,12 @@ static const char claims_sql[] =
     "WITH RECURSIVE claims(claim) AS ("
     "SELECT min(json_extract(oidc, '$.claim')) FROM credentials WHERE oidc_issuer = ?1 AND revoked_at IS NULL "
     "UNION ALL SELECT (SELECT min(json_extract(oidc, '$.claim')) FROM credentials WHERE oidc_issuer = ?1 AND "
-    "revoked_at IS NULL AND json_extract(oidc, '$.claim') > claims.claim) FROM claims WHERE claims.claim IS NOT NULL) "
+    "revoked_at IS NULL AND json_extract(oidc, '$.claim') > claims.claim) FROM claims WHERE claims.claim IS "
+    "NOT NULL) "
     "SELECT claim FROM claims WHERE claim IS NOT NULL";
 
-static bool compile_credential_claims(slc_compile *compile, Sluice__Snapshot__V1__Issuer *issuer, slc_error *err)
+static bool compile_credential_claims(slc_compile *compile, Sluice__Snapshot__V1__Issuer *issuer,
+                                      slc_error *err)
 {
     json_t *claims = json_array();
     int row = 0;
@@ -25,7 +27,8 @@ static bool compile_credential_claims(slc_compile *compile, Sluice__Snapshot__V1
 }
 
 /* In order of their names: equal content gives equal bytes. */
-static void compile_required_claims(slc_compile *compile, const json_t *map, Sluice__Snapshot__V1__Issuer *issuer)
+static void compile_required_claims(slc_compile *compile, const json_t *map,
+                                    Sluice__Snapshot__V1__Issuer *issuer)
 {
     const char *name;
     json_t *value;

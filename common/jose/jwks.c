@@ -326,14 +326,20 @@ slc_jwks *slc_jwks_new(const slc_jwks_options *options, slc_error *err)
     return NULL;
 }
 
+void slc_jwks_stop(slc_jwks *jwks)
+{
+    SLC_CHECK_MAGIC(jwks, SLC_JWKS_MAGIC);
+    if (atomic_exchange(&jwks->stopping, true))
+        return;
+    slc_loop_stop(jwks->loop);
+    slc_loop_join(jwks->loop);
+}
+
 void slc_jwks_free(slc_jwks *jwks)
 {
     if (jwks == NULL)
         return;
-    SLC_CHECK_MAGIC(jwks, SLC_JWKS_MAGIC);
-    atomic_store(&jwks->stopping, true);
-    slc_loop_stop(jwks->loop);
-    slc_loop_join(jwks->loop);
+    slc_jwks_stop(jwks);
     slc_loop_free(jwks->loop);
     while (!TAILQ_EMPTY(&jwks->sets))
         free_set(jwks, TAILQ_FIRST(&jwks->sets));

@@ -35,7 +35,9 @@ typedef struct slc_jwks_source {
 
 slc_jwks *slc_jwks_new(const slc_jwks_options *options, slc_error *err) SLC_CHECKED;
 /* Ends the fetch under way (within a second) and answers what waits with SLC_UNAVAILABLE: every callback is
- * posted when this returns. */
+ * posted when this returns, and nobody may ask after it. */
+void slc_jwks_stop(slc_jwks *jwks);
+/* Stops, if that was not done, and frees. NULL is fine. */
 void slc_jwks_free(slc_jwks *jwks);
 
 /* `keys`: a copy of the set (object with "keys") for this caller alone, borrowed for the call: take a reference
