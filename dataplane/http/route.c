@@ -216,11 +216,6 @@ static void options(slc_exchange *exchange, const char *allow)
     slc_exchange_empty(exchange, 204);
 }
 
-static bool wants_stream(slc_exchange *exchange)
-{
-    return slc_read_kind_of(evhttp_request_get_input_headers(exchange->req)) == SLC_READ_STREAM;
-}
-
 /* What GET would be; reading events for it would be of no use, and a stream would never end. */
 static void answer_head(slc_exchange *exchange, bool stream)
 {
@@ -256,10 +251,21 @@ static void dispatch(slc_exchange *exchange, const char *method, bool stream)
         slc_read_handle(exchange);
 }
 
+static void not_acceptable(slc_exchange *exchange)
+{
+    bool pages = exposes(exchange->api, "rest"), streams = exposes(exchange->api, "sse");
+    slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
+                         pages && streams ? "Events come as application/json or text/event-stream."
+                         : pages          ? "Events of this API come as application/json."
+                         : streams        ? "Events of this API come as text/event-stream."
+                                          : "This event API is not offered over HTTP.",
+                         NULL);
+}
+
 static void route_events(slc_exchange *exchange, const char *method)
 {
     bool read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    bool stream = read && wants_stream(exchange);
+    enum slc_read_kind kind = read ? slc_read_kind(exchange) : SLC_READ_PAGE;
     if (strcmp(method, "OPTIONS") == 0) {
         options(exchange, NULL);
         return;
@@ -269,15 +275,14 @@ static void route_events(slc_exchange *exchange, const char *method)
         return;
     }
     exchange->operation = read ? READ : PUBLISH;
-    if (!offers(exchange->api, exchange->operation))
+    if (read)
+        add_header(exchange, "Vary", "Accept");
+    if (!offers(exchange->api, exchange->operation) || (!read && !exposes(exchange->api, "rest")))
         not_allowed(exchange);
-    else if (!exposes(exchange->api, stream ? "sse" : "rest"))
-        slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
-                             stream ? "This event API is not offered as server-sent events."
-                                    : "This event API is not offered as REST.",
-                             NULL);
+    else if (kind == SLC_READ_NEITHER)
+        not_acceptable(exchange);
     else
-        dispatch(exchange, method, stream);
+        dispatch(exchange, method, kind == SLC_READ_STREAM);
 }
 
 /* A ticket is for streams: who may not open one gets none. */

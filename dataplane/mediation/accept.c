@@ -121,17 +121,33 @@ static int weight(const struct evkeyvalq *fields, const struct range *ranges, si
     return choice.weight;
 }
 
-enum slc_read_kind slc_read_kind_of(const struct evkeyvalq *fields)
+enum slc_read_kind slc_read_kind_of(const struct evkeyvalq *fields, bool pages, bool streams)
 {
-    static const struct range streams[] = {{"text/event-stream", 2}, {"text/*", 1}};
-    static const struct range pages[] = {{"application/json", 2}, {"application/*", 1}, {"*/*", 0}};
+    static const struct range stream_ranges[] = {{"text/event-stream", 2}, {"text/*", 1}, {"*/*", 0}};
+    static const struct range page_ranges[] = {{"application/json", 2}, {"application/*", 1}, {"*/*", 0}};
     if (evhttp_find_header(fields, "Accept") == NULL)
-        return SLC_READ_PAGE;
-    int stream = weight(fields, streams, sizeof streams / sizeof *streams);
-    int page = weight(fields, pages, sizeof pages / sizeof *pages);
+        return pages ? SLC_READ_PAGE : streams ? SLC_READ_STREAM : SLC_READ_NEITHER;
+    /* Where there are pages, whoever takes anything gets one: a stream never ends. */
+    int stream = streams ? weight(fields, stream_ranges, pages ? 2 : 3) : 0;
+    int page = pages ? weight(fields, page_ranges, 3) : 0;
     if (stream > 0 && stream >= page)
         return SLC_READ_STREAM;
     return page > 0 ? SLC_READ_PAGE : SLC_READ_NEITHER;
+}
+
+static bool is_offered_as(const slc_event_api *api, const char *exposure)
+{
+    for (size_t i = 0; i < api->msg->n_exposures; i++) {
+        if (strcmp(api->msg->exposures[i], exposure) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum slc_read_kind slc_read_kind(const slc_exchange *exchange)
+{
+    return slc_read_kind_of(evhttp_request_get_input_headers(exchange->req),
+                            is_offered_as(exchange->api, "rest"), is_offered_as(exchange->api, "sse"));
 }
 
 bool slc_prefers(const struct evkeyvalq *fields, const char *preference)

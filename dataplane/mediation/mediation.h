@@ -33,10 +33,11 @@ unsigned slc_mediation_pending(const struct slc_mediation_worker *mediation);
 void slc_publish_handle(slc_exchange *exchange);
 void slc_read_handle(slc_exchange *exchange); /* a page or a stream, by Accept */
 
-/* What a read is answered with, by its Accept fields: without any a page; a stream if it is named and not less
- * wanted than a page. */
+/* What a read is answered with, by its Accept fields and by what the event API offers. Of both: without any
+ * Accept a page; a stream if it is named and not less wanted than a page. */
 enum slc_read_kind { SLC_READ_PAGE, SLC_READ_STREAM, SLC_READ_NEITHER };
-enum slc_read_kind slc_read_kind_of(const struct evkeyvalq *fields);
+enum slc_read_kind slc_read_kind_of(const struct evkeyvalq *fields, bool pages, bool streams);
+enum slc_read_kind slc_read_kind(const slc_exchange *exchange);
 /* Do the Prefer fields have this preference? */
 bool slc_prefers(const struct evkeyvalq *fields, const char *preference);
 

@@ -252,6 +252,15 @@ static void add(slc_page *page)
     slc_reader_advance(reader);
 }
 
+/* The backend is out of reach, and there is nothing to show: an empty page would pass for the end of the
+ * stream. A page that waits goes on waiting, since the backend may be back in time. */
+static bool is_hopeless(const slc_page *page)
+{
+    const slc_api *api = page->reader.api;
+    bool waits = page->wait_ms > 0 && api->err.code != SLC_NOT_FOUND;
+    return api->failing && (!page->reader.placed || (page->count == 0 && !waits));
+}
+
 /* Nothing is there now: is that the answer? */
 static bool is_finished(const slc_page *page)
 {
@@ -266,8 +275,7 @@ static void collect(slc_page *page)
     slc_reader *reader = &page->reader;
     if (page->question != NULL)
         return;
-    bool missing = reader->api->failing && reader->api->err.code == SLC_NOT_FOUND;
-    if (reader->api->failing && (!reader->placed || (missing && page->count == 0))) {
+    if (is_hopeless(page)) {
         fail_page(page, slc_problem_of(&reader->api->err));
         return;
     }
@@ -351,6 +359,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         static const struct timeval more = {.tv_sec = FIRST_ANSWER_MS / 1000};
         page->patient = true;
         event_add(page->timer, &more);
+    } else if (page->reader.api->failing && page->count == 0) {
+        fail_page(page, slc_problem_of(&page->reader.api->err));
     } else {
         answer(page);
     }

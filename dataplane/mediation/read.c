@@ -126,8 +126,7 @@ bool slc_read_request_parse(slc_exchange *exchange, const slc_api *api, bool str
 
 void slc_read_handle(slc_exchange *exchange)
 {
-    enum slc_read_kind kind = slc_read_kind_of(evhttp_request_get_input_headers(exchange->req));
-    evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Vary", "Accept");
+    enum slc_read_kind kind = slc_read_kind(exchange);
     if (exchange->worker->mediation->draining)
         slc_problem(exchange, SLC_PROBLEM_DRAINING, NULL);
     else if (kind == SLC_READ_STREAM)

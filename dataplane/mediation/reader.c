@@ -548,7 +548,7 @@ slc_frame_id *slc_reader_id(slc_reader *reader)
 bool slc_reader_caught_up(const slc_reader *reader)
 {
     const slc_api *api = reader->api;
-    return reader->placed && api->live && api->caught_up && reader->ring == &api->ring &&
+    return reader->placed && api->live && api->caught_up && !api->failing && reader->ring == &api->ring &&
            reader->seq == api->ring.next;
 }
 

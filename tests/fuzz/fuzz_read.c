@@ -129,8 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)!evhttp_add_header(&fields, "Last-Event-ID", last);
     if (strchr(accept, '/') == NULL) /* no media range at all */
         SLC_BUG_ON(evhttp_find_header(&fields, "Accept") != NULL &&
-                   slc_read_kind_of(&fields) != SLC_READ_NEITHER);
-    if (slc_read_kind_of(&fields) == SLC_READ_STREAM)
+                   slc_read_kind_of(&fields, true, true) != SLC_READ_NEITHER);
+    if (slc_read_kind_of(&fields, true, true) == SLC_READ_STREAM)
         SLC_BUG_ON(strcasestr(accept, "text/") == NULL);
     if (slc_prefers(&fields, "respond-async"))
         SLC_BUG_ON(strcasestr(accept, "respond-async") == NULL);

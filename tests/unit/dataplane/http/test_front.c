@@ -115,9 +115,34 @@ START_TEST(an_exposure_that_is_not_offered_is_not_acceptable)
     expect("GET /orders/v1/events", RIG_KEY "Accept: application/json\r\n", NULL, 200, NULL);
     rig->asker->maker->exposures[0] = "sse";
     rig_apply(rig);
-    expect("GET /orders/v1/events", RIG_KEY, NULL, 406, "not-acceptable");
-    expect("POST /orders/v1/events", RIG_KEY, "{}", 406, "not-acceptable");
-    ck_assert_uint_eq(rig->handled, 1);
+    expect("GET /orders/v1/events", RIG_KEY "Accept: application/json\r\n", NULL, 406, "not-acceptable");
+    expect("GET /orders/v1/events", RIG_KEY, NULL, 200, NULL);
+    char *text = rig_ask(rig, "POST /orders/v1/events", RIG_KEY, "{}");
+    ck_assert_int_eq(rig_status(text), 405);
+    ck_assert_str_eq(rig_header(text, "Allow"), "GET, HEAD, OPTIONS");
+    free(text);
+    ck_assert_uint_eq(rig->handled, 2);
+    teardown();
+}
+END_TEST
+
+/* A cache may keep either, and tells them apart by the same fields. */
+START_TEST(head_is_told_what_get_would_be)
+{
+    setup();
+    static const struct {
+        const char *accept;
+        int status;
+    } cases[] = {{"", 200}, {"Accept: text/event-stream\r\n", 200}, {"Accept: text/html\r\n", 406}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char headers[200];
+        snprintf(headers, sizeof headers, "%s%s", RIG_KEY, cases[i].accept);
+        char *text = rig_ask(rig, "HEAD /orders/v1/events", headers, NULL);
+        ck_assert_int_eq(rig_status(text), cases[i].status);
+        ck_assert_str_eq(rig_header(text, "Vary"), "Accept");
+        free(text);
+    }
+    ck_assert_uint_eq(rig->handled, 0);
     teardown();
 }
 END_TEST
@@ -457,11 +482,11 @@ END_TEST
 
 UNIT_MAIN("front", an_unknown_path_is_not_found_whoever_asks, only_the_granted_come_through,
           a_refusal_names_how_to_authenticate_and_nothing_else, a_method_that_is_not_offered_is_not_allowed,
-          an_exposure_that_is_not_offered_is_not_acceptable, options_lists_the_methods,
-          a_preflight_is_answered_by_the_cors_policy, the_description_says_what_is_offered,
-          head_keeps_the_connection_in_step, head_starts_no_stream, one_connection_serves_many_requests,
-          a_client_that_waits_for_continue_gets_it, a_chunked_body_is_one_body, a_request_id_comes_back,
-          a_configuration_that_is_too_old_serves_nobody, streams_have_a_limit,
-          a_listener_that_is_gone_closes_its_idle_connections,
+          an_exposure_that_is_not_offered_is_not_acceptable, head_is_told_what_get_would_be,
+          options_lists_the_methods, a_preflight_is_answered_by_the_cors_policy,
+          the_description_says_what_is_offered, head_keeps_the_connection_in_step, head_starts_no_stream,
+          one_connection_serves_many_requests, a_client_that_waits_for_continue_gets_it,
+          a_chunked_body_is_one_body, a_request_id_comes_back, a_configuration_that_is_too_old_serves_nobody,
+          streams_have_a_limit, a_listener_that_is_gone_closes_its_idle_connections,
           a_listener_that_is_gone_answers_what_it_has_taken,
           other_client_certificates_end_connections_and_keep_the_socket, the_access_log_tells_who_did_what)

@@ -14,7 +14,7 @@ static enum slc_read_kind kind_of(const char *first, const char *second)
         evhttp_add_header(&fields, "Accept", first);
     if (second != NULL)
         evhttp_add_header(&fields, "accept", second);
-    enum slc_read_kind kind = slc_read_kind_of(&fields);
+    enum slc_read_kind kind = slc_read_kind_of(&fields, true, true);
     evhttp_clear_headers(&fields);
     return kind;
 }
@@ -58,6 +58,35 @@ START_TEST(accept_is_a_list_with_weights)
 }
 END_TEST
 
+/* What is not offered is not chosen, and does not stand in the way of what is. */
+START_TEST(what_is_offered_decides_too)
+{
+    static const struct {
+        const char *accept;
+        enum slc_read_kind pages, streams;
+    } cases[] = {
+        {NULL, SLC_READ_PAGE, SLC_READ_STREAM},
+        {"*/*", SLC_READ_PAGE, SLC_READ_STREAM},
+        {"text/event-stream, application/json", SLC_READ_PAGE, SLC_READ_STREAM},
+        {"application/json, text/event-stream;q=0.1", SLC_READ_PAGE, SLC_READ_STREAM},
+        {"application/json", SLC_READ_PAGE, SLC_READ_NEITHER},
+        {"text/event-stream", SLC_READ_NEITHER, SLC_READ_STREAM},
+        {"text/event-stream;q=0, */*", SLC_READ_PAGE, SLC_READ_NEITHER},
+        {"text/html", SLC_READ_NEITHER, SLC_READ_NEITHER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct evkeyvalq fields;
+        TAILQ_INIT(&fields);
+        if (cases[i].accept != NULL)
+            evhttp_add_header(&fields, "Accept", cases[i].accept);
+        ck_assert_int_eq(slc_read_kind_of(&fields, true, false), cases[i].pages);
+        ck_assert_int_eq(slc_read_kind_of(&fields, false, true), cases[i].streams);
+        ck_assert_int_eq(slc_read_kind_of(&fields, false, false), SLC_READ_NEITHER);
+        evhttp_clear_headers(&fields);
+    }
+}
+END_TEST
+
 static bool prefers(const char *first, const char *second)
 {
     struct evkeyvalq fields;
@@ -91,6 +120,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, accept_is_a_list_with_weights);
+    tcase_add_test(tcase, what_is_offered_decides_too);
     tcase_add_test(tcase, preferences_are_whole_words);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

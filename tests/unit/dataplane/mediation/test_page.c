@@ -349,6 +349,46 @@ START_TEST(a_down_backend_is_503_and_a_missing_topic_502)
 }
 END_TEST
 
+static bool is_away(stage *s)
+{
+    client *c = client_new(s, 0);
+    client_get(c, "from=latest");
+    client_wait(c);
+    bool away = client_status(c) == 503;
+    client_free(c);
+    return away;
+}
+
+/* Nothing can be seen of the stream, so nobody can say that it was read to its end. */
+START_TEST(an_outage_is_not_the_end_of_the_stream)
+{
+    stage s;
+    char query[SLC_CURSOR_MAX_CHARS + 64];
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    json_t *page = get(&s, 0, "from=latest", 200);
+    ck_assert(json_is_true(json_object_get(page, "caught_up")));
+    query_of(page, query, sizeof query, "");
+    json_decref(page);
+    slc_memory_set_down(s.broker, true);
+    STAGE_WAIT(is_away(&s));
+    json_decref(get(&s, 0, query, 503));
+    json_t *problem = get(&s, 0, "from=latest&wait=300ms", 503);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "backend-unavailable");
+    json_decref(problem);
+    client *waiting = client_new(&s, 0);
+    client_get(waiting, "from=latest&wait=20");
+    slc_memory_set_down(s.broker, false);
+    STAGE_WAIT(!is_away(&s));
+    ck_assert(!client_ended(waiting));
+    stage_append(&s, 0, "7");
+    client_wait(waiting);
+    ck_assert_int_eq(client_status(waiting), 200);
+    client_free(waiting);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(bad_parameters_are_400)
 {
     static const char *const queries[] = {
@@ -466,6 +506,7 @@ int main(void)
     tcase_add_test(tcase, a_topic_too_wide_for_a_cursor_cannot_be_read);
     tcase_add_test(tcase, a_time_starts_there);
     tcase_add_test(tcase, a_down_backend_is_503_and_a_missing_topic_502);
+    tcase_add_test(tcase, an_outage_is_not_the_end_of_the_stream);
     tcase_add_test(tcase, bad_parameters_are_400);
     tcase_add_test(tcase, a_client_that_leaves_takes_its_page_along);
     tcase_add_test(tcase, a_busy_worker_bounds_what_catches_up);
