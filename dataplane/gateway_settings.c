@@ -127,6 +127,9 @@ const slc_setting slc_gateway_settings_table[] = {
     {"page.max-events", SLC_SET_INT, "1000", "largest page", AT(limits.page_max_events), 1, 100000},
     {"page.max-wait", SLC_SET_DURATION, "30s", "longest long-poll", AT(limits.page_max_wait_ms), 0, 600000},
     {"page.max-size", SLC_SET_SIZE, "8MiB", "largest page in bytes", AT(limits.page_max_bytes), 1024, GIB},
+    {"page.total-size", SLC_SET_SIZE, "256MiB",
+     "bytes of all pages that readers have not taken yet, for each worker; at it pages are short, over it 503",
+     AT(limits.pages_bytes), 1024, 64 * GIB},
 
     {"ticket.lifetime", SLC_SET_DURATION, "10m", "how long a ticket opens event streams",
      AT(limits.ticket_lifetime_ms), 1000, DAY_MS},

@@ -108,6 +108,7 @@ static void finish_exchange(struct slc_exchange_private *self)
     slc_access_log_add(front->access_log, exchange, status, self->method, self->path, self->denial);
     slc_api_metrics_count(front->metrics, exchange, status);
     leave_limits(exchange);
+    exchange->worker->page_bytes -= exchange->page_bytes;
     if (self->streaming)
         front->streams--;
     TAILQ_REMOVE(&front->exchanges, self, entry);

@@ -230,8 +230,10 @@ static void take_bounds(slc_message *msg, void *owner)
 
 static bool is_full(const slc_page *page)
 {
-    return page->count >= page->limit ||
-           page->text.len >= (size_t)page->exchange->worker->mediation->limits->page_max_bytes;
+    const slc_worker *worker = page->exchange->worker;
+    const slc_gateway_limits *limits = worker->mediation->limits;
+    return page->count >= page->limit || page->text.len >= (size_t)limits->page_max_bytes ||
+           (page->count > 0 && worker->page_bytes >= (size_t)limits->pages_bytes);
 }
 
 /* Most pages are as long as the one before: no growing by steps, which copies. */
@@ -250,6 +252,8 @@ static void add(slc_page *page)
     bool added = slc_ring_add_json(reader->ring, reader->seq, &page->text);
     SLC_BUG_ON(!added); /* its limit is beyond a full page and the largest record */
     slc_reader_advance(reader);
+    page->exchange->worker->page_bytes += page->text.len - page->exchange->page_bytes;
+    page->exchange->page_bytes = page->text.len;
 }
 
 /* The backend is out of reach, and there is nothing to show: an empty page would pass for the end of the
@@ -381,6 +385,11 @@ void slc_page_handle(slc_exchange *exchange)
     slc_api *api = slc_api_of(exchange);
     if (api == NULL || !slc_read_request_parse(exchange, api, false, &request))
         return;
+    if (exchange->worker->page_bytes >= (size_t)worker->limits->pages_bytes) {
+        slc_cursor_release(&request.cursor);
+        slc_problem(exchange, SLC_PROBLEM_TOO_MANY_PAGES, NULL);
+        return;
+    }
     slc_page *page = slc_calloc(1, sizeof *page);
     page->magic = PAGE_MAGIC;
     page->exchange = exchange;

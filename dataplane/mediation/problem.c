@@ -16,6 +16,8 @@ static const slc_problem_text table[SLC_PROBLEMS] = {
                                 "More events are waiting than the gateway holds.", 1},
     [SLC_PROBLEM_CROWDED] = {429, "catch-up-full", "Too many readers are behind",
                              "More reads of old events are waiting than the gateway holds.", 2},
+    [SLC_PROBLEM_TOO_MANY_PAGES] = {503, "too-many-pages", "Too many pages under way",
+                                    "More pages wait to be taken by their readers than the gateway holds.", 2},
     [SLC_PROBLEM_NOT_AUTHORISED] = {502, "backend-refused", "The backend refused",
                                     "The gateway may not use the stream behind the event API.", 0},
     [SLC_PROBLEM_BACKEND_UNAVAILABLE] = {503, "backend-unavailable", "The backend is out of reach", NULL, 2},

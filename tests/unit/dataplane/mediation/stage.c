@@ -308,6 +308,8 @@ static void abort_here(void *arg)
     c->done = NULL;
     if (c->open)
         c->base.on_abort(&c->base, c->base.ctx);
+    c->base.worker->page_bytes -= c->base.page_bytes; /* its answer is out */
+    c->base.page_bytes = 0;
 }
 
 void client_abort(client *c)
@@ -492,6 +494,7 @@ void stage_defaults(stage *s)
         .page_max_events = 1000,
         .page_max_wait_ms = 30000,
         .page_max_bytes = 8 << 20,
+        .pages_bytes = 256 << 20,
         .catchup_consumers = 4,
         .catchup_queue = 256,
         .catchup_park_ms = 30000,

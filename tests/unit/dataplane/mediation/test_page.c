@@ -389,6 +389,44 @@ START_TEST(an_outage_is_not_the_end_of_the_stream)
 }
 END_TEST
 
+static size_t page_size(client *c)
+{
+    slc_error err;
+    char *text = client_text(c);
+    json_t *page = slc_json_parse(text, strlen(text), 1 << 20, &err);
+    ck_assert_int_eq(client_status(c), 200);
+    size_t count = events_of(page);
+    ck_assert_ptr_nonnull(json_object_get(page, "next"));
+    json_decref(page);
+    free(text);
+    return count;
+}
+
+/* An answer is out when its client is freed. */
+START_TEST(pages_that_nobody_takes_are_bounded)
+{
+    stage s;
+    stage_defaults(&s);
+    s.limits.pages_bytes = 12000;
+    stage_open(&s, 1);
+    append_numbers(&s, 0, 100, 1);
+    client *first = ask(&s, 0, NULL), *second = ask(&s, 0, NULL);
+    ck_assert_uint_eq(page_size(first), 100);
+    ck_assert_uint_gt(page_size(second), 0);
+    ck_assert_uint_lt(page_size(second), 100);
+    json_t *problem = get(&s, 0, NULL, 503);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "too-many-pages");
+    json_decref(problem);
+    json_decref(get(&s, 1, NULL, 200)); /* each worker has its own */
+    client_free(first);
+    client_free(second);
+    second = ask(&s, 0, NULL);
+    ck_assert_uint_eq(page_size(second), 100);
+    client_free(second);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(bad_parameters_are_400)
 {
     static const char *const queries[] = {
@@ -507,6 +545,7 @@ int main(void)
     tcase_add_test(tcase, a_time_starts_there);
     tcase_add_test(tcase, a_down_backend_is_503_and_a_missing_topic_502);
     tcase_add_test(tcase, an_outage_is_not_the_end_of_the_stream);
+    tcase_add_test(tcase, pages_that_nobody_takes_are_bounded);
     tcase_add_test(tcase, bad_parameters_are_400);
     tcase_add_test(tcase, a_client_that_leaves_takes_its_page_along);
     tcase_add_test(tcase, a_busy_worker_bounds_what_catches_up);
