@@ -1,8 +1,10 @@
 """Clients that mean harm, or behave as if: bounded memory, the right status, and others are served."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import time
 
 import pytest
@@ -21,7 +23,7 @@ def hostile(module_servers, kafka):
     raise_file_limit(IDLE_CONNECTIONS + 2000)
     sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders", partitions=3))
     sample.start_gateway(module_servers, env=SANITIZER, http_request_timeout="3s", stream_stalled_write="3s",
-                         feed_prefill="0s", feed_ring_limit="64KiB")
+                         feed_prefill="0s", feed_ring_limit="64KiB", page_total_size="7MiB")
     return sample
 
 
@@ -159,6 +161,31 @@ def test_readers_that_never_read_are_cut_and_cost_little(hostile, kafka):
         streams = 'sluice_streams{event_api="orders.v1"}'
         wait_until(lambda: hostile.gateway.metrics()[streams] == 1, what="those who do not read to be cut")
         assert resident_mib(hostile.gateway.pid) - before < 64
+
+
+def test_pages_that_nobody_takes_are_bounded_and_end(hostile, kafka):
+    kafka.produce(hostile.topic, [json.dumps({"n": n, "filler": "x" * 30_000}).encode() for n in range(300)])
+
+    def ask():
+        return exchange(hostile.port, head(hostile, "Host: x", "Connection: close", method="GET",
+                                           target="/orders/v1/events?limit=1"))
+
+    assert status_of(ask()) == 200
+    before = resident_mib(hostile.gateway.pid)
+    request = head(hostile, "Host: x", method="GET", target="/orders/v1/events?limit=1000")
+    with contextlib.ExitStack() as readers:
+        for _ in range(40):  # one after the other: those that are collected at once share what there is
+            sock = readers.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(20)
+            sock.connect(("127.0.0.1", hostile.port))
+            sock.sendall(request)
+            assert status_of(sock.recv(12, socket.MSG_PEEK)) in (200, 503)
+        refused = wait_until(lambda: (answer := ask()) and status_of(answer) == 503 and answer, what="a refusal")
+        assert b"/too-many-pages" in refused and b"Retry-After: " in refused
+        assert resident_mib(hostile.gateway.pid) - before < 96  # 40 such pages are 320 MiB
+        still_serves(hostile)
+        wait_until(lambda: {status_of(ask()) for _ in range(8)} == {200}, what="those who do not read to be cut")
 
 
 def test_thousands_of_idle_connections_cost_little_and_others_are_served(hostile):
