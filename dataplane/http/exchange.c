@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "common/alloc.h"
@@ -290,8 +291,9 @@ static void parse_query(struct slc_exchange_private *self)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(self->base.req));
     self->query_parsed = true;
-    self->query_malformed =
-        query != NULL && query[0] != '\0' && evhttp_parse_query_str(query, &self->query) != 0;
+    self->query_malformed = query != NULL && query[0] != '\0' &&
+                            (strstr(query, "%00") != NULL || /* what follows would not be seen */
+                             evhttp_parse_query_str(query, &self->query) != 0);
     if (self->query_malformed)
         evhttp_clear_headers(&self->query);
 }
@@ -310,6 +312,18 @@ bool slc_exchange_query_is_valid(slc_exchange *exchange)
     if (!self->query_parsed)
         parse_query(self);
     return !self->query_malformed;
+}
+
+bool slc_exchange_query_repeats(slc_exchange *exchange, const char *name)
+{
+    struct slc_exchange_private *self = private_of(exchange);
+    const struct evkeyval *parameter;
+    unsigned count = 0;
+    if (!self->query_parsed)
+        parse_query(self);
+    TAILQ_FOREACH (parameter, &self->query, next)
+        count += strcasecmp(parameter->key, name) == 0;
+    return count > 1;
 }
 
 const char *slc_exchange_header(slc_exchange *exchange, const char *name)

@@ -44,6 +44,8 @@ typedef struct slc_exchange {
 const char *slc_exchange_query(slc_exchange *exchange, const char *name);
 /* False: the query is malformed, and none of its parameters is there. */
 bool slc_exchange_query_is_valid(slc_exchange *exchange) SLC_CHECKED;
+/* Does the parameter come more than once? */
+bool slc_exchange_query_repeats(slc_exchange *exchange, const char *name) SLC_CHECKED;
 const char *slc_exchange_header(slc_exchange *exchange, const char *name);
 
 /* Ends of an exchange: each answers, writes the access log line, counts, and frees it. */

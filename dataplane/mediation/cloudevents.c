@@ -18,6 +18,10 @@ bool slc_cloudevent_check(const char *text, size_t len, const char **detail)
         *detail = "A CloudEvent has specversion \"1.0\".";
         return false;
     }
+    if (slc_json_find(text, len, "/data", &value) && slc_json_find(text, len, "/data_base64", &value)) {
+        *detail = "A CloudEvent has data or data_base64, not both.";
+        return false;
+    }
     for (size_t i = 0; i < REQUIRED; i++) {
         if (!slc_json_find(text, len, pointers[i], &value) || *value.text != '"' || value.len <= 2) {
             *detail = "A CloudEvent has id, source and type, each a string that is not empty.";
@@ -66,6 +70,8 @@ static long add_decoded(slc_buf *text, const char *value)
 /* Attribute names are lower-case letters and digits. */
 static bool add_name(slc_buf *text, const char *attribute)
 {
+    if (*attribute == '\0')
+        return false;
     slc_buf_adds(text, "ce_");
     for (; *attribute != '\0'; attribute++) {
         char c = *attribute;
@@ -77,6 +83,16 @@ static bool add_name(slc_buf *text, const char *attribute)
     }
     slc_buf_addc(text, '\0');
     return true;
+}
+
+bool slc_cloudevent_is_binary(const struct evkeyvalq *fields)
+{
+    const struct evkeyval *field;
+    TAILQ_FOREACH (field, fields, next) {
+        if (strncasecmp(field->key, "ce-", 3) == 0)
+            return true;
+    }
+    return false;
 }
 
 struct place {
@@ -152,7 +168,8 @@ int slc_cloudevent_headers(slc_exchange *exchange, slc_broker_header *out, slc_b
     for (int i = 0; i < count; i++)
         out[i] = (slc_broker_header){(const char *)text->data + places[i].name, text->data + places[i].value,
                                      places[i].value_len};
-    if (!check_required(out, count, slc_exchange_header(exchange, "ce-specversion"), detail))
+    const char *version = slc_exchange_header(exchange, "ce-specversion");
+    if (!check_required(out, count, version != NULL ? version : "", detail))
         return -1;
     const char *type = slc_exchange_header(exchange, "Content-Type");
     if (type != NULL)

@@ -189,14 +189,33 @@ static void answer(slc_publish *publish)
         answer_single(exchange, &publish->items[0]);
 }
 
+/* Those that never went out: nobody else will ever tell. NULL: none. */
+static json_t *refused_items(const slc_publish *publish)
+{
+    json_t *list = NULL;
+    for (size_t i = 0; i < publish->count; i++) {
+        const publish_item *item = &publish->items[i];
+        if (!item->rejected)
+            continue;
+        json_t *problem = slc_problem_json(item->problem, item->detail);
+        json_object_set_new(problem, "index", json_integer((json_int_t)i));
+        list = list != NULL ? list : json_array();
+        json_array_append_new(list, problem);
+    }
+    return list;
+}
+
 static void answer_accepted(slc_publish *publish)
 {
-    char text[64];
     slc_exchange *exchange = let_exchange_go(publish);
-    int len = snprintf(text, sizeof text, "{\"accepted\":%zu}", publish->left);
+    json_t *body =
+        json_pack("{s:I, s:o*}", "accepted", (json_int_t)publish->left, "refused", refused_items(publish));
+    char *text = json_dumps(body, JSON_COMPACT);
     evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Preference-Applied", "respond-async");
     exchange->events = (uint32_t)publish->left;
-    reply_json(exchange, 202, text, (size_t)len);
+    reply_json(exchange, 202, text, strlen(text));
+    free(text);
+    json_decref(body);
 }
 
 /* Acknowledgements

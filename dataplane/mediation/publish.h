@@ -25,6 +25,8 @@ void slc_publish_body(slc_exchange *exchange, slc_api *api);
 /* cloudevents.c */
 /* Is this JSON (checked) an event? False with a detail. */
 bool slc_cloudevent_check(const char *text, size_t len, const char **detail);
+/* Is there any field of an event in binary mode? */
+bool slc_cloudevent_is_binary(const struct evkeyvalq *fields);
 /* `ce-*` fields of the request as record headers. `out` holds SLC_PUBLISH_MAX_HEADERS; the text they point at
  * is in `text`. Returns their count, or -1 with a detail. */
 int slc_cloudevent_headers(slc_exchange *exchange, slc_broker_header *out, slc_buf *text, const char **detail);

@@ -1,13 +1,16 @@
 /* From a body to records: one table of media types. */
+#include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "dataplane/mediation/json_scan.h"
 #include "dataplane/mediation/publish.h"
 
-#define KEY_MAX_BYTES 65536
+#define KEY_MAX_BYTES       65536
+#define IDEMPOTENCY_KEY_MAX 255
 
 typedef struct body {
     slc_exchange *exchange;
@@ -75,8 +78,8 @@ static bool find_key(const body *b, bool is_json, slc_outgoing *record, char **b
     case SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_CLOUDEVENTS:
         if (b->header_count == 0 && is_json) { /* optional, unlike the others */
             slc_json_slice slice;
-            if (!slc_json_find(record->value, record->value_len, "/partitionkey", &slice))
-                return true;
+            if (!slc_json_find(record->value, record->value_len, "/partitionkey", &slice) || *slice.text == 'n')
+                return true; /* JSON format 1.0, section 2.2: null is an attribute that is not set */
             return key_from_json(record->value, record->value_len, "/partitionkey", record, buf, detail);
         }
         key_from_attribute(b, record);
@@ -298,6 +301,49 @@ static bool media_type_is(const char *field, const char *name)
            (field[len] == '\0' || strchr("; \t", field[len]) != NULL);
 }
 
+/* application/json, and what is JSON by its suffix (RFC 6839). */
+static bool is_json_type(const char *field)
+{
+    static const char suffix[] = "+json";
+    size_t len = field != NULL ? strcspn(field, "; \t") : 0;
+    return media_type_is(field, "application/json") ||
+           (len >= strlen(suffix) && strncasecmp(field + len - strlen(suffix), suffix, strlen(suffix)) == 0);
+}
+
+/* HTTP binding 1.0, section 3: such a type is a structured event or a batch, in whatever format. */
+static bool is_cloudevents_type(const char *field)
+{
+    static const char start[] = "application/cloudevents";
+    return field != NULL && strncasecmp(field, start, strlen(start)) == 0;
+}
+
+/* Encoded content would be stored as if it were what Content-Type says. */
+static bool is_encoded(const slc_exchange *exchange)
+{
+    const struct evkeyval *field;
+    TAILQ_FOREACH (field, evhttp_request_get_input_headers(exchange->req), next) {
+        if (strcasecmp(field->key, "Content-Encoding") == 0 && field->value[0] != '\0' &&
+            strcasecmp(field->value, "identity") != 0)
+            return true;
+    }
+    return false;
+}
+
+/* It is stored with every event of the request. */
+static bool is_idempotency_key_usable(const slc_exchange *exchange)
+{
+    size_t count = 0;
+    const struct evkeyval *field;
+    TAILQ_FOREACH (field, evhttp_request_get_input_headers(exchange->req), next) {
+        if (strcasecmp(field->key, "Idempotency-Key") != 0)
+            continue;
+        size_t len = strlen(field->value);
+        if (++count > 1 || len == 0 || len > IDEMPOTENCY_KEY_MAX)
+            return false;
+    }
+    return true;
+}
+
 static const struct media_type *find_type(const char *field)
 {
     for (size_t i = 0; i < sizeof media_types / sizeof *media_types; i++) {
@@ -315,9 +361,14 @@ void slc_publish_body(slc_exchange *exchange, slc_api *api)
     body b = {.exchange = exchange, .api = api, .len = evbuffer_get_length(in)};
     b.text = b.len > 0 ? (const char *)evbuffer_pullup(in, -1) : "";
     SLC_BUG_ON(b.text == NULL);
-    bool cloudevents = type != NULL && (type->take == structured_body || type->take == batch_body);
-    if (!cloudevents && slc_exchange_header(exchange, "ce-specversion") != NULL)
-        binary_body(&b, media_type_is(field, "application/json"));
+    bool binary = slc_cloudevent_is_binary(evhttp_request_get_input_headers(exchange->req));
+    if (!is_idempotency_key_usable(exchange))
+        slc_problem(exchange, SLC_PROBLEM_PARAMETER,
+                    "Idempotency-Key comes once, and has 1 to 255 characters.");
+    else if (is_encoded(exchange))
+        slc_problem(exchange, SLC_PROBLEM_MEDIA_TYPE, "Events come without a Content-Encoding.");
+    else if (binary && !is_cloudevents_type(field))
+        binary_body(&b, is_json_type(field));
     else if (type != NULL)
         type->take(&b);
     else

@@ -105,12 +105,16 @@ static bool parse_start(slc_exchange *exchange, const slc_api *api, bool stream,
 
 bool slc_read_request_parse(slc_exchange *exchange, const slc_api *api, bool stream, slc_read_request *request)
 {
+    static const char *const names[] = {"cursor", "from", "limit", "wait"};
     const slc_gateway_limits *limits = api->worker->limits;
-    const char *limit = slc_exchange_query(exchange, "limit");
-    const char *wait = slc_exchange_query(exchange, "wait");
+    const char *limit = stream ? NULL : slc_exchange_query(exchange, "limit");
+    const char *wait = stream ? NULL : slc_exchange_query(exchange, "wait");
     *request = (slc_read_request){.limit = DEFAULT_LIMIT};
     if (!slc_exchange_query_is_valid(exchange)) /* else a cursor would be overlooked, and all read again */
         return bad_parameter(exchange, "", "The query is not of the form name=value&name=value.");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slc_exchange_query_repeats(exchange, names[i]))
+            return bad_parameter(exchange, names[i], "A parameter comes once.");
     if (request->limit > limits->page_max_events)
         request->limit = limits->page_max_events;
     if (limit != NULL &&

@@ -33,6 +33,16 @@ bool slc_exchange_query_is_valid(slc_exchange *exchange)
     return query_is_valid;
 }
 
+bool slc_exchange_query_repeats(slc_exchange *exchange, const char *name)
+{
+    (void)exchange;
+    const struct evkeyval *parameter;
+    unsigned count = 0;
+    TAILQ_FOREACH (parameter, &query, next)
+        count += strcasecmp(parameter->key, name) == 0;
+    return count > 1;
+}
+
 const char *slc_exchange_header(slc_exchange *exchange, const char *name)
 {
     (void)exchange;

@@ -228,6 +228,15 @@ bool slc_exchange_query_is_valid(slc_exchange *exchange)
     return true;
 }
 
+bool slc_exchange_query_repeats(slc_exchange *exchange, const char *name)
+{
+    const struct evkeyval *parameter;
+    unsigned count = 0;
+    TAILQ_FOREACH (parameter, &client_of(exchange)->query, next)
+        count += strcmp(parameter->key, name) == 0;
+    return count > 1;
+}
+
 const char *slc_exchange_header(slc_exchange *exchange, const char *name)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(exchange->req), name);

@@ -430,8 +430,10 @@ END_TEST
 START_TEST(bad_parameters_are_400)
 {
     static const char *const queries[] = {
-        "cursor=x",  "cursor=", "from=yesterday", "limit=0",  "limit=1001", "limit=ten", "limit=-1",
-        "wait=soon", "wait=-1", "from=",          "limit=1x", "wait=1.5",   "limit= 5",  "wait=+1"};
+        "cursor=x",   "cursor=",   "from=yesterday",  "limit=0",
+        "limit=1001", "limit=ten", "limit=-1",        "wait=soon",
+        "wait=-1",    "from=",     "limit=1x",        "wait=1.5",
+        "limit= 5",   "wait=+1",   "limit=1&limit=2", "from=latest&from=latest"};
     stage s;
     stage_defaults(&s);
     stage_open(&s, 1);

@@ -350,6 +350,52 @@ static void post_attribute(stage *s, const char *name, const char *value, int st
     post_only(s, "application/json", "1", fields, status);
 }
 
+static const field complete[] = {
+    {"ce-specversion", "1.0"}, {"ce-id", "1"}, {"ce-source", "s"}, {"ce-type", "t"}, {0}};
+
+/* Attributes are never dropped in silence. */
+START_TEST(half_a_cloudevent_is_none)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    use_key(&s, SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_CLOUDEVENTS, "");
+    post_only(&s, "application/json", "1", complete + 1, 422); /* no ce-specversion */
+    post_only(&s, "application/json", "1", (const field[]){{"ce-", "x"}, {0}}, 422);
+    post_attribute(&s, "ce-", "x", 422);
+    post_only(&s, "application/cloudevents+avro", "1", complete, 415); /* structured, whatever else is sent */
+    post_only(&s, "application/vnd.order+json; v=1", "{", complete, 400);
+    post_only(&s, "application/cloudevents+json",
+              "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":1,\"data_"
+              "base64\":\"\"}",
+              NULL, 422);
+    post_only(&s, "application/cloudevents+json",
+              "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"partitionkey\":null}",
+              NULL, 201);
+    slc_record *found = record(&s, 0);
+    ck_assert_ptr_null(found->key);
+    slc_record_unref(found);
+    use_key(&s, SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_JSON_POINTER, "/k");
+    post_only(&s, "application/vnd.order+json; v=1", "{\"k\":\"a\"}", complete, 201);
+    check_record(&s, 1, "a", "{\"k\":\"a\"}");
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(encoded_bodies_are_refused)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    static const char *const types[] = {"application/octet-stream", "application/json",
+                                        "application/cloudevents+json"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        post_only(&s, types[i], "1", (const field[]){{"Content-Encoding", "gzip"}, {0}}, 415);
+    post_only(&s, "application/json", "1", (const field[]){{"content-encoding", "Identity"}, {0}}, 201);
+    stage_close(&s);
+}
+END_TEST
+
 /* HTTP binding 1.0, section 3.1.3.2. */
 START_TEST(attributes_are_unquoted_and_decoded_once)
 {
@@ -393,6 +439,38 @@ START_TEST(preferences_and_idempotency)
     json_decref(answer);
     post_only(&s, "application/json", "2", (const field[]){{"Idempotency-Key", "abc"}, {0}}, 201);
     check_header(&s, 1, "idempotency-key", "abc");
+    char longest[257];
+    memset(longest, 'k', sizeof longest);
+    longest[255] = '\0';
+    post_only(&s, "application/json", "3", (const field[]){{"Idempotency-Key", longest}, {0}}, 201);
+    memset(longest, 'k', sizeof longest);
+    longest[256] = '\0';
+    post_only(&s, "application/json", "4", (const field[]){{"Idempotency-Key", longest}, {0}}, 400);
+    post_only(&s, "application/json", "4", (const field[]){{"Idempotency-Key", ""}, {0}}, 400);
+    const field two[] = {{"Idempotency-Key", "a"}, {"idempotency-key", "b"}, {0}};
+    post_only(&s, "application/json", "4", two, 400);
+    stage_close(&s);
+}
+END_TEST
+
+/* Nobody hears of an acknowledgement, but what never went out is known at once. */
+START_TEST(respond_async_names_what_was_refused)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    const field preference[] = {{"Prefer", "respond-async"}, {0}};
+    json_t *answer = post(&s, "application/x-ndjson", "1\noops\n2\n", preference, 202);
+    const json_t *refused = json_object_get(answer, "refused"), *first = json_array_get(refused, 0);
+    ck_assert_int_eq(json_integer_value(json_object_get(answer, "accepted")), 2);
+    ck_assert_uint_eq(json_array_size(refused), 1);
+    ck_assert_int_eq(json_integer_value(json_object_get(first, "index")), 1);
+    ck_assert_int_eq(json_integer_value(json_object_get(first, "status")), 400);
+    json_decref(answer);
+    answer = post(&s, "application/x-ndjson", "3\n", preference, 202);
+    ck_assert_ptr_null(json_object_get(answer, "refused"));
+    json_decref(answer);
+    post_only(&s, "application/x-ndjson", "oops\n", preference, 400);
     stage_close(&s);
 }
 END_TEST
@@ -414,8 +492,11 @@ int main(void)
     tcase_add_test(tcase, the_stored_size_is_kafkas);
     tcase_add_test(tcase, bytes_stay_bytes);
     tcase_add_test(tcase, cloudevents_in_three_modes);
+    tcase_add_test(tcase, half_a_cloudevent_is_none);
+    tcase_add_test(tcase, encoded_bodies_are_refused);
     tcase_add_test(tcase, attributes_are_unquoted_and_decoded_once);
     tcase_add_test(tcase, preferences_and_idempotency);
+    tcase_add_test(tcase, respond_async_names_what_was_refused);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
