@@ -183,6 +183,10 @@ bool slc_origin_parse(const char *text, char *out)
             return false;
         out[i] = (char)tolower(c);
     }
+    const char *usual = scheme == 8 ? ":443" : ":80"; /* browsers leave it out */
+    size_t usual_len = strlen(usual);
+    if (len > scheme + usual_len && strcmp(out + len - usual_len, usual) == 0)
+        out[len - usual_len] = '\0';
     return true;
 }
 

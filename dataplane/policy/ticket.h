@@ -21,7 +21,8 @@
 bool slc_ticket_mint(const slc_snapshot *snapshot, const slc_event_api *api, const slc_principal *principal,
                      const char *origin, int64_t expires_ms, char *out) SLC_CHECKED;
 
-/* Is it an origin as browsers send one? In lower case to `out` (SLC_TICKET_MAX_ORIGIN + 1). */
+/* Is it an origin as browsers send one? In lower case, without the scheme's own port, to `out`
+ * (SLC_TICKET_MAX_ORIGIN + 1). */
 bool slc_origin_parse(const char *text, char *out) SLC_CHECKED;
 
 #endif

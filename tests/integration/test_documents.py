@@ -111,6 +111,32 @@ def test_the_document_follows_the_configuration(sample, apis):
     assert after["servers"] == [{"url": f"https://events.example.com/base/{apis[0]}/v2"}]
 
 
+def test_what_is_answered_is_in_the_document(sample, apis):
+    document = get(sample, "/orders/v1/openapi.json").json()
+    asked = [
+        ("/events", "get", "", {}, None, 200), ("/events", "get", "?limit=0", {}, None, 400),
+        ("/events", "get", "?cursor=x", {}, None, 400), ("/events", "get", "", {"Accept": "text/html"}, None, 406),
+        ("/events", "get", "", {"X-API-Key": "x"}, None, 401), ("/events", "post", "", {}, "{}", 201),
+        ("/events", "post", "", {"Prefer": "respond-async"}, "{}", 202), ("/events", "post", "", {}, "{", 400),
+        ("/events", "post", "", {"Content-Type": "text/plain"}, "{}", 415),
+        ("/events", "post", "", {"Content-Type": "application/x-ndjson"}, "1\n{", 207),
+        ("/events", "post", "", {"Content-Type": "application/cloudevents+json"}, "{}", 422),
+        ("/events", "post", "", {}, '"' + "x" * (1 << 20) + '"', 413),
+        ("/events/tickets", "post", "", {}, "{}", 201), ("/events/tickets", "post", "", {}, "[]", 400),
+        ("/events/tickets", "post", "", {}, '{"origin": "x"}', 422),
+    ]
+    for path, method, query, headers, body, status in asked:
+        answer = requests.request(method, f"http://127.0.0.1:{sample.port}/orders/v1{path}{query}", data=body, timeout=20,
+                                  headers={"X-API-Key": sample.key, "Content-Type": "application/json", **headers})
+        described = document["paths"][path][method]["responses"]
+        assert answer.status_code == status, answer.text
+        assert str(status) in described, f"{method} {path}: {status} is not described"
+        media_type = answer.headers["Content-Type"].split(";")[0]
+        target = described[str(status)]
+        target = document["components"]["responses"][target["$ref"].rsplit("/", 1)[1]] if "$ref" in target else target
+        assert media_type in target["content"]
+
+
 def test_deprecation_is_told_with_every_answer(sample, apis):
     name = apis[-1]
     url = f"http://127.0.0.1:{sample.port}/{name}/v2/events"

@@ -144,7 +144,8 @@ def test_respond_async_is_answered_at_once_and_stored_all_the_same(place, kafka)
     assert answer.status_code == 202 and answer.json() == {"accepted": 1}
     assert answer.headers["Preference-Applied"] == "respond-async"
     lines = post(api, b"2\n3\nbad\n", "application/x-ndjson", Prefer="respond-async")
-    assert lines.status_code == 202 and lines.json() == {"accepted": 2}
+    assert lines.status_code == 202 and lines.json()["accepted"] == 2
+    assert [(item["index"], item["status"]) for item in lines.json()["refused"]] == [(2, 400)]
     waits = post(api, b"4", "application/json", Prefer="respond-asynchronously")
     assert waits.status_code == 201
     wait_until(lambda: sorted(record.value() for record in kafka.consume_all(api.topic)) == [b"1", b"2", b"3", b"4"],

@@ -142,6 +142,12 @@ START_TEST(origins_are_those_of_browsers)
     ck_assert(slc_origin_parse("http://Localhost:8080", out));
     ck_assert_str_eq(out, "http://localhost:8080");
     ck_assert(slc_origin_parse("https://[::1]:8443", out));
+    ck_assert(slc_origin_parse("https://Shop.example:443", out));
+    ck_assert_str_eq(out, "https://shop.example");
+    ck_assert(slc_origin_parse("http://[::1]:80", out));
+    ck_assert_str_eq(out, "http://[::1]");
+    ck_assert(slc_origin_parse("http://shop.example:443", out));
+    ck_assert_str_eq(out, "http://shop.example:443");
 }
 END_TEST
 
