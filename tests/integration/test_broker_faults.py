@@ -144,6 +144,8 @@ def test_pages_while_kafka_is_away(world, broker):
     broker.kill()
     try:
         away = session.get(world.url, params={"cursor": page["next"]}, headers=headers, timeout=25)
+        wait_until(lambda: session.get(world.url, params={"from": "latest"}, headers=headers, timeout=25).status_code == 503,
+                   what="the end of the stream not to be told")
     finally:
         broker.start()
     # Events that are still in memory may be served; an outage may never look like the end of the stream.
