@@ -162,8 +162,18 @@ static bool check_admin_apis(slc_txn *txn, const json_t *namespace, bool none, s
     return true;
 }
 
+/* "b7-shop.<suffix>" is broker 7 of shop. */
+static bool names_a_broker(const char *name)
+{
+    size_t digits = name[0] == 'b' ? strspn(name + 1, "0123456789") : 0;
+    return digits > 0 && name[1 + digits] == '-';
+}
+
 static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *err)
 {
+    if (change->before == NULL && names_a_broker(slc_get_text(change->next, "name")))
+        return slc_txn_problem(txn, "/name", err,
+                               "looks like a broker of another virtual cluster to listeners that route by sni");
     const json_t *namespace = json_object_get(change->next, "namespace");
     bool none = strcmp(slc_get_text(namespace, "mode"), "none") == 0;
     bool prefix = json_object_get(namespace, "prefix") != NULL;

@@ -140,6 +140,9 @@ static bool check_kafka(slc_txn *txn, const json_t *next, const struct ports *po
         return slc_txn_problem(txn, "/kafka/virtual_cluster", err, "is required for routing by ports");
     if (json_array_size(ranges) == 0)
         return slc_txn_problem(txn, "/kafka/port_ranges", err, "is required for routing by ports");
+    if (json_object_get(next, "advertised_port") != NULL)
+        return slc_txn_problem(txn, "/advertised_port", err,
+                               "has no meaning with routing by ports: clients are told those of port_ranges");
     for (size_t i = 0; i < json_array_size(ranges); i++)
         if (!check_range(txn, ports, ranges, i, err))
             return false;

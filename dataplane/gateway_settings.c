@@ -75,6 +75,10 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(limits.kafka_connect_timeout_ms), 100, 600000},
     {"kafka.authentication-timeout", SLC_SET_DURATION, "10s", "for a native client to authenticate",
      AT(limits.kafka_authentication_timeout_ms), 100, 600000},
+    {"kafka.idle-timeout", SLC_SET_DURATION, "10m",
+     "a native session that no broker is connected for yet, and whose client says nothing, is closed; "
+     "later the broker's own limit holds",
+     AT(limits.kafka_idle_timeout_ms), 100, DAY_MS},
     {"kafka.cut-off-grace", SLC_SET_DURATION, "2s",
      "for the answers under way of native sessions when the configuration is older than max_staleness",
      AT(limits.kafka_cut_off_grace_ms), 0, 600000},

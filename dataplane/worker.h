@@ -68,6 +68,8 @@ typedef struct slc_gateway_limits {
     int64_t kafka_connect_timeout_ms;
     /* 10 s: for a client to authenticate */
     int64_t kafka_authentication_timeout_ms;
+    /* 10 min: for a client to say something that needs a broker, before one is connected */
+    int64_t kafka_idle_timeout_ms;
     /* 2 s: for the answers that are under way when the configuration gets too old */
     int64_t kafka_cut_off_grace_ms;
 } slc_gateway_limits;

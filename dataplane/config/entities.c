@@ -123,7 +123,8 @@ static void *build_listener(struct context *context, const void *message)
     snprintf(field, sizeof(field), "listener/%s", msg->name);
     if (!slc_listener_check(msg, context->err))
         return NULL;
-    if (msg->virtual_cluster_id[0] != '\0' || strcmp(msg->protocol, "kafka") == 0) {
+    bool by_name = strcmp(msg->kafka_routing, "sni") == 0; /* then it may be for every virtual cluster */
+    if (msg->virtual_cluster_id[0] != '\0' || (strcmp(msg->protocol, "kafka") == 0 && !by_name)) {
         vcluster = find(&context->snapshot->vclusters, msg->virtual_cluster_id);
         if (vcluster == NULL)
             return dangling(context, field, "virtual cluster", msg->virtual_cluster_id);

@@ -108,8 +108,7 @@ static void end_connections(struct slc_front_listener *listener)
     slc_httpd_drain_listener(listener->handle);
 }
 
-/* Whoever is connected has been let in by other rules than those that hold now. */
-static bool admits_otherwise(const slc_listener *a, const slc_listener *b)
+bool slc_listener_admits_otherwise(const slc_listener *a, const slc_listener *b)
 {
     return strcmp(a->msg->client_auth, b->msg->client_auth) != 0 ||
            strcmp(a->msg->client_ca_pem, b->msg->client_ca_pem) != 0;
@@ -126,7 +125,7 @@ void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot)
             end_connections(self);
             close_listener(self);
         } else if (same != self->listener) {
-            if (admits_otherwise(same, self->listener))
+            if (slc_listener_admits_otherwise(same, self->listener))
                 end_connections(self);
             slc_listener_unref(self->listener);
             self->listener = slc_listener_ref(same);

@@ -33,5 +33,7 @@ bool slc_http_front_idle(const slc_http_front *front);
 
 /* Would both be served by the same sockets: protocol, address, TLS or not, brokers' ports? */
 bool slc_listener_same_socket(const slc_listener *a, const slc_listener *b);
+/* Whoever was let in by one of them might not be by the other: client certificates. */
+bool slc_listener_admits_otherwise(const slc_listener *a, const slc_listener *b);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "dataplane/proxy/session_private.h"
 
@@ -72,6 +73,20 @@ static bool port_of(const slc_session *session, int32_t node, uint16_t *port)
     return false;
 }
 
+/* Every answer with its address says so: one line in an interval is enough. */
+static void tell_unserved(const slc_session *session, int32_t node)
+{
+    int64_t now_ms = slc_monotonic_ms(), interval_ms = session->front->limits->kafka_log_interval_ms;
+    slc_proxy_listener *listener = session->listener;
+    if (listener != NULL && listener->unserved_told_ms != 0 &&
+        now_ms - listener->unserved_told_ms < interval_ms)
+        return;
+    if (listener != NULL)
+        listener->unserved_told_ms = now_ms;
+    slc_log(SLC_LOG_ERROR, "a broker has no port here: add its node id to the listener's port_ranges",
+            LS("listener", session->entity->msg->name), LI("node", (int64_t)node));
+}
+
 /* What a client is told of the node. */
 static void place(struct mapping *mapping)
 {
@@ -88,8 +103,7 @@ static void place(struct mapping *mapping)
     own_host(session, mapping->host, sizeof mapping->host);
     if (port_of(session, mapping->node, &mapping->port))
         return;
-    slc_log(SLC_LOG_ERROR, "a broker has no port here: add its node id to the listener's port_ranges",
-            LS("listener", msg->name), LI("node", (int64_t)mapping->node));
+    tell_unserved(session, mapping->node);
     snprintf(mapping->host, sizeof mapping->host, "%s", UNSERVED);
     mapping->port = UNSERVED_PORT;
 }

@@ -22,6 +22,8 @@
 #define TICK_MS      500
 #define ACCEPT_BURST 64
 
+static void pause_accepting(slc_proxy_front *front, bool pause);
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     slc_proxy_front *front = arg;
@@ -31,6 +33,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     for (; session != NULL; session = next) {
         next = TAILQ_NEXT(session, entry);
         slc_session_tick(session, now_ms);
+    }
+    slc_pool_retry(&front->pool);
+    if (front->starved) {
+        front->starved = false;
+        pause_accepting(front, false);
     }
     slc_proxy_endings_tell(front, now_ms, false);
 }
@@ -60,6 +67,16 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
     return front;
 }
 
+static void close_sockets(slc_proxy_listener *listener)
+{
+    for (size_t i = 0; i < listener->socket_count; i++) {
+        event_del(&listener->sockets[i].accept);
+        if (listener->sockets[i].fd >= 0)
+            close(listener->sockets[i].fd);
+        listener->sockets[i].fd = -1;
+    }
+}
+
 static void close_listener(slc_proxy_listener *listener)
 {
     slc_session *session;
@@ -67,10 +84,7 @@ static void close_listener(slc_proxy_listener *listener)
         if (session->listener == listener)
             session->listener = NULL;
     }
-    for (size_t i = 0; i < listener->socket_count; i++) {
-        event_del(&listener->sockets[i].accept);
-        close(listener->sockets[i].fd);
-    }
+    close_sockets(listener);
     TAILQ_REMOVE(&listener->front->listeners, listener, entry);
     slc_listener_unref(listener->entity);
     slc_tls_unref(listener->tls);
@@ -145,6 +159,19 @@ static bool from_balancer(const slc_proxy_listener *listener, const struct socka
     return false;
 }
 
+/* Whoever waits to be accepted keeps the socket readable: trying again at once would only burn a core. */
+static void starve(slc_proxy_front *front, int error)
+{
+    int64_t now_ms = slc_monotonic_ms();
+    front->starved = true;
+    pause_accepting(front, true);
+    if (front->starved_told_ms != 0 && now_ms - front->starved_told_ms < front->limits->kafka_log_interval_ms)
+        return;
+    front->starved_told_ms = now_ms;
+    slc_log(SLC_LOG_WARN, "connections cannot be accepted; trying again (is the limit of open files too low?)",
+            LS("error", strerror(error)), LI("sessions", (int64_t)front->session_count));
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
     struct slc_proxy_socket *socket = arg;
@@ -162,7 +189,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
         int client = accept4(fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                slc_log(SLC_LOG_WARN, "a connection cannot be accepted", LS("error", strerror(errno)));
+                starve(front, errno);
             return;
         }
         if (front->refuse) { /* no configuration that may be served */
@@ -282,8 +309,11 @@ void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse)
 void slc_proxy_front_drain(slc_proxy_front *front)
 {
     slc_session *next, *session = TAILQ_FIRST(&front->sessions);
+    slc_proxy_listener *listener;
     pause_accepting(front, true);
     front->draining = true;
+    TAILQ_FOREACH (listener, &front->listeners, entry)
+        close_sockets(listener); /* who comes now is refused, and not left to wait */
     for (; session != NULL; session = next) {
         next = TAILQ_NEXT(session, entry);
         slc_session_tick(session, slc_monotonic_ms()); /* idle ones end at once */

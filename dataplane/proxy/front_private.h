@@ -35,6 +35,7 @@ typedef struct slc_proxy_listener {
     size_t balancer_count;
     size_t socket_count;
     struct slc_proxy_socket *sockets;
+    int64_t unserved_told_ms; /* when the log last named a broker without a port; 0: never */
     TAILQ_ENTRY(slc_proxy_listener) entry;
 } slc_proxy_listener;
 
@@ -64,7 +65,9 @@ struct slc_proxy_front {
     struct slc_sessions sessions;
     TAILQ_HEAD(, slc_proxy_cluster_metrics) metrics;
     unsigned session_count;
-    bool paused; /* accepting, over the limit of connections */
+    bool paused;  /* accepting, over the limit of connections */
+    bool starved; /* accepting, because the system has nothing left for a connection; until the next tick */
+    int64_t starved_told_ms; /* when the log last said so; 0: never */
     bool refuse, draining;
 };
 

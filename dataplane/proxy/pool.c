@@ -59,6 +59,15 @@ uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap)
     return slc_malloc(rounded);
 }
 
+static void call_first(slc_pool *pool)
+{
+    slc_pool_waiter *waiter = TAILQ_FIRST(&pool->waiters);
+    if (waiter == NULL)
+        return;
+    slc_pool_unwait(pool, waiter);
+    waiter->ready(waiter);
+}
+
 void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap)
 {
     SLC_BUG_ON(pool->taken_bytes < cap);
@@ -72,10 +81,17 @@ void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap)
     } else {
         free(chunk);
     }
-    slc_pool_waiter *waiter = TAILQ_FIRST(&pool->waiters);
-    if (waiter != NULL) {
-        slc_pool_unwait(pool, waiter);
-        waiter->ready(waiter);
+    call_first(pool);
+}
+
+void slc_pool_retry(slc_pool *pool)
+{
+    slc_pool_waiter *last = TAILQ_LAST(&pool->waiters, slc_pool_waiters), *first = NULL;
+    if (pool->taken_bytes >= pool->limit_bytes)
+        return;
+    while (first != last) { /* those that wait again while they are called are not called again */
+        first = TAILQ_FIRST(&pool->waiters);
+        call_first(pool);
     }
 }
 

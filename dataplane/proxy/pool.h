@@ -13,8 +13,7 @@
 /* Embedded in whoever may have to wait for memory. */
 typedef struct slc_pool_waiter {
     TAILQ_ENTRY(slc_pool_waiter) entry;
-    void (*ready)(
-        struct slc_pool_waiter *waiter); /* once, when there may be memory again; from slc_pool_give */
+    void (*ready)(struct slc_pool_waiter *waiter); /* once, when there may be memory again */
     int waiting;
 } slc_pool_waiter;
 
@@ -22,7 +21,7 @@ typedef struct slc_pool {
     size_t limit_bytes, taken_bytes;
     uint8_t *free_small, *free_large; /* linked through their first bytes */
     unsigned small_count, large_count;
-    TAILQ_HEAD(, slc_pool_waiter) waiters;
+    TAILQ_HEAD(slc_pool_waiters, slc_pool_waiter) waiters;
 } slc_pool;
 
 void slc_pool_init(slc_pool *pool, size_t limit_bytes);
@@ -37,5 +36,8 @@ void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap);
 void slc_pool_wait(slc_pool *pool, slc_pool_waiter *waiter);
 /* Nothing when it does not wait. */
 void slc_pool_unwait(slc_pool *pool, slc_pool_waiter *waiter);
+/* Calls everybody who waits while there is room. A chunk that comes back calls one, who may go away without
+ * taking it, or need less: to be called now and then, so that nobody waits for ever. */
+void slc_pool_retry(slc_pool *pool);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "dataplane/kafka/sasl_codec.h"
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
@@ -140,7 +141,9 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
     note_client_id(session, header);
     session->key = header->key;
     session->version = header->version;
-    if (slc_session_is_local(session, header->key))
+    bool unframed =
+        header->key == SLC_KAFKA_SASL_HANDSHAKE_KEY && header->version == 0; /* tokens would follow */
+    if (unframed || slc_session_is_local(session, header->key))
         return take_local(session, header, data, len, size);
     enum slc_parse checked = check_api(session, header);
     if (checked != SLC_PARSE_MORE)
@@ -218,7 +221,7 @@ enum slc_parse slc_session_requests(slc_session *session)
         }
         if (len < 4)
             return SLC_PARSE_MORE;
-        if (session->closing || session->misplaced || session->cut_off ||
+        if (session->closing || session->misplaced || session->cut_off || session->front->draining ||
             session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||
             slc_end_waiting(&session->broker) > SLC_SESSION_OUT_HIGH ||
             slc_end_waiting(&session->client) > SLC_SESSION_OUT_HIGH)

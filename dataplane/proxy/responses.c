@@ -7,13 +7,12 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
-#define FETCH_KEY       1
-#define SHARE_FETCH_KEY 78
-#define FETCH_HEAD      10   /* bytes of an answer that tell the session */
-#define FETCH_BY_ID     13   /* topics have no names from here on */
-#define UNKNOWN_TAG     0x7f /* of one byte, like the one that it replaces; no version knows it */
-#define MAX_EDITS       1000000
-#define MAX_EDIT_BYTES  (256u * 1024 * 1024)
+#define FETCH_KEY      1
+#define FETCH_HEAD     10   /* bytes of an answer that tell the session */
+#define FETCH_BY_ID    13   /* topics have no names from here on */
+#define UNKNOWN_TAG    0x7f /* of one byte, like the one that it replaces; no version knows it */
+#define MAX_EDITS      1000000
+#define MAX_EDIT_BYTES (256u * 1024 * 1024)
 
 /* A fetch answer that is too large to be held. */
 struct slc_fetch_stream {
@@ -180,16 +179,12 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
 
 /* ---- all of them ---- */
 
-static bool is_fetch(int key)
-{
-    return key == FETCH_KEY || key == SHARE_FETCH_KEY;
-}
-
-/* Of names only ids can be put back while they pass: a ShareFetch answer has texts as well. */
+/* Addresses can be taken away while they pass where they lie in a tag of their own. In a ShareFetch answer they
+ * are an ordinary field, which must be rewritten. Of names only ids can be put back. */
 static bool may_stream(const slc_session *session, const slc_flight *flight, size_t size)
 {
-    return is_fetch(flight->key) && size > SLC_SESSION_STREAM &&
-           (session->view == NULL || (flight->key == FETCH_KEY && flight->version >= FETCH_BY_ID));
+    return flight->key == FETCH_KEY && size > SLC_SESSION_STREAM &&
+           (session->view == NULL || flight->version >= FETCH_BY_ID);
 }
 
 static bool is_rewritten(const slc_session *session, const slc_flight *flight)

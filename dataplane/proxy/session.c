@@ -13,6 +13,7 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "dataplane/http/front.h" /* slc_listener_admits_otherwise */
 #include "dataplane/policy/credential.h"
 #include "dataplane/proxy/session_private.h"
 
@@ -25,6 +26,7 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
     slc_session *session = arg;
     (void)fd;
     session->client.ready |= (what & EV_READ) != 0;
+    session->active_ms = slc_monotonic_ms();
     slc_session_pump(session);
 }
 
@@ -106,8 +108,10 @@ static bool enter_by_name(slc_session *session, const char *name)
     session->node = cluster != label ? (int32_t)node : -1;
     size_t count;
     slc_vcluster *const *all = slc_snapshot_vclusters(session->front->worker->snapshot, &count);
+    const slc_vcluster *only = session->entity->vcluster; /* NULL: all of the group */
     for (size_t i = 0; i < count; i++)
-        if (strcmp(all[i]->msg->name, cluster) == 0)
+        if (strcmp(all[i]->msg->name, cluster) == 0 &&
+            (only == NULL || strcmp(all[i]->msg->id, only->msg->id) == 0))
             return enter_cluster(session, all[i]);
     slc_session_refuse(session, SLC_NOT_FOUND, "name", "there is no virtual cluster %s here", cluster);
     return false;
@@ -177,6 +181,7 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
     session->key = session->version = -1;
     session->memory.ready = on_memory;
     session->opened_ms = slc_wall_ms();
+    session->active_ms = slc_monotonic_ms();
     session->deadline_ms = slc_monotonic_ms() + front->limits->kafka_authentication_timeout_ms;
     snprintf(session->address, sizeof session->address, "%s", address);
     slc_end_init(&session->client, SLC_SESSION_OUT_MAX);
@@ -262,6 +267,9 @@ static void on_dialled(void *ctx, const slc_dialled *dialled, const slc_error *e
     SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
     session->dial = NULL;
     if (dialled == NULL) {
+        bool unreachable = err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT;
+        if (unreachable && !session->passthrough) /* it may be elsewhere now: the next one asks */
+            slc_topology_forget(session->topology, session->node);
         session->why = *err;
         snprintf(session->why.field, sizeof session->why.field, "broker");
         slc_session_close(session);
@@ -299,7 +307,7 @@ static bool dial(slc_session *session, slc_error *err)
     } else if (!slc_topology_bootstrap(session->topology, host, &options.port, err)) {
         return false;
     }
-    if (node == NULL && session->node >= 0)
+    if (session->node >= 0)
         session->guess = slc_asprintf("%s:%u", host, options.port);
     options.host = host;
     session->state = SLC_SESSION_DIALLING;
@@ -442,7 +450,7 @@ static void pump_open(slc_session *session)
     if (up == FLOW_EOF && session->looking) /* a request waits for an answer before it can be sent */
         up = FLOW_STOP;
     bool written = slc_end_waiting(&session->client) == 0 && session->broker.pass == 0;
-    bool leaving = session->misplaced || session->cut_off;
+    bool leaving = session->misplaced || session->cut_off || session->front->draining;
     if ((session->closing && written) || (leaving && is_settled(session)))
         slc_session_close(session);
     else if (up == FLOW_CLOSE || up == FLOW_BROKEN)
@@ -498,6 +506,7 @@ void slc_session_cut_off(slc_session *session)
 void slc_session_tick(slc_session *session, int64_t now_ms)
 {
     bool early = session->vcluster == NULL || !session->allowed;
+    int64_t idle_ms = session->front->limits->kafka_idle_timeout_ms;
     if (session->state == SLC_SESSION_LINGER) {
         if (now_ms >= session->deadline_ms)
             slc_session_close(session);
@@ -507,6 +516,8 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
     } else if (early && now_ms >= session->deadline_ms) {
         slc_session_refuse(session, SLC_TIMEOUT, "authentication", "the client did not authenticate in time");
         slc_session_close(session);
+    } else if (session->state == SLC_SESSION_CLIENT && now_ms - session->active_ms >= idle_ms) {
+        slc_session_close(session); /* with a broker, it is the broker that tells idle clients to go */
     } else if (session->principal.expires_at_ms != 0 && session->principal.expires_at_ms <= slc_wall_ms()) {
         slc_session_refuse(session, SLC_DENIED, "expired", "the credential has expired");
         slc_session_close(session);
@@ -526,16 +537,33 @@ static const slc_vcluster *cluster_now(const slc_session *session, const slc_sna
     return NULL;
 }
 
+/* What clients are told is as it is configured now. False: this one was let in by other rules, or to another
+ * virtual cluster. */
+static bool follow_listener(slc_session *session)
+{
+    slc_listener *now = session->listener->entity, *then = session->entity;
+    if (now == then)
+        return true;
+    if (slc_listener_admits_otherwise(now, then) ||
+        strcmp(now->msg->virtual_cluster_id, then->msg->virtual_cluster_id) != 0)
+        return false;
+    session->entity = slc_listener_ref(now);
+    slc_listener_unref(then);
+    return true;
+}
+
 void slc_session_apply(slc_session *session, const slc_snapshot *snapshot)
 {
     if (session->vcluster == NULL || session->state == SLC_SESSION_LINGER) {
-        if (session->listener == NULL)
+        if (session->listener == NULL || !follow_listener(session))
             slc_session_close(session);
         return;
     }
     const slc_vcluster *now = cluster_now(session, snapshot);
     if (session->listener == NULL)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its listener is gone or has moved");
+    else if (!follow_listener(session))
+        slc_session_refuse(session, SLC_DENIED, "configuration", "its listener admits clients otherwise now");
     else if (now == NULL || memcmp(now->digest, session->vcluster->digest, sizeof now->digest) != 0)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its virtual cluster or backend changed");
     else if (session->principal.authenticated && !slc_credential_alive(snapshot, &session->principal))

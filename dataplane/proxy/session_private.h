@@ -43,7 +43,7 @@ typedef struct slc_session {
     slc_topology *topology;
     enum slc_session_state state;
     int32_t node; /* -1: any */
-    char *guess;  /* "host:port" of the bootstrap server that was dialled in place of `node`; NULL: none */
+    char *guess;  /* "host:port" that was dialled for `node`: where it is known to be, or a bootstrap server */
     slc_end client, broker;
     slc_dial *dial;
     slc_topology_waiter asking;
@@ -74,6 +74,7 @@ typedef struct slc_session {
     int64_t answer_since_us, answer_held_us; /* of the answer on its way: its first byte; its request's wait */
     slc_series *answer_gateway;              /* where its time goes; NULL: no answer is on its way */
     int64_t opened_ms;                       /* wall clock */
+    int64_t active_ms;                       /* monotonic: when the client last did something */
     int64_t deadline_ms; /* monotonic: of handshake, authentication, lingering, last answers; 0: none */
     char address[64];    /* the client's */
     char client_id[64];  /* the last that it called itself; cut, printable */

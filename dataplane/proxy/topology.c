@@ -215,6 +215,13 @@ void slc_topology_learn(slc_topology *topology, int32_t id, const char *host, si
     node->host[host_len] = '\0';
 }
 
+void slc_topology_forget(slc_topology *topology, int32_t id)
+{
+    slc_node *node = find_node(topology, id);
+    if (node != NULL)
+        *node = topology->nodes[--topology->count];
+}
+
 bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *port, slc_error *err)
 {
     size_t count = topology->backend->msg->n_bootstrap_servers;

@@ -78,6 +78,8 @@ void slc_topology_unwait(slc_topology *topology, slc_topology_waiter *waiter);
 const slc_node *slc_topology_node(const slc_topology *topology, int32_t id);
 /* An answer names a node. */
 void slc_topology_learn(slc_topology *topology, int32_t id, const char *host, size_t host_len, int32_t port);
+/* Nobody answers there: its address is asked for again before the next one goes there. Nothing for -1. */
+void slc_topology_forget(slc_topology *topology, int32_t id);
 /* The next bootstrap server, in turn. False with `err` when none can be parsed. */
 bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *port, slc_error *err) SLC_CHECKED;
 

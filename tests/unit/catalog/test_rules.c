@@ -38,6 +38,15 @@ START_TEST(a_mechanism_needs_its_credentials)
 }
 END_TEST
 
+START_TEST(no_virtual_cluster_is_named_like_a_broker)
+{
+    t_create_fails("virtual-clusters", "{'name': 'b1-shop', 'backend_cluster': 'local'}", SLC_INVALID, "/name");
+    t_create_fails("virtual-clusters", "{'name': 'b23-a', 'backend_cluster': 'local'}", SLC_INVALID, "/name");
+    t_make("virtual-clusters", "{'name': 'b-shop', 'backend_cluster': 'local'}");
+    t_make("virtual-clusters", "{'name': 'b1', 'backend_cluster': 'local'}");
+}
+END_TEST
+
 START_TEST(namespaces_of_a_backend_do_not_overlap)
 {
     t_make("virtual-clusters",
@@ -177,6 +186,7 @@ START_TEST(a_kafka_listener_says_how_it_routes)
         SLC_INVALID, "/tls");
     listener_fails("'protocol': 'kafka', 'address': ':1', 'kafka': {'routing': 'ports'}", SLC_INVALID,
                    "/kafka/virtual_cluster");
+    listener_fails("'advertised_port': 443, " PORTS(RANGE(0, 9, 19100)), SLC_INVALID, "/advertised_port");
 }
 END_TEST
 
@@ -363,6 +373,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_mechanism_needs_its_credentials);
     tcase_add_test(tc, principals_belong_to_no_namespace);
     tcase_add_test(tc, a_namespace_needs_its_prefix);
+    tcase_add_test(tc, no_virtual_cluster_is_named_like_a_broker);
     tcase_add_test(tc, namespaces_of_a_backend_do_not_overlap);
     tcase_add_test(tc, aliases_are_distinct);
     tcase_add_test(tc, a_key_ring_needs_what_its_provider_needs);

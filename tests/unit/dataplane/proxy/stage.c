@@ -21,6 +21,7 @@ static void make_limits(slc_gateway_limits *limits)
     limits->kafka_log_interval_ms = 60000;
     limits->kafka_connect_timeout_ms = 10000;
     limits->kafka_authentication_timeout_ms = 10000;
+    limits->kafka_idle_timeout_ms = 600000;
 }
 
 static void make_messages(struct stage *stage, const char *authentication, const char *prefix)

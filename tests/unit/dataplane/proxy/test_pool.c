@@ -76,5 +76,29 @@ START_TEST(who_waits_is_called_in_turn_once)
 }
 END_TEST
 
+START_TEST(nobody_waits_for_ever_while_there_is_room)
+{
+    slc_pool pool;
+    struct waiting a = {.waiter.ready = on_ready}, b = a, c = a;
+    uint32_t cap;
+    slc_pool_init(&pool, SLC_CHUNK_SMALL);
+    uint8_t *chunk = slc_pool_take(&pool, 1, &cap);
+    slc_pool_wait(&pool, &a.waiter);
+    slc_pool_wait(&pool, &b.waiter);
+    slc_pool_wait(&pool, &c.waiter);
+    slc_pool_retry(&pool);
+    ck_assert_int_eq(a.called + b.called + c.called, 0);
+    slc_pool_give(&pool, chunk, cap); /* calls the first, which does not want it any more */
+    slc_pool_retry(&pool);
+    ck_assert_int_eq(a.called, 1);
+    ck_assert_int_eq(b.called, 1);
+    ck_assert_int_eq(c.called, 1);
+    slc_pool_retry(&pool);
+    ck_assert_int_eq(c.called, 1);
+    slc_pool_release(&pool);
+}
+END_TEST
+
 UNIT_MAIN("dataplane/proxy/pool", a_chunk_is_the_next_size_and_comes_back,
-          over_the_limit_there_is_none_but_one_is_always_given, who_waits_is_called_in_turn_once)
+          over_the_limit_there_is_none_but_one_is_always_given, who_waits_is_called_in_turn_once,
+          nobody_waits_for_ever_while_there_is_room)

@@ -2,6 +2,8 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "dataplane/kafka/encode.h"
 #include "dataplane/kafka/wire.h"
@@ -10,6 +12,7 @@
 
 #define METADATA    3
 #define LIST_GROUPS 16
+#define SHARE_FETCH 78
 
 static struct stage stage;
 static slc_buf request, answer;
@@ -60,6 +63,42 @@ static void make_groups(int32_t id, size_t len)
         slc_kafka_add_string(&answer, false, group, sizeof group);
         slc_kafka_add_string(&answer, false, "", 0);
     }
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+}
+
+/* ShareFetch of version 1: an answer with `len` bytes of records, and one node endpoint. */
+static void make_share_fetch(int32_t id, const char *host, size_t len)
+{
+    static const uint8_t records[300000];
+    size_t at = slc_kafka_request_begin(&request, SHARE_FETCH, 1, id, "unit");
+    ck_assert(slc_kafka_frame_end(&request, at, &err));
+    at = slc_kafka_response_begin(&answer, SHARE_FETCH, 1, id);
+    slc_kafka_add_int32(&answer, 0); /* throttle */
+    slc_kafka_add_int16(&answer, 0);
+    slc_kafka_add_string(&answer, true, NULL, 0);
+    slc_kafka_add_int32(&answer, 30000);
+    slc_kafka_add_count(&answer, true, 1);
+    slc_buf_add(&answer, records, 16); /* a topic's id */
+    slc_kafka_add_count(&answer, true, 1);
+    slc_kafka_add_int32(&answer, 0);
+    for (int i = 0; i < 2; i++) { /* of the fetch, of the acknowledgement */
+        slc_kafka_add_int16(&answer, 6);
+        slc_kafka_add_string(&answer, true, NULL, 0);
+    }
+    slc_kafka_add_int32(&answer, 2); /* the leader is node 2, of epoch 5 */
+    slc_kafka_add_int32(&answer, 5);
+    slc_kafka_add_no_tags(&answer);
+    slc_kafka_add_bytes(&answer, true, records, len);
+    slc_kafka_add_count(&answer, true, 0);
+    slc_kafka_add_no_tags(&answer);
+    slc_kafka_add_no_tags(&answer);
+    slc_kafka_add_count(&answer, true, 1);
+    slc_kafka_add_int32(&answer, 2);
+    slc_kafka_add_string(&answer, true, host, strlen(host));
+    slc_kafka_add_int32(&answer, 9092);
+    slc_kafka_add_string(&answer, true, NULL, 0);
+    slc_kafka_add_no_tags(&answer);
+    slc_kafka_add_no_tags(&answer);
     ck_assert(slc_kafka_frame_end(&answer, at, &err));
 }
 
@@ -215,7 +254,88 @@ START_TEST(nothing_passes_before_authentication)
 }
 END_TEST
 
+START_TEST(addresses_behind_many_records_become_the_gateways)
+{
+    static uint8_t got[400000];
+    const size_t sizes[] = {100, 300000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t sent = 0, len = 0, more;
+        begin("anonymous");
+        make_share_fetch(5, "kafka-2.internal", sizes[i]);
+        stage_send(&stage, stage.client, request.data, request.len);
+        do {
+            sent += stage_send(&stage, stage.broker, answer.data + sent, answer.len - sent);
+            more = stage_receive(stage.client, got + len, sizeof got - len, NULL);
+            len += more;
+        } while (sent < answer.len || more > 0);
+        ck_assert_uint_eq(len, answer.len - strlen("kafka-2.internal") + strlen("127.0.0.1"));
+        ck_assert_uint_eq(slc_kafka_get32(got), len - 4);
+        ck_assert_ptr_null(memmem(got, len, "internal", 8));
+        ck_assert_uint_eq(slc_kafka_get32(got + len - 7),
+                          STAGE_PORT + 1); /* before rack and two sections of tags */
+        end();
+    }
+}
+END_TEST
+
+/* A session to node 2, of which nobody has told where it is now. */
+START_TEST(a_node_that_cannot_be_reached_is_asked_for_again)
+{
+    begin("anonymous");
+    make_metadata(5, "127.0.0.1");
+    slc_topology_learn(stage.topology, 2, "127.0.0.1", 9, 1); /* nobody listens there */
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    stage.front->session_count++;
+    slc_session_pump(slc_session_new(&stage.listener, pair[1], 2, "203.0.113.8:40124"));
+    stage_send(&stage, pair[0], request.data, request.len);
+    for (int i = 0; i < 1000 && stage_open_sessions(&stage) > 1; i++)
+        stage_run(&stage);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 1);
+    ck_assert_ptr_null(slc_topology_node(stage.topology, 2));
+    close(pair[0]);
+    end();
+}
+END_TEST
+
+START_TEST(a_drain_ends_a_busy_session_with_its_answer)
+{
+    uint8_t got[512];
+    begin("anonymous");
+    make_metadata(5, "kafka-2.internal");
+    stage_send(&stage, stage.client, request.data, request.len);
+    broker_got(request.data, request.len);
+    slc_proxy_front_drain(stage.front);
+    stage_send(&stage, stage.client, request.data, request.len); /* one more, at once, as a busy client does */
+    ck_assert_uint_eq(stage_receive(stage.broker, got, sizeof got, NULL), 0);
+    stage_send(&stage, stage.broker, answer.data, answer.len);
+    ck_assert_uint_gt(stage_receive(stage.client, got, sizeof got, NULL), 0);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_silent_client_without_a_broker_is_closed)
+{
+    begin("anonymous");
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    stage.front->session_count++;
+    slc_session *silent = slc_session_new(&stage.listener, pair[1], 1, "203.0.113.8:40124");
+    slc_session_pump(silent);
+    slc_session_tick(silent, silent->active_ms + stage.settings.limits.kafka_idle_timeout_ms - 1);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 2);
+    slc_session_tick(stage.session, silent->active_ms + stage.settings.limits.kafka_idle_timeout_ms);
+    slc_session_tick(silent, silent->active_ms + stage.settings.limits.kafka_idle_timeout_ms);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 1); /* the other has a broker */
+    close(pair[0]);
+    end();
+}
+END_TEST
+
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
+          addresses_behind_many_records_become_the_gateways, a_node_that_cannot_be_reached_is_asked_for_again,
+          a_drain_ends_a_busy_session_with_its_answer, a_silent_client_without_a_broker_is_closed,
           what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
           a_client_that_is_cut_off_anywhere_ends_the_session,
           a_broker_that_is_cut_off_anywhere_ends_the_session, an_answer_that_nobody_asked_for_ends_the_session,
