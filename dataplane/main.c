@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/log.h"
 #include "dataplane/gateway.h"
@@ -25,9 +26,20 @@ static bool start_log(const slc_gateway_settings *settings, slc_error *err)
  * they wait for each other's locks. */
 #define ARENAS 8
 
+/* A native session has two sockets, and many systems begin with 1,024 files of far more that are allowed. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit); /* without it the gateway serves fewer, and says so when it matters */
+}
+
 int main(int argc, char **argv)
 {
     mallopt(M_ARENA_MAX, ARENAS);
+    raise_file_limit();
     slc_gateway_settings settings;
     slc_error err = {0};
     memset(&settings, 0, sizeof settings);

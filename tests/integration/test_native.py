@@ -4,6 +4,7 @@ them."""
 import contextlib
 import socket
 import ssl
+import struct
 import uuid
 
 import pytest
@@ -172,10 +173,30 @@ def test_brokers_are_told_apart_by_server_name(sample, kafka, authority, resolve
     with contextlib.closing(consumer):
         seen = sorted(int(next(consumer).value) for _ in range(20))
     assert seen == list(range(20))
+    assert named(authority, port, f"other.{suffix}") == b""
+
+
+def named(authority, port, name):
+    """The first byte of an answer to whoever comes by a name; empty: closed."""
     context = ssl.create_default_context(cafile=authority.ca)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
-        with context.wrap_socket(other, server_hostname=f"other.{suffix}") as stranger:
-            assert stranger.recv(1) == b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with context.wrap_socket(connection, server_hostname=name) as secure:
+            secure.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
+            return secure.recv(1)
+
+
+def test_a_listener_by_server_name_is_for_one_virtual_cluster_or_for_all(sample, authority, native, through):
+    suffix, ports = "all.test", [free_port(), free_port()]
+    tls = authority.listener_tls("all", [f"DNS:*.{suffix}"])
+    other = NativeCluster(sample, "one-of-many")
+    for port, only in zip(ports, ({"virtual_cluster": other.name}, {})):
+        sample.admin.create("listeners", name=f"by-name-{port}", gateway_group=sample.group, protocol="kafka",
+                            address=f"127.0.0.1:{port}", tls=tls,
+                            kafka={"routing": "sni", "sni_suffix": suffix, **only})
+    for port in ports:
+        wait_until(lambda: named(authority, port, f"one-of-many.{suffix}") != b"", 20, "the listener")
+    assert named(authority, ports[0], f"native.{suffix}") == b""
+    assert named(authority, ports[1], f"native.{suffix}") != b""
 
 
 # ---- authentication ----
@@ -253,6 +274,10 @@ def test_credentials_that_pass_through(sample, secured):
     round_trip(reachable(cluster, **sasl, **{"sasl.password": "alice-secret"}), secured.helper)
     assert "uthentication" in error_of({"bootstrap.servers": cluster.bootstrap_servers, **sasl,
                                         "sasl.password": "wrong"})
+    with socket.create_connection(("127.0.0.1", cluster.port), timeout=10) as old:  # tokens without frames would follow
+        old.sendall(struct.pack(">ihhihh", 17, 17, 0, 7, -1, 5) + b"PLAIN")
+        assert struct.unpack(">ih", old.recv(10, socket.MSG_WAITALL)[4:]) == (7, 35)
+        assert len(old.makefile("rb").read()) == 4  # no mechanism is offered, and the connection is closed
     # A gateway that knows nothing yet, as after a restart: clients come to a broker's port first.
     sample.gateway.stop()
     sample.gateway.start()

@@ -1,6 +1,8 @@
 """What happens to native sessions when things around them change or break: only those that it concerns notice."""
 
 import contextlib
+import os
+import resource
 import socket
 import ssl
 import struct
@@ -43,7 +45,9 @@ def receive(connection, count):
 def ask(connection):
     connection.sendall(METADATA)
     size = struct.unpack(">i", receive(connection, 4))[0]
-    assert receive(connection, size)[:4] == struct.pack(">i", 9)
+    answer = receive(connection, size)
+    assert answer[:4] == struct.pack(">i", 9)
+    return answer
 
 
 def wait_served(cluster):
@@ -134,6 +138,57 @@ def test_a_changed_certificate_is_for_new_sessions_and_live_ones_go_on(sample, a
 
         wait_until(rotated, 20, "the new certificate")
         ask(live)
+
+
+def test_a_changed_listener_is_for_its_sessions_too(sample, authority):
+    """What clients are told is new at once; whoever has no certificate that is asked for now has to go."""
+    tls = authority.listener_tls("strict", ["IP:127.0.0.1"])
+    cluster = NativeCluster(sample, "stricter", tls=tls)
+    context = ssl.create_default_context(cafile=authority.ca)
+
+    def secure():
+        return context.wrap_socket(connect(cluster.port), server_hostname="127.0.0.1")
+
+    with contextlib.closing(wait_until(secure, 20, "the listener")) as live:
+        assert b"127.0.0.1" in ask(live)
+        sample.admin.patch("listeners", "stricter", advertised_host="127.0.0.9")
+        wait_until(lambda: b"127.0.0.9" in ask(live), 20, "the new address")
+        before = closed_by_configuration(sample)
+        sample.admin.patch("listeners", "stricter", tls={**tls, "client_ca_pem": authority.ca.read_text(),
+                                                         "client_auth": "require"})
+        wait_until(lambda: closed_by_configuration(sample) == before + 1, 20, "the session to be closed")
+        assert live.recv(1) == b""
+
+
+def test_without_files_for_sockets_the_gateway_waits(sample):
+    """It neither burns a core nor fills the log, and goes on by itself."""
+    cluster = wait_served(NativeCluster(sample, "starved"))
+    pid, message = sample.gateway.pid, b"connections cannot be accepted"
+    limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    peers = []
+    try:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 10, limit[1]))
+        peers = [connect(cluster.port) for _ in range(60)]
+        wait_until(lambda: message in sample.gateway.log(), 20, "the line in the log")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        for peer in peers:
+            ask(peer)
+        assert sample.gateway.log().count(message) <= 2  # one for each worker
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        for peer in peers:
+            peer.close()
+
+
+def test_a_drain_ends_busy_sessions_with_their_answers(sample):
+    cluster = wait_served(NativeCluster(sample, "drained"))
+    with Peers(cluster.port, PEERS) as peers:
+        peers.busy()
+        sample.gateway.stop()
+        wait_until(lambda: all(peers.closed), 20, "the sessions' end")
+    assert b"drain deadline passed" not in sample.gateway.log()
+    sample.gateway.start()
+    wait_served(cluster)
 
 
 @pytest.fixture(scope="module")
