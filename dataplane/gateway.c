@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/version.h"
@@ -75,6 +76,8 @@ static void status(void *arg, slc_config_status *out)
         snprintf(out->listeners[i].address, sizeof out->listeners[i].address, "%s", msg->address);
         out->listener_count = i + 1;
     }
+    int64_t since_ms = slc_wall_ms() - slc_gateway_limits_of(gateway)->kafka_conflict_memory_ms;
+    out->conflict_count = slc_conflicts_list(out->conflicts, since_ms);
 }
 
 static void refuse_here(void *arg)

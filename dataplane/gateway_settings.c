@@ -83,6 +83,12 @@ const slc_setting slc_gateway_settings_table[] = {
      "for the answers under way of native sessions when the configuration is older than max_staleness",
      AT(limits.kafka_cut_off_grace_ms), 0, 600000},
 
+    {"kafka.conflict-memory", SLC_SET_DURATION, "15m",
+     "a topic that an alias or an extra topic hides is reported to the control plane for this long after an "
+     "answer "
+     "showed it",
+     AT(limits.kafka_conflict_memory_ms), 1000, DAY_MS},
+
     {"kafka.log-interval", SLC_SET_DURATION, "1m",
      "a native session that ends for the same reason as others of the same client is counted, and logged once "
      "in "

@@ -72,6 +72,8 @@ typedef struct slc_gateway_limits {
     int64_t kafka_idle_timeout_ms;
     /* 2 s: for the answers that are under way when the configuration gets too old */
     int64_t kafka_cut_off_grace_ms;
+    /* 15 min: a topic whose name is taken is told of after it was seen */
+    int64_t kafka_conflict_memory_ms;
 } slc_gateway_limits;
 
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway);

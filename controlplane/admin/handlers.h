@@ -34,6 +34,8 @@ bool slc_route_version_rollback(slc_txn *txn, slc_call *call, slc_error *err) SL
 
 /* nodes.c */
 bool slc_route_node_connections(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+/* conflicts.c */
+bool slc_route_conflicts(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* The query parameter `limit`, 1 to 1,000, or 0 when it is absent; -1 with an error. */
 int slc_call_limit(const slc_call *call, slc_error *err) SLC_CHECKED;
 /* node_ca.c */

@@ -74,6 +74,14 @@ typedef void (*slc_connections_done)(void *arg, json_t *answer, const slc_error 
 void slc_control_grpc_connections(slc_control_grpc *grpc, const char *node_id, slc_loop *loop,
                                   slc_connections_done done, void *arg);
 
+/* Topics that connected nodes have seen to be invisible in a virtual cluster, since something else has their
+ * name: an array of {name, topic, winner, last_seen_at, nodes}, at most SLC_CONFLICTS_TOLD_MAX. Any thread.
+ * `done` is called once on `loop`; the array is borrowed. */
+#define SLC_CONFLICTS_TOLD_MAX 1000
+typedef void (*slc_conflicts_done)(void *arg, json_t *found);
+void slc_control_grpc_conflicts(slc_control_grpc *grpc, const char *vcluster_id, slc_loop *loop,
+                                slc_conflicts_done done, void *arg);
+
 /* Compiles now instead of at the next commit (a change that no commit announced, such as an expiry). Any
  * thread. */
 void slc_control_grpc_recompile(slc_control_grpc *grpc);

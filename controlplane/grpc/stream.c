@@ -36,6 +36,7 @@ static void unref_stream(slc_config_stream *stream)
     slc_reports_forget(stream);
     slc_release_unref(stream->in_flight);
     free(stream->times_requested);
+    json_decref(stream->conflicts);
     event_free(stream->answer_timer);
     event_free(stream->silence_timer);
     free(stream->queue);
@@ -317,6 +318,7 @@ static void on_status(slc_config_stream *stream, const Sluice__Config__V1__Statu
 {
     stream->connections = status->connections;
     stream->draining = status->draining;
+    slc_conflicts_said(stream, status);
     slc_report_send(stream, slc_report_new(stream));
 }
 

@@ -28,6 +28,7 @@ struct slc_config_stream {
     int64_t refused_version;
     int64_t applied_version;
     uint32_t connections; /* as it last said */
+    json_t *conflicts;    /* that it last told of; NULL: none */
     uint32_t told_group_size;
     bool draining;
 
@@ -100,6 +101,10 @@ slc_report *slc_report_new(slc_config_stream *stream);
 void slc_report_send(slc_config_stream *stream, slc_report *report);
 /* The stream goes away, or what it reported is being written. NULL is fine. */
 void slc_reports_forget(slc_config_stream *stream);
+
+/* ---- conflicts.c ---- */
+#define SLC_NODE_CONFLICTS_MAX 100
+void slc_conflicts_said(slc_config_stream *stream, const Sluice__Config__V1__Status *status);
 
 /* ---- ask.c ---- */
 void slc_question_answered(slc_config_stream *stream, const Sluice__Config__V1__Connections *answer);

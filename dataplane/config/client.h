@@ -16,6 +16,7 @@
 #include "common/error.h"
 #include "dataplane/config/snapshot.h"
 #include "dataplane/connections.h"
+#include "dataplane/virtual/conflicts.h"
 
 typedef struct slc_config_client slc_config_client;
 
@@ -33,6 +34,8 @@ typedef struct slc_config_status {
         char address[128];
         uint32_t connections;
     } listeners[SLC_CONFIG_MAX_LISTENERS];
+    slc_conflict conflicts[SLC_CONFLICTS_MAX];
+    size_t conflict_count;
 } slc_config_status;
 
 /* All called on the config thread; none may block for long. */

@@ -123,8 +123,25 @@ static void send_hello(slc_config_client *client)
     slc_client_send(client, &message);
 }
 
+static void fill_conflicts(Sluice__Config__V1__Status *body, slc_config_status *status,
+                           Sluice__Config__V1__NameConflict *items, Sluice__Config__V1__NameConflict **list)
+{
+    for (size_t i = 0; i < status->conflict_count; i++) {
+        sluice__config__v1__name_conflict__init(&items[i]);
+        items[i].virtual_cluster_id = status->conflicts[i].vcluster;
+        items[i].name = status->conflicts[i].name;
+        items[i].topic = status->conflicts[i].topic;
+        items[i].alias = status->conflicts[i].alias;
+        items[i].seen_at_ms = status->conflicts[i].seen_ms;
+        list[i] = &items[i];
+    }
+    body->conflicts = list;
+    body->n_conflicts = status->conflict_count;
+}
+
 void slc_client_heartbeat(slc_config_client *client)
 {
+    Sluice__Config__V1__NameConflict conflicts[SLC_CONFLICTS_MAX], *conflict_list[SLC_CONFLICTS_MAX];
     Sluice__Config__V1__FromNode message = SLUICE__CONFIG__V1__FROM_NODE__INIT;
     Sluice__Config__V1__Status body = SLUICE__CONFIG__V1__STATUS__INIT;
     Sluice__Config__V1__ListenerStatus listeners[SLC_CONFIG_MAX_LISTENERS], *list[SLC_CONFIG_MAX_LISTENERS];
@@ -147,6 +164,7 @@ void slc_client_heartbeat(slc_config_client *client)
         listeners[i].connections = status->listeners[i].connections;
         list[i] = &listeners[i];
     }
+    fill_conflicts(&body, status, conflicts, conflict_list);
     message.message_case = SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_STATUS;
     message.status = &body;
     slc_client_send(client, &message);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "dataplane/virtual/glob.h"
+#include "common/glob.h"
 
 struct slc_names {
     const Sluice__Snapshot__V1__VirtualCluster *msg;
@@ -179,13 +179,19 @@ bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint
     return in_void || leads_to(names, kind, name, data, len);
 }
 
-bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len)
+bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len, slc_conflict_found *found)
 {
     size_t skip = names->hide ? names->prefix_len : 0;
     slc_name name;
     if (!has_prefix(names, data, len))
         return false;
     slc_names_map(names, SLC_NAME_TOPIC, data + skip, len - skip, &name);
+    *found = (slc_conflict_found){.vcluster = names->msg->id != NULL ? names->msg->id : "",
+                                  .name = data + skip,
+                                  .name_len = len - skip,
+                                  .topic = data,
+                                  .topic_len = len,
+                                  .alias = alias_named(names, data + skip, len - skip) != NULL};
     return name.visible && !name.owned;
 }
 

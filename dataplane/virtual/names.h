@@ -18,6 +18,7 @@
 
 #include "common/buf.h"
 #include "dataplane/kafka/edit.h"
+#include "dataplane/virtual/conflicts.h"
 #include "sluice/snapshot.pb-c.h"
 
 #define SLC_NAMES_VOID '\x1f'
@@ -54,8 +55,9 @@ void slc_names_void(const slc_names *names, slc_kafka_span *head);
 bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
                      slc_kafka_span *name);
 
-/* Is it a topic of the namespace that clients cannot name, because an alias or an extra topic has its name? */
-bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len);
+/* Is it a topic of the namespace that clients cannot name, because an alias or an extra topic has its name?
+ * Then `found` says so. */
+bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len, slc_conflict_found *found);
 
 /* Adds a broker's free text with the backend's names in it replaced by the client's. */
 void slc_names_text(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out);

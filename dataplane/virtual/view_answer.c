@@ -1,5 +1,6 @@
 /* Answers: what the backend says becomes what the client may see. What has no way back is left out with the
  * array element that it is in; where it is in none, the answer as a whole fails. */
+#include "common/clock.h"
 #include "dataplane/kafka/wire.h"
 #include "dataplane/virtual/pattern.h"
 #include "dataplane/virtual/view_private.h"
@@ -68,11 +69,13 @@ static enum slc_kafka_verdict unmap_topic(slc_view_answer *answer, const slc_kaf
     if (slc_view_is_cursor(answer->key, event))
         return unmap_cursor(answer, event, out);
     enum slc_kafka_verdict verdict = unmap_name(answer, SLC_NAME_TOPIC, event, out);
+    slc_conflict_found conflict;
     if (verdict != SLC_KAFKA_DROP) {
         answer->topic = event->data;
         answer->topic_len = event->len;
-    } else if (slc_names_shadowed(answer->view->names, event->data, event->len)) {
+    } else if (slc_names_shadowed(answer->view->names, event->data, event->len, &conflict)) {
         answer->view->shadowed++;
+        slc_conflicts_note(&conflict, slc_wall_ms());
     }
     return verdict;
 }

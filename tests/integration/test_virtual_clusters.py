@@ -207,6 +207,12 @@ def test_names_outside_of_an_enforced_namespace(enforce, kafka):
     assert refused.value.args[0].name() == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
 
 
+def conflicts(sample, tenant):
+    answer = sample.admin.request("GET", f"/v1/virtual-clusters/{tenant.cluster.name}/conflicts", expect=200).json()
+    assert answer["virtual_cluster"] == tenant.cluster.name
+    return answer["conflicts"]
+
+
 def test_extra_topics_are_read_and_written_but_not_changed(sample, kafka):
     shared = kafka.create_topic("shared")
     tenant = Tenant(sample, "hide", extra_topics=["shared-*"])
@@ -220,6 +226,9 @@ def test_extra_topics_are_read_and_written_but_not_changed(sample, kafka):
     wait_until(lambda: tenant.admin.list_topics(timeout=10) and sample.gateway.metrics()[series] > 0, 20,
                "the loser to be counted")
     assert len([name for name in tenant.admin.list_topics(timeout=10).topics if shared in name]) == 1
+    conflict, = wait_until(lambda: conflicts(sample, tenant), 30, "the loser in the admin API")
+    assert (conflict["kind"], conflict["name"], conflict["topic"]) == ("same-name", shared, tenant.prefix + shared)
+    assert (conflict["winner"], conflict["loser"]) == ("extra-topic", "namespace") and len(conflict["nodes"]) == 1
     with pytest.raises(KafkaException):
         tenant.admin.delete_topics([shared])[shared].result(20)
     with pytest.raises(KafkaException):
@@ -272,6 +281,9 @@ def test_aliases_and_filters(sample, kafka):
     assert [r.value() for r in kafka.consume_all(legacy)] == [b"by another name"]
     assert [r.topic() for r in consume(tenant, ["orders"], 1, **{"group.id": "team-1"})] == ["orders"]
     assert refusal(tenant.admin.create_topics([NewTopic("secret", 1, 1)])) is not None
+    sample.admin.patch("virtual-clusters", tenant.cluster.name, extra_topics=[legacy, "ord*"])
+    assert [(c["kind"], c["name"], c["winner"], c["loser"]) for c in conflicts(sample, tenant)] == [
+        ("same-name", "orders", "alias", "extra-topic"), ("two-names", "orders", "alias", "extra-topic")]
     assert refusal(tenant.admin.delete_topics(["orders"])) is not None
     assert legacy in kafka.admin.list_topics(timeout=10).topics
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "../kafka/message.h"
-#include "dataplane/virtual/glob.h"
+#include "common/glob.h"
 #include "dataplane/virtual/names.h"
 
 #define HIDE    SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE
@@ -113,11 +113,11 @@ START_TEST(extra_topics_and_aliases_win_over_the_namespace)
     hidden(SLC_NAME_TOPIC, "a.orders");
     expect(SLC_NAME_TOPIC, "shared-x", "shared-x", true);
     hidden(SLC_NAME_TOPIC, "a.shared-x");
-    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.shared-x", 10));
-    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.orders", 8));
-    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"a.other", 7));
-    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"shared-x", 8));
-    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"b.shared-x", 10));
+    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.shared-x", 10, &(slc_conflict_found){0}));
+    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.orders", 8, &(slc_conflict_found){0}));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"a.other", 7, &(slc_conflict_found){0}));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"shared-x", 8, &(slc_conflict_found){0}));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"b.shared-x", 10, &(slc_conflict_found){0}));
     expect(SLC_NAME_TOPIC, "fixed", "fixed", true);
     expect(SLC_NAME_TOPIC, "legacy.orders", "a.legacy.orders", true);
     expect(SLC_NAME_GROUP, "orders", "a.orders", true); /* for topics alone */
@@ -127,6 +127,37 @@ START_TEST(extra_topics_and_aliases_win_over_the_namespace)
     ck_assert(name.visible && !name.owned);
     slc_names_map(names, SLC_NAME_TOPIC, (const uint8_t *)"other", 5, &name);
     ck_assert(name.visible && name.owned);
+    slc_names_free(names);
+}
+END_TEST
+
+START_TEST(the_loser_of_a_name_is_told)
+{
+    slc_conflict_found found;
+    slc_conflict list[SLC_CONFLICTS_MAX];
+    with(HIDE, true);
+    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.shared-1", 10, &found));
+    ck_assert(!found.alias && found.name_len == 8 && memcmp(found.name, "shared-1", 8) == 0);
+    slc_conflicts_note(&found, 1000);
+    ck_assert(slc_names_shadowed(names, (const uint8_t *)"a.orders", 8, &found));
+    ck_assert(found.alias);
+    slc_conflicts_note(&found, 2000);
+    slc_conflicts_note(&found, 3000);
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"a.other", 7, &found));
+    ck_assert(!slc_names_shadowed(names, (const uint8_t *)"orders", 6, &found));
+    ck_assert_uint_eq(slc_conflicts_list(list, 0), 2);
+    ck_assert_uint_eq(slc_conflicts_list(list, 2500), 1);
+    ck_assert_str_eq(list[0].topic, "a.orders");
+    ck_assert_str_eq(list[0].name, "orders");
+    for (int i = 0; i < SLC_CONFLICTS_MAX; i++) {
+        char topic[16];
+        snprintf(topic, sizeof topic, "a.t%d", i);
+        found.topic = (const uint8_t *)topic;
+        found.topic_len = strlen(topic);
+        slc_conflicts_note(&found, 4000 + i);
+    }
+    ck_assert_uint_eq(slc_conflicts_list(list, 0), SLC_CONFLICTS_MAX);
+    ck_assert_uint_eq(slc_conflicts_list(list, 4000), SLC_CONFLICTS_MAX); /* the oldest made room */
     slc_names_free(names);
 }
 END_TEST
@@ -224,5 +255,5 @@ END_TEST
 
 TEST_MAIN("names", hide_puts_every_name_into_the_namespace, enforce_takes_names_of_the_namespace_alone,
           extra_topics_and_aliases_win_over_the_namespace, internal_topics_are_no_extra_topics,
-          filters_leave_the_rest_in_the_void, two_aliases_of_one_topic_have_one_winner, texts_lose_the_prefix,
-          globs_match_whole_names)
+          the_loser_of_a_name_is_told, filters_leave_the_rest_in_the_void,
+          two_aliases_of_one_topic_have_one_winner, texts_lose_the_prefix, globs_match_whole_names)

@@ -1,4 +1,4 @@
-#include "dataplane/virtual/glob.h"
+#include "common/glob.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Globs over names: * stands for any number of bytes, ? for one. */
-#ifndef SLC_DATAPLANE_VIRTUAL_GLOB_H
-#define SLC_DATAPLANE_VIRTUAL_GLOB_H
+#ifndef SLC_COMMON_GLOB_H
+#define SLC_COMMON_GLOB_H
 
 #include <stdbool.h>
 #include <stddef.h>
