@@ -34,6 +34,7 @@ typedef struct slc_gateway_limits {
     int64_t request_body_bytes;    /* 1 MiB + room for a batch: 8 MiB */
     int64_t request_bodies_bytes;  /* 256 MiB: of all requests of a worker, beyond 64 KiB of each */
     int64_t request_timeout_ms;    /* 15 s */
+    int64_t answer_timeout_ms;     /* 60 s: to take an answer that is no stream */
     int64_t publish_deadline_ms;   /* 10 s: then 503 or 504 */
     int64_t publish_gather_ms;     /* 5 ms: longest wait for company */
     int64_t heartbeat_ms;          /* 15 s: SSE comment */

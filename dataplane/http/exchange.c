@@ -155,6 +155,7 @@ static bool begin_answer(struct slc_exchange_private *self, int status)
     SLC_BUG_ON(self->answered || self->streaming);
     self->answered = true;
     self->status = status;
+    self->last_progress_ms = slc_monotonic_ms();
     return true;
 }
 
@@ -273,16 +274,25 @@ static void cut(slc_exchange *exchange)
         shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(evcon)), SHUT_RDWR);
 }
 
-void slc_exchange_check_stalled(struct slc_http_front *front, int64_t limit_ms)
+static bool is_stream_stalled(struct slc_exchange_private *self, int64_t now_ms, int64_t limit_ms)
+{
+    size_t unsent = slc_exchange_unsent(&self->base);
+    if (unsent == 0 || unsent < self->last_unsent)
+        self->last_progress_ms = now_ms;
+    self->last_unsent = unsent;
+    return unsent > 0 && now_ms - self->last_progress_ms >= limit_ms;
+}
+
+/* A stream may be slow as long as it moves; an answer is held as a whole until the last of it is taken. */
+void slc_exchange_check_stalled(struct slc_http_front *front, const slc_gateway_limits *limits)
 {
     int64_t now_ms = slc_monotonic_ms();
     struct slc_exchange_private *self;
     TAILQ_FOREACH (self, &front->exchanges, entry) {
-        size_t unsent = self->streaming && !self->aborted ? slc_exchange_unsent(&self->base) : 0;
-        if (unsent == 0 || unsent < self->last_unsent)
-            self->last_progress_ms = now_ms;
-        self->last_unsent = unsent;
-        if (unsent > 0 && now_ms - self->last_progress_ms >= limit_ms)
+        if (self->aborted)
+            continue;
+        if (self->streaming ? is_stream_stalled(self, now_ms, limits->stalled_write_ms)
+                            : self->answered && now_ms - self->last_progress_ms >= limits->answer_timeout_ms)
             cut(&self->base);
     }
 }

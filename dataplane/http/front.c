@@ -17,7 +17,7 @@ static void on_stall_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct slc_http_front *front = arg;
     (void)fd, (void)what;
-    slc_exchange_check_stalled(front, slc_gateway_limits_of(front->worker->gateway)->stalled_write_ms);
+    slc_exchange_check_stalled(front, slc_gateway_limits_of(front->worker->gateway));
 }
 
 slc_http_front *slc_http_front_new(slc_worker *worker, slc_access_file *access_file)

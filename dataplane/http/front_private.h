@@ -31,7 +31,7 @@ struct slc_exchange_private {
     char *denial;
     void (*on_written)(slc_exchange *exchange, void *ctx);
     size_t last_unsent;
-    int64_t last_progress_ms;
+    int64_t last_progress_ms; /* not of a stream: when it was answered */
 };
 
 /* A listener as one worker serves it. */
@@ -67,7 +67,7 @@ void slc_exchange_note_denial(slc_exchange *exchange, const char *reason);
 void slc_exchange_empty(slc_exchange *exchange, int status);
 /* tickets.c: the chain has allowed to read. */
 void slc_tickets_handle(slc_exchange *exchange);
-/* Closes streams whose client has taken nothing for too long. */
-void slc_exchange_check_stalled(struct slc_http_front *front, int64_t limit_ms);
+/* Closes streams whose client has taken nothing for too long, and answers that are not taken in time. */
+void slc_exchange_check_stalled(struct slc_http_front *front, const slc_gateway_limits *limits);
 
 #endif

@@ -110,6 +110,7 @@ struct rig *rig_new(void)
                                        .request_body_bytes = 1024 * 1024,
                                        .request_timeout_ms = 10000,
                                        .stalled_write_ms = 10000,
+                                       .answer_timeout_ms = 10000,
                                        .connections = 100,
                                        .streams = 100};
     rig->asker = asker_new();

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "rig.h"
@@ -284,6 +285,51 @@ START_TEST(a_reader_that_takes_nothing_is_closed)
 }
 END_TEST
 
+#define LARGE (32 * 1024 * 1024) /* more than sockets take by themselves */
+
+static size_t page_bytes;
+
+static void note_page_bytes(struct rig *r)
+{
+    page_bytes = r->worker.page_bytes;
+}
+
+static void answer_large(struct rig *r)
+{
+    slc_exchange *exchange = r->held;
+    struct evbuffer *body = evbuffer_new();
+    char *text = slc_calloc(1, LARGE);
+    r->held = NULL;
+    r->worker.page_bytes += exchange->page_bytes = LARGE;
+    evbuffer_add(body, text, LARGE);
+    slc_exchange_reply(exchange, 200, "application/octet-stream", body);
+    evbuffer_free(body);
+    free(text);
+    note_page_bytes(r); /* before any of it can be out */
+}
+
+/* A write that goes on, drop by drop, would hold the answer for as long as the client likes. */
+START_TEST(an_answer_that_is_not_taken_in_time_is_cut)
+{
+    rig = rig_new();
+    rig->limits.request_timeout_ms = 3600000; /* of writes that make no progress, too */
+    rig->limits.answer_timeout_ms = 300;
+    rig_open(rig);
+    rig_set_mode(rig, RIG_HOLD);
+    int fd = rig_connect(rig);
+    rig_send(fd, GET);
+    RIG_WAIT(rig_holds(rig));
+    rig_call(rig, answer_large);
+    ck_assert_uint_eq(page_bytes, LARGE);
+    RIG_WAIT(rig_idle(rig));
+    rig_call(rig, note_page_bytes);
+    ck_assert_uint_eq(page_bytes, 0);
+    close(fd);
+    serves_on();
+    teardown();
+}
+END_TEST
+
 /* Until connections that came later have run into their timeout, one after the other: it and the check for
  * stalled streams, each half second, have then had their time. */
 static void outlast_the_timeouts(void)
@@ -373,5 +419,6 @@ UNIT_MAIN("exchange", a_late_answer_arrives, a_client_that_goes_before_the_answe
           a_stream_is_written_and_finished, a_stream_to_http_1_0_ends_with_the_connection,
           a_client_that_goes_during_a_stream_is_noticed, a_client_that_goes_during_a_flood_is_noticed,
           a_client_that_goes_after_the_end_is_nothing, bytes_during_an_answer_are_the_next_request,
-          a_reader_that_takes_nothing_is_closed, a_quiet_stream_outlives_the_request_timeout,
-          draining_finishes_what_is_open, closing_the_front_ends_what_is_open)
+          a_reader_that_takes_nothing_is_closed, an_answer_that_is_not_taken_in_time_is_cut,
+          a_quiet_stream_outlives_the_request_timeout, draining_finishes_what_is_open,
+          closing_the_front_ends_what_is_open)
