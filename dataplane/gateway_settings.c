@@ -74,6 +74,10 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(limits.kafka_buffer_bytes), 1024 * 1024, 16 * GIB},
     {"kafka.in-flight", SLC_SET_INT, "1000", "unanswered requests of a native session; at it reading pauses",
      AT(limits.kafka_in_flight), 1, 100000},
+    {"kafka.splice-from", SLC_SET_SIZE, "32KiB",
+     "bytes left of a frame that move from socket to socket without being copied, when neither has TLS; 0: "
+     "never",
+     AT(limits.kafka_splice_bytes), 0, GIB},
     {"kafka.connect-timeout", SLC_SET_DURATION, "10s", "to connect and authenticate to a broker",
      AT(limits.kafka_connect_timeout_ms), 100, 600000},
     {"kafka.authentication-timeout", SLC_SET_DURATION, "10s", "for a native client to authenticate",

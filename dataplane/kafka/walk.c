@@ -499,6 +499,19 @@ void slc_kafka_walk_feed(slc_kafka_walk *w, const uint8_t *data, size_t len)
     w->avail_ = len < left ? len : left;
 }
 
+size_t slc_kafka_walk_unseen(const slc_kafka_walk *w)
+{
+    return w->avail_ == 0 && !w->run_wanted_ && !w->failed_ ? w->run_left_ : 0;
+}
+
+void slc_kafka_walk_pass(slc_kafka_walk *w, size_t len)
+{
+    SLC_BUG_ON(len > slc_kafka_walk_unseen(w));
+    w->window_ = nothing;
+    w->offset_ += len;
+    w->run_left_ -= len;
+}
+
 enum slc_kafka_step slc_kafka_walk_next(slc_kafka_walk *w, slc_kafka_event *ev, slc_error *err)
 {
     static const enum slc_kafka_step steps[] = {[EVENT] = SLC_KAFKA_EVENT,

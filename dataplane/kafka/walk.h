@@ -114,6 +114,12 @@ bool slc_kafka_walk_init(slc_kafka_walk *walk, const slc_kafka_message *message,
  * ignored. The bytes must stay until the next feed or the walk's end. */
 void slc_kafka_walk_feed(slc_kafka_walk *walk, const uint8_t *data, size_t len);
 
+/* After MORE: how many of the next bytes are content that no event is wanted of, such as records; they need not
+ * be fed. 0 when the cursor is elsewhere. */
+size_t slc_kafka_walk_unseen(const slc_kafka_walk *walk);
+/* Passes over so many of them. */
+void slc_kafka_walk_pass(slc_kafka_walk *walk, size_t len);
+
 /* The next wanted event. FAILED fills `err`: SLC_INVALID, `field` the path ("Topics[3].Name"), the message
  * naming it and the offset; SLC_TOO_LARGE for SLC_KAFKA_MAX_ELEMENTS. After DONE and FAILED it stays so. */
 enum slc_kafka_step slc_kafka_walk_next(slc_kafka_walk *walk, slc_kafka_event *event,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -40,6 +41,16 @@ static void give_chunk(slc_end *end, slc_pool *pool)
     slc_pool_give(pool, chunk, end->cap);
 }
 
+static void give_pipe(slc_end *end, slc_pool *pool)
+{
+    slc_pipe *pipe = end->pipe;
+    if (pipe == NULL)
+        return;
+    end->pipe = NULL;
+    slc_pool_give_pipe(pool, pipe, end->piped == 0);
+    end->piped = 0;
+}
+
 void slc_end_release(slc_end *end, slc_pool *pool)
 {
     if (end->fd >= 0) {
@@ -57,12 +68,15 @@ void slc_end_release(slc_end *end, slc_pool *pool)
     end->ssl = NULL;
     slc_buf_release(&end->out);
     give_chunk(end, pool);
+    give_pipe(end, pool);
 }
 
 void slc_end_rest(slc_end *end, slc_pool *pool)
 {
     if (end->start == end->stop)
         give_chunk(end, pool);
+    if (end->piped == 0)
+        give_pipe(end, pool);
 }
 
 /* ---- the chunk ---- */
@@ -186,6 +200,32 @@ enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
     return got == 0 ? SLC_IO_EOF : SLC_IO_FAILED;
 }
 
+enum slc_io slc_end_move(slc_end *end, slc_pool *pool, size_t want, size_t *moved)
+{
+    SLC_BUG_ON(end->chunk != NULL || end->ssl != NULL || end->piped > 0);
+    if (end->pipe == NULL)
+        end->pipe = slc_pool_take_pipe(pool);
+    if (end->pipe == NULL)
+        return SLC_IO_MEMORY;
+    if (want > SLC_PIPE_BYTES)
+        want = SLC_PIPE_BYTES;
+    ssize_t got = splice(end->fd, NULL, end->pipe->in, NULL, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (got > 0) {
+        *moved = (size_t)got;
+        end->piped = (uint32_t)got;
+        end->bytes_in += (uint64_t)got;
+        end->large = false; /* what comes between two pieces that are moved is small */
+        end->ready = (size_t)got == want;
+        return SLC_IO_OK;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        end->ready = false;
+        return SLC_IO_AGAIN;
+    }
+    end->eof = true;
+    return got == 0 ? SLC_IO_EOF : SLC_IO_FAILED;
+}
+
 bool slc_end_holds_record(const slc_end *end)
 {
     return end->ssl != NULL && SSL_has_pending(end->ssl) == 1;
@@ -235,36 +275,79 @@ static void sent_some(slc_end *to, slc_end *from, size_t sent)
     }
 }
 
+/* What is in the pipe; `out` is empty. */
+static enum slc_io send_piped(slc_end *to, slc_end *from)
+{
+    while (from->piped > 0) {
+        ssize_t sent =
+            splice(from->pipe->out, NULL, to->fd, NULL, from->piped, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (sent <= 0)
+            return sent < 0 && (errno == EAGAIN || errno == EINTR) ? SLC_IO_AGAIN : SLC_IO_FAILED;
+        to->bytes_out += (uint64_t)sent;
+        from->piped -= (uint32_t)sent;
+    }
+    return SLC_IO_OK;
+}
+
 enum slc_io slc_end_send(slc_end *to, slc_end *from)
 {
     for (;;) {
         struct iovec parts[2];
         int count = 0;
         bool again = false;
+        bool piped = from != NULL && from->piped > 0;
         if (to->out.len > to->out_sent)
             parts[count++] = (struct iovec){to->out.data + to->out_sent, to->out.len - to->out_sent};
-        if (from != NULL && from->pass > 0)
+        if (from != NULL && from->pass > 0 && !piped)
             parts[count++] = (struct iovec){from->chunk + from->start, from->pass};
-        if (count == 0)
+        if (count == 0 && !piped)
             return SLC_IO_OK;
+        if (count == 0) {
+            enum slc_io io = send_piped(to, from);
+            if (io != SLC_IO_OK)
+                return io;
+            continue;
+        }
         ssize_t sent = write_some(to, parts, count, &again);
         if (sent <= 0)
             return again ? SLC_IO_AGAIN : SLC_IO_FAILED;
-        sent_some(to, from, (size_t)sent);
+        sent_some(to, piped ? NULL : from, (size_t)sent);
     }
+}
+
+/* Copies what is in the pipe behind what waits. */
+static bool empty_pipe(slc_end *to, slc_end *from)
+{
+    uint8_t *room = slc_buf_extend(&to->out, from->piped);
+    if (room == NULL)
+        return false;
+    while (from->piped > 0) {
+        ssize_t got = read(from->pipe->out, room, from->piped);
+        SLC_BUG_ON(got <= 0); /* it is there */
+        room += got;
+        from->piped -= (uint32_t)got;
+    }
+    return true;
 }
 
 bool slc_end_settle(slc_end *to, slc_end *from)
 {
-    if (from->pass == 0)
+    if (slc_end_passing(from) == 0)
         return true;
     if (to->fd >= 0 && slc_end_send(to, from) == SLC_IO_OK)
         return true; /* a broken socket shows at the next write */
-    if (!slc_buf_add(&to->out, from->chunk + from->start, from->pass))
+    if (from->piped > 0 && !empty_pipe(to, from))
+        return false;
+    if (from->pass > 0 && !slc_buf_add(&to->out, from->chunk + from->start, from->pass))
         return false;
     from->start += from->pass;
     from->pass = 0;
     return true;
+}
+
+size_t slc_end_passing(const slc_end *end)
+{
+    return (size_t)end->piped + end->pass;
 }
 
 size_t slc_end_waiting(const slc_end *end)

@@ -2,7 +2,9 @@
  * thread.
  *
  * What came in lies in a chunk from `start` to `stop`. Its first `pass` bytes go to the other end as they are;
- * they are written from where they lie, after everything in the other end's `out`.
+ * they are written from where they lie, after everything in the other end's `out`. Between two plain sockets,
+ * bytes that nobody has to see go by a pipe instead (splice(2)): `piped` of them are in it, between `out` and
+ * what passes. Nothing is read into the chunk while there are any.
  */
 #ifndef SLC_DATAPLANE_PROXY_END_H
 #define SLC_DATAPLANE_PROXY_END_H
@@ -30,6 +32,8 @@ typedef struct slc_end {
     struct event readable, writable;
     uint8_t *chunk; /* NULL: nothing is held */
     uint32_t cap, start, stop, pass;
+    uint32_t piped;
+    slc_pipe *pipe;      /* NULL: nothing was piped */
     bool large;          /* a read filled its chunk, not long ago: take large ones */
     uint8_t small_reads; /* in a row, while `large` */
     bool ready; /* the socket may have something to read: its event said so, and nothing since said it is empty
@@ -51,6 +55,9 @@ void slc_end_release(slc_end *end, slc_pool *pool);
 
 /* One read. SLC_IO_OK: there is more in the chunk. */
 enum slc_io slc_end_read(slc_end *end, slc_pool *pool);
+/* Moves up to `want` bytes from the socket to the pipe; the chunk must be empty, the socket plain. SLC_IO_OK:
+ * `*moved` tells how many. SLC_IO_MEMORY: not in this way, they must be read. AGAIN, EOF, FAILED. */
+enum slc_io slc_end_move(slc_end *end, slc_pool *pool, size_t want, size_t *moved);
 /* Has TLS taken from the socket what was not read yet? No event tells of that. */
 bool slc_end_holds_record(const slc_end *end);
 /* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or
@@ -60,14 +67,18 @@ enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
 const uint8_t *slc_end_data(const slc_end *end, size_t *len);
 /* Forgets `len` bytes; nothing may be passing. */
 void slc_end_skip(slc_end *end, size_t len);
-/* Gives the chunk back when it is empty. */
+/* Gives the chunk and the pipe back when they are empty. */
 void slc_end_rest(slc_end *end, slc_pool *pool);
 
-/* Writes what waits in `to`, then what passes from `from` (NULL: nothing does). SLC_IO_OK: all is written;
- * AGAIN, FAILED. */
+/* Writes what waits in `to`, then what is piped and what passes from `from` (NULL: nothing is). SLC_IO_OK: all
+ * is written; AGAIN, FAILED. */
 enum slc_io slc_end_send(slc_end *to, slc_end *from);
-/* Nothing passes any more: it was written, or copied to `to->out`. False when that is full. */
+/* Nothing is piped and nothing passes any more: it was written, or copied to `to->out`. False when that is
+ * full.
+ */
 bool slc_end_settle(slc_end *to, slc_end *from);
+/* Bytes from this end that wait to be written to the other as they are. */
+size_t slc_end_passing(const slc_end *end);
 /* Bytes that wait to be written to this end. */
 size_t slc_end_waiting(const slc_end *end);
 

@@ -26,7 +26,7 @@ bool slc_session_is_local(const slc_session *session, int key)
 
 slc_buf *slc_session_begin_answer(slc_session *session, const slc_kafka_request_header *header)
 {
-    if (session->flights.count == 0)
+    if (session->flights.count == 0 && session->response_left == 0)
         return slc_end_settle(&session->client, &session->broker) ? &session->client.out : NULL;
     slc_flight *flight = slc_flights_push(&session->flights);
     flight->local = true;

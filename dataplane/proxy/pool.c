@@ -1,13 +1,16 @@
 #include "dataplane/proxy/pool.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
 
 #define KEPT_SMALL 64
 #define KEPT_LARGE 16
+#define KEPT_PIPES 8
 
 void slc_pool_init(slc_pool *pool, size_t limit_bytes)
 {
@@ -28,9 +31,20 @@ static uint8_t *pop(uint8_t **list)
     return chunk;
 }
 
+static void close_pipe(slc_pipe *pipe)
+{
+    close(pipe->in);
+    close(pipe->out);
+    free(pipe);
+}
+
 void slc_pool_release(slc_pool *pool)
 {
     SLC_BUG_ON(pool->taken_bytes > 0 || !TAILQ_EMPTY(&pool->waiters));
+    for (slc_pipe *next, *pipe = pool->free_pipes; pipe != NULL; pipe = next) {
+        next = pipe->next;
+        close_pipe(pipe);
+    }
     while (pool->free_small != NULL)
         free(pop(&pool->free_small));
     while (pool->free_large != NULL)
@@ -68,10 +82,15 @@ static void call_first(slc_pool *pool)
     waiter->ready(waiter);
 }
 
+static void gave(slc_pool *pool, size_t bytes)
+{
+    SLC_BUG_ON(pool->taken_bytes < bytes);
+    pool->taken_bytes -= bytes;
+}
+
 void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap)
 {
-    SLC_BUG_ON(pool->taken_bytes < cap);
-    pool->taken_bytes -= cap;
+    gave(pool, cap);
     if (cap == SLC_CHUNK_SMALL && pool->small_count < KEPT_SMALL) {
         pool->small_count++;
         push(&pool->free_small, chunk);
@@ -93,6 +112,49 @@ void slc_pool_retry(slc_pool *pool)
         first = TAILQ_FIRST(&pool->waiters);
         call_first(pool);
     }
+}
+
+static slc_pipe *open_pipe(void)
+{
+    int fds[2];
+    if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0)
+        return NULL;
+    slc_pipe *pipe = slc_calloc(1, sizeof *pipe);
+    pipe->out = fds[0];
+    pipe->in = fds[1];
+    if (fcntl(pipe->in, F_SETPIPE_SZ, (int)SLC_PIPE_BYTES) >= 0)
+        return pipe;
+    close_pipe(pipe); /* the user has too many: a small one would cost more than it saves */
+    return NULL;
+}
+
+slc_pipe *slc_pool_take_pipe(slc_pool *pool)
+{
+    if (pool->taken_bytes + SLC_PIPE_BYTES > pool->limit_bytes / 2)
+        return NULL;
+    slc_pipe *pipe = pool->free_pipes;
+    if (pipe != NULL) {
+        pool->free_pipes = pipe->next;
+        pool->pipe_count--;
+    } else {
+        pipe = open_pipe();
+    }
+    if (pipe != NULL)
+        pool->taken_bytes += SLC_PIPE_BYTES;
+    return pipe;
+}
+
+void slc_pool_give_pipe(slc_pool *pool, slc_pipe *pipe, bool empty)
+{
+    gave(pool, SLC_PIPE_BYTES);
+    if (empty && pool->pipe_count < KEPT_PIPES) {
+        pipe->next = pool->free_pipes;
+        pool->free_pipes = pipe;
+        pool->pipe_count++;
+    } else {
+        close_pipe(pipe);
+    }
+    call_first(pool);
 }
 
 void slc_pool_wait(slc_pool *pool, slc_pool_waiter *waiter)

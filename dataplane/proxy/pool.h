@@ -1,14 +1,16 @@
-/* Memory for bytes on their way: chunks that a connection borrows while it holds unread or unsent bytes. One
- * pool per worker, without locks. */
+/* Memory for bytes on their way: chunks that a connection borrows while it holds unread or unsent bytes, and
+ * pipes for bytes that nobody has to see. One pool per worker, without locks. */
 #ifndef SLC_DATAPLANE_PROXY_POOL_H
 #define SLC_DATAPLANE_PROXY_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 #define SLC_CHUNK_SMALL (16u * 1024)
 #define SLC_CHUNK_LARGE (256u * 1024)
+#define SLC_PIPE_BYTES  (1024u * 1024) /* what an unprivileged process may ask for */
 
 /* Embedded in whoever may have to wait for memory. */
 typedef struct slc_pool_waiter {
@@ -17,8 +19,15 @@ typedef struct slc_pool_waiter {
     int waiting;
 } slc_pool_waiter;
 
+typedef struct slc_pipe {
+    int in, out; /* written to and read from; neither blocks */
+    struct slc_pipe *next;
+} slc_pipe;
+
 typedef struct slc_pool {
     size_t limit_bytes, taken_bytes;
+    slc_pipe *free_pipes;
+    unsigned pipe_count;              /* of these */
     uint8_t *free_small, *free_large; /* linked through their first bytes */
     unsigned small_count, large_count;
     TAILQ_HEAD(slc_pool_waiters, slc_pool_waiter) waiters;
@@ -32,6 +41,12 @@ void slc_pool_release(slc_pool *pool);
  * NULL when the limit is reached. */
 uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap);
 void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap);
+
+/* An empty pipe that holds up to SLC_PIPE_BYTES of the kernel's memory, which count against the limit. NULL
+ * when half of that is taken, so that slow readers leave enough for chunks, or when the system gives none. */
+slc_pipe *slc_pool_take_pipe(slc_pool *pool);
+/* `empty`: it may be used again. */
+void slc_pool_give_pipe(slc_pool *pool, slc_pipe *pipe, bool empty);
 
 void slc_pool_wait(slc_pool *pool, slc_pool_waiter *waiter);
 /* Nothing when it does not wait. */

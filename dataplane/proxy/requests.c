@@ -207,6 +207,16 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
     return taken;
 }
 
+size_t slc_session_request_unseen(const slc_session *session)
+{
+    return session->request_left;
+}
+
+void slc_session_request_moved(slc_session *session, size_t len)
+{
+    session->request_left -= (uint32_t)len;
+}
+
 enum slc_parse slc_session_requests(slc_session *session)
 {
     for (;;) {

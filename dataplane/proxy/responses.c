@@ -235,6 +235,22 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
     return parsed;
 }
 
+size_t slc_session_response_unseen(const slc_session *session)
+{
+    return session->fetch != NULL ? slc_kafka_walk_unseen(&session->fetch->walk) : session->response_left;
+}
+
+void slc_session_response_moved(slc_session *session, size_t len)
+{
+    if (session->fetch != NULL)
+        slc_kafka_walk_pass(&session->fetch->walk, len);
+    session->response_left -= (uint32_t)len;
+    if (session->response_left == 0) {
+        slc_session_forget_stream(session);
+        departed(session);
+    }
+}
+
 enum slc_parse slc_session_responses(slc_session *session)
 {
     for (;;) {

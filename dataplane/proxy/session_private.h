@@ -98,6 +98,14 @@ void slc_session_ask(slc_session *session);
 /* Wants a broker: dials, or asks where it is first. False: the session is to be closed. */
 bool slc_session_connect(slc_session *session, slc_error *err) SLC_CHECKED;
 
+/* ---- moving.c ---- */
+/* Both ways, of a session whose virtual cluster is known. May close it. */
+void slc_session_move(slc_session *session);
+/* The client has gone: reads and forgets until the broker closes too. May close the session. */
+void slc_session_drain_broker(slc_session *session);
+/* Everything that was taken from the client is answered, or on its way where no answer is wanted. */
+bool slc_session_settled(const slc_session *session);
+
 /* ---- ending.c ---- */
 /* Counts and, unless it is an ordinary end, logs why the session is closed. */
 void slc_session_log_end(slc_session *session);
@@ -112,6 +120,11 @@ void slc_session_forget_intake(slc_session *session);
 /* ---- requests.c, responses.c ---- */
 enum slc_parse slc_session_requests(slc_session *session);
 enum slc_parse slc_session_responses(slc_session *session);
+/* After MORE: bytes to come that pass without being seen; and so many of them did. */
+size_t slc_session_request_unseen(const slc_session *session);
+size_t slc_session_response_unseen(const slc_session *session);
+void slc_session_request_moved(slc_session *session, size_t len);
+void slc_session_response_moved(slc_session *session, size_t len);
 void slc_session_forget_stream(slc_session *session);
 /* Counts a request that goes to the broker, and remembers that it wants an answer: NULL when it does not. */
 slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_header *header, size_t size,
