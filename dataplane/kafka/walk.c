@@ -484,6 +484,7 @@ bool slc_kafka_walk_init(slc_kafka_walk *w, const slc_kafka_message *message, in
     w->window_ = nothing;
     w->avail_ = 0;
     w->run_left_ = 0;
+    w->run_wanted_ = false;
     w->failed_ = false;
     w->version_ = (int8_t)version;
     w->flexible_ = slc_kafka_within(message->flexible_in, version);

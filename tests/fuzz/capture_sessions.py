@@ -89,9 +89,9 @@ def talk(environment, server, topic, folder):
         3000)
 
 
-def seed_of(session):
+def seed_of(session, moved=False):
     """In fuzz_session's format; without the broker's answers to ApiVersions, which the gateway never sees here."""
-    pieces, own = b"\x00\x00", set()
+    pieces, own = bytes([0, 4 if moved else 0]), set()
     for side, frame in session:
         correlation = frame[8:12] if side == CLIENT else frame[4:8]
         if side == CLIENT and struct.unpack(">h", frame[4:6])[0] == API_VERSIONS:
@@ -167,7 +167,8 @@ def main():
         shutil.rmtree(folder)
     definitions = Definitions()
     sessions = [session for session in recorder.sessions if len(session) > 2]
-    write(CORPUS / "fuzz_session", ((session_name(session), seed_of(session)) for session in sessions))
+    write(CORPUS / "fuzz_session", ((session_name(session) + suffix, seed_of(session, moved=bool(suffix)))
+                                    for session in sessions for suffix in ("", "-moved")))
     write(CORPUS / "fuzz_kafka_walk", (seed for session in sessions for seed in walk_seeds(definitions, session)))
     assert re.search("real-", " ".join(os.listdir(CORPUS / "fuzz_session"))), "nothing was recorded"
 

@@ -100,6 +100,44 @@ static bool walks(const slc_kafka_message *message, int version, const slc_buf *
     return step == SLC_KAFKA_DONE;
 }
 
+/* What is told of a message whose contents nobody wants, and where it ends. With `unseen` these are passed over
+ * instead of being fed. */
+static enum slc_kafka_step outline(const slc_kafka_message *message, int version, const uint8_t *data,
+                                   size_t len, size_t window, bool unseen, uint64_t *told)
+{
+    slc_kafka_walk walk;
+    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE};
+    slc_error err = {0};
+    slc_kafka_event ev;
+    enum slc_kafka_step step;
+    *told = 0;
+    if (!slc_kafka_walk_init(&walk, message, version, len, &options, &err))
+        return SLC_KAFKA_FAILED;
+    for (size_t fed = 0;;) {
+        while ((step = slc_kafka_walk_next(&walk, &ev, &err)) == SLC_KAFKA_EVENT)
+            *told = *told * 31 + ev.at * 10 + ev.kind;
+        if (step != SLC_KAFKA_MORE || slc_kafka_walk_offset(&walk) >= len)
+            break;
+        if (unseen)
+            slc_kafka_walk_pass(&walk, slc_kafka_walk_unseen(&walk));
+        size_t offset = slc_kafka_walk_offset(&walk);
+        fed = fed > offset ? fed : offset;
+        fed = len - fed > window ? fed + window : len;
+        slc_kafka_walk_feed(&walk, data + offset, fed - offset);
+    }
+    *told = *told * 31 + slc_kafka_walk_offset(&walk);
+    return step;
+}
+
+static void check_outline(const slc_kafka_message *message, int version, const uint8_t *data, size_t len,
+                          size_t window)
+{
+    uint64_t whole, passed;
+    enum slc_kafka_step a = outline(message, version, data, len, len + 1, false, &whole);
+    enum slc_kafka_step b = outline(message, version, data, len, window, true, &passed);
+    SLC_BUG_ON(a != b || (a == SLC_KAFKA_DONE && whole != passed));
+}
+
 static void read_headers(const uint8_t *data, size_t size)
 {
     slc_kafka_request_header header;
@@ -131,6 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum slc_kafka_step b = rewrite(message, version, bytes, len, data[3] + 1u, &run, &windows);
     SLC_BUG_ON(a != b || whole.len != windows.len);
     SLC_BUG_ON(whole.len > 0 && memcmp(whole.data, windows.data, whole.len) != 0);
+    check_outline(message, version, bytes, len, data[3] + 1u);
     if (a == SLC_KAFKA_DONE && whole.len > 0)
         SLC_BUG_ON(!walks(message, version, &whole));
     slc_buf_release(&windows);

@@ -1,6 +1,7 @@
 /* Any bytes from both sides of a native session: choices, then pieces, each a byte that says from whom, two
  * bytes of length, and what is said. The first byte chooses authentication and namespace, the second how much
- * may be held. Nothing may be lost or grow, and every chunk comes back. Seeds: tests/fuzz/capture-sessions. */
+ * may be held, and whether what need not be seen is moved or read. Nothing may be lost or grow, and every chunk
+ * comes back. Seeds: tests/fuzz/capture-sessions. */
 #include <stdint.h>
 
 #include "common/assert.h"
@@ -21,6 +22,8 @@ static void choose(struct stage *stage, uint8_t who, uint8_t limit)
         stage->settings.limits.kafka_buffer_bytes = SLC_CHUNK_SMALL;
     if ((limit & 2) != 0)
         stage->settings.limits.kafka_in_flight = 2;
+    if ((limit & 4) != 0)
+        stage->settings.limits.kafka_splice_bytes = 1;
     stage_connect(stage);
 }
 

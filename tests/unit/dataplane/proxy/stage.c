@@ -134,6 +134,17 @@ void stage_connect(struct stage *stage)
     slc_session_pump(stage->session);
 }
 
+void stage_connect_behind_balancer(struct stage *stage)
+{
+    int client[2];
+    make_pair(client);
+    stage->client = client[0];
+    stage->front->session_count++;
+    stage->session = slc_session_new(&stage->listener, client[1], 1, "203.0.113.7:40123");
+    slc_session_expect_header(stage->session);
+    slc_session_pump(stage->session);
+}
+
 unsigned stage_open_sessions(const struct stage *stage)
 {
     return stage->front->session_count;

@@ -36,6 +36,8 @@ void stage_release(struct stage *stage);
 
 /* A session, whose broker is ready unless it has to authenticate first. */
 void stage_connect(struct stage *stage);
+/* One that waits for a PROXY protocol header before anything else; its broker is not there. */
+void stage_connect_behind_balancer(struct stage *stage);
 void stage_disconnect(struct stage *stage, int *fd);
 unsigned stage_open_sessions(const struct stage *stage);
 
