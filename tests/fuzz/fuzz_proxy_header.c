@@ -1,6 +1,6 @@
-/* Any bytes before a native session that a load balancer passed on: the size of the pieces in which they come, then
- * what comes. The session takes the header exactly when the parser does, to its last byte and no further; whoever is
- * not named keeps the address of the connection. */
+/* Any bytes before a native session that a load balancer passed on: the size of the pieces in which they come,
+ * then what comes. The session takes the header exactly when the parser does, to its last byte and no further;
+ * whoever is not named keeps the address of the connection. */
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* pool: chunks that are used again, a limit, and who waits for memory. */
 #include <check.h>
+#include <fcntl.h>
 
 #include "dataplane/proxy/pool.h"
 #include "tests/unit/common/unit.h"
@@ -99,6 +100,29 @@ START_TEST(nobody_waits_for_ever_while_there_is_room)
 }
 END_TEST
 
+START_TEST(an_empty_pipe_is_used_again_and_pipes_leave_half_for_chunks)
+{
+    slc_pool pool;
+    slc_pool_init(&pool, 4 * SLC_PIPE_BYTES);
+    slc_pipe *pipe = slc_pool_take_pipe(&pool);
+    ck_assert_ptr_nonnull(pipe);
+    ck_assert_int_eq(fcntl(pipe->in, F_GETPIPE_SZ), SLC_PIPE_BYTES);
+    slc_pool_give_pipe(&pool, pipe, true);
+    ck_assert_uint_eq(pool.taken_bytes, 0);
+    ck_assert_ptr_eq(slc_pool_take_pipe(&pool), pipe);
+    slc_pipe *other = slc_pool_take_pipe(&pool);
+    ck_assert_ptr_nonnull(other);
+    ck_assert_uint_eq(pool.taken_bytes, 2 * SLC_PIPE_BYTES);
+    ck_assert_ptr_null(slc_pool_take_pipe(&pool));
+    slc_pool_give_pipe(&pool, pipe, false);
+    ck_assert_uint_eq(pool.pipe_count, 0); /* whoever got it next would send what is in it */
+    slc_pool_give_pipe(&pool, other, true);
+    ck_assert_uint_eq(pool.pipe_count, 1);
+    slc_pool_release(&pool);
+}
+END_TEST
+
 UNIT_MAIN("dataplane/proxy/pool", a_chunk_is_the_next_size_and_comes_back,
           over_the_limit_there_is_none_but_one_is_always_given, who_waits_is_called_in_turn_once,
-          nobody_waits_for_ever_while_there_is_room)
+          nobody_waits_for_ever_while_there_is_room,
+          an_empty_pipe_is_used_again_and_pipes_leave_half_for_chunks)
