@@ -253,10 +253,18 @@ static void fit_http(const slc_document_source *source, json_t *document, json_t
 {
     json_t *operations = at(document, "operations", NULL);
     bool publish = source->publish && source->rest, read = source->read && (source->rest || source->sse);
-    if (!publish)
+    json_t *messages = at(document, "channels", "events");
+    messages = json_object_get(messages, "messages");
+    if (!publish) {
         json_object_del(operations, "publish");
-    if (!read)
+        json_object_del(messages, "event");
+    }
+    if (!read) {
         json_object_del(operations, "read");
+        json_object_del(messages, "readEvent");
+        json_object_del(at(document, "components", "messages"), "ReadEvent");
+        json_object_del(at(document, "components", "schemas"), "ReadEvent");
+    }
     if (!publish && !read) {
         json_object_del(at(document, "channels", NULL), "events");
         return;
@@ -292,6 +300,9 @@ json_t *slc_document_asyncapi(const slc_document_source *source)
     json_t *security = async_security(source, document);
     fit_http(source, document, security);
     fit_kafka(source, document);
+    if (json_object_get(at(document, "operations", NULL), "publish") == NULL &&
+        json_object_get(at(document, "channels", NULL), "topic") == NULL)
+        json_object_del(at(document, "components", "messages"), "Event");
     json_decref(security);
     return document;
 }

@@ -59,6 +59,15 @@ static void key_from_attribute(const body *b, slc_outgoing *record)
     }
 }
 
+static bool comes_twice(const slc_exchange *exchange, const char *name)
+{
+    unsigned count = 0;
+    const struct evkeyval *field;
+    TAILQ_FOREACH (field, evhttp_request_get_input_headers(exchange->req), next)
+        count += strcasecmp(field->key, name) == 0;
+    return count > 1;
+}
+
 static bool find_key(const body *b, bool is_json, slc_outgoing *record, char **buf, const char **detail)
 {
     const Sluice__Snapshot__V1__EventApi *msg = b->api->api->msg;
@@ -71,8 +80,8 @@ static bool find_key(const body *b, bool is_json, slc_outgoing *record, char **b
         return false;
     case SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_HEADER:
         text = slc_exchange_header(b->exchange, msg->key_selector);
-        *detail = "The field that holds the key is missing.";
-        if (text == NULL)
+        *detail = "The field that holds the key is missing, or comes twice.";
+        if (text == NULL || comes_twice(b->exchange, msg->key_selector))
             return false;
         break;
     case SLUICE__SNAPSHOT__V1__KEY_SOURCE__KEY_SOURCE_CLOUDEVENTS:

@@ -106,6 +106,10 @@ START_TEST(asyncapi_of_every_combination)
     ck_assert_int_eq(json_object_get(operations, "produce") != NULL, source.publish && source.kafka);
     ck_assert_int_eq(json_object_get(operations, "consume") != NULL, source.read && source.kafka);
     ck_assert_int_eq(mentions(document, "shop.orders"), source.kafka);
+    /* Readers get the event with its key and headers around it, publishers send it bare. */
+    ck_assert_int_eq(mentions(document, "\"#/channels/events/messages/readEvent\""), read);
+    ck_assert_int_eq(mentions(document, "\"#/components/schemas/ReadEvent\""), read);
+    ck_assert_int_eq(mentions(document, "\"#/channels/events/messages/event\""), source.publish && source.rest);
     json_decref(document);
 }
 END_TEST

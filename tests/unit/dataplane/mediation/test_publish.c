@@ -163,6 +163,7 @@ START_TEST(keys_follow_the_rule)
     post_only(&s, "application/json", "1", NULL, 422);
     post_only(&s, "application/json", "1", (const field[]){{"X-Key", "k"}, {0}}, 201);
     check_record(&s, 2, "k", "1");
+    post_only(&s, "application/json", "1", (const field[]){{"X-Key", "k"}, {"x-key", "l"}, {0}}, 422);
     stage_close(&s);
 }
 END_TEST
