@@ -10,9 +10,12 @@
 #include "stage.h"
 #include "tests/unit/common/unit.h"
 
-#define METADATA    3
-#define LIST_GROUPS 16
-#define SHARE_FETCH 78
+#define METADATA         3
+#define PRODUCE          0
+#define FETCH            1
+#define LIST_GROUPS      16
+#define DESCRIBE_CLUSTER 60
+#define SHARE_FETCH      78
 
 static struct stage stage;
 static slc_buf request, answer;
@@ -66,6 +69,17 @@ static void make_groups(int32_t id, size_t len)
     ck_assert(slc_kafka_frame_end(&answer, at, &err));
 }
 
+/* An array of one node: 2. */
+static void add_node(const char *host)
+{
+    slc_kafka_add_count(&answer, true, 1);
+    slc_kafka_add_int32(&answer, 2);
+    slc_kafka_add_string(&answer, true, host, strlen(host));
+    slc_kafka_add_int32(&answer, 9092);
+    slc_kafka_add_string(&answer, true, NULL, 0);
+    slc_kafka_add_no_tags(&answer);
+}
+
 /* ShareFetch of version 1: an answer with `len` bytes of records, and one node endpoint. */
 static void make_share_fetch(int32_t id, const char *host, size_t len)
 {
@@ -92,13 +106,55 @@ static void make_share_fetch(int32_t id, const char *host, size_t len)
     slc_kafka_add_count(&answer, true, 0);
     slc_kafka_add_no_tags(&answer);
     slc_kafka_add_no_tags(&answer);
-    slc_kafka_add_count(&answer, true, 1);
-    slc_kafka_add_int32(&answer, 2);
-    slc_kafka_add_string(&answer, true, host, strlen(host));
-    slc_kafka_add_int32(&answer, 9092);
-    slc_kafka_add_string(&answer, true, NULL, 0);
+    add_node(host);
     slc_kafka_add_no_tags(&answer);
-    slc_kafka_add_no_tags(&answer);
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+}
+
+/* The tag with which answers name the nodes to ask instead (KIP-951). */
+static void add_node_tag(const char *host)
+{
+    slc_kafka_add_uvarint(&answer, 1);
+    slc_kafka_add_uvarint(&answer, 0);
+    slc_kafka_add_uvarint(&answer, (uint32_t)(1 + 4 + 1 + strlen(host) + 4 + 1 + 1));
+    add_node(host);
+}
+
+/* Fetch of version 16, Produce of 10, DescribeCluster of 0; `len` bytes of records. */
+static void make_answer(int key, int version, const char *host, size_t len)
+{
+    static const uint8_t records[300000];
+    size_t at = slc_kafka_request_begin(&request, key, version, 5, "unit");
+    if (key == PRODUCE)
+        slc_buf_add(&request, "\0\0\1\0\0\0\0\1\0", 9); /* acks=1, no topics */
+    ck_assert(slc_kafka_frame_end(&request, at, &err));
+    at = slc_kafka_response_begin(&answer, key, version, 5);
+    if (key == PRODUCE)
+        slc_kafka_add_count(&answer, true, 0);
+    slc_kafka_add_int32(&answer, 0); /* throttle */
+    if (key != PRODUCE)
+        slc_kafka_add_int16(&answer, 0);
+    if (key == DESCRIBE_CLUSTER) {
+        slc_kafka_add_string(&answer, true, NULL, 0);
+        slc_kafka_add_string(&answer, true, "cluster", 7);
+        slc_kafka_add_int32(&answer, 2);
+        add_node(host);
+        slc_kafka_add_int32(&answer, 0);
+        slc_kafka_add_no_tags(&answer);
+    } else if (key == FETCH) {
+        slc_kafka_add_int32(&answer, 0); /* session */
+        slc_kafka_add_count(&answer, true, 1);
+        slc_buf_add(&answer, records, 16);
+        slc_kafka_add_count(&answer, true, 1);
+        slc_buf_add(&answer, records, 4 + 2 + 8 + 8 + 8); /* partition, error, three offsets */
+        slc_kafka_add_count(&answer, true, -1);
+        slc_kafka_add_int32(&answer, -1);
+        slc_kafka_add_bytes(&answer, true, records, len);
+        slc_kafka_add_no_tags(&answer);
+        slc_kafka_add_no_tags(&answer);
+    }
+    if (key != DESCRIBE_CLUSTER)
+        add_node_tag(host);
     ck_assert(slc_kafka_frame_end(&answer, at, &err));
 }
 
@@ -254,20 +310,67 @@ START_TEST(nothing_passes_before_authentication)
 }
 END_TEST
 
+/* The request to the broker and its answer to the client: how many bytes of it came. */
+static size_t exchange(uint8_t *got, size_t room)
+{
+    size_t sent = 0, len = 0, more;
+    stage_send(&stage, stage.client, request.data, request.len);
+    broker_got(request.data, request.len);
+    do {
+        sent += stage_send(&stage, stage.broker, answer.data + sent, answer.len - sent);
+        more = stage_receive(stage.client, got + len, room - len, NULL);
+        len += more;
+    } while (sent < answer.len || more > 0);
+    return len;
+}
+
+START_TEST(every_answer_that_names_nodes_names_the_gateway)
+{
+    static const struct {
+        int key, version;
+        bool tag;
+    } answers[] = {{PRODUCE, 10, true}, {FETCH, 16, true}, {DESCRIBE_CLUSTER, 0, false}};
+    uint8_t got[1024];
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        begin("anonymous");
+        make_answer(answers[i].key, answers[i].version, "kafka-2.internal", 100);
+        size_t len = exchange(got, sizeof got);
+        ck_assert_uint_eq(len, answer.len - strlen("kafka-2.internal") + strlen("127.0.0.1"));
+        ck_assert_uint_eq(slc_kafka_get32(got), len - 4);
+        ck_assert_ptr_null(memmem(got, len, "internal", 8));
+        size_t behind = answers[i].tag ? 2 : 2 + 4 + 1; /* rack and tags; operations and tags */
+        ck_assert_uint_eq(slc_kafka_get32(got + len - behind - 4), STAGE_PORT + 1);
+        end();
+    }
+}
+END_TEST
+
+/* A large answer is not held: its tag becomes one that clients do not know, and nothing else changes. */
+START_TEST(the_nodes_behind_many_records_are_hidden)
+{
+    static uint8_t got[400000];
+    begin("anonymous");
+    make_answer(FETCH, 16, "kafka-2.internal", 300000);
+    size_t len = exchange(got, sizeof got);
+    size_t tag = len - 2 - 4 - strlen("kafka-2.internal") - 1 - 4 - 1 - 1 - 1;
+    ck_assert_uint_eq(len, answer.len);
+    ck_assert_uint_eq(answer.data[tag], 0);
+    ck_assert_uint_eq(got[tag], 0x7f);
+    got[tag] = 0;
+    ck_assert_mem_eq(got, answer.data, len);
+    ck_assert_uint_eq(stage.front->pool.taken_bytes, 0);
+    end();
+}
+END_TEST
+
 START_TEST(addresses_behind_many_records_become_the_gateways)
 {
     static uint8_t got[400000];
     const size_t sizes[] = {100, 300000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        size_t sent = 0, len = 0, more;
         begin("anonymous");
         make_share_fetch(5, "kafka-2.internal", sizes[i]);
-        stage_send(&stage, stage.client, request.data, request.len);
-        do {
-            sent += stage_send(&stage, stage.broker, answer.data + sent, answer.len - sent);
-            more = stage_receive(stage.client, got + len, sizeof got - len, NULL);
-            len += more;
-        } while (sent < answer.len || more > 0);
+        size_t len = exchange(got, sizeof got);
         ck_assert_uint_eq(len, answer.len - strlen("kafka-2.internal") + strlen("127.0.0.1"));
         ck_assert_uint_eq(slc_kafka_get32(got), len - 4);
         ck_assert_ptr_null(memmem(got, len, "internal", 8));
@@ -334,6 +437,7 @@ START_TEST(a_silent_client_without_a_broker_is_closed)
 END_TEST
 
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
+          every_answer_that_names_nodes_names_the_gateway, the_nodes_behind_many_records_are_hidden,
           addresses_behind_many_records_become_the_gateways, a_node_that_cannot_be_reached_is_asked_for_again,
           a_drain_ends_a_busy_session_with_its_answer, a_silent_client_without_a_broker_is_closed,
           what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
