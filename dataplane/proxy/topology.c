@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "dataplane/broker/backend_tls.h"
 #include "dataplane/proxy/question.h"
@@ -236,22 +237,33 @@ bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *po
 
 /* ---- versions ---- */
 
-void slc_topology_narrow(slc_topology *topology, const slc_dialled *dialled)
+static void narrow(slc_kafka_api_versions *all, const slc_kafka_api_versions *versions)
 {
-    const slc_kafka_api_versions *versions = dialled->versions;
-    slc_kafka_api_versions *all = &topology->versions;
-    slc_buf_clear(&topology->features);
-    (void)slc_buf_add(&topology->features, dialled->features->data, dialled->features->len);
-    if (!topology->known) {
-        *all = *versions;
-        return;
-    }
     for (size_t key = 0; key < SLC_KAFKA_KEYS; key++) {
         if (versions->of[key].min > all->of[key].min)
             all->of[key].min = versions->of[key].min;
         if (versions->of[key].max < all->of[key].max)
             all->of[key].max = versions->of[key].max;
     }
+}
+
+void slc_topology_narrow(slc_topology *topology, const slc_dialled *dialled)
+{
+    const slc_kafka_api_versions *versions = dialled->versions;
+    int64_t now_ms = slc_monotonic_ms();
+    slc_buf_clear(&topology->features);
+    (void)slc_buf_add(&topology->features, dialled->features->data, dialled->features->len);
+    if (!topology->known)
+        topology->versions = *versions;
+    else if (topology->lately_ms != 0 && now_ms - topology->lately_ms >= SLC_TOPOLOGY_LATELY_MS)
+        topology->versions = topology->lately;
+    if (!topology->known || topology->lately_ms == 0 ||
+        now_ms - topology->lately_ms >= SLC_TOPOLOGY_LATELY_MS) {
+        topology->lately = *versions;
+        topology->lately_ms = now_ms;
+    }
+    narrow(&topology->versions, versions);
+    narrow(&topology->lately, versions);
 }
 
 bool slc_versions_cover(const slc_kafka_api_versions *versions, const slc_kafka_api_versions *shown)

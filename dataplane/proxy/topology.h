@@ -38,8 +38,10 @@ typedef struct slc_topology {
     SSL_CTX *tls;
     bool known;                      /* versions are */
     bool with_credentials;           /* the gateway may ask for metadata */
-    slc_kafka_api_versions versions; /* what every broker seen so far can do */
-    slc_buf features;                /* the tags that ended the last ApiVersions answer */
+    slc_kafka_api_versions versions; /* what every broker seen lately can do */
+    slc_kafka_api_versions lately;   /* the same, since `lately_ms` (monotonic; 0: never) */
+    int64_t lately_ms;
+    slc_buf features; /* the tags that ended the last ApiVersions answer */
     slc_topic_ids topic_ids;
     slc_node *nodes;
     size_t count, cap;
@@ -83,7 +85,9 @@ void slc_topology_forget(slc_topology *topology, int32_t id);
 /* The next bootstrap server, in turn. False with `err` when none can be parsed. */
 bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *port, slc_error *err) SLC_CHECKED;
 
-/* A broker was asked: what it cannot do, the backend cannot. */
+/* A broker was asked: what it cannot do, the backend cannot, until none has said so for SLC_TOPOLOGY_LATELY_MS
+ * to twice that: a cluster that was upgraded under open sessions can do more then. */
+#define SLC_TOPOLOGY_LATELY_MS 300000
 void slc_topology_narrow(slc_topology *topology, const slc_dialled *dialled);
 /* Does `versions` offer all that `shown` does? */
 bool slc_versions_cover(const slc_kafka_api_versions *versions, const slc_kafka_api_versions *shown);

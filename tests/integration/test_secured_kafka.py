@@ -1,8 +1,10 @@
-"""Brokers that want TLS and credentials: publishing, reading and the look at topics over each way in."""
+"""Brokers that want TLS and credentials: publishing, reading, the look at topics and native sessions over each way in."""
 
 import base64
 import http.server
 import json
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -12,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 
-from sluice_support import KafkaHelper, SampleApi, free_port, wait_until
+from sluice_support import KafkaHelper, NativeCluster, SampleApi, free_port, wait_until
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka"
 PASSWORD = 'a-password,with="signs'
@@ -180,18 +182,52 @@ def works(place, api):
     assert health(place, api)["up"]
 
 
+def native(api):
+    """A virtual cluster for Kafka clients over the same way in."""
+    cluster = NativeCluster(api, f"native-{api.backend}", backend=api.backend)
+    cluster.wait_served()
+    return cluster
+
+
+def works_natively(place, api):
+    """Records through the gateway, by a topic that it made; the real addresses have no way to the client."""
+    through = KafkaHelper(native(api).bootstrap_servers)
+    topic = through.create_topic(api.backend)
+    through.produce(topic, [bytes([n]) * 100_000 for n in range(5)])
+    seen = [record.value() for record in through.consume_all(topic)]
+    assert seen == [record.value() for record in place.kafka.consume_all(topic)] and len(seen) == 5
+
+
+def refused_natively(place, api, reason):
+    """The client's connection is closed, and the log says why."""
+    cluster = native(api)
+    with socket.create_connection(("127.0.0.1", cluster.port), timeout=20) as client:
+        client.sendall(struct.pack(">ihhihi", 14, 3, 1, 9, -1, 0))
+        assert client.recv(1) == b""
+
+    def told():
+        lines = (json.loads(line) for line in place.gateway.log().splitlines() if b"native session closed" in line)
+        return [line["reason"] for line in lines if line["virtual_cluster"] == cluster.name]
+
+    [told] = wait_until(told, 20, "the line")
+    assert reason in told.lower()
+
+
 def tls(place, **fields):
     return {"enabled": True, "ca_pem": place.authority.certificate.read_text(), **fields}
 
 
 def test_tls(secured):
-    works(secured, secured.api("tls-", "ssl", tls=tls(secured)))
+    api = secured.api("tls-", "ssl", tls=tls(secured))
+    works(secured, api)
+    works_natively(secured, api)
 
 
 def test_mutual_tls(secured):
     key, certificate = secured.authority.issue("gateway", "DNS:gateway.example")
-    works(secured, secured.api("mtls-", "mtls", tls=tls(secured, client_certificate_pem=certificate,
-                                                        client_key_pem=key)))
+    api = secured.api("mtls-", "mtls", tls=tls(secured, client_certificate_pem=certificate, client_key_pem=key))
+    works(secured, api)
+    works_natively(secured, api)
 
 
 @pytest.mark.parametrize("mechanism, password", [
@@ -202,8 +238,10 @@ def test_credentials(secured, mechanism, password):
 
 
 def test_credentials_over_tls_with_another_name_on_the_certificate(secured):
-    works(secured, secured.api("both-", "sasl_ssl", tls=tls(secured, server_name="kafka.example"),
-                               mechanism="SCRAM-SHA-512", username="gateway", password=SCRAM_PASSWORD))
+    api = secured.api("both-", "sasl_ssl", tls=tls(secured, server_name="kafka.example"), mechanism="SCRAM-SHA-512",
+                      username="gateway", password=SCRAM_PASSWORD)
+    works(secured, api)
+    works_natively(secured, api)
 
 
 def test_oauth_client_credentials(secured):
@@ -225,16 +263,20 @@ def test_a_wrong_password_is_told(secured):
     api = secured.api("wrong-", "sasl_plaintext", mechanism="SCRAM-SHA-256", username="gateway",
                       password="wrong-password")
     refused(secured, api, "authentication")
+    refused_natively(secured, api, "refuses the backend's credentials")
 
 
 def test_an_authority_that_is_not_trusted_is_told(secured):
     untrusted = {"enabled": True, "ca_pem": secured.stranger.certificate.read_text()}
-    refused(secured, secured.api("untrusted-", "ssl", tls=untrusted), "certificate")
+    api = secured.api("untrusted-", "ssl", tls=untrusted)
+    refused(secured, api, "certificate")
+    refused_natively(secured, api, "certificate")
 
 
 def test_a_certificate_for_another_name_is_told(secured):
     api = secured.api("name-", "ssl", tls=tls(secured, server_name="other.example"))
     refused(secured, api, "certificate")
+    refused_natively(secured, api, "hostname mismatch")
 
 
 def test_no_verification_when_that_is_wanted(secured):

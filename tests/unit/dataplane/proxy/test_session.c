@@ -381,6 +381,35 @@ START_TEST(addresses_behind_many_records_become_the_gateways)
 }
 END_TEST
 
+static int16_t after_dialling(int16_t fetch_max)
+{
+    static slc_kafka_api_versions versions;
+    static slc_buf features;
+    versions.of[FETCH].max = fetch_max;
+    slc_topology_narrow(stage.topology, &(slc_dialled){.fd = -1, .versions = &versions, .features = &features});
+    return stage.topology->versions.of[FETCH].max;
+}
+
+/* Brokers that are upgraded one after the other, while sessions are open. */
+START_TEST(an_upgraded_backend_can_do_more)
+{
+    begin("anonymous");
+    stage.topology->known = false;
+    ck_assert_int_eq(after_dialling(17), 17);
+    stage.topology->known = true;
+    ck_assert_int_eq(after_dialling(18), 17);
+    stage.topology->lately_ms -= SLC_TOPOLOGY_LATELY_MS; /* one broker is still old */
+    ck_assert_int_eq(after_dialling(18), 17);
+    ck_assert_int_eq(after_dialling(17), 17);
+    stage.topology->lately_ms -= SLC_TOPOLOGY_LATELY_MS; /* now all are new */
+    ck_assert_int_eq(after_dialling(18), 17);
+    stage.topology->lately_ms -= SLC_TOPOLOGY_LATELY_MS;
+    ck_assert_int_eq(after_dialling(18), 18);
+    ck_assert_int_eq(after_dialling(16), 16); /* and back, at once */
+    end();
+}
+END_TEST
+
 /* A session to node 2, of which nobody has told where it is now. */
 START_TEST(a_node_that_cannot_be_reached_is_asked_for_again)
 {
@@ -438,9 +467,9 @@ END_TEST
 
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
           every_answer_that_names_nodes_names_the_gateway, the_nodes_behind_many_records_are_hidden,
-          addresses_behind_many_records_become_the_gateways, a_node_that_cannot_be_reached_is_asked_for_again,
-          a_drain_ends_a_busy_session_with_its_answer, a_silent_client_without_a_broker_is_closed,
-          what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
-          a_client_that_is_cut_off_anywhere_ends_the_session,
+          addresses_behind_many_records_become_the_gateways, an_upgraded_backend_can_do_more,
+          a_node_that_cannot_be_reached_is_asked_for_again, a_drain_ends_a_busy_session_with_its_answer,
+          a_silent_client_without_a_broker_is_closed, what_holds_no_address_passes_as_it_is,
+          byte_by_byte_is_the_same, a_client_that_is_cut_off_anywhere_ends_the_session,
           a_broker_that_is_cut_off_anywhere_ends_the_session, an_answer_that_nobody_asked_for_ends_the_session,
           a_client_that_reads_nothing_is_waited_for, nothing_passes_before_authentication)
