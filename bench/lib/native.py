@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import namespaces
 from harness import cpu_seconds, median, peak_mib, print_table, program, progress, reset_peak, resident_kib, run_json
 from sluice_support import Authority, KafkaHelper, NativeCluster, Servers, free_port, wait_until
 from sluice_support.crowd import raise_file_limit
@@ -19,8 +20,10 @@ from sluice_support.crowd import raise_file_limit
 KAFKA = Path(__file__).parents[2] / "scripts" / "kafka"
 RECORD_BYTES = 1024
 PARTITIONS = 6
-WAYS = ("direct", "relay", "gateway")
+WAYS = ("direct", "relay", "gateway", "hide")
+HIDE_PREFIX = "tenant."
 LIMITS = {"produce_ratio": (">=", 0.97), "consume_ratio": (">=", 0.97), "cpu_ratio_passthrough": ("<=", 1.1),
+          "cpu_ratio_hide": ("<=", 1.4), "metadata_ratio_kafka": ("<=", 2), "metadata_ratio_100k": ("<=", 2),
           "latency_ratio_vs_relay": ("<=", 1.05), "kib_per_idle_connection": ("<=", 4),
           "kib_per_idle_connection_tls": ("<=", 40), "peak_mib": ("<=", 30)}
 
@@ -49,9 +52,10 @@ class NativeStage:
         self.admin.create("backend-clusters", name=self.backend, bootstrap_servers=[self.kafka.bootstrap_servers])
         self.authority = Authority(self.folder)
         self.plain = NativeCluster(self, "plain")
+        self.hide = NativeCluster(self, "hide", namespace={"mode": "hide", "prefix": HIDE_PREFIX})
         self.secure = NativeCluster(self, "secure", tls=self.authority.listener_tls("gateway", ["IP:127.0.0.1"]))
         self.gateway = self.servers.gateway(control.join_string(self.group), log_level="info")
-        for cluster in (self.plain, self.secure):
+        for cluster in (self.plain, self.secure, self.hide):
             wait_until(lambda: socket.create_connection(("127.0.0.1", cluster.port), 2).close() is None, 20, "a listener")
 
     def __exit__(self, *_):
@@ -105,13 +109,14 @@ class Bench:
         self.runs = {}
 
     def servers(self, way):
-        return self.cluster.bootstrap_servers if way == "gateway" else self.stage.kafka.bootstrap_servers
+        cluster = {"gateway": self.cluster, "hide": self.stage.hide}.get(way, self.stage.kafka)
+        return cluster.bootstrap_servers
 
     def environment(self, way):
         return self.relay.environment if way == "relay" else {}
 
     def pid(self, way):
-        return {"relay": self.relay.process.pid, "gateway": self.stage.pid}.get(way)
+        return {"relay": self.relay.process.pid, "gateway": self.stage.pid, "hide": self.stage.pid}.get(way)
 
     def measured(self, name, way, function, volume=1.0):
         """`function` gives a figure; noted with the CPU seconds that the way there used for each of `volume`."""
@@ -123,7 +128,11 @@ class Bench:
         progress(f"{name} {way}: {figure:.1f}, CPU {cpu:.3f}")
 
     def topic(self):
-        return self.stage.kafka.create_topic("bench", partitions=PARTITIONS, config={"file.delete.delay.ms": "1000"})
+        return self.stage.kafka.create_topic(HIDE_PREFIX + "bench", partitions=PARTITIONS, config={"file.delete.delay.ms": "1000"})
+
+    @staticmethod
+    def called(way, topic):
+        return topic.removeprefix(HIDE_PREFIX) if way == "hide" else topic
 
     @property
     def gigabytes(self):
@@ -131,14 +140,14 @@ class Bench:
 
     def produce(self, way, acks, topic):
         """MB per second."""
-        line = kafka_tool(self.environment(way), "ProducerPerformance", "--topic", topic, "--num-records", self.records,
+        line = kafka_tool(self.environment(way), "ProducerPerformance", "--topic", self.called(way, topic), "--num-records", self.records,
                           "--record-size", RECORD_BYTES, "--throughput", -1, "--producer-props", f"acks={acks}",
                           f"bootstrap.servers={self.servers(way)}", "batch.size=65536", "linger.ms=5")
         return float(line.split("(")[1].split(" MB/sec")[0])
 
     def consume(self, way, topic):
         """MB per second while it fetched."""
-        line = kafka_tool(self.environment(way), "ConsumerPerformance", "--topic", topic, "--num-records", self.records,
+        line = kafka_tool(self.environment(way), "ConsumerPerformance", "--topic", self.called(way, topic), "--num-records", self.records,
                           "--bootstrap-server", self.servers(way), "--timeout", 60000, "--hide-header")
         fields = [field.strip() for field in line.split(",")]
         assert int(fields[4]) >= self.records, line
@@ -160,10 +169,11 @@ class Bench:
 
     def latency(self):
         ports = {"direct": self.broker_port, "relay": self.relay.port, "gateway": self.cluster.port}
+        ports = {way: ports[way] for way in self.ways if way in ports}
         topic = self.topic()
         self.stage.kafka.produce(topic, [{"value": b"first", "partition": 0}])  # its leader is there from now on
         for number in range(self.rounds):
-            for way in self.ways:
+            for way in ports:
                 self.measured("latency us", way, lambda: run_json("bench-produce-rtt", ports[way], topic, 1, 1000,
                                                                   self.rtt_seconds, RECORD_BYTES)["p50_us"])
         self.stage.kafka.delete_topic(topic)
@@ -199,12 +209,13 @@ class Bench:
         self.latency()
         self.peak = peak_mib(self.stage.pid)
         self.idle_connections()
+        self.metadata = namespaces.metadata_ratios(self.stage, self.rounds == 1)
 
     def median_of(self, name, way, cpu=False):
         return median([run[1 if cpu else 0] for run in self.runs[name, way]])
 
-    def ratio(self, name, cpu=False):
-        return self.median_of(name, "gateway", cpu) / self.median_of(name, "relay", cpu)
+    def ratio(self, name, cpu=False, way="gateway"):
+        return self.median_of(name, way, cpu) / self.median_of(name, "relay", cpu)
 
     def figures(self):
         produce = ("produce acks=1", "produce acks=all")
@@ -212,6 +223,9 @@ class Bench:
             "produce_ratio": min(self.ratio(name) for name in produce),
             "consume_ratio": self.ratio("consume"),
             "cpu_ratio_passthrough": max(self.ratio(name, cpu=True) for name in (*produce, "consume")),
+            "cpu_ratio_hide": max(self.ratio(name, cpu=True, way="hide") for name in (*produce, "consume")),
+            "metadata_ratio_kafka": self.metadata[0],
+            "metadata_ratio_100k": self.metadata[1],
             "latency_ratio_vs_relay": self.ratio("latency us"),
             "kib_per_idle_connection": self.median_of("KiB per idle connection", "gateway"),
             "kib_per_idle_connection_tls": self.median_of("KiB per idle connection with TLS", "gateway"),

@@ -59,6 +59,8 @@ static void show(slc_session *session)
         if (served && !slc_session_is_local(session, key)) {
             min = backend->of[key].min > min ? backend->of[key].min : min;
             max = backend->of[key].max < max ? backend->of[key].max : max;
+            int least = slc_view_min_version(session->vcluster->names, key);
+            min = least > min ? (int16_t)least : min;
         }
         shown->of[key].min = served ? min : 0;
         shown->of[key].max = served ? max : -1;

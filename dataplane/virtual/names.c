@@ -5,16 +5,48 @@
 
 #include "common/alloc.h"
 #include "common/glob.h"
+#include "dataplane/config/strmap.h"
 
 struct slc_names {
     const Sluice__Snapshot__V1__VirtualCluster *msg;
     bool hide;
     char *void_prefix; /* the prefix and U+001F */
     size_t prefix_len;
+    slc_strmap alias_names, alias_topics; /* values: TopicAlias */
+    slc_strmap fixed;                     /* extra topics without wildcards; values: themselves */
+    const char **globs;                   /* those with; borrowed */
+    size_t glob_count;
 };
 
 static const char *const internal_topics[] = {"__consumer_offsets", "__transaction_state",
                                               "__share_group_state", "__cluster_metadata"};
+
+/* Of two aliases of one name or topic, which the catalog refuses, the first counts. */
+static void index_aliases(slc_names *names)
+{
+    const Sluice__Snapshot__V1__VirtualCluster *msg = names->msg;
+    slc_strmap_init(&names->alias_names, msg->n_aliases);
+    slc_strmap_init(&names->alias_topics, msg->n_aliases);
+    for (size_t i = 0; i < msg->n_aliases; i++) {
+        Sluice__Snapshot__V1__TopicAlias *alias = msg->aliases[i];
+        (void)slc_strmap_add(&names->alias_names, alias->name, strlen(alias->name), alias);
+        (void)slc_strmap_add(&names->alias_topics, alias->topic, strlen(alias->topic), alias);
+    }
+}
+
+static void index_extras(slc_names *names)
+{
+    const Sluice__Snapshot__V1__VirtualCluster *msg = names->msg;
+    slc_strmap_init(&names->fixed, msg->n_extra_topics);
+    names->globs = slc_calloc(msg->n_extra_topics + 1, sizeof *names->globs);
+    for (size_t i = 0; i < msg->n_extra_topics; i++) {
+        char *extra = msg->extra_topics[i];
+        if (slc_glob_is_exact(extra))
+            (void)slc_strmap_add(&names->fixed, extra, strlen(extra), extra);
+        else
+            names->globs[names->glob_count++] = extra;
+    }
+}
 
 slc_names *slc_names_new(const Sluice__Snapshot__V1__VirtualCluster *msg)
 {
@@ -25,6 +57,8 @@ slc_names *slc_names_new(const Sluice__Snapshot__V1__VirtualCluster *msg)
     names->hide = msg->mode == SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE;
     names->void_prefix = slc_asprintf("%s%c", msg->prefix, SLC_NAMES_VOID);
     names->prefix_len = strlen(msg->prefix);
+    index_aliases(names);
+    index_extras(names);
     return names;
 }
 
@@ -32,6 +66,10 @@ void slc_names_free(slc_names *names)
 {
     if (names == NULL)
         return;
+    slc_strmap_release(&names->alias_names);
+    slc_strmap_release(&names->alias_topics);
+    slc_strmap_release(&names->fixed);
+    free(names->globs);
     free(names->void_prefix);
     free(names);
 }
@@ -58,27 +96,22 @@ static bool is_internal(const uint8_t *data, size_t len)
 
 static bool is_extra(const slc_names *names, const uint8_t *data, size_t len)
 {
-    for (size_t i = 0; i < names->msg->n_extra_topics; i++)
-        if (slc_glob_match(names->msg->extra_topics[i], (const char *)data, len))
-            return !is_internal(data, len);
-    return false;
+    bool matches = names->fixed.count > 0 && slc_strmap_find(&names->fixed, (const char *)data, len) != NULL;
+    for (size_t i = 0; i < names->glob_count && !matches; i++)
+        matches = slc_glob_match(names->globs[i], (const char *)data, len);
+    return matches && !is_internal(data, len);
 }
 
 static const Sluice__Snapshot__V1__TopicAlias *alias_named(const slc_names *names, const uint8_t *data,
                                                            size_t len)
 {
-    for (size_t i = 0; i < names->msg->n_aliases; i++)
-        if (equals(names->msg->aliases[i]->name, data, len))
-            return names->msg->aliases[i];
-    return NULL;
+    return names->alias_names.count > 0 ? slc_strmap_find(&names->alias_names, (const char *)data, len) : NULL;
 }
 
 static const Sluice__Snapshot__V1__TopicAlias *alias_of(const slc_names *names, const uint8_t *data, size_t len)
 {
-    for (size_t i = 0; i < names->msg->n_aliases; i++)
-        if (equals(names->msg->aliases[i]->topic, data, len))
-            return names->msg->aliases[i];
-    return NULL;
+    return names->alias_topics.count > 0 ? slc_strmap_find(&names->alias_topics, (const char *)data, len)
+                                         : NULL;
 }
 
 /* ---- the namespace ---- */
@@ -267,7 +300,16 @@ bool slc_names_fixed(const slc_names *names, size_t index, const char **client, 
 
 slc_names_limits slc_names_limits_of(const slc_names *names)
 {
-    return (slc_names_limits){names->msg->max_topics, names->msg->max_partitions};
+    return (slc_names_limits){names->msg->max_topics, names->msg->max_partitions,
+                              names->msg->n_topic_configs > 0};
+}
+
+void slc_names_add_configs(const slc_names *names, slc_buf *out)
+{
+    for (size_t i = 0; i < names->msg->n_topic_configs; i++) {
+        slc_buf_adds(out, i > 0 ? ", " : "");
+        slc_buf_adds(out, names->msg->topic_configs[i]);
+    }
 }
 
 bool slc_names_may_set(const slc_names *names, const uint8_t *config, size_t len)

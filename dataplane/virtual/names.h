@@ -71,11 +71,15 @@ bool slc_names_fixed(const slc_names *names, size_t index, const char **client, 
 /* What clients of the namespace may make; 0: no limit. */
 typedef struct slc_names_limits {
     uint32_t topics, partitions;
+    bool topic_configs; /* some alone */
 } slc_names_limits;
 
 slc_names_limits slc_names_limits_of(const slc_names *names);
 /* May they set this configuration of a topic? */
 bool slc_names_may_set(const slc_names *names, const uint8_t *config, size_t len);
+
+/* Adds those that they may. */
+void slc_names_add_configs(const slc_names *names, slc_buf *out);
 
 /* Are there names of the namespace that are not visible? */
 bool slc_names_filters(const slc_names *names, enum slc_name_kind kind);

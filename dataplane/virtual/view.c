@@ -29,6 +29,7 @@ void slc_view_release(slc_view *view)
 {
     free(view->foreign);
     free(view->missing);
+    free(view->over);
     slc_view_forget_own(view);
     slc_buf_release(&view->scratch);
     slc_kafka_edits_release(&view->inner);
@@ -46,6 +47,15 @@ bool slc_view_serves(const slc_names *names, int key)
         if (refused[i] == key)
             return false;
     return key != KEY_DESCRIBE_TOPIC_PARTITIONS || !slc_names_has_extras(names);
+}
+
+int slc_view_min_version(const slc_names *names, int key)
+{
+    if (names == NULL || key != KEY_METADATA)
+        return 0;
+    const slc_names_limits limits = slc_names_limits_of(names);
+    return limits.topics > 0 || limits.partitions > 0 || slc_names_has_extras(names) ? SLC_VIEW_METADATA_MIN
+                                                                                     : 0;
 }
 
 bool slc_view_concerns(const slc_kafka_message *message, int version)

@@ -15,9 +15,10 @@
 #include "dataplane/virtual/ids.h"
 #include "dataplane/virtual/names.h"
 
-#define SLC_VIEW_MAX_FOREIGN 1000   /* topic ids of others that a connection may name */
-#define SLC_VIEW_MAX_MISSING 100000 /* topic ids to be asked for at once */
-#define SLC_VIEW_RECHECK_MS  INT64_C(1000)
+#define SLC_VIEW_MAX_FOREIGN  1000   /* topic ids of others that a connection may name */
+#define SLC_VIEW_MAX_MISSING  100000 /* topic ids to be asked for at once */
+#define SLC_VIEW_METADATA_MIN 4      /* of Metadata, in which a client can say that no topic is to be made */
+#define SLC_VIEW_RECHECK_MS   INT64_C(1000)
 
 typedef struct slc_view_id {
     uint8_t id[SLC_TOPIC_ID_BYTES];
@@ -40,6 +41,8 @@ typedef struct slc_view {
     size_t own_count, own_cap;
     int64_t own_partitions;
     bool counting;
+    bool *over; /* which of the request's topics are over a limit */
+    size_t over_count, over_cap;
     unsigned shadowed; /* topics left out of answers by slc_names_shadowed; for the holder to count and clear */
     slc_buf scratch;
     slc_kafka_edits inner;
@@ -74,6 +77,7 @@ typedef struct slc_view_answer {
     const uint8_t *topic;
     size_t topic_len;
     int16_t acl_pattern;
+    bool over; /* the topic at hand was refused by a limit */
 } slc_view_answer;
 
 /* Both must outlive the view. */
@@ -82,6 +86,8 @@ void slc_view_release(slc_view *view);
 
 /* Is the key served in a namespace at all? */
 bool slc_view_serves(const slc_names *names, int key);
+/* The first version of a key that can be served, where later ones can. */
+int slc_view_min_version(const slc_names *names, int key);
 /* Does a request or answer hold anything to be mapped? */
 bool slc_view_concerns(const slc_kafka_message *message, int version);
 

@@ -10,7 +10,11 @@ uint64_t slc_view_answer_roles(int key)
     uint64_t roles = WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) | WANT(CONFIG_RESOURCE) |
                      WANT(RESOURCE) | WANT(COORDINATOR_KEY) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) |
                      WANT(SUBSCRIPTION) | WANT(ASSIGNMENT) | WANT(ERROR_TEXT);
-    return slc_view_is_acl(key) ? roles | WANT(NONE) : roles; /* pattern types have none */
+    if (slc_view_is_acl(key)) /* pattern types have none */
+        roles |= WANT(NONE);
+    if (slc_view_may_be_over(key))
+        roles |= WANT(ERROR_CODE);
+    return roles;
 }
 
 void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, size_t len)
@@ -66,6 +70,8 @@ static enum slc_kafka_verdict unmap_topic(slc_view_answer *answer, const slc_kaf
                                           slc_kafka_value *out)
 {
     answer->topic = NULL;
+    answer->over = slc_view_may_be_over(answer->key) && event->data != NULL &&
+                   slc_view_was_over(answer->view->names, event->data, event->len);
     if (slc_view_is_cursor(answer->key, event))
         return unmap_cursor(answer, event, out);
     enum slc_kafka_verdict verdict = unmap_name(answer, SLC_NAME_TOPIC, event, out);
@@ -142,6 +148,15 @@ static size_t without_others(const slc_view_answer *answer, const slc_kafka_even
     return found != NULL ? (size_t)(found - event->data) + sizeof others - 2 : event->len;
 }
 
+/* The text comes behind it. */
+static enum slc_kafka_verdict unmap_code(slc_view_answer *answer, const slc_kafka_event *event,
+                                         slc_kafka_value *out)
+{
+    enum slc_kafka_verdict verdict = answer->over ? slc_view_over_code(event, out) : SLC_KAFKA_KEEP;
+    answer->over = verdict == SLC_KAFKA_REPLACE;
+    return verdict;
+}
+
 static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafka_event *event,
                                          slc_kafka_value *out)
 {
@@ -149,7 +164,10 @@ static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafk
     if (event->data == NULL || event->len == 0)
         return SLC_KAFKA_KEEP;
     slc_buf_clear(scratch);
-    slc_names_text(answer->view->names, event->data, without_others(answer, event), scratch);
+    if (answer->over)
+        slc_view_over_text(answer->view->names, scratch);
+    else
+        slc_names_text(answer->view->names, event->data, without_others(answer, event), scratch);
     out->body = (slc_kafka_span){scratch->data, scratch->len};
     return SLC_KAFKA_REPLACE;
 }
@@ -190,6 +208,8 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
         return unmap_blob(answer, event, out);
     case SLC_KAFKA_ROLE_ERROR_TEXT:
         return unmap_text(answer, event, out);
+    case SLC_KAFKA_ROLE_ERROR_CODE:
+        return unmap_code(answer, event, out);
     case SLC_KAFKA_ROLE_RESOURCE:
         return slc_view_unmap_acl(answer->view->names, event, &answer->acl_pattern, out);
     default:

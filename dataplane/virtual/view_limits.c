@@ -1,12 +1,19 @@
 /* How much a namespace may hold. What it holds is counted in the broker's own list of topics, before a request
- * that would make more; two gateways that count at the same time may both let one through. */
+ * that would make more; two gateways that count at the same time may both let one through. As with a broker's
+ * own policy each topic is refused for itself: it is sent under a name that the broker refuses, and its answer
+ * then says what the limits are. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "dataplane/virtual/view_private.h"
 
-#define POLICY_VIOLATION 44
+/* Kafka's error codes. */
+enum {
+    UNKNOWN_TOPIC_OR_PARTITION = 3,
+    INVALID_TOPIC_EXCEPTION = 17,
+    POLICY_VIOLATION = 44,
+};
 
 struct slc_view_own {
     char *name; /* on the backend */
@@ -77,11 +84,13 @@ bool slc_view_count(slc_view *view, int version, const uint8_t *body, size_t len
 /* ---- a request against what there is ---- */
 
 struct growth {
-    const slc_view *view;
+    slc_view *view;
+    slc_names_limits limits;
     bool creates; /* topics; else partitions */
     const uint8_t *name;
     size_t len;
     int64_t wanted, assigned; /* partitions of the topic at hand */
+    bool forbidden;           /* a configuration of it is */
     int64_t topics, partitions;
 };
 
@@ -99,19 +108,41 @@ static const struct slc_view_own *find_own(const slc_view *view, const uint8_t *
     return NULL;
 }
 
-/* Adds what the topic at hand would add. What is there already is the broker's to refuse. */
+static void note_verdict(slc_view *view, bool over)
+{
+    if (view->over_count == view->over_cap) {
+        view->over_cap = view->over_cap == 0 ? 16 : view->over_cap * 2;
+        view->over = slc_realloc(view->over, view->over_cap * sizeof *view->over);
+    }
+    view->over[view->over_count++] = over;
+}
+
+static bool is_over(uint32_t limit, size_t there, int64_t growth, int64_t more)
+{
+    return limit > 0 && more > 0 && (int64_t)there + growth + more > limit;
+}
+
+/* Adds what the topic at hand would add, unless that is too much. What is there already is the broker's to
+ * refuse. */
 static void settle(struct growth *growth)
 {
+    slc_view *view = growth->view;
+    int64_t topics = 0, more = 0;
     if (growth->name == NULL)
         return;
-    const struct slc_view_own *own = find_own(growth->view, growth->name, growth->len);
+    const struct slc_view_own *own = find_own(view, growth->name, growth->len);
     int64_t partitions = growth->wanted > 0 ? growth->wanted : growth->assigned > 0 ? growth->assigned : 1;
     if (growth->creates && own == NULL) {
-        growth->topics++;
-        growth->partitions += partitions;
+        topics = 1;
+        more = partitions;
     } else if (!growth->creates && own != NULL && partitions > own->partitions) {
-        growth->partitions += partitions - own->partitions;
+        more = partitions - own->partitions;
     }
+    bool over = growth->forbidden || is_over(growth->limits.topics, view->own_count, growth->topics, topics) ||
+                is_over(growth->limits.partitions, (size_t)view->own_partitions, growth->partitions, more);
+    growth->topics += over ? 0 : topics;
+    growth->partitions += over ? 0 : more;
+    note_verdict(view, over);
 }
 
 static void look(struct growth *growth, const slc_kafka_event *ev)
@@ -121,6 +152,10 @@ static void look(struct growth *growth, const slc_kafka_event *ev)
         growth->name = ev->data;
         growth->len = ev->len;
         growth->wanted = growth->assigned = 0;
+        growth->forbidden = false;
+    } else if (ev->kind == SLC_KAFKA_EV_VALUE && ev->field->role == SLC_KAFKA_ROLE_CONFIG_NAME) {
+        growth->forbidden = growth->forbidden ||
+                            (ev->data != NULL && !slc_names_may_set(growth->view->names, ev->data, ev->len));
     } else if (ev->kind == SLC_KAFKA_EV_VALUE &&
                (strcmp(ev->field->name, "NumPartitions") == 0 || strcmp(ev->field->name, "Count") == 0)) {
         growth->wanted = ev->number;
@@ -129,40 +164,74 @@ static void look(struct growth *growth, const slc_kafka_event *ev)
     }
 }
 
-bool slc_view_limits(const slc_view *view, int key)
+bool slc_view_counts(const slc_view *view, int key)
 {
     const slc_names_limits limits = slc_names_limits_of(view->names);
     return (key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS) &&
            (limits.topics > 0 || limits.partitions > 0);
 }
 
-enum slc_view_outcome slc_view_check_limits(slc_view *view, slc_view_request *request, slc_error *err)
+bool slc_view_limits(const slc_view *view, int key)
 {
-    const slc_names_limits limits = slc_names_limits_of(view->names);
-    struct growth growth = {.view = view, .creates = request->header->key == KEY_CREATE_TOPICS};
+    return slc_view_counts(view, key) ||
+           (key == KEY_CREATE_TOPICS && slc_names_limits_of(view->names).topic_configs);
+}
+
+bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_error *err)
+{
+    struct growth growth = {.view = view,
+                            .limits = slc_names_limits_of(view->names),
+                            .creates = request->header->key == KEY_CREATE_TOPICS};
     slc_kafka_walk walk;
     slc_kafka_event ev;
     enum slc_kafka_step step;
     if (!begin(&walk, request->header->message, request->header->version, request->body, request->len, err))
-        return SLC_VIEW_FAIL;
+        return false;
     while ((step = slc_kafka_walk_next(&walk, &ev, err)) == SLC_KAFKA_EVENT)
         look(&growth, &ev);
     if (step != SLC_KAFKA_DONE)
-        return SLC_VIEW_FAIL;
+        return false;
     settle(&growth);
-    if (growth.topics > 0 && limits.topics > 0 && (int64_t)view->own_count + growth.topics > limits.topics) {
-        request->refusal = POLICY_VIOLATION;
-        snprintf(request->why, sizeof request->why, "The virtual cluster allows %u topics and has %zu.",
-                 limits.topics, view->own_count);
-        return SLC_VIEW_REFUSE;
+    return true;
+}
+
+/* ---- answers ---- */
+
+bool slc_view_was_over(const slc_names *names, const uint8_t *data, size_t len)
+{
+    slc_kafka_span head;
+    slc_name name;
+    slc_names_void(names, &head);
+    if (len < head.len || memcmp(data, head.data, head.len) != 0)
+        return false;
+    slc_names_map(names, SLC_NAME_TOPIC, data + head.len, len - head.len, &name);
+    return name.owned; /* which goes into the void for this reason alone */
+}
+
+enum slc_kafka_verdict slc_view_over_code(const slc_kafka_event *event, slc_kafka_value *out)
+{
+    if (event->number != INVALID_TOPIC_EXCEPTION && event->number != UNKNOWN_TOPIC_OR_PARTITION)
+        return SLC_KAFKA_KEEP; /* such as "ask the controller" */
+    out->number = POLICY_VIOLATION;
+    return SLC_KAFKA_REPLACE;
+}
+
+void slc_view_over_text(const slc_names *names, slc_buf *out)
+{
+    const slc_names_limits limits = slc_names_limits_of(names);
+    const char *before = "";
+    slc_buf_adds(out, "The limits of the virtual cluster: ");
+    if (limits.topics > 0) {
+        slc_buf_addf(out, "%u topics", limits.topics);
+        before = ", ";
     }
-    if (growth.partitions > 0 && limits.partitions > 0 &&
-        view->own_partitions + growth.partitions > limits.partitions) {
-        request->refusal = POLICY_VIOLATION;
-        snprintf(request->why, sizeof request->why,
-                 "The virtual cluster allows %u partitions and has %lld; the request adds %lld.",
-                 limits.partitions, (long long)view->own_partitions, (long long)growth.partitions);
-        return SLC_VIEW_REFUSE;
+    if (limits.partitions > 0) {
+        slc_buf_addf(out, "%s%u partitions in all", before, limits.partitions);
+        before = ", ";
     }
-    return SLC_VIEW_SEND;
+    if (limits.topic_configs) {
+        slc_buf_addf(out, "%sof configurations ", before);
+        slc_names_add_configs(names, out);
+    }
+    slc_buf_adds(out, ".");
 }

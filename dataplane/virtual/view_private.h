@@ -68,12 +68,22 @@ enum slc_kafka_verdict slc_view_unmap_acl(const slc_names *names, const slc_kafk
 enum slc_kafka_verdict slc_view_put_pattern(const slc_kafka_event *event, int16_t *pattern,
                                             slc_kafka_value *out);
 
-/* view_limits.c. Does the key make what is limited here? */
+/* view_limits.c. Does the key make what is limited here, and must be counted for it? */
 bool slc_view_limits(const slc_view *view, int key);
+bool slc_view_counts(const slc_view *view, int key);
 /* Reads all topics from a Metadata answer. */
 bool slc_view_count(slc_view *view, int version, const uint8_t *body, size_t len, slc_error *err) SLC_CHECKED;
-enum slc_view_outcome slc_view_check_limits(slc_view *view, slc_view_request *request,
-                                            slc_error *err) SLC_CHECKED;
+/* Fills view->over: for each topic of the request, in order, whether it is too much. */
+bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_error *err) SLC_CHECKED;
+/* In answers: is it the name of a topic that was? Then its error and the text say so. */
+bool slc_view_was_over(const slc_names *names, const uint8_t *data, size_t len);
+enum slc_kafka_verdict slc_view_over_code(const slc_kafka_event *event, slc_kafka_value *out);
+void slc_view_over_text(const slc_names *names, slc_buf *out);
+/* Does the answer tell of topics that limits may have refused? */
+static inline bool slc_view_may_be_over(int key)
+{
+    return key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS;
+}
 void slc_view_forget_own(slc_view *view);
 
 /* Rewrites a subscription or an assignment; what cannot be read is kept. */

@@ -32,6 +32,8 @@ struct mapping {
     bool refused;
     bool of_group; /* the configuration at hand */
     int16_t acl_pattern;
+    size_t topics; /* of the request, until now */
+    bool outside;  /* one of them is not the namespace's own */
 };
 
 static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
@@ -60,6 +62,37 @@ static bool needs_own(int key)
            key == KEY_CREATE_PARTITIONS || key == KEY_ALTER_CONFIGS || key == KEY_INCREMENTAL_ALTER_CONFIGS;
 }
 
+/* ---- topics that brokers make when they are asked for them (auto.create.topics.enable) ---- */
+
+/* Where what may be made is limited, and outside the namespace, none is. */
+static bool must_not_make(const struct mapping *m)
+{
+    const slc_names_limits limits = slc_names_limits_of(m->view->names);
+    return m->request->header->key == KEY_METADATA &&
+           (m->outside || limits.topics > 0 || limits.partitions > 0);
+}
+
+/* Can the request say that it makes none? */
+static bool may_look_only(struct mapping *m)
+{
+    return !must_not_make(m) || m->request->header->version >= SLC_VIEW_METADATA_MIN ||
+           slc_fail(m->err, SLC_UNSUPPORTED, "versions",
+                    "Metadata version %d makes topics, which this virtual cluster's limits or extra topics do "
+                    "not let it; "
+                    "clients since Kafka 0.11 can do without",
+                    m->request->header->version);
+}
+
+/* At a field of Metadata without a role. */
+static enum slc_kafka_verdict look_only(const struct mapping *m, const slc_kafka_event *event,
+                                        slc_kafka_value *out)
+{
+    if (strcmp(event->field->name, "AllowAutoTopicCreation") != 0 || event->number == 0 || !must_not_make(m))
+        return SLC_KAFKA_KEEP;
+    out->number = 0;
+    return SLC_KAFKA_REPLACE;
+}
+
 static enum slc_kafka_verdict map_cursor(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
 {
     const char *prefix = slc_names_prefix(m->view->names);
@@ -80,7 +113,12 @@ static enum slc_kafka_verdict map_topic(struct mapping *m, const slc_kafka_event
     if (event->data == NULL)
         return SLC_KAFKA_KEEP;
     slc_names_map(m->view->names, SLC_NAME_TOPIC, event->data, event->len, &name);
-    if (name.visible && !name.owned && needs_own(m->request->header->key)) {
+    bool over = m->topics < m->view->over_count && m->view->over[m->topics];
+    m->topics++;
+    m->outside = m->outside || (name.visible && !name.owned);
+    if (!may_look_only(m))
+        return SLC_KAFKA_REFUSE;
+    if (over || (name.visible && !name.owned && needs_own(m->request->header->key))) {
         slc_names_void(m->view->names, &name.head);
         name.body = (slc_kafka_span){event->data, event->len};
     }
@@ -287,13 +325,13 @@ static enum slc_kafka_verdict map_resource(struct mapping *m, const slc_kafka_ev
     return put(event, &name, out);
 }
 
-/* Only what sets one is of interest. */
+/* Only what changes one is of interest; those of new topics were looked at with the limits. */
 static enum slc_kafka_verdict check_config(struct mapping *m, const slc_kafka_event *event)
 {
     int key = m->request->header->key;
     char why[200];
     if (m->of_group || event->data == NULL ||
-        (key != KEY_CREATE_TOPICS && key != KEY_ALTER_CONFIGS && key != KEY_INCREMENTAL_ALTER_CONFIGS) ||
+        (key != KEY_ALTER_CONFIGS && key != KEY_INCREMENTAL_ALTER_CONFIGS) ||
         slc_names_may_set(m->view->names, event->data, event->len))
         return SLC_KAFKA_KEEP;
     snprintf(why, sizeof why, "The virtual cluster does not let clients set the topic configuration %.*s.",
@@ -369,7 +407,8 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     case SLC_KAFKA_ROLE_RESOURCE:
         return map_acl(m, event, out);
     default:
-        return slc_view_put_pattern(event, &m->acl_pattern, out);
+        return m->request->header->key == KEY_METADATA ? look_only(m, event, out)
+                                                       : slc_view_put_pattern(event, &m->acl_pattern, out);
     }
 }
 
@@ -378,7 +417,8 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
 {
     const slc_kafka_request_header *header = request->header;
     /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
-    const slc_kafka_rewrite_ops ops = {.roles = slc_view_is_acl(header->key) ? ROLES | WANT(NONE) : ROLES,
+    bool all = slc_view_is_acl(header->key) || header->key == KEY_METADATA; /* also fields without a role */
+    const slc_kafka_rewrite_ops ops = {.roles = all ? ROLES | WANT(NONE) : ROLES,
                                        .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT),
                                        .trailing_ok = true,
                                        .map = map};
@@ -387,14 +427,15 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     view->missing_count = 0;
     if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
         return SLC_VIEW_REFUSE;
-    view->counting = slc_view_limits(view, header->key);
+    view->over_count = 0;
+    view->counting = slc_view_counts(view, header->key);
     if (view->counting && !request->asked)
         return SLC_VIEW_COUNT;
-    if (view->counting) {
-        enum slc_view_outcome outcome = slc_view_check_limits(view, request, err);
+    if (slc_view_limits(view, header->key)) {
+        bool checked = slc_view_check_limits(view, request, err);
         slc_view_forget_own(view);
-        if (outcome != SLC_VIEW_SEND)
-            return outcome;
+        if (!checked)
+            return SLC_VIEW_FAIL;
     }
     bool done =
         slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits, err);

@@ -23,7 +23,8 @@ TOPIC, GROUP, CREW, TXN = "orders", "crew", "active", "mover"
 
 
 AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-              "super.users": "User:ANONYMOUS", "early.start.listeners": "CONTROLLER"}
+              "super.users": "User:ANONYMOUS", "early.start.listeners": "CONTROLLER",
+              "auto.create.topics.enable": "true"}
 OPENED = {"admin_apis": ["acls", "client-metrics"]}
 
 
@@ -463,6 +464,18 @@ def test_what_is_not_opened_is_not_there(sample):
     with pytest.raises(KafkaException) as unknown:
         opened.admin.describe_user_scram_credentials(["x"])["x"].result(20)
     assert unknown.value.args[0].name() == "RESOURCE_NOT_FOUND"
+
+
+def test_topics_are_not_made_by_asking_for_them_where_that_is_limited(sample, kafka):
+    free = Tenant(sample, "hide")
+    limited = Tenant(sample, "hide", {"limits": {"topics": 5}}, extra_topics=[f"shared-{free.prefix}*"])
+    outside = f"shared-{free.prefix}x"
+    free.helper.produce("by-itself", [b"x"])
+    for topic in ("by-itself", outside):
+        with pytest.raises(AssertionError):
+            limited.helper.produce(topic, [b"x"], **{"message.timeout.ms": 1500})
+    topics = set(kafka.admin.list_topics(timeout=10).topics)
+    assert free.prefix + "by-itself" in topics and not {limited.prefix + "by-itself", outside} & topics
 
 
 LISTS = {"MetadataRequest", "ListGroupsRequest", "ListTransactionsRequest", "DescribeLogDirsRequest",

@@ -258,11 +258,13 @@ def test_limits_of_a_namespace(sample, kafka):
     limits = {"topics": 2, "partitions": 5, "topic_configs": ["retention.ms"]}
     tenant = Tenant(sample, "hide", namespace={"limits": limits})
     config = refusal(tenant.admin.create_topics([NewTopic("x", 1, 1, config={"cleanup.policy": "compact"})]))
-    assert config.name() == "POLICY_VIOLATION" and "cleanup.policy" in config.str()
+    assert config.name() == "POLICY_VIOLATION" and "of configurations retention.ms" in config.str()
     first = tenant.create("first", partitions=2, config={"retention.ms": "60000"})
     partitions = refusal(tenant.admin.create_topics([NewTopic("large", 4, 1)]))
-    assert partitions.name() == "POLICY_VIOLATION" and "5 partitions and has 2" in partitions.str()
-    tenant.create("second", partitions=2)
+    assert partitions.name() == "POLICY_VIOLATION" and "2 topics, 5 partitions in all" in partitions.str()
+    several = tenant.admin.create_topics([NewTopic("second", 2, 1), NewTopic("third", 1, 1)])  # each for itself
+    several["second"].result(20)
+    assert refusal({"third": several["third"]}).name() == "POLICY_VIOLATION"
     topics = refusal(tenant.admin.create_topics([NewTopic("third", 1, 1)]))
     assert topics.name() == "POLICY_VIOLATION" and "2 topics" in topics.str()
     assert refusal(tenant.admin.create_topics([NewTopic(first, 1, 1)])).name() == "TOPIC_ALREADY_EXISTS"

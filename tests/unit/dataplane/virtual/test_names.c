@@ -168,6 +168,8 @@ START_TEST(internal_topics_are_no_extra_topics)
     with(HIDE, false);
     msg.extra_topics = all;
     msg.n_extra_topics = 1;
+    slc_names_free(names);
+    names = slc_names_new(&msg);
     expect(SLC_NAME_TOPIC, "b.orders", "b.orders", true);
     hidden(SLC_NAME_TOPIC, "__consumer_offsets");
     hidden(SLC_NAME_TOPIC, "__transaction_state");
@@ -201,6 +203,8 @@ START_TEST(two_aliases_of_one_topic_have_one_winner)
     with(HIDE, false);
     msg.aliases = both;
     msg.n_aliases = 2;
+    slc_names_free(names);
+    names = slc_names_new(&msg);
     expect(SLC_NAME_TOPIC, "orders", "legacy.orders", true);
     ck_assert_str_eq(mapped(SLC_NAME_TOPIC, "again", &visible), "legacy.orders");
     slc_names_free(names);

@@ -31,6 +31,14 @@ static void open_view(Sluice__Snapshot__V1__NamespaceMode mode)
     slc_buf_init(&out, MESSAGE_MAX);
 }
 
+/* After a change of what is indexed. */
+static void renew_names(void)
+{
+    slc_names_free(names);
+    names = slc_names_new(&msg);
+    view.names = names;
+}
+
 static void close_view(void)
 {
     slc_view_release(&view);
@@ -317,6 +325,152 @@ START_TEST(lists_lose_what_is_anothers)
 }
 END_TEST
 
+/* CreateTopics version 2 of topics "x", "y", ... with so many partitions each; the first has a configuration.
+ */
+static void create(int count, int32_t partitions, const char *config)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_count(&in, OLD, count);
+    for (int i = 0; i < count; i++) {
+        const char name[] = {(char)('x' + i), '\0'};
+        text(&in, OLD, name);
+        slc_kafka_add_int32(&in, partitions);
+        slc_kafka_add_int16(&in, 1);
+        slc_kafka_add_count(&in, OLD, 0); /* assignments */
+        slc_kafka_add_count(&in, OLD, i == 0 && config != NULL);
+        if (i == 0 && config != NULL) {
+            text(&in, OLD, config);
+            text(&in, OLD, "1");
+        }
+    }
+    slc_kafka_add_int32(&in, 1000);
+    slc_kafka_add_int8(&in, 0);
+}
+
+/* Metadata version 0 of topics that there are. */
+static void there_are(const char *const *topics, int count)
+{
+    slc_buf there;
+    slc_buf_init(&there, 1000);
+    slc_kafka_add_count(&there, OLD, 0); /* brokers */
+    slc_kafka_add_count(&there, OLD, count);
+    for (int i = 0; i < count; i++) {
+        slc_kafka_add_int16(&there, 0);
+        text(&there, OLD, topics[i]);
+        slc_kafka_add_count(&there, OLD, 1);
+        slc_kafka_add_int16(&there, 0);
+        for (int j = 0; j < 2; j++) /* partition, leader */
+            slc_kafka_add_int32(&there, 0);
+        slc_kafka_add_count(&there, OLD, 0);
+        slc_kafka_add_count(&there, OLD, 0);
+    }
+    ck_assert_msg(slc_view_learn(&view, 0, there.data, there.len, &err), "%s", err.message);
+    slc_buf_release(&there);
+}
+
+START_TEST(topics_over_a_limit_are_refused_one_by_one)
+{
+    static const char *const topics[] = {"a.old", "b.other", "a.older"};
+    open_view(HIDE);
+    msg.max_topics = 4;
+    create(3, 1, NULL);
+    ck_assert_int_eq(map(19, 2, false), SLC_VIEW_COUNT);
+    there_are(topics, 3);
+    ck_assert_int_eq(map(19, 2, true), SLC_VIEW_SEND);
+    ck_assert(has(&out, "a.x", 3) && has(&out, "a.y", 3) && !has(&out, "a.z", 3) && has(&out, "a.\x1fz", 4));
+    msg.max_topics = 0;
+    msg.max_partitions = 5;
+    create(3, 2, NULL);
+    ck_assert_int_eq(map(19, 2, false), SLC_VIEW_COUNT);
+    there_are(topics, 3);
+    ck_assert_int_eq(map(19, 2, true), SLC_VIEW_SEND);
+    ck_assert(has(&out, "a.x", 3) && has(&out, "a.\x1fy", 4) && has(&out, "a.\x1fz", 4));
+    close_view();
+}
+END_TEST
+
+START_TEST(topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one)
+{
+    static char *allowed[] = {"retention.ms"};
+    open_view(HIDE);
+    msg.topic_configs = allowed;
+    msg.n_topic_configs = 1;
+    create(2, 1, "cleanup.policy");
+    ck_assert_int_eq(map(19, 2, false), SLC_VIEW_SEND);
+    ck_assert(has(&out, "a.\x1fx", 4) && has(&out, "a.y", 3));
+    create(2, 1, "retention.ms");
+    ck_assert_int_eq(map(19, 2, false), SLC_VIEW_SEND);
+    ck_assert(has(&out, "a.x", 3) && has(&out, "a.y", 3));
+    close_view();
+}
+END_TEST
+
+/* CreateTopics version 2. */
+static void created(const char *topic, int16_t code)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_count(&in, OLD, 1);
+    text(&in, OLD, topic);
+    slc_kafka_add_int16(&in, code);
+    text(&in, OLD, "words of the broker");
+}
+
+START_TEST(a_refusal_by_a_limit_says_what_the_limit_is)
+{
+    static const uint8_t violation[] = {0, 44}, controller[] = {0, 41};
+    open_view(HIDE);
+    msg.max_topics = 3;
+    created("a.\x1fx", 17);
+    ck_assert(unmap(19, 2, false));
+    ck_assert(has(&out, violation, 2) && has(&out, "3 topics", 8) && !has(&out, "\x1f", 1) &&
+              !has(&out, "words", 5));
+    created("a.\x1fx", 41); /* to be tried again elsewhere */
+    ck_assert(unmap(19, 2, false));
+    ck_assert(has(&out, controller, 2) && has(&out, "words", 5) && !has(&out, "3 topics", 8));
+    created("a.\x1f.", 17); /* illegal by itself */
+    ck_assert(unmap(19, 2, false));
+    ck_assert(!has(&out, violation, 2) && has(&out, "words", 5));
+    close_view();
+}
+END_TEST
+
+/* Metadata version 4 of one topic; `at` is where it says whether it makes topics. */
+static bool makes(const char *topic)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_count(&in, OLD, 1);
+    text(&in, OLD, topic);
+    slc_kafka_add_int8(&in, 1);
+    ck_assert_int_eq(map(3, 4, false), SLC_VIEW_SEND);
+    return out.data[out.len - 1] != 0;
+}
+
+START_TEST(asking_for_a_topic_makes_none_where_that_is_limited)
+{
+    static char *extras[] = {"shared-*"};
+    open_view(HIDE);
+    ck_assert(makes("x"));
+    msg.extra_topics = extras;
+    msg.n_extra_topics = 1;
+    renew_names();
+    ck_assert(makes("x") && !makes("shared-x"));
+    ck_assert_int_eq(slc_view_min_version(names, 3), 4);
+    slc_buf_clear(&in); /* version 1 cannot say it */
+    slc_kafka_add_count(&in, OLD, 1);
+    text(&in, OLD, "shared-x");
+    ck_assert_int_eq(map(3, 1, false), SLC_VIEW_FAIL);
+    ck_assert_int_eq(err.code, SLC_UNSUPPORTED);
+    msg.n_extra_topics = 0;
+    renew_names();
+    ck_assert_int_eq(slc_view_min_version(names, 3), 0);
+    msg.max_topics = 10;
+    ck_assert(!makes("x"));
+    ck_assert_int_eq(slc_view_min_version(names, 3), 4);
+    close_view();
+}
+END_TEST
+
 START_TEST(texts_do_not_name_what_a_new_topic_collides_with)
 {
     open_view(HIDE);
@@ -351,5 +505,8 @@ TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
           a_fetch_session_belongs_to_its_connection, a_topic_that_appears_later_ends_the_fetch_session,
           a_connection_may_name_so_many_foreign_ids, a_cursor_among_others_topics_goes_on_at_ours_or_ends,
           subscriptions_are_mapped_for_consumers_alone, groups_outside_of_an_enforced_namespace_are_refused,
-          lists_lose_what_is_anothers, texts_do_not_name_what_a_new_topic_collides_with,
+          lists_lose_what_is_anothers, topics_over_a_limit_are_refused_one_by_one,
+          topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
+          a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited,
+          texts_do_not_name_what_a_new_topic_collides_with,
           ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_too_many)
