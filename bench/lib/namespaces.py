@@ -78,6 +78,9 @@ class StandIn:
                 return body + struct.pack(">i", len(served)) + b"".join(struct.pack(">hhh", *s) for s in served) + (
                     struct.pack(">i", 0) if version > 0 else b"")
             return body + bytes([len(served) + 1]) + b"".join(struct.pack(">hhh", *s) + b"\0" for s in served) + bytes(5)
+        if (key, version) == (METADATA, 4):  # librdkafka's, which looks whether the broker is there
+            host = struct.pack(">h", 9) + b"127.0.0.1"
+            return struct.pack(">iiii", correlation, 0, 1, 1) + host + struct.pack(">ihhii", self.port, -1, -1, 1, 0)
         assert (key, version) == (METADATA, METADATA_VERSION), (key, version)
         at = 10 + max(client, 0) + 1
         return struct.pack(">i", correlation) + b"\0" + self._metadata(self._wanted(data, at))
