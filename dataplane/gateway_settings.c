@@ -90,6 +90,11 @@ const slc_setting slc_gateway_settings_table[] = {
      "for the answers under way of native sessions when the configuration is older than max_staleness",
      AT(limits.kafka_cut_off_grace_ms), 0, 600000},
 
+    {"kafka.change-grace", SLC_SET_DURATION, "2s",
+     "for the answers under way of native sessions when filters, aliases, extra topics or limits of their "
+     "virtual "
+     "cluster change; those that take longer are closed",
+     AT(limits.kafka_change_grace_ms), 0, 600000},
     {"kafka.conflict-memory", SLC_SET_DURATION, "15m",
      "a topic that an alias or an extra topic hides is reported to the control plane for this long after an "
      "answer "

@@ -231,6 +231,8 @@ enum slc_parse slc_session_requests(slc_session *session)
         }
         if (len < 4)
             return SLC_PARSE_MORE;
+        if (session->renamed != NULL && !slc_session_rename(session))
+            return SLC_PARSE_WAIT;
         if (session->closing || session->misplaced || session->cut_off || session->front->draining ||
             session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||
             slc_end_waiting(&session->broker) > SLC_SESSION_OUT_HIGH ||

@@ -183,7 +183,7 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
  * are an ordinary field, which must be rewritten. Of names only ids can be put back. */
 static bool may_stream(const slc_session *session, const slc_flight *flight, size_t size)
 {
-    return flight->key == FETCH_KEY && size > SLC_SESSION_STREAM &&
+    return flight->key == FETCH_KEY && size > SLC_SESSION_STREAM && session->renamed == NULL &&
            (session->view == NULL || flight->version >= FETCH_BY_ID);
 }
 

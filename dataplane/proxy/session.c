@@ -220,6 +220,7 @@ void slc_session_close(slc_session *session)
     slc_flights_release(&session->flights);
     free(session->shown);
     free(session->guess);
+    slc_vcluster_unref(session->renamed);
     slc_vcluster_unref(session->vcluster);
     slc_listener_unref(session->entity);
     session->magic = 0;
@@ -369,6 +370,10 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
     } else if (session->cut_off) {
         if (now_ms >= session->deadline_ms)
             slc_session_close(session);
+    } else if (session->renamed != NULL && !slc_session_rename(session) && now_ms >= session->rename_until_ms) {
+        slc_session_refuse(session, SLC_DENIED, "configuration",
+                           "its virtual cluster changed and a request was not answered in time");
+        slc_session_close(session);
     } else if (early && now_ms >= session->deadline_ms) {
         slc_session_refuse(session, SLC_TIMEOUT, "authentication", "the client did not authenticate in time");
         slc_session_close(session);
@@ -383,7 +388,7 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
     }
 }
 
-static const slc_vcluster *cluster_now(const slc_session *session, const slc_snapshot *snapshot)
+static slc_vcluster *cluster_now(const slc_session *session, const slc_snapshot *snapshot)
 {
     size_t count;
     slc_vcluster *const *all = slc_snapshot_vclusters(snapshot, &count);
@@ -415,12 +420,12 @@ void slc_session_apply(slc_session *session, const slc_snapshot *snapshot)
             slc_session_close(session);
         return;
     }
-    const slc_vcluster *now = cluster_now(session, snapshot);
+    slc_vcluster *now = cluster_now(session, snapshot);
     if (session->listener == NULL)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its listener is gone or has moved");
     else if (!follow_listener(session))
         slc_session_refuse(session, SLC_DENIED, "configuration", "its listener admits clients otherwise now");
-    else if (now == NULL || memcmp(now->digest, session->vcluster->digest, sizeof now->digest) != 0)
+    else if (now == NULL || !slc_session_will_rename(session, now))
         slc_session_refuse(session, SLC_DENIED, "configuration", "its virtual cluster or backend changed");
     else if (session->principal.authenticated && !slc_credential_alive(snapshot, &session->principal))
         slc_session_refuse(session, SLC_DENIED, "revoked", "its credential or subscription is gone");

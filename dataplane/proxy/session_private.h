@@ -50,9 +50,12 @@ typedef struct slc_session {
     slc_pool_waiter memory;
     struct slc_intake *intake; /* of the PROXY protocol header that must come first; NULL: none, or it came */
 
-    slc_view *view; /* of a virtual cluster with a namespace; NULL: names pass as they are */
-    bool looking;   /* a question about topic ids is on its way to the broker */
-    bool looked;    /* it was answered: for the request that waits */
+    slc_vcluster
+        *renamed; /* own reference: what `vcluster` becomes when nothing is under way; NULL: it stays */
+    int64_t rename_until_ms; /* monotonic: then it is closed instead */
+    slc_view *view;          /* of a virtual cluster with a namespace; NULL: names pass as they are */
+    bool looking;            /* a question about topic ids is on its way to the broker */
+    bool looked;             /* it was answered: for the request that waits */
 
     slc_flights flights;
     uint32_t request_left; /* of the frame that passes */
@@ -105,6 +108,12 @@ void slc_session_move(slc_session *session);
 void slc_session_drain_broker(slc_session *session);
 /* Everything that was taken from the client is answered, or on its way where no answer is wanted. */
 bool slc_session_settled(const slc_session *session);
+
+/* ---- renaming.c ---- */
+/* The virtual cluster is `now` another, or as it was. False: the change is not one of names alone. */
+bool slc_session_will_rename(slc_session *session, slc_vcluster *now);
+/* With session->renamed: does it if nothing is under way. */
+bool slc_session_rename(slc_session *session);
 
 /* ---- ending.c ---- */
 /* Counts and, unless it is an ordinary end, logs why the session is closed. */

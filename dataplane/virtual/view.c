@@ -25,6 +25,18 @@ void slc_view_init(slc_view *view, const slc_names *names, slc_topic_ids *ids)
     slc_kafka_edits_init(&view->inner, MAX_BLOB_EDITS, MAX_SCRATCH_BYTES);
 }
 
+void slc_view_will_rename(slc_view *view, const slc_names *next)
+{
+    view->next = next;
+}
+
+void slc_view_rename(slc_view *view)
+{
+    view->names = view->next;
+    view->next = NULL;
+    view->fetch_session = 0;
+}
+
 void slc_view_release(slc_view *view)
 {
     free(view->foreign);

@@ -28,6 +28,7 @@ typedef struct slc_view_id {
 
 typedef struct slc_view {
     const slc_names *names;
+    const slc_names *next; /* from the next request on, and for answers with records already; NULL: the same */
     slc_topic_ids *ids;
     uint8_t secret[SLC_TOPIC_ID_BYTES];
     slc_view_id *foreign;
@@ -36,6 +37,7 @@ typedef struct slc_view {
     size_t missing_count, missing_cap;
     int64_t recheck_at_ms;
     int32_t fetch_session;    /* that a broker began on this connection; 0: none */
+    bool shares;              /* has a share session, or had */
     bool consumer;            /* the protocol type of the last JoinGroup, or not known */
     struct slc_view_own *own; /* the namespace's topics, while a request waits for them */
     size_t own_count, own_cap;
@@ -83,6 +85,11 @@ typedef struct slc_view_answer {
 /* Both must outlive the view. */
 void slc_view_init(slc_view *view, const slc_names *names, slc_topic_ids *ids);
 void slc_view_release(slc_view *view);
+/* Names change in two steps. slc_view_will_rename: from here on no answer has records of topics that are not in
+ * `next`; such topics are left out of it. slc_view_rename, when no answer is still to come: requests and all
+ * answers have the names of `next`, and fetch sessions begin anew. */
+void slc_view_will_rename(slc_view *view, const slc_names *next);
+void slc_view_rename(slc_view *view);
 
 /* Is the key served in a namespace at all? */
 bool slc_view_serves(const slc_names *names, int key);

@@ -26,12 +26,18 @@ void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, si
         view->fetch_session = session;
 }
 
+static const slc_names *names_for(const slc_view_answer *answer)
+{
+    const slc_view *view = answer->view;
+    return answer->key == KEY_FETCH && view->next != NULL ? view->next : view->names;
+}
+
 static enum slc_kafka_verdict unmap_name(slc_view_answer *answer, enum slc_name_kind kind,
                                          const slc_kafka_event *event, slc_kafka_value *out)
 {
     if (event->data == NULL)
         return SLC_KAFKA_KEEP;
-    if (!slc_names_unmap(answer->view->names, kind, event->data, event->len, &out->body))
+    if (!slc_names_unmap(names_for(answer), kind, event->data, event->len, &out->body))
         return SLC_KAFKA_DROP;
     return out->body.data == event->data && out->body.len == event->len ? SLC_KAFKA_KEEP : SLC_KAFKA_REPLACE;
 }
@@ -99,11 +105,28 @@ static bool teaches(int key)
     return key == KEY_METADATA || key == KEY_CREATE_TOPICS || key == KEY_DESCRIBE_TOPIC_PARTITIONS;
 }
 
+/* A member keeps what it was assigned before the topic left the namespace, until it hears otherwise; a fetch
+ * has it until it is answered. What id it is, the worker has learnt when the topic was still there. */
+static bool has_left(const slc_view_answer *answer, const slc_kafka_event *event)
+{
+    bool fetch = answer->key == KEY_FETCH && answer->view->next != NULL;
+    slc_kafka_span client;
+    size_t len;
+    if (!fetch && answer->key != KEY_CONSUMER_GROUP_HEARTBEAT && answer->key != KEY_SHARE_GROUP_HEARTBEAT)
+        return false;
+    const uint8_t *name = slc_topic_ids_find(answer->view->ids, event->data, &len);
+    if (name == NULL)
+        return fetch && slc_view_id_back(answer->view, event->data) == NULL;
+    return !slc_names_unmap(names_for(answer), SLC_NAME_TOPIC, name, len, &client);
+}
+
 static enum slc_kafka_verdict unmap_id(slc_view_answer *answer, const slc_kafka_event *event,
                                        slc_kafka_value *out)
 {
     if (teaches(answer->key) && answer->topic != NULL)
         slc_topic_ids_learn(answer->view->ids, event->data, answer->topic, answer->topic_len);
+    if (has_left(answer, event))
+        return SLC_KAFKA_DROP;
     const uint8_t *written = slc_view_id_back(answer->view, event->data);
     if (written == NULL)
         return SLC_KAFKA_KEEP;

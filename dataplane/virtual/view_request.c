@@ -425,6 +425,7 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     struct mapping m = {.view = view, .request = request};
     request->consumer = view->consumer;
     view->missing_count = 0;
+    view->shares = view->shares || header->key == KEY_SHARE_FETCH || header->key == KEY_SHARE_ACKNOWLEDGE;
     if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
         return SLC_VIEW_REFUSE;
     view->over_count = 0;

@@ -9,7 +9,7 @@ import struct
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ConfigResource,
                                    OffsetSpec, ResourcePatternType, ResourceType)
 from kafka.record.memory_records import MemoryRecordsBuilder
@@ -88,10 +88,7 @@ class Victim:
         wait_until(lambda: self.consumer.poll(0.2) is not None or self.assignments, 30, "B's member")
 
     def _topic_id(self, name):
-        description = self.kafka.admin.describe_topics(TopicCollection([self.prefix + name]))
-        topic_id = description[self.prefix + name].result(20).topic_id
-        return (topic_id.get_most_significant_bits() % (1 << 64)).to_bytes(8, "big") + \
-               (topic_id.get_least_significant_bits() % (1 << 64)).to_bytes(8, "big")
+        return self.kafka.topic_id(self.prefix + name)
 
     def secrets(self):
         """What no answer may hold unless A has said it. The cellar is never said by A in any way."""

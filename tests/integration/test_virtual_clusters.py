@@ -5,12 +5,14 @@ import socket
 import struct
 import uuid
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import requests
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
-from sluice_support import Tenant, wait_until
+from sluice_support import Tenant, free_ports, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -335,6 +337,46 @@ def test_a_changed_prefix_shows_the_new_names_alone(sample, kafka):
         tenant.helper.produce(old, [b"nowhere"], **{"message.timeout.ms": 2000})
 
 
+def sessions(sample, tenant):
+    """The client ports of its open sessions."""
+    node, = sample.admin.list("gateway-nodes")
+    answer = sample.admin.request("GET", f"/v1/gateway-nodes/{node['id']}/connections", expect=200).json()
+    return {c["client_address"] for c in answer["connections"] if c.get("virtual_cluster") == tenant.cluster.name}
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_topic_leaves_the_namespace_and_sessions_go_on(sample, kafka, protocol):
+    tenant = Tenant(sample, "hide", namespace={"topic_filter": ["stays", "leaves"]})
+    stays, leaves = tenant.create("stays"), tenant.create("leaves")
+    consumer = Consumer({**tenant.config, "group.id": "g", "group.protocol": protocol, "auto.offset.reset": "earliest",
+                         "client.id": "reader", "topic.metadata.refresh.interval.ms": 500})
+    consumer.subscribe([stays, leaves])
+    seen = []
+
+    def read(wanted):
+        message = consumer.poll(0.2)
+        if message is not None and not message.error():
+            seen.append((message.topic(), message.value()))
+        return wanted <= set(seen)
+
+    try:
+        for topic in (stays, leaves):
+            tenant.helper.produce(topic, [b"before"])
+        wait_until(lambda: read({(stays, b"before"), (leaves, b"before")}), 40, "both topics")
+        before = sessions(sample, tenant)
+        namespace = {"mode": "hide", "prefix": tenant.prefix, "topic_filter": ["stays"]}
+        sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace=namespace)
+        wait_until(lambda: leaves not in tenant.admin.list_topics(timeout=10).topics, 20, "the topic to leave")
+        kafka.produce(tenant.backend(leaves), [b"not its own any more"])
+        for topic in (leaves, stays):
+            kafka.produce(tenant.backend(topic), [b"after"])
+        wait_until(lambda: read({(stays, b"after")}), 40, "the topic that stays")
+        assert {topic for topic, value in seen if value != b"before"} == {stays}
+        assert len(before & sessions(sample, tenant)) >= 2, "sessions were closed"
+    finally:
+        consumer.close()
+
+
 def test_topics_that_come_and_go_while_they_are_read(hide, kafka):
     """Each time it is another topic with another id."""
     for n in range(4):
@@ -343,6 +385,98 @@ def test_topics_that_come_and_go_while_they_are_read(hide, kafka):
         assert [r.value() for r in hide.helper.consume_all(topic)] == [str(n).encode()]
         hide.helper.delete_topic(topic)
         wait_until(lambda: hide.backend(topic) not in kafka.admin.list_topics(timeout=5).topics, 20, "the deletion")
+
+
+def test_a_topic_is_read_while_it_comes_and_goes(hide, kafka):
+    """One consumer all the time; its fetch session holds topics that are gone."""
+    consumer = Consumer({**hide.config, "group.id": "fleeting", "enable.auto.commit": False,
+                         "topic.metadata.refresh.interval.ms": 200, "topic.metadata.propagation.max.ms": 100})
+    steady = hide.create("steady")
+    hide.helper.produce(steady, [b"steady"])
+    try:
+        for n in range(3):
+            topic = hide.create("fleeting")
+            consumer.assign([TopicPartition(topic, 0, 0), TopicPartition(steady, 0, 0)])
+            hide.helper.produce(topic, [str(n)])
+            seen = set()
+
+            def read():
+                message = consumer.poll(0.2)
+                if message is not None and not message.error():
+                    seen.add((message.topic(), message.value()))
+                return {topic, steady} <= {name for name, _ in seen}
+
+            wait_until(read, 30, "both topics")
+            assert seen == {(topic, str(n).encode()), (steady, b"steady")}
+            hide.helper.delete_topic(topic)
+            wait_until(lambda: consumer.poll(0.1) or hide.backend(topic) not in kafka.admin.list_topics(timeout=5).topics,
+                       20, "the deletion")
+    finally:
+        consumer.close()
+
+
+def test_names_at_the_limit_once_prefixed(hide, kafka):
+    longest = "t" * (249 - len(hide.prefix))
+    assert hide.create(longest) in hide.admin.list_topics(timeout=10).topics
+    hide.helper.produce(longest, [b"x"])
+    assert [r.value() for r in hide.helper.consume_all(longest)] == [b"x"]
+    hide.helper.delete_topic(longest)
+    refused = refusal(hide.admin.create_topics([NewTopic(longest + "t", 1, 1)]))
+    assert refused.name() == "TOPIC_EXCEPTION"
+    assert hide.prefix not in refused.str() and longest in refused.str()
+
+
+def compact_metadata(topic):
+    """Metadata version 9 of a topic whose name is any bytes."""
+    body = struct.pack(">hhih", 3, 9, 7, -1) + b"\0" + b"\x02" + bytes([len(topic) + 1]) + topic + b"\0" + b"\0\0\0\0"
+    return struct.pack(">i", len(body)) + body
+
+
+@pytest.mark.parametrize("name", [b"", b"\xff\xfe", b"a/b", b"\0", b"\x1fx", b"..", "\u00e4".encode()])
+def test_a_name_that_cannot_be_is_answered_as_such(tenant, name):
+    """As at a broker, and under the name that was asked for."""
+    with socket.create_connection(("127.0.0.1", tenant.cluster.port), timeout=20) as connection:
+        connection.sendall(compact_metadata(name))
+        answer = connection.recv(struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
+    shown = name.decode(errors="replace").encode()  # brokers do that
+    assert struct.pack(">h", 17) + bytes([len(shown) + 1]) + shown in answer  # INVALID_TOPIC_EXCEPTION
+    assert tenant.shown or tenant.prefix.encode() not in answer
+
+
+def fetch_by_id(port, topic_id):
+    """The answer to a Fetch version 13, as the first thing that is said on a connection."""
+    partition = struct.pack(">iiqiqi", 0, -1, 0, -1, -1, 1 << 20) + b"\0"
+    body = struct.pack(">hhih", 1, 13, 5, -1) + b"\0" + struct.pack(">iiiibii", -1, 500, 1, 1 << 20, 0, 0, -1)
+    body += b"\x02" + topic_id + b"\x02" + partition + b"\0" + b"\x01\x01\0"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(struct.pack(">i", len(body)) + body)
+        return connection.recv(struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
+
+
+def test_any_gateway_finds_out_whose_a_topic_id_is(sample, module_servers, kafka):
+    """Two gateways that have never heard of it, asked by many connections at once."""
+    tenant, group = Tenant(sample, "hide"), f"group-{uuid.uuid4().hex[:8]}"
+    sample.admin.create("gateway-groups", name=group, environment="dev")
+    ports = free_ports(5)
+    sample.admin.create("listeners", name=group, gateway_group=group, protocol="kafka", address=f"127.0.0.1:{ports}",
+                        kafka={"routing": "ports", "virtual_cluster": tenant.cluster.name,
+                               "port_ranges": [{"first_node_id": 0, "last_node_id": 3, "port_base": ports + 1}]})
+    other = module_servers.gateway(sample.control.join_string(group))
+    marker = uuid.uuid4().hex.encode()
+    foreign = kafka.create_topic("foreign")
+    names = {"own": tenant.backend("fresh"), "foreign": foreign}
+    kafka.create_topic(names["own"], exact=True)
+    for name in names.values():
+        kafka.produce(name, [marker])
+    ids = {label: kafka.topic_id(name) for label, name in names.items()}
+    wait_until(lambda: socket.create_connection(("127.0.0.1", ports + 2), 2).close() is None, 20, "the second gateway")
+    asked = [(port, label) for port in (ports + 2, tenant.cluster.port + 2) for label in names] * 8
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda ask: (ask[1], fetch_by_id(ask[0], ids[ask[1]])), asked))
+    assert all((marker in answer) == (label == "own") for label, answer in answers)
+    assert all(struct.pack(">h", 100) in answer for label, answer in answers if label == "foreign")  # UNKNOWN_TOPIC_ID
+    series = f'sluice_kafka_requests_total{{virtual_cluster="{tenant.cluster.name}",api="Fetch"}}'
+    assert other.metrics()[series] == sample.gateway.metrics()[series] == 16
 
 
 def test_a_removed_tenants_connections_are_closed(sample):

@@ -6,7 +6,7 @@ from .broker import OwnKafka
 from .certificates import Authority
 from .crowd import Crowd, exchange, raise_file_limit, resident_mib
 from .kafka import KafkaHelper
-from .native import NativeCluster, Tenant
+from .native import NativeCluster, Tenant, free_ports
 from .process import Program
 from .protocol import Definitions, Writer, all_fields, frame
 from .sample import SampleApi
@@ -33,6 +33,7 @@ __all__ = [
     "SseEvent",
     "SseReader",
     "Tenant",
+    "free_ports",
     "Writer",
     "all_fields",
     "exchange",

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient as KafkaAdmin
 from confluent_kafka.admin import NewTopic
 
@@ -32,6 +32,12 @@ class KafkaHelper:
                 return
             assert time.monotonic() < deadline, f"topic {name} got no leaders"
             time.sleep(0.05)
+
+    def topic_id(self, name):
+        """Its 16 bytes."""
+        topic_id = self.admin.describe_topics(TopicCollection([name]))[name].result(20).topic_id
+        return b"".join((part % (1 << 64)).to_bytes(8, "big") for part in (topic_id.get_most_significant_bits(),
+                                                                         topic_id.get_least_significant_bits()))
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(20)

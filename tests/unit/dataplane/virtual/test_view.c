@@ -184,6 +184,82 @@ START_TEST(a_topic_that_appears_later_ends_the_fetch_session)
 }
 END_TEST
 
+static slc_names *without_orders(Sluice__Snapshot__V1__VirtualCluster *later)
+{
+    static char *filter[] = {"other"};
+    *later = msg;
+    later->topic_filter = filter;
+    later->n_topic_filter = 1;
+    return slc_names_new(later);
+}
+
+START_TEST(a_topic_that_leaves_is_in_no_fetch_any_more)
+{
+    Sluice__Snapshot__V1__VirtualCluster later;
+    open_view(HIDE);
+    slc_names *next = without_orders(&later), *first = names;
+    learn(ours, "a.orders");
+    learn(nobodys, "a.other");
+    fetched(77, ours);
+    ck_assert(unmap(1, 13, false) && has(&out, ours, 16));
+    slc_view_will_rename(&view, next); /* the request for it waits at the broker */
+    ck_assert(unmap(1, 13, false) && !has(&out, ours, 16));
+    fetched(77, nobodys);
+    ck_assert(unmap(1, 13, false) && has(&out, nobodys, 16));
+    slc_view_rename(&view);
+    fetch_of(nobodys, 77);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_REFUSE);
+    ck_assert_int_eq(request.refusal, 70);
+    fetch_of(ours, 0);
+    ck_assert_int_eq(map(1, 13, false), SLC_VIEW_SEND);
+    ck_assert(!has(&out, ours, 16));
+    names = next;
+    slc_names_free(first);
+    close_view();
+}
+END_TEST
+
+/* ConsumerGroupHeartbeat version 0: assigned is a partition of each. */
+static void assigned(const uint8_t *const *topics, int count)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_int16(&in, 0);
+    text(&in, COMPACT, NULL);
+    text(&in, COMPACT, "member");
+    slc_kafka_add_int32(&in, 1);
+    slc_kafka_add_int32(&in, 5000);
+    slc_kafka_add_int8(&in, 1);
+    slc_kafka_add_count(&in, COMPACT, count);
+    for (int i = 0; i < count; i++) {
+        slc_buf_add(&in, topics[i], 16);
+        slc_kafka_add_count(&in, COMPACT, 1);
+        slc_kafka_add_int32(&in, 0);
+        slc_kafka_add_no_tags(&in);
+    }
+    slc_kafka_add_no_tags(&in);
+    slc_kafka_add_no_tags(&in);
+}
+
+START_TEST(a_member_is_not_told_of_topics_that_have_left)
+{
+    static const uint8_t *const topics[] = {ours, nobodys};
+    Sluice__Snapshot__V1__VirtualCluster later;
+    open_view(HIDE);
+    slc_names *next = without_orders(&later), *first = names;
+    learn(ours, "a.orders");
+    learn(nobodys, "a.other");
+    assigned(topics, 2);
+    ck_assert(unmap(68, 0, true) && has(&out, ours, 16) && has(&out, nobodys, 16));
+    slc_view_will_rename(&view, next);
+    slc_view_rename(&view);
+    ck_assert(unmap(68, 0, true) && !has(&out, ours, 16) && has(&out, nobodys, 16));
+    names = next;
+    slc_names_free(first);
+    close_view();
+}
+END_TEST
+
 START_TEST(a_connection_may_name_so_many_foreign_ids)
 {
     uint8_t id[16] = {1};
@@ -505,7 +581,8 @@ TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
           a_fetch_session_belongs_to_its_connection, a_topic_that_appears_later_ends_the_fetch_session,
           a_connection_may_name_so_many_foreign_ids, a_cursor_among_others_topics_goes_on_at_ours_or_ends,
           subscriptions_are_mapped_for_consumers_alone, groups_outside_of_an_enforced_namespace_are_refused,
-          lists_lose_what_is_anothers, topics_over_a_limit_are_refused_one_by_one,
+          lists_lose_what_is_anothers, a_topic_that_leaves_is_in_no_fetch_any_more,
+          a_member_is_not_told_of_topics_that_have_left, topics_over_a_limit_are_refused_one_by_one,
           topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
           a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited,
           texts_do_not_name_what_a_new_topic_collides_with,
