@@ -12,7 +12,15 @@ import requests
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
-from sluice_support import Tenant, free_ports, wait_until
+from sluice_support import SampleApi, Tenant, free_ports, wait_until
+
+
+@pytest.fixture(scope="module")
+def sample(module_servers, kafka):
+    """What gateways have seen is soon known."""
+    sample = SampleApi(module_servers.control(node_heartbeat="500ms"), kafka.bootstrap_servers, kafka.create_topic("orders"))
+    sample.start_gateway(module_servers)
+    return sample
 
 
 @pytest.fixture(scope="module")
