@@ -4,6 +4,7 @@ No answer holds a byte that A did not know, and nothing of B's has changed.
 The requests are written from Kafka's own definitions (sluice_support/protocol.py), so a key that Sluice's table lacks
 is tried as well. The test ends with `isolation: N cases` and fails below the full count."""
 
+import os
 import socket
 import struct
 import uuid
@@ -14,7 +15,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    OffsetSpec, ResourcePatternType, ResourceType)
 from kafka.record.memory_records import MemoryRecordsBuilder
 
-from sluice_support import Definitions, Tenant, Writer, all_fields, frame, wait_until
+from sluice_support import Definitions, KafkaHelper, Tenant, Writer, all_fields, frame, wait_until
 from sluice_support.protocol import in_range, versions_of
 
 API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = 18, 17, 36
@@ -473,6 +474,21 @@ def test_topics_are_not_made_by_asking_for_them_where_that_is_limited(sample, ka
             limited.helper.produce(topic, [b"x"], **{"message.timeout.ms": 1500})
     topics = set(kafka.admin.list_topics(timeout=10).topics)
     assert free.prefix + "by-itself" in topics and not {limited.prefix + "by-itself", outside} & topics
+
+
+def test_one_gateway_leads_to_several_backends(sample, kafka):
+    """With the same prefix and the same names."""
+    elsewhere = KafkaHelper(os.environ["SLUICE_TEST_KAFKA"])
+    sample.admin.create("backend-clusters", name="elsewhere", bootstrap_servers=[elsewhere.bootstrap_servers])
+    here = Tenant(sample, "hide")
+    there = Tenant(sample, "hide", {"prefix": here.prefix}, backend="elsewhere")
+    for tenant, value in ((here, b"here"), (there, b"there")):
+        tenant.create(TOPIC)
+        tenant.helper.produce(TOPIC, [value])
+    assert [r.value() for r in here.helper.consume_all(TOPIC)] == [b"here"]
+    assert [r.value() for r in there.helper.consume_all(TOPIC)] == [b"there"]
+    assert [r.value() for r in elsewhere.consume_all(here.prefix + TOPIC)] == [b"there"]
+    assert [r.value() for r in kafka.consume_all(here.prefix + TOPIC)] == [b"here"]
 
 
 LISTS = {"MetadataRequest", "ListGroupsRequest", "ListTransactionsRequest", "DescribeLogDirsRequest",

@@ -12,7 +12,7 @@ import requests
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
-from sluice_support import SampleApi, Tenant, free_ports, wait_until
+from sluice_support import SampleApi, SseReader, Tenant, free_ports, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -301,8 +301,11 @@ def test_aliases_and_filters(sample, kafka):
 
 
 def test_native_and_http_meet_in_one_virtual_cluster(sample):
-    """What a tenant's client writes is read over HTTP by the name that both have for it."""
-    tenant = Tenant(sample, "hide")
+    """What an application's client writes, the same application reads over HTTP and as a stream, by the name that both have
+    for it."""
+    credential = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+                  "sasl.username": sample.credential["id"], "sasl.password": sample.credential["secret"]}
+    tenant = Tenant(sample, "hide", config=credential, authentication=["plain"])
     topic = tenant.create("both")
     sample.admin.create("event-apis", name="both", major=1, team=sample.team, operations=["publish", "read"],
                         exposures=["rest", "sse"], lifecycle="published")
@@ -317,8 +320,15 @@ def test_native_and_http_meet_in_one_virtual_cluster(sample):
     tenant.helper.produce(topic, [b'{"from": "native"}'])
     page = requests.get(url, params={"from": "earliest", "wait": "10"}, headers=headers, timeout=30).json()
     assert [event["data"] for event in page["events"]] == [{"from": "native"}]
+    stream = SseReader(url + "?from=earliest", headers)
+    try:
+        assert stream.next(30).json()["data"] == {"from": "native"}
+        tenant.helper.produce(topic, [b'{"from": "native", "later": true}'])
+        assert stream.next(30).json()["data"] == {"from": "native", "later": True}
+    finally:
+        stream.close()
     assert requests.post(url, json={"from": "http"}, headers=headers, timeout=30).status_code == 201
-    assert [r.value() for r in tenant.helper.consume_all(topic)][1] == b'{"from": "http"}'
+    assert [r.value() for r in tenant.helper.consume_all(topic)][2] == b'{"from": "http"}'
 
 
 def test_a_changed_prefix_shows_the_new_names_alone(sample, kafka):

@@ -50,12 +50,13 @@ class NativeCluster:
 class Tenant:
     """A virtual cluster with a namespace of its own, once it is served. `shown` is what clients see of the prefix."""
 
-    def __init__(self, sample, mode, namespace=None, **virtual_cluster):
+    def __init__(self, sample, mode, namespace=None, config=None, **virtual_cluster):
+        """`config` is what its clients need to get in."""
         self.prefix = f"{uuid.uuid4().hex[:8]}."
         self.shown = self.prefix if mode == "enforce" else ""
         namespace = {"mode": mode, **({} if mode == "none" else {"prefix": self.prefix}), **(namespace or {})}
         self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace=namespace, **virtual_cluster)
-        self.helper = KafkaHelper(self.cluster.bootstrap_servers)
+        self.helper = KafkaHelper(self.cluster.bootstrap_servers, config)
         self.admin, self.config = self.helper.admin, self.helper.config
         wait_until(lambda: self.admin.list_topics(timeout=3), 20, f"the listener {self.cluster.name}")
 
