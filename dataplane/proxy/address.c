@@ -30,6 +30,7 @@ bool slc_address_in(int key, int version)
 
 struct mapping {
     slc_session *session;
+    int key;
     slc_view_answer names;
     int32_t node;
     char real_host[256];
@@ -135,6 +136,10 @@ static enum slc_kafka_verdict map_host(struct mapping *mapping, const slc_kafka_
 static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_kafka_value *out, slc_error *err)
 {
     struct mapping *mapping = ctx;
+    if (event->kind == SLC_KAFKA_EV_VALUE && event->field->role == SLC_KAFKA_ROLE_ERROR_CODE) {
+        slc_session_count_error(mapping->session, mapping->key, (int16_t)event->number);
+        return SLC_KAFKA_KEEP;
+    }
     if ((WANTED & SLC_KAFKA_WANT(event->field->role)) == 0)
         return slc_view_unmap(&mapping->names, event, out, err);
     switch (event->field->role) {
@@ -159,11 +164,12 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
 bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
                          slc_kafka_edits *edits, slc_error *err)
 {
-    const slc_kafka_rewrite_ops ops = {
-        .roles = WANTED | (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
-        .whole = WHOLE,
-        .map = map};
-    struct mapping mapping = {.session = session, .node = -1};
+    const slc_kafka_rewrite_ops ops = {.roles =
+                                           WANTED | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE) |
+                                           (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
+                                       .whole = WHOLE,
+                                       .map = map};
+    struct mapping mapping = {.session = session, .key = flight->key, .node = -1};
     mapping.names = (slc_view_answer){.view = session->view, .key = flight->key, .consumer = flight->consumer};
     return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
                              edits, err);

@@ -89,6 +89,8 @@ slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *metrics, int ke
  * `virtual_cluster`: not known yet; for `api`: no request was under way. */
 #define SLC_ENDING_STALE "stale" /* the configuration is too old */
 void slc_proxy_metrics_closed(const char *reason, const char *virtual_cluster, const char *api);
+/* An error code in a broker's answer. */
+void slc_proxy_metrics_answer_error(const char *virtual_cluster, const char *api, const char *code);
 /* A PROXY protocol header: "taken", "local" or "refused". */
 void slc_proxy_metrics_header(const char *result);
 

@@ -51,6 +51,13 @@ static const slc_metric metrics[] = {
      {"virtual_cluster", "api", "reason"},
      20000,
      NULL},
+    {"sluice_kafka_answer_errors_total",
+     SLC_COUNTER,
+     "Error codes (Kafka's numbers) in brokers' answers: all that are in answers which name brokers, topics or "
+     "groups, of others that of the answer as a whole",
+     {"virtual_cluster", "api", "code"},
+     20000,
+     NULL},
     {"sluice_kafka_proxy_headers_total",
      SLC_COUNTER,
      "PROXY protocol headers: taken, local (the balancer's own connection) or refused",
@@ -141,6 +148,12 @@ void slc_proxy_metrics_closed(const char *reason, const char *virtual_cluster, c
         return;
     const char *const more[] = {virtual_cluster, api, labels[0]};
     slc_series_add(slc_metrics_series("sluice_kafka_errors_total", more), 1);
+}
+
+void slc_proxy_metrics_answer_error(const char *virtual_cluster, const char *api, const char *code)
+{
+    const char *const labels[] = {virtual_cluster, api, code};
+    slc_series_add(slc_metrics_series("sluice_kafka_answer_errors_total", labels), 1);
 }
 
 void slc_proxy_metrics_header(const char *result)

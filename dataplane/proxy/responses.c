@@ -8,6 +8,7 @@
 #include "dataplane/proxy/session_private.h"
 
 #define FETCH_KEY      1
+#define ERROR_HEAD     64   /* no answer has the code of the whole behind more */
 #define FETCH_HEAD     10   /* bytes of an answer that tell the session */
 #define FETCH_BY_ID    13   /* topics have no names from here on */
 #define UNKNOWN_TAG    0x7f /* of one byte, like the one that it replaces; no version knows it */
@@ -119,7 +120,8 @@ static enum slc_parse begin_stream(slc_session *session, const slc_flight *fligh
                                    size_t len, size_t size)
 {
     const uint64_t ids = session->view != NULL ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_TOPIC_ID) : 0;
-    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE | ids};
+    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE |
+                                               SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE) | ids};
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
     int32_t correlation_id;
     size_t header;
@@ -163,6 +165,8 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
             data[event.at - base] = UNKNOWN_TAG;
         else if (event.kind == SLC_KAFKA_EV_VALUE && event.field->role == SLC_KAFKA_ROLE_TOPIC_ID)
             put_id_back(session, data + (event.at - base));
+        else if (event.kind == SLC_KAFKA_EV_VALUE && event.field->role == SLC_KAFKA_ROLE_ERROR_CODE)
+            slc_session_count_error(session, FETCH_KEY, (int16_t)event.number);
     }
     size_t seen = slc_kafka_walk_offset(walk) - base;
     if (step == SLC_KAFKA_FAILED)
@@ -207,6 +211,11 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
     enum slc_parse parsed = SLC_PARSE_MORE;
     *progress = true;
     if (!is_rewritten(session, flight)) {
+        *progress = slc_session_count_whole_error(session, flight, data, len, size);
+        if (!*progress) /* the next read brings it: a chunk has room */
+            return slc_end_hold(&session->broker, &session->front->pool, ERROR_HEAD) == SLC_IO_OK
+                       ? SLC_PARSE_MORE
+                       : SLC_PARSE_MEMORY;
         session->response_left = (uint32_t)(size + 4);
     } else if (may_stream(session, flight, size)) {
         parsed = begin_stream(session, flight, data, len, size);

@@ -159,6 +159,13 @@ bool slc_session_is_local(const slc_session *session, int key);
 enum slc_parse slc_session_answer_unknown_versions(slc_session *session,
                                                    const slc_kafka_request_header *header);
 
+/* ---- errors.c: what brokers refuse ---- */
+void slc_session_count_error(const slc_session *session, int key, int16_t code);
+/* Of an answer that passes unread, of `size` bytes, of which `len` are there, with the length. False: too few.
+ */
+bool slc_session_count_whole_error(const slc_session *session, const slc_flight *flight, const uint8_t *data,
+                                   size_t len, size_t size) SLC_CHECKED;
+
 /* ---- address.c: brokers' addresses become the gateway's, and names the client's ---- */
 /* Does the response hold any address? */
 bool slc_address_in(int key, int version);

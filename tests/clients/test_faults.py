@@ -3,15 +3,19 @@ configuration changes: clients through the gateway get over it as clients at the
 
 import os
 import random
+import socket
+import struct
 import time
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import ElectionType, TopicPartition
+from confluent_kafka import ElectionType, TopicCollection, TopicPartition
 from confluent_kafka.admin import NewTopic
+from kafka.record import MemoryRecordsBuilder
 
 from client_support import CuttingRelay, Target, Verifier
 from sluice_support import KafkaHelper, NativeCluster, SampleApi, wait_until
+from sluice_support.protocol import Definitions, Writer, frame
 
 KILL_SECONDS = int(os.environ.get("SLUICE_CLIENTS_KILL_SECONDS", "60"))
 PARTITIONS = 4
@@ -96,6 +100,53 @@ def test_clients_get_over_what_brokers_do(nodes, own_kafka, gateway, verifiers):
     for verifier in verifiers:
         verifier.stop()
 
+
+# ---- what a broker says that does not lead any more (KIP-951) ----
+
+def _records():
+    builder = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=1024)
+    builder.append(timestamp=None, key=None, value=b"x")
+    builder.close()
+    return bytes(builder.buffer())
+
+
+def _ask(address, request):
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(request)
+        size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
+        return connection.recv(size, socket.MSG_WAITALL)
+
+
+def _endpoint(node, host, port):
+    return struct.pack(">ib", node, len(host) + 1) + host.encode() + struct.pack(">i", port)
+
+
+@pytest.mark.parametrize("api,version", [("Produce", 10), ("Produce", 13), ("Fetch", 16), ("Fetch", 17)])
+def test_a_former_leader_names_the_new_one_by_the_gateway(nodes, gateway, api, version):
+    """The partition is on the second broker alone; the first is asked, directly and through the gateway."""
+    topic = gateway.kafka.create_topic("moved", partitions=1) + "-b"
+    gateway.kafka.admin.create_topics([NewTopic(topic, 1, replica_assignment=[[2]])])[topic].result(20)
+    wait_until(lambda: _leaders(gateway.kafka, topic) == [2], 20, "the second broker to lead")
+    known = gateway.kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(20).topic_id
+    mask = (1 << 64) - 1
+    fields = {"Name": topic, "Topic": topic, "Acks": 1, "TimeoutMs": 5000, "Records": _records(), "PartitionMaxBytes": 1000,
+              "TopicId": struct.pack(">QQ", known.get_most_significant_bits() & mask, known.get_least_significant_bits() & mask),
+              "SessionEpoch": -1, "CurrentLeaderEpoch": -1, "LastFetchedEpoch": -1, "MaxBytes": 1000, "ForgottenTopicsData": []}
+    definition = next(d for d in Definitions().requests.values() if d["name"] == api + "Request")
+    request = frame(definition, version, Writer(definition, version, lambda path, field, _: fields.get(field["name"], NotImplemented)))
+    first, second = (int(node.bootstrap_servers.rpartition(":")[2]) for node in nodes)
+    directly = wait_until(lambda: _names_leader(_ask(("127.0.0.1", first), request)), 20, "the first broker to know the new leader")
+    assert _endpoint(2, "127.0.0.1", second) in directly
+    through = _ask(("127.0.0.1", gateway.native.port + 1 + 1), request)  # node 1; the ports begin with node 0
+    assert _endpoint(2, RELAY_HOST, gateway.native.port + 1 + 2) in through
+    assert b"127.0.0.1" not in through
+
+
+def _names_leader(answer):
+    return answer if b"127.0.0.1" in answer else None
+
+
+# ---- the whole ----
 
 def _elect(kafka, verifiers):
     """The preferred leaders lead again, once their broker has caught up: as a client with old metadata learns from an

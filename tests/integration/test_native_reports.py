@@ -7,6 +7,7 @@ import ssl
 import struct
 
 import pytest
+from confluent_kafka import KafkaError, TopicCollection
 
 from sluice_support import Authority, Balancer, KafkaHelper, NativeCluster, SampleApi, proxy_header, wait_until
 
@@ -205,6 +206,8 @@ def test_figures_by_key(sample, kafka, balanced):
         before = metric(sample, "sluice_kafka_request_bytes_total", virtual_cluster="balanced", api="Produce")
         client.produce(topic, [bytes(50_000)] * 4)
         assert len(client.consume_all(topic)) == 4
+        unknown = client.admin.describe_topics(TopicCollection(["not-there"]))["not-there"]
+        assert unknown.exception(20).args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
         del client
     sent = metric(sample, "sluice_kafka_request_bytes_total", virtual_cluster="balanced", api="Produce") - before
     assert 200_000 < sent < 220_000
@@ -217,4 +220,5 @@ def test_figures_by_key(sample, kafka, balanced):
             assert 0 < counted <= requests, (api, part)
             assert metric(sample, seconds + "_sum", virtual_cluster="balanced", api=api) > 0
     assert metric(sample, "sluice_kafka_requests_total", virtual_cluster="balanced", api="ApiVersions") > 0
+    assert metric(sample, "sluice_kafka_answer_errors_total", virtual_cluster="balanced", api="Metadata", code="3") > 0
     assert metric(sample, "sluice_kafka_requests_total", virtual_cluster="balanced", api="ShareFetch") == 0

@@ -85,6 +85,7 @@ CASES = {
     "a removed version": struct.pack(">ihhih", 10, 0, 1, 1, -1) + bytes(20),
     "a client id beyond the frame": struct.pack(">ihhih", 10, 3, 1, 1, 5000),
     "an inter-broker request": struct.pack(">ihhih", 12, 27, 1, 1, -1) + bytes(2),
+    "client metrics that are not opened (KIP-714)": struct.pack(">ihhihb", 28, 71, 0, 1, -1, 0) + bytes(17),
     "a quota change": struct.pack(">ihhih", 14, 49, 0, 1, -1) + bytes(4),
 }
 
@@ -122,7 +123,7 @@ def test_api_versions_is_the_intersection(native, kafka):
         answer = direct.recv(size, socket.MSG_WAITALL)
     count = struct.unpack(">i", answer[6:10])[0]
     theirs = {key: (low, high) for key, low, high in struct.iter_unpack(">hhh", answer[10:10 + 6 * count])}
-    assert keys[0][0] == 0 and 27 not in keys and 49 not in keys
+    assert keys[0][0] == 0 and not {27, 49, 71, 72} & set(keys)
     for key in set(keys) - {0, 17, 18, 36}:
         assert theirs[key][0] <= keys[key][0] and keys[key][1] <= theirs[key][1], key
 

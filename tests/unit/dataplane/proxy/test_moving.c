@@ -212,6 +212,39 @@ START_TEST(a_local_answer_waits_for_the_end_of_the_answer_before_it)
 }
 END_TEST
 
+/* Neither what the client has not read yet nor the rest of a request that it is still sending is cut. */
+START_TEST(a_drain_waits_for_what_is_on_its_way)
+{
+    struct stream up, down;
+    begin(thresholds[_i % 3]);
+    begin_stream(&up, &stage.client, &stage.broker);
+    begin_stream(&down, &stage.broker, &stage.client);
+    size_t at = slc_kafka_request_begin(&up.sent, LIST_GROUPS, 0, 1, "unit");
+    ck_assert(slc_kafka_frame_end(&up.sent, at, &err));
+    add_produce(&up.sent, 2, 400000);
+    up.sent_len = stage_send(&stage, stage.client, up.sent.data, 100000);
+    ck_assert_uint_eq(up.sent_len, 100000);
+    slc_proxy_front_drain(stage.front);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 1);
+    carry(&up, MOST, up.sent.len);
+    ck_assert_mem_eq(up.got, up.sent.data, up.sent.len);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 1);
+    at = slc_kafka_response_begin(&down.sent, LIST_GROUPS, 0, 1);
+    fill(&down.sent, 1000000);
+    ck_assert(slc_kafka_frame_end(&down.sent, at, &err));
+    down.sent_len = stage_send(&stage, stage.broker, down.sent.data, down.sent.len);
+    slc_session_tick(stage.session, 0);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 1); /* the client has not read it */
+    carry(&down, MOST, down.sent.len);
+    ck_assert_mem_eq(down.got, down.sent.data, down.sent.len);
+    stage_run(&stage);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 0);
+    end_stream(&up);
+    end_stream(&down);
+    stage_release(&stage);
+}
+END_TEST
+
 START_TEST(a_side_that_goes_away_amid_what_is_moved_ends_the_session)
 {
     struct stream up;
@@ -239,6 +272,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tcase, requests_pass_as_they_are, 0, EACH_WAY);
     tcase_add_loop_test(tcase, a_large_fetch_answer_passes_but_for_its_addresses, 0, EACH_WAY);
     tcase_add_loop_test(tcase, a_local_answer_waits_for_the_end_of_the_answer_before_it, 0, 3);
+    tcase_add_loop_test(tcase, a_drain_waits_for_what_is_on_its_way, 0, 3);
     tcase_add_loop_test(tcase, a_side_that_goes_away_amid_what_is_moved_ends_the_session, 0, 2);
     suite_add_tcase(suite, tcase);
     return suite;

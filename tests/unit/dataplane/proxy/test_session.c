@@ -15,6 +15,7 @@
 #define FETCH            1
 #define LIST_GROUPS      16
 #define DESCRIBE_CLUSTER 60
+#define FIND_COORDINATOR 10
 #define SHARE_FETCH      78
 
 static struct stage stage;
@@ -465,6 +466,77 @@ START_TEST(a_silent_client_without_a_broker_is_closed)
 }
 END_TEST
 
+static int64_t errors_counted(const char *api, const char *code)
+{
+    const char *const labels[] = {STAGE_CLUSTER, api, code};
+    return slc_series_value(slc_metrics_series("sluice_kafka_answer_errors_total", labels));
+}
+
+/* A request without a body to speak of: the test's broker does not read it. */
+static void ask(int key, int version, int32_t id)
+{
+    size_t at = slc_kafka_request_begin(&request, key, version, id, "unit");
+    slc_kafka_add_int32(&request, 0);
+    ck_assert(slc_kafka_frame_end(&request, at, &err));
+    ck_assert_uint_eq(stage_send(&stage, stage.client, request.data, request.len), request.len);
+    slc_buf_clear(&request);
+}
+
+/* Behind the throttle time or at once, in an old or a flexible header, in pieces; and in an answer that is
+ * walked. */
+static void count_errors(size_t step)
+{
+    uint8_t got[512];
+    begin("anonymous");
+    ask(LIST_GROUPS, 0, 1);
+    size_t at = slc_kafka_response_begin(&answer, LIST_GROUPS, 0, 1);
+    slc_kafka_add_int16(&answer, 15);
+    slc_kafka_add_count(&answer, false, 0);
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+    ask(LIST_GROUPS, 3, 2);
+    at = slc_kafka_response_begin(&answer, LIST_GROUPS, 3, 2);
+    slc_kafka_add_int32(&answer, 0);
+    slc_kafka_add_int16(&answer, 16);
+    slc_kafka_add_count(&answer, true, 0);
+    slc_kafka_add_no_tags(&answer);
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+    ask(LIST_GROUPS, 0, 3);
+    at = slc_kafka_response_begin(&answer, LIST_GROUPS, 0, 3);
+    slc_kafka_add_int16(&answer, 0);
+    slc_kafka_add_count(&answer, false, 0);
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+    ask(FIND_COORDINATOR, 0, 4);
+    at = slc_kafka_response_begin(&answer, FIND_COORDINATOR, 0, 4);
+    slc_kafka_add_int16(&answer, 14);
+    slc_kafka_add_int32(&answer, -1);
+    slc_kafka_add_string(&answer, false, "", 0);
+    slc_kafka_add_int32(&answer, -1);
+    ck_assert(slc_kafka_frame_end(&answer, at, &err));
+    for (size_t sent = 0; sent < answer.len; sent += step)
+        stage_send(&stage, stage.broker, answer.data + sent,
+                   answer.len - sent < step ? answer.len - sent : step);
+    stage_run(&stage);
+    ck_assert_uint_eq(stage_receive(stage.client, got, sizeof got, NULL), answer.len);
+    ck_assert_mem_eq(got, answer.data, answer.len);
+    ck_assert_int_eq(errors_counted("ListGroups", "15"), 1);
+    ck_assert_int_eq(errors_counted("ListGroups", "16"), 1);
+    ck_assert_int_eq(errors_counted("ListGroups", "0"), 0);
+    ck_assert_int_eq(errors_counted("FindCoordinator", "14"), 1);
+    end();
+}
+
+START_TEST(error_codes_of_answers_are_counted)
+{
+    count_errors(1000);
+}
+END_TEST
+
+START_TEST(error_codes_of_answers_that_come_in_pieces_are_counted)
+{
+    count_errors(1);
+}
+END_TEST
+
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
           every_answer_that_names_nodes_names_the_gateway, the_nodes_behind_many_records_are_hidden,
           addresses_behind_many_records_become_the_gateways, an_upgraded_backend_can_do_more,
@@ -472,4 +544,5 @@ UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateway
           a_silent_client_without_a_broker_is_closed, what_holds_no_address_passes_as_it_is,
           byte_by_byte_is_the_same, a_client_that_is_cut_off_anywhere_ends_the_session,
           a_broker_that_is_cut_off_anywhere_ends_the_session, an_answer_that_nobody_asked_for_ends_the_session,
-          a_client_that_reads_nothing_is_waited_for, nothing_passes_before_authentication)
+          a_client_that_reads_nothing_is_waited_for, nothing_passes_before_authentication,
+          error_codes_of_answers_are_counted, error_codes_of_answers_that_come_in_pieces_are_counted)
