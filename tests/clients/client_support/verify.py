@@ -18,7 +18,7 @@ class Verifier:
     def __init__(self, target, kafka, topic, partitions):
         self.baseline = target.name == "direct"
         self.name, self._kafka, self._topic, self._partitions = target.name, kafka, topic, partitions
-        self.acknowledged, self._failures, self._read = 0, [], set()
+        self.acknowledged, self._failures, self._read, self._positions = 0, [], set(), []
         self._ending, self._read_ending = threading.Event(), threading.Event()
         self._config = {"bootstrap.servers": target.bootstrap_servers, "reconnect.backoff.max.ms": 500}
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._consume)]
@@ -51,7 +51,9 @@ class Verifier:
         consumer.subscribe([self._topic])
         while not self._read_ending.is_set():
             message = consumer.poll(0.2)
-            if message is not None and message.error() is None:
+            if message is None:
+                self._positions = consumer.position(consumer.assignment())
+            elif message.error() is None:
                 self._read.add((message.partition(), int(message.value())))
         consumer.close()
 
@@ -68,11 +70,26 @@ class Verifier:
         assert not self._failures, f"{self.name}: {self._failures[:3]}"
         expected = {(partition, n) for partition in range(self._partitions) for n in range(self._written)}
         assert self.acknowledged == len(expected) > 0
-        wait_until(lambda: self._read == expected, 60, f"{self.name}: every record read")
+        self._wait_read(expected)
         self._read_ending.set()
         self._threads[1].join(60)
         stored = wait_until(lambda: self._stored(expected), 60, f"{self.name}: every record in Kafka")
         assert self.baseline or stored == sorted(expected), f"{self.name}: doubled or reordered: {self._odd(stored)}"
+
+    def _wait_read(self, expected):
+        try:
+            wait_until(lambda: self._read == expected, 60, f"{self.name}: every record read")
+        except AssertionError as failure:
+            missing = sorted(expected - self._read)
+            stored = {(record.partition(), int(record.value())) for record in self._kafka.consume_all(self._topic)}
+            parts = {n: [number for partition, number in missing if partition == n] for n in range(self._partitions)}
+            told = {n: f"{len(numbers)} of {self._written}: {numbers[0]} to {numbers[-1]}" for n, numbers in parts.items() if numbers}
+            raise AssertionError(f"{failure}; by partition not read: {told}; of them not in Kafka: "
+                                 f"{sorted(set(missing) - stored)[:10]}; asked {self._asks()}") from None
+
+    def _asks(self):
+        """Where the consumer stands."""
+        return [(position.partition, position.offset, str(position.error or "")) for position in self._positions]
 
     def _stored(self, expected):
         """What Kafka has, by partition and in its order, once it is all that is expected: a leader of a moment ago may show
