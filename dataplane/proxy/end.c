@@ -31,11 +31,42 @@ void slc_end_attach(slc_end *end, struct event_base *base, int fd, SSL *ssl, eve
     event_assign(&end->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, arg);
 }
 
+static void charge(slc_end *end, slc_pool *pool, uint32_t bytes)
+{
+    if (!end->stranger)
+        return;
+    end->stranger_bytes = bytes;
+    pool->stranger_bytes += bytes;
+}
+
+static void discharge(slc_end *end, slc_pool *pool)
+{
+    pool->stranger_bytes -= end->stranger_bytes;
+    end->stranger_bytes = 0;
+}
+
+static uint8_t *take_chunk(slc_end *end, slc_pool *pool, size_t size, uint32_t *cap)
+{
+    if (end->stranger && !slc_pool_admits_stranger(pool, size))
+        return NULL;
+    uint8_t *chunk = slc_pool_take(pool, size, cap);
+    if (chunk != NULL)
+        charge(end, pool, *cap);
+    return chunk;
+}
+
+void slc_end_trust(slc_end *end, slc_pool *pool)
+{
+    discharge(end, pool);
+    end->stranger = false;
+}
+
 static void give_chunk(slc_end *end, slc_pool *pool)
 {
     uint8_t *chunk = end->chunk;
     if (chunk == NULL)
         return;
+    discharge(end, pool);
     end->chunk = NULL;
     end->start = end->stop = end->pass = 0;
     slc_pool_give(pool, chunk, end->cap);
@@ -93,7 +124,7 @@ static void move_to_front(slc_end *end)
 static enum slc_io make_room(slc_end *end, slc_pool *pool)
 {
     if (end->chunk == NULL) {
-        end->chunk = slc_pool_take(pool, end->large ? SLC_CHUNK_LARGE : SLC_CHUNK_SMALL, &end->cap);
+        end->chunk = take_chunk(end, pool, end->large ? SLC_CHUNK_LARGE : SLC_CHUNK_SMALL, &end->cap);
         end->start = end->stop = end->pass = 0;
         return end->chunk != NULL ? SLC_IO_OK : SLC_IO_MEMORY;
     }
@@ -115,9 +146,12 @@ enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size)
     if (needed <= end->cap)
         return SLC_IO_OK;
     uint32_t cap;
-    uint8_t *chunk = slc_pool_take(pool, needed, &cap);
-    if (chunk == NULL)
+    discharge(end, pool);
+    uint8_t *chunk = take_chunk(end, pool, needed, &cap);
+    if (chunk == NULL) {
+        charge(end, pool, end->cap);
         return SLC_IO_MEMORY;
+    }
     uint8_t *old = end->chunk;
     uint32_t old_cap = end->cap;
     memcpy(chunk, old, end->stop);

@@ -32,8 +32,10 @@ typedef struct slc_end {
     struct event readable, writable;
     uint8_t *chunk; /* NULL: nothing is held */
     uint32_t cap, start, stop, pass;
+    uint32_t stranger_bytes; /* of the chunk, while `stranger` */
     uint32_t piped;
     slc_pipe *pipe;      /* NULL: nothing was piped */
+    bool stranger;       /* has not authenticated: shares little memory with others like it */
     bool large;          /* a read filled its chunk, not long ago: take large ones */
     uint8_t small_reads; /* in a row, while `large` */
     bool ready; /* the socket may have something to read: its event said so, and nothing since said it is empty
@@ -63,6 +65,8 @@ bool slc_end_holds_record(const slc_end *end);
 /* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or
  * SLC_IO_MEMORY. */
 enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
+/* It is no stranger any more. */
+void slc_end_trust(slc_end *end, slc_pool *pool);
 /* What is held and not passing. */
 const uint8_t *slc_end_data(const slc_end *end, size_t *len);
 /* Forgets `len` bytes; nothing may be passing. */

@@ -1,5 +1,6 @@
-/* Error codes of brokers in answers, counted by API key. Those of an answer that is walked anyway all count; of one
- * that passes unread only the code of the answer as a whole, which stands at a place that its version tells. */
+/* Error codes of brokers in answers, counted by API key. Those of an answer that is walked anyway all count; of
+ * one that passes unread only the code of the answer as a whole, which stands at a place that its version
+ * tells. */
 #include <stdio.h>
 
 #include "dataplane/kafka/wire.h"

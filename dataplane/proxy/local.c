@@ -1,10 +1,12 @@
 /* What the gateway answers itself: ApiVersions (KIP-35, KIP-511) and, unless it passes through, SASL. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "dataplane/kafka/decode.h"
 #include "dataplane/kafka/encode.h"
 #include "dataplane/kafka/sasl_codec.h"
 #include "dataplane/policy/credential.h"
@@ -15,6 +17,7 @@
 #define API_VERSIONS_SERVED         4 /* version 5 asks for a check of cluster and node (KIP-1242) */
 #define ERROR_UNSUPPORTED_MECHANISM 33
 #define ERROR_ILLEGAL_SASL_STATE    34
+#define ERROR_INVALID_REQUEST       42
 #define ERROR_AUTHENTICATION_FAILED 58
 #define PLAIN                       "PLAIN"
 
@@ -111,8 +114,45 @@ static void add_versions(const slc_session *session, slc_buf *out, int version)
         slc_kafka_add_no_tags(out);
 }
 
-static enum slc_parse answer_versions(slc_session *session, const slc_kafka_request_header *header)
+/* KIP-511: [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])? */
+static bool is_software(const uint8_t *text, size_t len)
 {
+    if (len == 0 || !isalnum(text[0]) || !isalnum(text[len - 1]))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum(text[i]) && text[i] != '-' && text[i] != '.')
+            return false;
+    return true;
+}
+
+static bool check_software(void *ctx, const slc_kafka_event *event, slc_error *err)
+{
+    bool *good = ctx;
+    (void)err;
+    if (slc_kafka_event_is(event, "ClientSoftwareName") || slc_kafka_event_is(event, "ClientSoftwareVersion"))
+        *good = *good && event->data != NULL && is_software(event->data, event->len);
+    return true;
+}
+
+/* As Kafka does when the client's name for itself is none. */
+static enum slc_parse refuse_software(slc_session *session, const slc_kafka_request_header *header,
+                                      slc_buf *out)
+{
+    size_t begin = slc_kafka_response_begin(out, header->key, header->version, header->correlation_id);
+    slc_kafka_add_int16(out, ERROR_INVALID_REQUEST);
+    slc_kafka_add_count(out, true, 0);
+    slc_kafka_add_int32(out, 0); /* throttle */
+    slc_kafka_add_no_tags(out);
+    return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
+}
+
+static enum slc_parse answer_versions(slc_session *session, const slc_kafka_request_header *header,
+                                      const uint8_t *body, size_t len)
+{
+    bool good = true;
+    if (!slc_kafka_body_decode(header->message, header->version, body, len, check_software, &good,
+                               &session->why))
+        return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken ApiVersions request");
     if (!session->topology->known) {
         slc_topology_waiter *waiter = &session->asking;
         if (!waiter->waiting)
@@ -122,6 +162,8 @@ static enum slc_parse answer_versions(slc_session *session, const slc_kafka_requ
     slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
+    if (!good)
+        return refuse_software(session, header, out);
     show(session);
     size_t begin = slc_kafka_response_begin(out, header->key, header->version, header->correlation_id);
     add_versions(session, out, header->version);
@@ -255,7 +297,7 @@ enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_
 {
     switch (header->key) {
     case SLC_KAFKA_API_VERSIONS_KEY:
-        return answer_versions(session, header);
+        return answer_versions(session, header, body, len);
     case SLC_KAFKA_SASL_HANDSHAKE_KEY:
         return answer_handshake(session, header, body, len);
     default:

@@ -146,6 +146,8 @@ bool slc_session_settled(const slc_session *session)
 void slc_session_move(slc_session *session)
 {
     enum flow up, down = FLOW_STOP;
+    if (session->allowed && session->client.stranger)
+        slc_end_trust(&session->client, &session->front->pool);
     up = session->closing ? FLOW_STOP : flow(session, &session->client, &session->broker, &upwards);
     if (up != FLOW_CLOSE && up != FLOW_BROKEN && session->broker.fd >= 0)
         down = flow(session, &session->broker, &session->client, &downwards);

@@ -51,11 +51,23 @@ void slc_pool_release(slc_pool *pool)
         free(pop(&pool->free_large));
 }
 
+static size_t round_up(size_t size)
+{
+    if (size <= SLC_CHUNK_SMALL)
+        return SLC_CHUNK_SMALL;
+    if (size <= SLC_CHUNK_MIDDLE)
+        return SLC_CHUNK_MIDDLE;
+    return size <= SLC_CHUNK_LARGE ? SLC_CHUNK_LARGE : size;
+}
+
+bool slc_pool_admits_stranger(const slc_pool *pool, size_t size)
+{
+    return pool->stranger_bytes == 0 || pool->stranger_bytes + round_up(size) <= pool->limit_bytes / 4;
+}
+
 uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap)
 {
-    size_t rounded = size <= SLC_CHUNK_SMALL   ? SLC_CHUNK_SMALL
-                     : size <= SLC_CHUNK_LARGE ? SLC_CHUNK_LARGE
-                                               : size;
+    size_t rounded = round_up(size);
     /* One chunk may always be taken, so that a limit below the largest frame cannot stop everything for ever.
      */
     if (pool->taken_bytes > 0 && pool->taken_bytes + rounded > pool->limit_bytes)

@@ -8,9 +8,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define SLC_CHUNK_SMALL (16u * 1024)
-#define SLC_CHUNK_LARGE (256u * 1024)
-#define SLC_PIPE_BYTES  (1024u * 1024) /* what an unprivileged process may ask for */
+#define SLC_CHUNK_SMALL  (16u * 1024)
+#define SLC_CHUNK_MIDDLE (64u * 1024 + 4) /* the largest frame that is answered here */
+#define SLC_CHUNK_LARGE  (256u * 1024)
+#define SLC_PIPE_BYTES   (1024u * 1024) /* what an unprivileged process may ask for */
 
 /* Embedded in whoever may have to wait for memory. */
 typedef struct slc_pool_waiter {
@@ -26,6 +27,7 @@ typedef struct slc_pipe {
 
 typedef struct slc_pool {
     size_t limit_bytes, taken_bytes;
+    size_t stranger_bytes; /* of these, what is held for clients that have not authenticated yet */
     slc_pipe *free_pipes;
     unsigned pipe_count;              /* of these */
     uint8_t *free_small, *free_large; /* linked through their first bytes */
@@ -37,7 +39,11 @@ void slc_pool_init(slc_pool *pool, size_t limit_bytes);
 /* Everything must have been given back. */
 void slc_pool_release(slc_pool *pool);
 
-/* A chunk of at least `size` bytes; `*cap` tells how many. Sizes over SLC_CHUNK_LARGE are not kept for later.
+/* May so many more be held for clients that have not authenticated? They get a quarter of the limit in all, so
+ * that whoever sends the beginnings of frames cannot take it all. */
+bool slc_pool_admits_stranger(const slc_pool *pool, size_t size);
+
+/* A chunk of at least `size` bytes; `*cap` tells how many. Small and large ones are kept for later.
  * NULL when the limit is reached. */
 uint8_t *slc_pool_take(slc_pool *pool, size_t size, uint32_t *cap);
 void slc_pool_give(slc_pool *pool, uint8_t *chunk, uint32_t cap);

@@ -8,19 +8,27 @@
 
 #define PRODUCE_KEY  0
 #define ACKS_PREFIX  (32767 + 16) /* bytes that may lie before acks: a transactional id */
-#define HTTP_GET     0x47455420u
-#define HTTP_POST    0x504f5354u
-#define HTTP_HEAD    0x48454144u
-#define PROXY_HEADER 0x0d0a0d0au /* of version 2 */
-#define PROXY_TEXT   0x50524f58u /* of version 1 */
-#define TLS_HELLO    0x160300u   /* the first three bytes of a TLS handshake, any version */
+#define PROXY_HEADER 0x0d0a0d0au  /* of version 2 */
+#define PROXY_TEXT   0x50524f58u  /* of version 1 */
+#define TLS_HELLO    0x160300u    /* the first three bytes of a TLS handshake, any version */
+
+/* The first four characters of a request, also of HTTP/2's. */
+static bool is_http(uint32_t size)
+{
+    static const char *const methods[] = {"GET ", "POST", "HEAD", "PUT ", "DELE",
+                                          "OPTI", "PATC", "CONN", "TRAC", "PRI "};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (size == slc_kafka_get32((const uint8_t *)methods[i]))
+            return true;
+    return false;
+}
 
 static enum slc_parse refuse_size(slc_session *session, uint32_t size)
 {
     if (size >> 8 >= TLS_HELLO && size >> 8 <= TLS_HELLO + 4)
         return slc_session_refuse(session, SLC_INVALID, "protocol",
                                   "the client speaks TLS to a listener without it");
-    if (size == HTTP_GET || size == HTTP_POST || size == HTTP_HEAD)
+    if (is_http(size))
         return slc_session_refuse(session, SLC_INVALID, "protocol",
                                   "the client speaks HTTP to a Kafka listener");
     if (size == PROXY_HEADER || size == PROXY_TEXT)
@@ -71,10 +79,34 @@ static void note_client_id(slc_session *session, const slc_kafka_request_header 
     session->client_id[len] = '\0';
 }
 
+/* Of a request whose header cannot be read further than key, version and correlation id: the client id stands
+ * behind these in every version there has been (KIP-511). */
+static void note_unknown_client(slc_session *session, const uint8_t *data, size_t len, size_t size)
+{
+    slc_kafka_request_header header = {0};
+    size_t at = 4 + 2 + 2 + 4 + 2;
+    if (len < at || 4 + size < at)
+        return;
+    header.client_id_len = slc_kafka_get16(data + at - 2);
+    header.client_id = data + at;
+    if (at + header.client_id_len <= len && at + header.client_id_len <= 4 + size)
+        note_client_id(session, &header);
+}
+
 static enum slc_parse hold(slc_session *session, size_t size)
 {
     return slc_end_hold(&session->client, &session->front->pool, size) == SLC_IO_OK ? SLC_PARSE_MORE
                                                                                     : SLC_PARSE_MEMORY;
+}
+
+/* Room for a piece of `size` bytes, or what is likely to be seen of it next: whoever claims much and sends
+ * little is not believed. */
+static enum slc_parse hold_some(slc_session *session, size_t size)
+{
+    size_t len;
+    (void)slc_end_data(&session->client, &len);
+    size_t likely = len < SLC_CHUNK_SMALL ? SLC_CHUNK_SMALL : 4 * len;
+    return hold(session, size < likely ? size : likely);
 }
 
 static void count(const slc_session *session, int key, size_t size)
@@ -92,7 +124,7 @@ static enum slc_parse take_local(slc_session *session, const slc_kafka_request_h
         return slc_session_refuse(session, SLC_TOO_LARGE, "protocol", "a %s request of %zu bytes",
                                   slc_kafka_apis[header->key].name, size);
     if (len < 4 + size)
-        return hold(session, 4 + size);
+        return hold_some(session, 4 + size);
     enum slc_parse parsed = slc_session_answer(session, header, data + 4 + header->size, size - header->size);
     if (parsed != SLC_PARSE_MORE)
         return parsed;
@@ -185,8 +217,9 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
     case SLC_KAFKA_DONE:
         break;
     case SLC_KAFKA_MORE:
-        return hold(session, size + 4 < SLC_SESSION_LOCAL ? size + 4 : SLC_SESSION_LOCAL);
+        return hold_some(session, size + 4 < SLC_SESSION_LOCAL ? size + 4 : SLC_SESSION_LOCAL);
     default:
+        note_unknown_client(session, data, len, size);
         session->key = header.key;
         session->version = header.version;
         if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY && len >= 4 + size) {
@@ -198,7 +231,7 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
         }
         if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY &&
             size <= SLC_SESSION_LOCAL)
-            return hold(session, size + 4);
+            return hold_some(session, size + 4);
         return slc_session_refuse(session, err.code, "protocol", "%.200s", err.message);
     }
     uint32_t start = session->client.start;

@@ -184,6 +184,7 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
     snprintf(session->address, sizeof session->address, "%s", address);
     slc_end_init(&session->client, SLC_SESSION_OUT_MAX);
     slc_end_init(&session->broker, SLC_SESSION_OUT_MAX);
+    session->client.stranger = true;
     SSL *ssl = listener->tls != NULL ? slc_tls_accept(listener->tls) : NULL;
     if (ssl != NULL)
         SSL_set_fd(ssl, fd);

@@ -38,5 +38,5 @@ def targets(broker, gateway_sample):
     hidden = NativeCluster(gateway_sample, "namespace", namespace={"mode": "hide", "prefix": "tenant-1.",
                                                                       "admin_apis": ["acls"]})
     hidden.wait_served()
-    return [Target("direct", broker.bootstrap_servers), Target("gateway", gateway.bootstrap_servers),
-            Target("namespace", hidden.bootstrap_servers)]
+    return [Target("direct", broker.bootstrap_servers), Target("gateway", gateway.bootstrap_servers, broker.bootstrap_servers),
+            Target("namespace", hidden.bootstrap_servers, broker.bootstrap_servers)]

@@ -99,7 +99,7 @@ STORIES = applicable({
         tool("ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", "NAME-none", "--add-config",
              "retention.ms=1", status=1, expect=("UnknownTopicOrPartition",), replace=((r"\(\S+:\d+\)", ""),)),
         tool("ConfigCommand", "--describe", "--entity-type", "brokers", "--entity-name", "1", "--all",
-             expect=("auto.create.topics.enable=false",)),
+             expect=("auto.create.topics.enable=false",), tells_broker=True),
         tool("ConfigCommand", "--alter", "--entity-type", "groups", "--entity-name", "NAME-g", "--add-config",
              "consumer.session.timeout.ms=50000", expect=("Completed updating",), since="4.0"),
         tool("ConfigCommand", "--describe", "--entity-type", "groups", "--entity-name", "NAME-g",

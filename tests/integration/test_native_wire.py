@@ -72,6 +72,7 @@ def closed_count(sample, reason):
 
 HELLO_TLS = bytes.fromhex("16030100c8010000c40303")
 CASES = {
+    "http/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "http": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "tls": HELLO_TLS + bytes(300),
     "zeros": bytes(64),
@@ -108,6 +109,20 @@ def test_unknown_versions_of_api_versions_are_told_the_known_ones(native):
         assert struct.unpack(">ihi", answer[:10]) == (7, 35, 1)
         assert struct.unpack(">hhh", answer[10:]) == (18, 0, 4)
         assert struct.unpack(">ih", peer.request(18, 0).answer()[:6]) == (7, 0)
+
+
+@pytest.mark.parametrize("name", [b"a b", b"", b"-a", b"a.", b"\xc3\xa4"])
+def test_a_client_that_has_no_name_for_itself_is_told_so(native, kafka, name):
+    """KIP-511, in version 3 of ApiVersions: as Kafka does."""
+    body = bytes([len(name) + 1]) + name + b"\x021\x00"
+    frame = struct.pack(">hhihb", 18, 3, 7, -1, 0) + body
+    answers = []
+    for host, port in (kafka.bootstrap_servers.split(":"), ("127.0.0.1", native.port)):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(struct.pack(">i", len(frame)) + frame)
+            size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
+            answers.append(connection.recv(size, socket.MSG_WAITALL))
+    assert answers[0] == answers[1] and answers[1][4:6] == struct.pack(">h", 42)
 
 
 def test_api_versions_is_the_intersection(native, kafka):

@@ -35,10 +35,11 @@ def applicable(stories):
 
 @dataclass
 class Target:
-    """A way to Kafka."""
+    """A way to Kafka. `hides` is an address that nobody may be told there: the broker's own, behind a gateway."""
 
     name: str
     bootstrap_servers: str
+    hides: str = ""
 
 
 @dataclass
@@ -50,7 +51,8 @@ class Step:
     `hidden`: what those in a namespace are told, if that is another thing;
     `same` False: only `expect` is compared. `looks`: it changes nothing and may be repeated until `expect` and `absent`
     hold.
-    `since`: the broker's version that knows it; older ones are not asked."""
+    `since`: the broker's version that knows it; older ones are not asked.
+    `tells_broker`: it shows the broker's own configuration, which holds its address."""
 
     tool: str
     arguments: list
@@ -66,6 +68,7 @@ class Step:
     replace: tuple = ()
     looks: bool = False
     since: str = ""
+    tells_broker: bool = False
     files: dict = field(default_factory=dict)
 
 
@@ -132,6 +135,7 @@ class Telling:
         outcome = self._call(step.tool, arguments, self._fill(step.stdin))
         text = outcome.output + outcome.errors
         where = f"{self.target.name}: {step.tool} {' '.join(arguments)}: status {outcome.status}\n{text}"
+        assert not self.target.hides or self.target.hides not in text or step.tells_broker, f"the broker's address in {where}"
         refused = self.target.name != "direct" and step.refused
         refused = self.target.name == "namespace" and step.hidden or refused
         if refused:

@@ -88,5 +88,4 @@ START_TEST(a_reason_that_is_not_in_the_list_is_other)
 END_TEST
 
 UNIT_MAIN("dataplane/proxy/observe", metrics_of_many_virtual_clusters_stay_bounded,
- metrics_of_their_keys_stay_bounded,
-          a_reason_that_is_not_in_the_list_is_other)
+          metrics_of_their_keys_stay_bounded, a_reason_that_is_not_in_the_list_is_other)

@@ -25,7 +25,10 @@ START_TEST(a_chunk_is_the_next_size_and_comes_back)
     slc_pool_give(&pool, small, cap);
     ck_assert_uint_eq(pool.taken_bytes, 0);
     ck_assert_ptr_eq(slc_pool_take(&pool, SLC_CHUNK_SMALL, &cap), small);
-    uint8_t *large = slc_pool_take(&pool, SLC_CHUNK_SMALL + 1, &cap);
+    uint8_t *middle = slc_pool_take(&pool, SLC_CHUNK_SMALL + 1, &cap);
+    ck_assert_uint_eq(cap, SLC_CHUNK_MIDDLE);
+    slc_pool_give(&pool, middle, cap);
+    uint8_t *large = slc_pool_take(&pool, SLC_CHUNK_MIDDLE + 1, &cap);
     ck_assert_uint_eq(cap, SLC_CHUNK_LARGE);
     slc_pool_give(&pool, large, cap);
     uint8_t *huge = slc_pool_take(&pool, SLC_CHUNK_LARGE + 1, &cap);

@@ -537,6 +537,54 @@ START_TEST(error_codes_of_answers_that_come_in_pieces_are_counted)
 }
 END_TEST
 
+/* A frame of 60,000 bytes with a client id of 30,000, of which there is nothing yet. */
+static const uint8_t claim[] = {0, 0, 0xea, 0x60, 0, 18, 0, 3, 0, 0, 0, 1, 0x75, 0x30};
+
+START_TEST(who_claims_much_and_sends_little_holds_little)
+{
+    begin("plain");
+    stage_send(&stage, stage.client, claim, sizeof claim);
+    ck_assert_uint_eq(stage.front->pool.taken_bytes, SLC_CHUNK_SMALL);
+    ck_assert_uint_eq(stage.front->pool.stranger_bytes, SLC_CHUNK_SMALL);
+    stage_disconnect(&stage, &stage.client);
+    stage_disconnect(&stage, &stage.broker);
+    ck_assert_uint_eq(stage.front->pool.stranger_bytes, 0);
+    end();
+    begin("anonymous");
+    stage_send(&stage, stage.client, claim, sizeof claim);
+    ck_assert_uint_eq(stage.front->pool.taken_bytes, SLC_CHUNK_SMALL);
+    ck_assert_uint_eq(stage.front->pool.stranger_bytes, 0);
+    end();
+}
+END_TEST
+
+/* A quarter of the memory is theirs: then they wait for each other, and others do not. */
+START_TEST(strangers_share_a_part_of_the_memory)
+{
+    begin("plain");
+    slc_pool *pool = &stage.front->pool;
+    pool->stranger_bytes = pool->limit_bytes / 4;
+    stage_send(&stage, stage.client, claim, sizeof claim);
+    ck_assert_uint_eq(pool->taken_bytes, 0);
+    ck_assert_uint_eq(stage_open_sessions(&stage), 1);
+    pool->stranger_bytes = 0;
+    slc_pool_retry(pool);
+    stage_run(&stage);
+    ck_assert_uint_eq(pool->taken_bytes, SLC_CHUNK_SMALL);
+    stage_disconnect(&stage, &stage.client);
+    stage_disconnect(&stage, &stage.broker);
+    ck_assert_uint_eq(pool->stranger_bytes, 0);
+    end();
+    begin("anonymous");
+    pool = &stage.front->pool;
+    pool->stranger_bytes = pool->limit_bytes / 4;
+    stage_send(&stage, stage.client, claim, sizeof claim);
+    ck_assert_uint_eq(pool->taken_bytes, SLC_CHUNK_SMALL);
+    pool->stranger_bytes = 0;
+    end();
+}
+END_TEST
+
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
           every_answer_that_names_nodes_names_the_gateway, the_nodes_behind_many_records_are_hidden,
           addresses_behind_many_records_become_the_gateways, an_upgraded_backend_can_do_more,
@@ -545,4 +593,5 @@ UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateway
           byte_by_byte_is_the_same, a_client_that_is_cut_off_anywhere_ends_the_session,
           a_broker_that_is_cut_off_anywhere_ends_the_session, an_answer_that_nobody_asked_for_ends_the_session,
           a_client_that_reads_nothing_is_waited_for, nothing_passes_before_authentication,
-          error_codes_of_answers_are_counted, error_codes_of_answers_that_come_in_pieces_are_counted)
+          error_codes_of_answers_are_counted, error_codes_of_answers_that_come_in_pieces_are_counted,
+          who_claims_much_and_sends_little_holds_little, strangers_share_a_part_of_the_memory)
