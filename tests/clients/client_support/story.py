@@ -41,6 +41,11 @@ class Target:
     bootstrap_servers: str
     hides: str = ""
 
+    def leaks(self, text):
+        """Tools write host and port in several ways."""
+        host, _, port = self.hides.rpartition(":")
+        return bool(self.hides and re.search(rf"{re.escape(host)}[:\s]+{port}\b", text))
+
 
 @dataclass
 class Step:
@@ -135,7 +140,7 @@ class Telling:
         outcome = self._call(step.tool, arguments, self._fill(step.stdin))
         text = outcome.output + outcome.errors
         where = f"{self.target.name}: {step.tool} {' '.join(arguments)}: status {outcome.status}\n{text}"
-        assert not self.target.hides or self.target.hides not in text or step.tells_broker, f"the broker's address in {where}"
+        assert step.tells_broker or not self.target.leaks(text), f"the broker's address in {where}"
         refused = self.target.name != "direct" and step.refused
         refused = self.target.name == "namespace" and step.hidden or refused
         if refused:
