@@ -55,7 +55,7 @@ def verifiers(nodes, gateway):
         topic = f"verified-{target.name}-{random.randrange(10**9)}"
         assignment = [[1, 2] if n % 2 else [2, 1] for n in range(PARTITIONS)]
         created = gateway.kafka.admin.create_topics([NewTopic(topic, PARTITIONS, replica_assignment=assignment)])
-        created[topic].result(20)
+        created[topic].result(60)
         wait_until(lambda: _leaders(gateway.kafka, topic) == [2, 1, 2, 1], 20, "the leaders")
         verifiers.append(Verifier(target, gateway.kafka, topic, PARTITIONS))
     _progress(verifiers, "the beginning")
@@ -154,7 +154,7 @@ def _elect(kafka, verifiers):
     partitions = [TopicPartition(topic, n) for topic in _topics(verifiers) for n in range(PARTITIONS)]
 
     def moved():
-        kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(20)
+        kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(60)
         return all(_leaders(kafka, topic) == [2, 1, 2, 1] for topic in _topics(verifiers))
 
     wait_until(moved, 40, "the preferred leaders", interval=0.3)
@@ -163,7 +163,7 @@ def _elect(kafka, verifiers):
 def _on_third(kafka, through, topic):
     """A topic on the new broker alone is written and read through the gateway."""
     name = f"{topic}-b"
-    kafka.admin.create_topics([NewTopic(name, 1, replica_assignment=[[3]])])[name].result(20)
+    kafka.admin.create_topics([NewTopic(name, 1, replica_assignment=[[3]])])[name].result(60)
     wait_until(lambda: _leaders(kafka, name) == [3], 20, "the new broker to lead")
     through.produce(name, [b"a", b"b"])
     assert [record.value() for record in through.consume_all(name)] == [b"a", b"b"]

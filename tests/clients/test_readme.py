@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice_support import wait_until
-from sluice_support.native import free_ports
+from sluice_support import free_ports, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

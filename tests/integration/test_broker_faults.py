@@ -215,7 +215,7 @@ def forbid(broker, topic, operation):
     acls = [AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", *right)
             for right in ((AclOperation.ALL, AclPermissionType.ALLOW), (operation, AclPermissionType.DENY))]
     for result in broker.helper.admin.create_acls(acls).values():
-        result.result(20)
+        result.result(60)
 
 
 def problem_of(text):

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from sluice_support import free_port, wait_until
+from sluice_support import free_ports, wait_until
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "scripts" / "quickstart"
+
+
+def _free_ports():
+    """A --port-base: its last port is 100 above."""
+    return free_ports(101)
 
 
 def _run(*arguments, timeout=110, **environment):
     """With this build's programs, no terminal, and on its own ports unless the test chose some."""
     arguments = [QUICKSTART, *arguments]
     if "--port-base" not in arguments:
-        arguments += ["--port-base", str(free_port())]
+        arguments += ["--port-base", str(_free_ports())]
     return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
                           env={**os.environ, **environment})
 
@@ -48,7 +53,7 @@ def test_everything_printed_works_with_an_apache_kafka_of_yours(scratch, kafka):
 def test_a_kept_state_is_continued_from(tmp_path, kafka):
     topic = kafka.create_topic("orders")
     arguments = ["--check", "--state", str(tmp_path / "state"), "--kafka", kafka.bootstrap_servers, "--topic", topic,
-                 "--port-base", str(free_port())]
+                 "--port-base", str(_free_ports())]
     keys = set()
     for _ in range(2):
         result = _run(*arguments)
@@ -58,7 +63,7 @@ def test_a_kept_state_is_continued_from(tmp_path, kafka):
 
 
 def test_it_stays_until_a_signal_and_then_leaves_nothing(scratch, tmp_path):
-    base = free_port()
+    base = _free_ports()
     with open(tmp_path / "out", "w+b") as output:
         process = subprocess.Popen([QUICKSTART, "--port-base", str(base)], stdin=subprocess.DEVNULL, stdout=output,
                                    stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": scratch})

@@ -12,7 +12,7 @@ from .protocol import Definitions, Writer, all_fields, frame
 from .sample import SampleApi
 from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
 from .sse import SseEvent, SseReader
-from .wait import free_port, wait_until
+from .wait import free_port, free_ports, wait_until
 
 __all__ = [
     "AdminClient",
@@ -39,6 +39,7 @@ __all__ = [
     "exchange",
     "frame",
     "free_port",
+    "free_ports",
     "proxy_header",
     "raise_file_limit",
     "resident_mib",

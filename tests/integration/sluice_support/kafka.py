@@ -19,7 +19,7 @@ class KafkaHelper:
         name is unique already."""
         full_name = name if exact else f"{name}-{uuid.uuid4().hex[:10]}"
         topic = NewTopic(full_name, num_partitions=partitions, replication_factor=1, config=config or {})
-        self.admin.create_topics([topic])[full_name].result(20)
+        self.admin.create_topics([topic])[full_name].result(60)
         self._wait_leaders(full_name, partitions)
         return full_name
 
@@ -40,13 +40,13 @@ class KafkaHelper:
                                                                          topic_id.get_least_significant_bits()))
 
     def delete_topic(self, name):
-        self.admin.delete_topics([name])[name].result(20)
+        self.admin.delete_topics([name])[name].result(60)
 
     def delete_records(self, topic, before):
         """Records below the given offsets, by partition, expire now."""
         offsets = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
         for result in self.admin.delete_records(offsets).values():
-            result.result(20)
+            result.result(60)
 
     def produce(self, topic, records, **config):
         """`records` are values, or dicts with value, key, headers, partition, timestamp. Returns after the acks."""

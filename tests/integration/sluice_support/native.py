@@ -4,21 +4,7 @@ import socket
 import uuid
 
 from .kafka import KafkaHelper
-from .wait import free_port, wait_until
-
-
-def free_ports(count):
-    """The first of `count` free ports in a row."""
-    while True:
-        first = free_port()
-        try:
-            for port in range(first + 1, first + count):
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
+from .wait import free_ports, wait_until
 
 
 class NativeCluster:

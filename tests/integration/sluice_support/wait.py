@@ -26,14 +26,44 @@ def wait_until(condition, timeout=15.0, what="the condition", interval=0.05):
         time.sleep(interval)
 
 
-def free_port():
-    """A port of 127.0.0.1 that is free now. Below the ephemeral range, so that no outgoing connection takes it."""
-    while True:
-        port = random.randrange(12000, 20000)
+_claims = []  # the sockets whose names keep ports for this process
+
+
+def _claim(port):
+    """The socket that keeps the port for its owner, or None if the port is in use or another test's.
+
+    Between here and the server that will listen, and while a test keeps that server down, the port looks free to
+    others: a name among the abstract Unix sockets says that it is not, and goes away with the process.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0sluice-test-port-{port}")
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
+def free_ports(count):
+    """The first of `count` free ports of 127.0.0.1 in a row. Below the ephemeral range, so that no outgoing connection
+    takes them; no other test gets them while this process runs."""
+    while True:
+        first, claims = random.randrange(12000, 20000 - count), []
+        for port in range(first, first + count):
+            claim = _claim(port)
+            if not claim:
+                break
+            claims.append(claim)
+        else:
+            _claims.extend(claims)
+            return first
+        for claim in claims:
+            claim.close()
+
+
+def free_port():
+    """A port as those of free_ports."""
+    return free_ports(1)
