@@ -10,7 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.admin import NewTopic as OtherNewTopic
 from kafka.structs import TopicPartition as OtherPartition
 
-from client_support import known
+from sluice_support import known
 
 SECONDS = 40  # until a scenario has failed
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    OffsetSpec, ResourcePatternType, ResourceType)
 from kafka.record.memory_records import MemoryRecordsBuilder
 
-from sluice_support import Definitions, KafkaHelper, Tenant, Writer, all_fields, frame, wait_until
+from sluice_support import Definitions, KafkaHelper, Tenant, Writer, all_fields, frame, known, wait_until
 from sluice_support.protocol import in_range, versions_of
 
 API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = 18, 17, 36
@@ -319,10 +319,11 @@ class Peer:
     def __init__(self, port):
         self.port, self.socket = port, None
 
-    def ask(self, data):
+    def ask(self, data, timeout=30):
         """The answer; empty when the gateway closes instead."""
         if self.socket is None:
             self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        self.socket.settimeout(timeout)
         try:
             self.socket.sendall(data)
             size = self._receive(4)
@@ -367,8 +368,15 @@ class Attacker:
     def attempt(self, definition, version, way):
         writer = Writer(definition, version, values_of(way), way.tags)
         request = frame(definition, version, writer, correlation=self.cases)
+        # Kafka 3.9 fails while it counts the errors of an answer without groups, and never sends it.
+        hangs = (definition["name"], way.label) == ("OffsetFetchRequest", "all") and version >= 8 and not known("4.0")
         self.secrets = [secret for secret in self.secrets if secret not in request]
-        answer = self.peer.ask(request)
+        try:
+            answer = self.peer.ask(request, timeout=1 if hangs else 30)
+        except TimeoutError:
+            assert hangs, f"no answer to {definition['name']} version {version} ({way.label})"
+            answer = b""
+            self.peer.close()
         self.found += [(definition["name"], version, way.label, s) for s in self.secrets if s in answer]
         if answer:
             assert struct.unpack(">i", answer[:4])[0] == self.cases
@@ -492,7 +500,7 @@ def test_one_gateway_leads_to_several_backends(sample, kafka):
 
 
 LISTS = {"MetadataRequest", "ListGroupsRequest", "ListTransactionsRequest", "DescribeLogDirsRequest",
-         "DescribeTopicPartitionsRequest", "ListConfigResourcesRequest"}
+         "DescribeTopicPartitionsRequest"} | ({"ListConfigResourcesRequest"} if known("4.1") else set())
 READS = {"MetadataRequest", "FetchRequest", "OffsetFetchRequest"}
 
 

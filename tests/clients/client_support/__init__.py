@@ -3,8 +3,7 @@ verifies."""
 
 from .java import Java, Outcome
 from .relay import CuttingRelay
-from .story import Step, Target, applicable, compare, known, tell
+from .story import Step, Target, applicable, compare, tell
 from .verify import Verifier
 
-__all__ = ["CuttingRelay", "Java", "Outcome", "Step", "Target", "Verifier", "applicable", "compare", "known",
-           "tell"]
+__all__ = ["CuttingRelay", "Java", "Outcome", "Step", "Target", "Verifier", "applicable", "compare", "tell"]

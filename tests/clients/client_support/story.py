@@ -14,17 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import unified_diff
 
+from sluice_support import known
+
 from .java import Outcome
-
-
-BROKER_VERSION = os.environ.get("SLUICE_TEST_KAFKA_VERSION", "4.4.0")
-
-
-def known(since, version=BROKER_VERSION):
-    """Does the broker that the tests run against know what came with a version?"""
-    def numbers(text):
-        return [int(part) for part in text.split(".")]
-    return not since or numbers(version) >= numbers(since)
 
 
 def applicable(stories):

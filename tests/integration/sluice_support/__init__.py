@@ -12,6 +12,7 @@ from .protocol import Definitions, Writer, all_fields, frame
 from .sample import SampleApi
 from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
 from .sse import SseEvent, SseReader
+from .version import known
 from .wait import free_port, free_ports, wait_until
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "frame",
     "free_port",
     "free_ports",
+    "known",
     "proxy_header",
     "raise_file_limit",
     "resident_mib",
