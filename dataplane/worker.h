@@ -36,7 +36,7 @@ typedef struct slc_gateway_limits {
     int64_t request_timeout_ms;    /* 15 s */
     int64_t answer_timeout_ms;     /* 60 s: to take an answer that is no stream */
     int64_t publish_deadline_ms;   /* 10 s: then 503 or 504 */
-    int64_t publish_gather_ms;     /* 5 ms: longest wait for company */
+    int64_t publish_gather_ms;     /* 1 ms: longest wait for company */
     int64_t heartbeat_ms;          /* 15 s: SSE comment */
     int64_t stalled_write_ms;      /* 5 s: a reader that takes nothing is closed */
     int64_t retry_ms;              /* 3 s: SSE retry field, jittered */

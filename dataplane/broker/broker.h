@@ -21,7 +21,7 @@ typedef struct slc_broker slc_broker;
 typedef struct slc_broker_settings {
     int64_t publish_deadline_ms;  /* a record is acknowledged or given up within it */
     int64_t producer_queue_bytes; /* records that are not acknowledged yet; over it SLC_LIMIT */
-    int64_t gather_ms;   /* a record waits for company for so long while others are under way; 0: never */
+    int64_t gather_ms;   /* a record waits so long for company while few of its partition are under way */
     int64_t fetch_bytes; /* of one answer to a consumer; with half of it in advance it asks for more */
     int64_t refresh_ms;  /* how often callers look at a topic again */
     int64_t metadata_timeout_ms; /* of one question about topics */
@@ -54,6 +54,7 @@ typedef struct slc_outgoing {
     const slc_broker_header *headers;
     size_t header_count;
     int64_t limit_bytes; /* the topic's largest batch; 0: unknown */
+    int32_t partitions;  /* of the topic; 0: unknown */
 } slc_outgoing;
 
 typedef void (*slc_published_fn)(void *ctx, enum slc_publish_outcome outcome, int32_t partition,

@@ -11,8 +11,8 @@
 #include "dataplane/config/secret.h"
 
 /* As long as it takes to hand over what has gathered: without it librdkafka's thread, which the first record
- * wakes, would send a request for every four of them. */
-#define LINGER_MS "0.5"
+ * wakes, would send a request for every few of them. */
+#define BULK_LINGER_MS "0.5"
 
 struct property {
     const char *name;
@@ -206,15 +206,14 @@ bool slc_kafka_conf_batch(rd_kafka_conf_t *conf, int64_t bytes, slc_error *err)
     return set_int(conf, "batch.size", bytes, err);
 }
 
-static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, slc_error *err)
+static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, const char *linger_ms, slc_error *err)
 {
     /* librdkafka looks for expired records once a second: that much less, and a little, keeps the promise. */
     int64_t timeout_ms = kafka->settings.publish_deadline_ms - 1500;
     if (timeout_ms < 500)
         timeout_ms = 500;
     /* Time for a topic that was made just now to be known everywhere, before it counts as missing. */
-    return set_table(conf, producer_table, err) &&
-           set(conf, "linger.ms", kafka->settings.gather_ms > 0 ? LINGER_MS : "0", err) &&
+    return set_table(conf, producer_table, err) && set(conf, "linger.ms", linger_ms, err) &&
            set_int(conf, "message.timeout.ms", timeout_ms, err) &&
            set_int(conf, "topic.metadata.propagation.max.ms", timeout_ms / 2, err);
 }
@@ -238,10 +237,12 @@ static bool set_consumer(rd_kafka_conf_t *conf, slc_kafka *kafka, slc_error *err
 static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_use role, slc_error *err)
 {
     switch (role) {
-    case SLC_KAFKA_PRODUCER:
-        return set_producer(conf, kafka, err);
+    case SLC_KAFKA_QUICK_PRODUCER:
+        return set_producer(conf, kafka, "0", err);
+    case SLC_KAFKA_BULK_PRODUCER:
+        return set_producer(conf, kafka, BULK_LINGER_MS, err);
     case SLC_KAFKA_SINGLE_PRODUCER:
-        return set_producer(conf, kafka, err) && set_table(conf, single_table, err);
+        return set_producer(conf, kafka, "0", err) && set_table(conf, single_table, err);
     case SLC_KAFKA_CONSUMER:
         return set_consumer(conf, kafka, err);
     case SLC_KAFKA_QUERY:

@@ -13,6 +13,7 @@
 
 #include "common/loop.h"
 #include "dataplane/broker/broker.h"
+#include "dataplane/broker/kafka_lanes.h"
 #include "dataplane/broker/kafka_wire.h"
 #include "dataplane/config/strmap.h"
 
@@ -34,7 +35,13 @@ typedef struct slc_kafka_handle {
     slc_strmap topics;                              /* of a producer, by name: rd_kafka_topic_t */
 } slc_kafka_handle;
 
-enum slc_kafka_use { SLC_KAFKA_PRODUCER, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_CONSUMER, SLC_KAFKA_QUERY };
+enum slc_kafka_use {
+    SLC_KAFKA_QUICK_PRODUCER,
+    SLC_KAFKA_BULK_PRODUCER,
+    SLC_KAFKA_SINGLE_PRODUCER,
+    SLC_KAFKA_CONSUMER,
+    SLC_KAFKA_QUERY
+};
 
 /* A configuration for one handle of the backend: connection, security, and the role's table. NULL on error. */
 rd_kafka_conf_t *slc_kafka_conf_new(struct slc_kafka *kafka, enum slc_kafka_use role,
@@ -67,18 +74,23 @@ bool slc_kafka_is_outage(rd_kafka_resp_err_t code);
 #define SLC_KAFKA_SIZES          (SLC_KAFKA_LARGEST_BATCH - SLC_KAFKA_SMALLEST_BATCH + 1)
 #define SLC_KAFKA_MAIN_BATCH     900000
 
+/* A place for a producer, which is made at need. */
+typedef struct slc_kafka_slot {
+    slc_kafka_handle *handle; /* NULL: not yet */
+    enum slc_kafka_use use;
+    int64_t batch_bytes;
+} slc_kafka_slot;
+
 typedef struct slc_kafka_producer {
-    slc_kafka_handle *main;                   /* batches for topics with the usual limit */
-    slc_kafka_handle *sized[SLC_KAFKA_SIZES]; /* for smaller limits; each made at need */
-    slc_kafka_handle *single; /* one record a request: for what failed in company; made at need */
+    /* By the largest batch, the last for topics with the usual limit; and by how they wait (slc_lane_way). */
+    slc_kafka_slot slots[SLC_KAFKA_SIZES + 1][2];
+    slc_kafka_slot single; /* one record a request: for what failed in company */
     pthread_mutex_t inbox_lock;
     TAILQ_HEAD(slc_publish_ops, slc_publish_op) inbox; /* locked */
-    bool attentive;                                    /* locked: the loop will look without being woken */
     bool woken;                                        /* locked: `wake` is posted */
     slc_message wake;
-    struct slc_publish_ops staged; /* the loop's, as all that follow */
+    slc_lanes lanes; /* the loop's, as all that follow */
     struct event *flush;
-    unsigned batches;  /* handed to librdkafka and not decided */
     unsigned retiring; /* replaced handles whose records are not all decided */
 } slc_kafka_producer;
 

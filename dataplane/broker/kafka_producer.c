@@ -1,33 +1,21 @@
 /* Publishing. Workers copy a record into one allocation and put it into the inbox of the backend's thread,
- * which hands what has gathered to librdkafka; delivery reports come back there.
- *
- * A record alone costs librdkafka some 29 us of CPU, one of many 0.5 us. So what comes while others are under
- * way gathers until those are decided, which is when the next ones go: the more load, the larger the batches.
- * It waits for at most settings.gather_ms, so that a long way to the broker does not cost twice; and a little
- * longer when there are nearly as many as a connection carries at once: more would only queue in librdkafka,
- * whose threads spin then. While something is under way the thread will look into its inbox anyway, and nobody
- * wakes it.
+ * which hands it to librdkafka when its lane lets it go (kafka_lanes.h); delivery reports come back there.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "dataplane/broker/kafka_private.h"
 
-#define MANY_BATCHES 2 /* each is one request or several, and librdkafka has five of a connection in flight */
-#define LONGER_MS    20
-
-/* What was handed over in one go. */
-typedef struct slc_publish_batch {
-    unsigned left; /* records that are not decided */
-} slc_publish_batch;
+#define RECORD_OVERHEAD 70 /* of a record in its request, at most, beside what is in it */
 
 typedef struct slc_publish_op {
-    TAILQ_ENTRY(slc_publish_op) link;
+    slc_lane_item item;
+    TAILQ_ENTRY(slc_publish_op) link; /* in the inbox */
     slc_kafka *kafka;
-    slc_publish_batch *batch; /* NULL: is in none (any more) */
     slc_published_fn fn;
     void *ctx;
     rd_kafka_headers_t *headers; /* until librdkafka took them; kept as a copy for a resend */
@@ -38,55 +26,10 @@ typedef struct slc_publish_op {
     const void *value;
     size_t value_len;
     int64_t limit_bytes; /* of the topic's batches; 0: unknown */
+    int32_t partitions;  /* of the topic; 0: unknown */
     bool alone;          /* was sent by the single producer */
     char data[];
 } slc_publish_op;
-
-/* Batches -----------------------------------------------------------------------------------------------------
- */
-
-/* From the inbox to the staged records. From then on nobody needs to wake the thread as long as something is
- * under way, since the end of it, or the timer, will. */
-static void take_inbox(slc_kafka *kafka)
-{
-    slc_kafka_producer *producer = &kafka->producer;
-    pthread_mutex_lock(&producer->inbox_lock);
-    TAILQ_CONCAT(&producer->staged, &producer->inbox, link);
-    producer->attentive =
-        kafka->settings.gather_ms > 0 && (producer->batches > 0 || !TAILQ_EMPTY(&producer->staged));
-    pthread_mutex_unlock(&producer->inbox_lock);
-}
-
-/* When the next records go: at once, or later by what is under way. */
-static void schedule(slc_kafka *kafka)
-{
-    int64_t wait_ms = kafka->settings.gather_ms;
-    slc_kafka_producer *producer = &kafka->producer;
-    take_inbox(kafka);
-    if (!TAILQ_EMPTY(&producer->staged) && (producer->batches == 0 || wait_ms == 0)) {
-        event_active(producer->flush, EV_TIMEOUT, 1); /* after the mailbox is drained */
-        return;
-    }
-    if (producer->batches == 0 || wait_ms == 0)
-        return;
-    if (producer->batches >= MANY_BATCHES && wait_ms < LONGER_MS)
-        wait_ms = LONGER_MS;
-    struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-    event_add(producer->flush, &wait);
-}
-
-static void leave_batch(slc_publish_op *op)
-{
-    slc_publish_batch *batch = op->batch;
-    slc_kafka_producer *producer = &op->kafka->producer;
-    op->batch = NULL;
-    if (batch == NULL || --batch->left > 0)
-        return;
-    free(batch);
-    producer->batches--;
-    if (producer->batches == 0 || producer->batches == MANY_BATCHES - 1)
-        schedule(op->kafka);
-}
 
 /* Outcomes ----------------------------------------------------------------------------------------------------
  */
@@ -130,6 +73,16 @@ static enum slc_publish_outcome outcome_of(rd_kafka_resp_err_t code, bool maybe_
     }
 }
 
+/* Others of its lane may go now: as soon as the reports that are here have been taken. */
+static void leave_lane(slc_publish_op *op)
+{
+    slc_kafka_producer *producer = &op->kafka->producer;
+    if (op->item.lane == NULL)
+        return;
+    slc_lane_leave(&producer->lanes, &op->item);
+    event_active(producer->flush, EV_TIMEOUT, 1);
+}
+
 /* Handles -----------------------------------------------------------------------------------------------------
  */
 
@@ -141,23 +94,12 @@ static void serve_producer(slc_kafka_handle *handle)
         ;
 }
 
-/* Which of the places in slc_kafka_producer a handle has, and what follows from it. */
-static int64_t batch_of(const slc_kafka *kafka, slc_kafka_handle *const *slot)
+static slc_kafka_handle *open_handle(slc_kafka *kafka, const slc_kafka_slot *slot, slc_error *err)
 {
-    const slc_kafka_producer *producer = &kafka->producer;
-    if (slot == &producer->main || slot == &producer->single)
-        return SLC_KAFKA_MAIN_BATCH;
-    return 1LL << (SLC_KAFKA_SMALLEST_BATCH + (slot - producer->sized));
-}
-
-static slc_kafka_handle *open_handle(slc_kafka *kafka, slc_kafka_handle *const *slot, slc_error *err)
-{
-    bool single = slot == &kafka->producer.single;
-    rd_kafka_conf_t *conf =
-        slc_kafka_conf_new(kafka, single ? SLC_KAFKA_SINGLE_PRODUCER : SLC_KAFKA_PRODUCER, err);
+    rd_kafka_conf_t *conf = slc_kafka_conf_new(kafka, slot->use, err);
     if (conf == NULL)
         return NULL;
-    if (!slc_kafka_conf_batch(conf, batch_of(kafka, slot), err)) {
+    if (!slc_kafka_conf_batch(conf, slot->batch_bytes, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -199,11 +141,11 @@ static void retire(slc_kafka_handle *handle)
 
 /* An idempotent producer that cannot vouch for its sequence any more is of no use: a new one takes its place.
  */
-static bool replace(slc_kafka *kafka, slc_kafka_handle **slot)
+static bool replace(slc_kafka *kafka, slc_kafka_slot *slot)
 {
     char text[256];
     slc_error err;
-    rd_kafka_fatal_error((*slot)->rk, text, sizeof text);
+    rd_kafka_fatal_error(slot->handle->rk, text, sizeof text);
     slc_log(SLC_LOG_WARN, "replacing a producer after a fatal error", LS("backend", kafka->backend->msg->name),
             LS("error", text));
     slc_kafka_handle *fresh = open_handle(kafka, slot, &err);
@@ -211,8 +153,8 @@ static bool replace(slc_kafka *kafka, slc_kafka_handle **slot)
         slc_log_error(SLC_LOG_ERROR, "cannot replace a producer", &err);
         return false;
     }
-    slc_kafka_handle *old = *slot;
-    *slot = fresh;
+    slc_kafka_handle *old = slot->handle;
+    slot->handle = fresh;
     slc_kafka_handle_poll(fresh, serve_producer);
     retire(old);
     return true;
@@ -232,7 +174,7 @@ static rd_kafka_topic_t *topic_of(slc_kafka_handle *handle, const char *name)
     return topic;
 }
 
-static rd_kafka_resp_err_t produce(slc_kafka_handle *handle, slc_publish_op *op)
+static rd_kafka_resp_err_t produce(slc_kafka_handle *handle, slc_publish_op *op, int32_t partition)
 {
     rd_kafka_topic_t *topic = topic_of(handle, op->topic);
     if (topic == NULL)
@@ -243,9 +185,10 @@ static rd_kafka_resp_err_t produce(slc_kafka_handle *handle, slc_publish_op *op)
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)op->value, op->value_len}}, /* stays ours */
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)op->key, op->key_len}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = op},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    size_t count = headers != NULL ? 5 : 4;
+    size_t count = headers != NULL ? 6 : 5;
     rd_kafka_error_t *error = rd_kafka_produceva(handle->rk, args, count);
     if (error == NULL)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -256,55 +199,71 @@ static rd_kafka_resp_err_t produce(slc_kafka_handle *handle, slc_publish_op *op)
     return code;
 }
 
-/* Opens the producer at its first record. */
-static bool is_open(slc_kafka *kafka, slc_kafka_handle **slot)
+/* `wish` is what the topic's metadata said when it was asked; librdkafka may know of fewer. */
+static rd_kafka_resp_err_t produce_by_wish(slc_kafka_handle *handle, slc_publish_op *op, int32_t wish)
 {
-    slc_error err;
-    if (*slot != NULL)
-        return true;
-    *slot = open_handle(kafka, slot, &err);
-    if (*slot != NULL)
-        slc_kafka_handle_poll(*slot, serve_producer);
-    else
-        slc_log_error(SLC_LOG_ERROR, "cannot open a producer", &err);
-    return *slot != NULL;
+    rd_kafka_resp_err_t code = produce(handle, op, wish);
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && wish >= 0)
+        code = produce(handle, op, RD_KAFKA_PARTITION_UA);
+    return code;
 }
 
-static void send_by(slc_kafka *kafka, slc_kafka_handle **slot, slc_publish_op *op)
+/* Opens the producer at its first record. */
+static bool is_open(slc_kafka *kafka, slc_kafka_slot *slot)
+{
+    slc_error err;
+    if (slot->handle != NULL)
+        return true;
+    slot->handle = open_handle(kafka, slot, &err);
+    if (slot->handle != NULL)
+        slc_kafka_handle_poll(slot->handle, serve_producer);
+    else
+        slc_log_error(SLC_LOG_ERROR, "cannot open a producer", &err);
+    return slot->handle != NULL;
+}
+
+static void send_by(slc_kafka *kafka, slc_kafka_slot *slot, slc_publish_op *op, int32_t wish)
 {
     if (!is_open(kafka, slot)) {
-        leave_batch(op);
+        leave_lane(op);
         finish(op, SLC_NOT_PERSISTED, -1, -1);
         return;
     }
-    rd_kafka_resp_err_t code = produce(*slot, op);
+    rd_kafka_resp_err_t code = produce_by_wish(slot->handle, op, wish);
     if (code == RD_KAFKA_RESP_ERR__FATAL && replace(kafka, slot))
-        code = produce(*slot, op);
+        code = produce_by_wish(slot->handle, op, wish);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    leave_batch(op);
+    leave_lane(op);
     finish(op, outcome_of(code, false), -1, -1);
 }
 
 static void send_alone(slc_kafka *kafka, slc_publish_op *op)
 {
     op->alone = true;
-    send_by(kafka, &kafka->producer.single, op);
+    send_by(kafka, &kafka->producer.single, op, RD_KAFKA_PARTITION_UA);
 }
 
-static void send_first(slc_kafka *kafka, slc_publish_op *op)
+/* The producer whose batches the topic takes. */
+static slc_kafka_slot *slot_for(slc_kafka *kafka, int64_t limit_bytes, enum slc_lane_way way)
 {
     int size = SLC_KAFKA_LARGEST_BATCH;
-    if (op->limit_bytes == 0 || op->limit_bytes > SLC_KAFKA_MAIN_BATCH) {
-        send_by(kafka, &kafka->producer.main, op);
-        return;
-    }
-    while (size >= SLC_KAFKA_SMALLEST_BATCH && 1LL << size > op->limit_bytes)
+    slc_kafka_producer *producer = &kafka->producer;
+    if (limit_bytes == 0 || limit_bytes > SLC_KAFKA_MAIN_BATCH)
+        return &producer->slots[SLC_KAFKA_SIZES][way];
+    while (size >= SLC_KAFKA_SMALLEST_BATCH && 1LL << size > limit_bytes)
         size--;
-    if (size < SLC_KAFKA_SMALLEST_BATCH)
-        send_alone(kafka, op);
-    else
-        send_by(kafka, &kafka->producer.sized[size - SLC_KAFKA_SMALLEST_BATCH], op);
+    return size < SLC_KAFKA_SMALLEST_BATCH ? &producer->single
+                                           : &producer->slots[size - SLC_KAFKA_SMALLEST_BATCH][way];
+}
+
+static void send_first(void *owner, slc_lane_item *item, enum slc_lane_way way, int32_t wish)
+{
+    slc_kafka *kafka = owner;
+    slc_publish_op *op = (slc_publish_op *)((char *)item - offsetof(slc_publish_op, item));
+    slc_kafka_slot *slot = slot_for(kafka, op->limit_bytes, way);
+    op->alone = slot == &kafka->producer.single;
+    send_by(kafka, slot, op, wish);
 }
 
 /* What a broker says of a batch need not be true of each of its records: too large is the batch, and one record
@@ -319,7 +278,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     (void)rk;
     slc_kafka *kafka = ((slc_kafka_handle *)opaque)->kafka;
     slc_publish_op *op = message->_private;
-    leave_batch(op);
+    leave_lane(op);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         finish(op, SLC_PUBLISHED, message->partition, message->offset);
         return;
@@ -337,30 +296,40 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
         finish(op, outcome_of(message->err, maybe_stored), -1, -1);
 }
 
-static void flush_staged(evutil_socket_t fd, short what, void *arg)
+/* Into their lanes. */
+static void take_inbox(slc_kafka *kafka, int64_t now_ms)
+{
+    slc_publish_op *op;
+    slc_kafka_producer *producer = &kafka->producer;
+    struct slc_publish_ops taken = TAILQ_HEAD_INITIALIZER(taken);
+    pthread_mutex_lock(&producer->inbox_lock);
+    TAILQ_CONCAT(&taken, &producer->inbox, link);
+    pthread_mutex_unlock(&producer->inbox_lock);
+    while ((op = TAILQ_FIRST(&taken)) != NULL) {
+        TAILQ_REMOVE(&taken, op, link);
+        slc_lane_wish wish = {.topic = op->topic,
+                              .key = op->key,
+                              .key_len = op->key_len,
+                              .partitions = op->partitions,
+                              .request_bytes =
+                                  (size_t)slot_for(kafka, op->limit_bytes, SLC_LANE_BULK)->batch_bytes};
+        slc_lanes_stage(&producer->lanes, &op->item, &wish, now_ms);
+    }
+}
+
+static void flush_lanes(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     slc_kafka *kafka = arg;
     slc_kafka_producer *producer = &kafka->producer;
-    slc_publish_op *op;
-    take_inbox(kafka);
-    if (TAILQ_EMPTY(&producer->staged)) {
-        schedule(kafka); /* looks again */
+    int64_t now_ms = slc_monotonic_ms();
+    take_inbox(kafka, now_ms);
+    int64_t wait_ms = slc_lanes_serve(&producer->lanes, now_ms);
+    if (wait_ms < 0)
         return;
-    }
-    slc_publish_batch *batch = slc_calloc(1, sizeof *batch);
-    batch->left = 1; /* until all were handed over */
-    producer->batches++;
-    while ((op = TAILQ_FIRST(&producer->staged)) != NULL) {
-        TAILQ_REMOVE(&producer->staged, op, link);
-        batch->left++;
-        op->batch = batch;
-        send_first(kafka, op);
-    }
-    slc_publish_op handed_over = {.kafka = kafka, .batch = batch};
-    leave_batch(&handed_over);
-    schedule(kafka);
+    struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    event_add(producer->flush, &wait);
 }
 
 static void on_wake(slc_message *msg, void *owner)
@@ -370,7 +339,7 @@ static void on_wake(slc_message *msg, void *owner)
     pthread_mutex_lock(&kafka->producer.inbox_lock);
     kafka->producer.woken = false;
     pthread_mutex_unlock(&kafka->producer.inbox_lock);
-    schedule(kafka);
+    event_active(kafka->producer.flush, EV_TIMEOUT, 1); /* after the mailbox is drained */
 }
 
 /* Called from anywhere
@@ -412,8 +381,7 @@ static void put(slc_kafka *kafka, slc_publish_op *op)
     slc_kafka_producer *producer = &kafka->producer;
     pthread_mutex_lock(&producer->inbox_lock);
     TAILQ_INSERT_TAIL(&producer->inbox, op, link);
-    if (!producer->attentive &&
-        !producer->woken) { /* with the lock: there is one message, for one post at a time */
+    if (!producer->woken) { /* with the lock: there is one message, for one post at a time */
         producer->woken = true;
         slc_mailbox_post(slc_loop_mailbox(kafka->loop), &producer->wake);
     }
@@ -442,6 +410,8 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
     op->value = copy_in(&at, record->value, record->value_len);
     op->value_len = record->value_len;
     op->limit_bytes = record->limit_bytes;
+    op->partitions = record->partitions;
+    op->item.bytes = record_bytes(record) + RECORD_OVERHEAD;
     op->headers = copy_headers(record);
     put(kafka, op);
     return true;
@@ -450,42 +420,61 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
 /* Life --------------------------------------------------------------------------------------------------------
  */
 
+static slc_kafka_slot *usual_slot(slc_kafka *kafka)
+{
+    return &kafka->producer.slots[SLC_KAFKA_SIZES][SLC_LANE_QUICK];
+}
+
 static void start_polling(void *arg)
 {
     slc_kafka *kafka = arg;
-    kafka->producer.flush = event_new(slc_loop_base(kafka->loop), -1, 0, flush_staged, kafka);
-    slc_kafka_handle_poll(kafka->producer.main, serve_producer);
+    kafka->producer.flush = event_new(slc_loop_base(kafka->loop), -1, 0, flush_lanes, kafka);
+    slc_kafka_handle_poll(usual_slot(kafka)->handle, serve_producer);
+}
+
+static void init_slots(slc_kafka_producer *producer)
+{
+    for (int i = 0; i <= SLC_KAFKA_SIZES; i++) {
+        int64_t bytes = i < SLC_KAFKA_SIZES ? 1LL << (SLC_KAFKA_SMALLEST_BATCH + i) : SLC_KAFKA_MAIN_BATCH;
+        producer->slots[i][SLC_LANE_QUICK] = (slc_kafka_slot){NULL, SLC_KAFKA_QUICK_PRODUCER, bytes};
+        producer->slots[i][SLC_LANE_BULK] = (slc_kafka_slot){NULL, SLC_KAFKA_BULK_PRODUCER, bytes};
+    }
+    producer->single = (slc_kafka_slot){NULL, SLC_KAFKA_SINGLE_PRODUCER, SLC_KAFKA_MAIN_BATCH};
 }
 
 bool slc_kafka_producer_init(slc_kafka *kafka, slc_error *err)
 {
-    TAILQ_INIT(&kafka->producer.staged);
+    init_slots(&kafka->producer);
+    slc_lanes_init(&kafka->producer.lanes, kafka->settings.gather_ms, send_first, kafka);
     TAILQ_INIT(&kafka->producer.inbox);
     pthread_mutex_init(&kafka->producer.inbox_lock, NULL);
     kafka->producer.wake.run = on_wake;
-    kafka->producer.main = open_handle(kafka, &kafka->producer.main, err);
-    if (kafka->producer.main == NULL)
+    slc_kafka_slot *usual = usual_slot(kafka);
+    usual->handle = open_handle(kafka, usual, err);
+    if (usual->handle == NULL)
         return false;
     slc_loop_call_sync(kafka->loop, start_polling, kafka);
     return true;
 }
 
-static void release_handle(slc_kafka *kafka, slc_kafka_handle **slot)
+static void release_slot(slc_kafka *kafka, slc_kafka_slot *slot)
 {
-    if (*slot == NULL)
+    if (slot->handle == NULL)
         return;
-    slc_kafka_handle_unpoll(*slot);
-    slc_kafka_reap(kafka, *slot);
-    *slot = NULL;
+    slc_kafka_handle_unpoll(slot->handle);
+    slc_kafka_reap(kafka, slot->handle);
+    slot->handle = NULL;
 }
 
 void slc_kafka_producer_release(slc_kafka *kafka)
 {
-    release_handle(kafka, &kafka->producer.main);
-    release_handle(kafka, &kafka->producer.single);
-    for (size_t i = 0; i < SLC_KAFKA_SIZES; i++)
-        release_handle(kafka, &kafka->producer.sized[i]);
+    for (size_t i = 0; i <= SLC_KAFKA_SIZES; i++) {
+        release_slot(kafka, &kafka->producer.slots[i][SLC_LANE_QUICK]);
+        release_slot(kafka, &kafka->producer.slots[i][SLC_LANE_BULK]);
+    }
+    release_slot(kafka, &kafka->producer.single);
     if (kafka->producer.flush != NULL)
         event_free(kafka->producer.flush);
+    slc_lanes_release(&kafka->producer.lanes);
     pthread_mutex_destroy(&kafka->producer.inbox_lock);
 }

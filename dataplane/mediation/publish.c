@@ -326,6 +326,7 @@ void slc_publish_event(slc_publish *publish, slc_outgoing *record)
     }
     const slc_topic_info *topic = &publish->api->topic;
     record->limit_bytes = topic->max_message_bytes;
+    record->partitions = topic->partitions;
     if (size_of(record) > (size_t)(max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES) || is_over(publish, record))
         slc_publish_reject(publish, SLC_PROBLEM_TOO_LARGE, NULL);
     else if (topic->compacted && record->key == NULL)
