@@ -110,7 +110,8 @@ const slc_setting slc_gateway_settings_table[] = {
     {"publish.deadline", SLC_SET_DURATION, "10s", "wait for the broker's acknowledgement, then 503 or 504",
      AT(limits.publish_deadline_ms), 100, 600000},
     {"publish.gather", SLC_SET_DURATION, "1ms",
-     "longest wait of an event for company while few others are under way", AT(limits.publish_gather_ms), 0, 100},
+     "longest wait of an event for company while few others are under way", AT(limits.publish_gather_ms), 0,
+     100},
     {"publish.queue-limit", SLC_SET_SIZE, "64MiB", "events waiting for acknowledgement, for each producer",
      AT(limits.producer_queue_bytes), 1LL << 20, 16 * GIB},
 

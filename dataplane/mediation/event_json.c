@@ -5,6 +5,8 @@
 #include "common/clock.h"
 #include "dataplane/mediation/json_scan.h"
 
+#define HEAD_CHARS 128 /* id and time */
+
 static char *put_number(char *at, uint64_t value)
 {
     char digits[20];
@@ -87,14 +89,13 @@ static void add_on_one_line(slc_buf *out, const uint8_t *text, size_t len)
         at[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
 }
 
-static void add_data(slc_buf *out, const slc_record *record)
+static void add_data(slc_buf *out, const slc_record *record, const slc_json_info *json)
 {
-    slc_json_info info;
     if (record->value == NULL) {
         slc_buf_adds(out, ",\"data\":null,\"tombstone\":true");
-    } else if (slc_json_scan((const char *)record->value, record->value_len, &info)) {
+    } else if (json->error == NULL) {
         slc_buf_adds(out, ",\"data\":");
-        if (info.line_breaks)
+        if (json->line_breaks)
             add_on_one_line(out, record->value, record->value_len);
         else
             slc_buf_add(out, record->value, record->value_len);
@@ -105,28 +106,53 @@ static void add_data(slc_buf *out, const slc_record *record)
     }
 }
 
-/* What comes first, in one piece: {"id":"...","time":"..." */
-static void add_head(slc_buf *out, const slc_record *record)
+/* What comes first: {"id":"...","time":"..." */
+static char *put_head(char *at, const slc_record *record)
 {
-    char text[128] = "{\"id\":\"";
-    char *at = put_id(text + 7, record->partition, record->offset);
+    at = (char *)memcpy(at, "{\"id\":\"", 7) + 7;
+    at = put_id(at, record->partition, record->offset);
     if (record->timestamp_ms >= 0) {
         at = (char *)memcpy(at, "\",\"time\":\"", 10) + 10;
         slc_rfc3339_format(record->timestamp_ms, at);
         at += SLC_RFC3339_CHARS - 1;
     }
     *at++ = '"';
-    slc_buf_add(out, text, (size_t)(at - text));
+    return at;
+}
+
+/* Most records are JSON on one line, and many have neither key nor headers: everything around it in one piece.
+ */
+static void add_plain(slc_buf *out, const slc_record *record)
+{
+    static const char between[] = ",\"headers\":[],\"data\":";
+    char text[HEAD_CHARS + sizeof between];
+    char *at = put_head(text, record);
+    size_t before = (size_t)(at - text) + sizeof between - 1;
+    memcpy(at, between, sizeof between - 1);
+    uint8_t *to = slc_buf_extend(out, before + record->value_len + 1);
+    if (to == NULL)
+        return;
+    memcpy(to, text, before);
+    memcpy(to + before, record->value, record->value_len);
+    to[before + record->value_len] = '}';
 }
 
 void slc_event_json(slc_buf *out, const slc_record *record)
 {
-    add_head(out, record);
+    char head[HEAD_CHARS];
+    slc_json_info json = {0};
+    bool is_json =
+        record->value != NULL && slc_json_scan((const char *)record->value, record->value_len, &json);
+    if (is_json && !json.line_breaks && record->key == NULL && record->header_count == 0) {
+        add_plain(out, record);
+        return;
+    }
+    slc_buf_add(out, head, (size_t)(put_head(head, record) - head));
     if (record->key != NULL) {
         slc_buf_addc(out, ',');
         add_text(out, "key", record->key, record->key_len);
     }
     add_headers(out, record);
-    add_data(out, record);
+    add_data(out, record, &json);
     slc_buf_addc(out, '}');
 }

@@ -19,7 +19,7 @@ static const char *fail(scan *s, const char *at, const char *error)
     return NULL;
 }
 
-static const char *skip_space(scan *s, const char *p)
+static const char *skip_more_space(scan *s, const char *p)
 {
     for (; p < s->end; p++) {
         if (*p == '\n' || *p == '\r')
@@ -30,54 +30,51 @@ static const char *skip_space(scan *s, const char *p)
     return p;
 }
 
-/* Moves `*p` over ASCII that can stand in a string as it is, sixteen bytes at a time, to where fewer are left,
- * or to one that cannot: true. */
-static bool skip_sixteens(const char **p, const char *end)
+/* Mostly there is none. */
+static inline const char *skip_space(scan *s, const char *p)
 {
-#ifdef __SSE2__
-    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    for (; end - *p >= 16; *p += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)*p);
-        __m128i low = _mm_cmplt_epi8(bytes, space); /* signed: what is not ASCII is below, too */
-        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-        unsigned special = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, marks));
-        if (special != 0) {
-            *p += __builtin_ctz(special);
-            return true;
-        }
-    }
-#else
-    (void)p;
-    (void)end;
-#endif
-    return false;
+    return p < s->end && (uint8_t)*p > ' ' ? p : skip_more_space(s, p);
 }
 
-/* How many bytes from p on are ASCII that can stand in a string as it is: many at a time, since most are. */
-static size_t plain_run(const char *p, const char *end)
+/* For where fewer than sixteen bytes are left, or the machine cannot take so many at a time. */
+static const char *skip_rest_of_plain(const char *p, const char *end)
 {
     const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-    const char *at = p;
-    if (skip_sixteens(&at, end))
-        return (size_t)(at - p);
-    while (end - at >= 8) {
+    while (end - p >= 8) {
         uint64_t word;
-        memcpy(&word, at, 8);
+        memcpy(&word, p, 8);
         uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
         /* A byte's high bit: not ASCII, below 0x20, or zero after the XOR. The lowest one set is exact. */
         uint64_t special = (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs;
         if (special != 0) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-            return (size_t)(at - p) + (size_t)__builtin_ctzll(special) / 8;
+            return p + (size_t)__builtin_ctzll(special) / 8;
 #else
             break;
 #endif
         }
-        at += 8;
+        p += 8;
     }
-    while (at < end && (uint8_t)*at >= 0x20 && (uint8_t)*at < 0x80 && *at != '"' && *at != '\\')
-        at++;
-    return (size_t)(at - p);
+    while (p < end && (uint8_t)*p >= 0x20 && (uint8_t)*p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+/* Behind the ASCII from p on that can stand in a string as it is: sixteen bytes at a time, since most is. */
+static inline const char *skip_plain(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; end - p >= 16; p += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i low = _mm_cmplt_epi8(bytes, space); /* signed: what is not ASCII is below, too */
+        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+        unsigned special = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, marks));
+        if (special != 0)
+            return p + __builtin_ctz(special);
+    }
+#endif
+    return skip_rest_of_plain(p, end);
 }
 
 /* UTF-8
@@ -172,13 +169,10 @@ static const char *scan_escape(scan *s, const char *p)
     return low >= 0xdc00 && low <= 0xdfff ? p + 12 : fail(s, p, "a surrogate without its pair");
 }
 
-/* p is behind the opening quote; returns behind the closing one. */
-static const char *scan_string(scan *s, const char *p)
+/* From p on, which is where something else than plain text may stand. */
+static const char *scan_rest_of_string(scan *s, const char *p)
 {
-    for (;;) {
-        p += plain_run(p, s->end);
-        if (p == s->end)
-            break;
+    while (p < s->end) {
         uint8_t c = (uint8_t)*p;
         if (c == '"')
             return p + 1;
@@ -194,8 +188,16 @@ static const char *scan_string(scan *s, const char *p)
                 return fail(s, p, "not UTF-8");
             p += step;
         }
+        p = skip_plain(p, s->end);
     }
     return fail(s, p, "unfinished string");
+}
+
+/* p is behind the opening quote; returns behind the closing one. */
+static inline const char *scan_string(scan *s, const char *p)
+{
+    p = skip_plain(p, s->end);
+    return p < s->end && *p == '"' ? p + 1 : scan_rest_of_string(s, p);
 }
 
 static const char *skip_digits(scan *s, const char *p)
