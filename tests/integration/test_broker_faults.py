@@ -4,13 +4,12 @@ claimed that is not so, and readers go on where they were."""
 import collections
 import copy
 import json
-import threading
 
 import pytest
 import requests
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
-from sluice_support import SampleApi, free_port, wait_until
+from sluice_support import Publishers, SampleApi, free_port, wait_until
 
 DEADLINE = "2s"
 
@@ -31,50 +30,6 @@ def world(servers, broker):
     world = SampleApi(servers.control(), broker.bootstrap_servers, topic)
     world.start_gateway(servers, publish_deadline=DEADLINE)
     return world
-
-
-class Publishers:
-    """Several clients that publish numbered events until told to stop: what each was answered is in `answers`."""
-
-    def __init__(self, sample, count=4):
-        self.answers = {}  # number -> (status, problem type or id); an exception of the client is status None
-        self._sample = sample
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(start, count), daemon=True) for start in range(count)]
-
-    def _run(self, number, step):
-        session = requests.Session()
-        session.trust_env = False
-        headers = {"X-API-Key": self._sample.key}
-        while not self._stop.is_set():
-            try:
-                # The gateway's deadline is far below this: an answer that takes longer is an answer that failed.
-                answer = session.post(self._sample.url, json={"n": number}, headers=headers, timeout=25)
-                body = answer.json()
-                self.answers[number] = (answer.status_code, body.get("id") or body["type"].rsplit("/", 1)[1])
-            except requests.RequestException as failure:
-                self.answers[number] = (None, repr(failure))
-            number += step
-
-    def statuses(self):
-        return collections.Counter(status for status, _ in list(self.answers.values()))
-
-    def stored(self):
-        return {number for number, (status, _) in self.answers.items() if status == 201}
-
-    def wait(self, status, count):
-        target = self.statuses()[status] + count
-        wait_until(lambda: self.statuses()[status] >= target, 60, f"{count} more answers {status}: {self.statuses()}")
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
 
 
 def in_kafka(broker, topic):

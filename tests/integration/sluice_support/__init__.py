@@ -9,6 +9,7 @@ from .kafka import KafkaHelper
 from .native import NativeCluster, Tenant, free_ports
 from .process import Program
 from .protocol import Definitions, Writer, all_fields, frame
+from .publishers import Publishers
 from .sample import SampleApi
 from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
 from .sse import SseEvent, SseReader
@@ -29,6 +30,7 @@ __all__ = [
     "NativeCluster",
     "OwnKafka",
     "Program",
+    "Publishers",
     "SampleApi",
     "Servers",
     "SseEvent",
