@@ -138,7 +138,8 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     struct mapping *mapping = ctx;
     if (event->kind == SLC_KAFKA_EV_VALUE && event->field->role == SLC_KAFKA_ROLE_ERROR_CODE) {
         slc_session_count_error(mapping->session, mapping->key, (int16_t)event->number);
-        return SLC_KAFKA_KEEP;
+        return mapping->session->view != NULL ? slc_view_unmap(&mapping->names, event, out, err)
+                                              : SLC_KAFKA_KEEP;
     }
     if ((WANTED & SLC_KAFKA_WANT(event->field->role)) == 0)
         return slc_view_unmap(&mapping->names, event, out, err);
@@ -170,7 +171,12 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
                                        .whole = WHOLE,
                                        .map = map};
     struct mapping mapping = {.session = session, .key = flight->key, .node = -1};
-    mapping.names = (slc_view_answer){.view = session->view, .key = flight->key, .consumer = flight->consumer};
+    mapping.names = (slc_view_answer){.view = session->view,
+                                      .key = flight->key,
+                                      .version = flight->version,
+                                      .consumer = flight->consumer,
+                                      .body = body,
+                                      .len = len};
     return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
                              edits, err);
 }

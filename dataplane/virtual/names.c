@@ -116,6 +116,12 @@ static const Sluice__Snapshot__V1__TopicAlias *alias_of(const slc_names *names, 
 
 /* ---- the namespace ---- */
 
+static bool is_name_byte(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+}
+
 static bool passes_filter(char *const *globs, size_t count, const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < count; i++)
@@ -228,13 +234,24 @@ bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len,
     return name.visible && !name.owned;
 }
 
-/* ---- free text ---- */
+#define TOPIC_NAME_MAX 249
 
-static bool is_name_byte(uint8_t c)
+bool slc_names_filtered_out(const slc_names *names, const uint8_t *data, size_t len)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
+    size_t skip = names->prefix_len + 1;
+    if (names->msg->n_topic_filter == 0 || len <= skip || memcmp(data, names->void_prefix, skip) != 0)
+        return false;
+    const uint8_t *name = data + skip;
+    size_t name_len = len - skip;
+    bool legal = !equals(".", name, name_len) && !equals("..", name, name_len) &&
+                 name_len + (names->hide ? names->prefix_len : 0) <= TOPIC_NAME_MAX;
+    for (size_t i = 0; legal && i < name_len; i++)
+        legal = is_name_byte(name[i]);
+    return legal && (names->hide || has_prefix(names, name, name_len)) &&
+           !passes_filter(names->msg->topic_filter, names->msg->n_topic_filter, name, name_len);
 }
+
+/* ---- free text ---- */
 
 /* The alias whose topic stands at `data`, as a whole word. */
 static const Sluice__Snapshot__V1__TopicAlias *alias_at(const slc_names *names, const uint8_t *data, size_t len)

@@ -59,6 +59,10 @@ bool slc_names_unmap(const slc_names *names, enum slc_name_kind kind, const uint
  * Then `found` says so. */
 bool slc_names_shadowed(const slc_names *names, const uint8_t *data, size_t len, slc_conflict_found *found);
 
+/* Is a backend's name one in the void for the filters alone: a topic of the namespace that could be there, and
+ * is not for these clients? */
+bool slc_names_filtered_out(const slc_names *names, const uint8_t *data, size_t len);
+
 /* Adds a broker's free text with the backend's names in it replaced by the client's. */
 void slc_names_text(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out);
 

@@ -73,8 +73,10 @@ typedef struct slc_view_request {
 /* What an answer is to. Zeroed, then filled. */
 typedef struct slc_view_answer {
     slc_view *view;
-    int16_t key;
+    int16_t key, version;
     bool consumer;
+    const uint8_t *body; /* the answer's */
+    size_t len;
     /* private */
     const uint8_t *topic;
     size_t topic_len;

@@ -5,6 +5,8 @@
 #include "dataplane/virtual/pattern.h"
 #include "dataplane/virtual/view_private.h"
 
+#define METADATA_COMPACT_SINCE 9
+
 uint64_t slc_view_answer_roles(int key)
 {
     uint64_t roles = WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) | WANT(CONFIG_RESOURCE) |
@@ -12,7 +14,7 @@ uint64_t slc_view_answer_roles(int key)
                      WANT(SUBSCRIPTION) | WANT(ASSIGNMENT) | WANT(ERROR_TEXT);
     if (slc_view_is_acl(key)) /* pattern types have none */
         roles |= WANT(NONE);
-    if (slc_view_may_be_over(key))
+    if (slc_view_may_be_over(key) || key == KEY_METADATA)
         roles |= WANT(ERROR_CODE);
     return roles;
 }
@@ -171,10 +173,44 @@ static size_t without_others(const slc_view_answer *answer, const slc_kafka_even
     return found != NULL ? (size_t)(found - event->data) + sizeof others - 2 : event->len;
 }
 
+/* The name that stands behind an error code of Metadata. */
+static bool name_behind(const slc_view_answer *answer, size_t at, slc_kafka_span *name)
+{
+    bool compact = answer->version >= METADATA_COMPACT_SINCE;
+    const uint8_t *data = answer->body;
+    size_t len = answer->len, size = 0;
+    if (data == NULL || at + 2 > len)
+        return false;
+    for (unsigned shift = 0; compact && shift < 21; shift += 7) {
+        size |= (size_t)(data[at] & 0x7f) << shift;
+        if (data[at++] < 0x80 || at == len)
+            break;
+    }
+    size = compact ? size - 1 : slc_kafka_get16(data + at);
+    at += compact ? 0 : 2;
+    *name = (slc_kafka_span){data + at, size};
+    return size <= SLC_KAFKA_MAX_STRING && at <= len && size <= len - at; /* null is larger */
+}
+
+/* To a client a topic that filters leave out is one that is not there; the broker takes it for an impossible
+ * name. */
+static enum slc_kafka_verdict unmap_metadata_code(const slc_view_answer *answer, const slc_kafka_event *event,
+                                                  slc_kafka_value *out)
+{
+    slc_kafka_span name;
+    if (event->number != INVALID_TOPIC_EXCEPTION || !name_behind(answer, event->at + 2, &name) ||
+        !slc_names_filtered_out(answer->view->names, name.data, name.len))
+        return SLC_KAFKA_KEEP;
+    out->number = UNKNOWN_TOPIC_OR_PARTITION;
+    return SLC_KAFKA_REPLACE;
+}
+
 /* The text comes behind it. */
 static enum slc_kafka_verdict unmap_code(slc_view_answer *answer, const slc_kafka_event *event,
                                          slc_kafka_value *out)
 {
+    if (answer->key == KEY_METADATA)
+        return unmap_metadata_code(answer, event, out);
     enum slc_kafka_verdict verdict = answer->over ? slc_view_over_code(event, out) : SLC_KAFKA_KEEP;
     answer->over = verdict == SLC_KAFKA_REPLACE;
     return verdict;

@@ -10,8 +10,6 @@
 
 /* Kafka's error codes. */
 enum {
-    UNKNOWN_TOPIC_OR_PARTITION = 3,
-    INVALID_TOPIC_EXCEPTION = 17,
     POLICY_VIOLATION = 44,
 };
 

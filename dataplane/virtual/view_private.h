@@ -8,6 +8,12 @@
 
 #define WANT(role) SLC_KAFKA_WANT(SLC_KAFKA_ROLE_##role)
 
+/* Kafka's error codes. */
+enum {
+    UNKNOWN_TOPIC_OR_PARTITION = 3,
+    INVALID_TOPIC_EXCEPTION = 17,
+};
+
 enum {
     KEY_PRODUCE = 0,
     KEY_FETCH = 1,

@@ -6,6 +6,7 @@
 
 #include "common/assert.h"
 #include "dataplane/kafka/refusal.h"
+#include "dataplane/virtual/acl.h"
 #include "dataplane/virtual/view.h"
 
 #define CHOICE_BYTES 4
@@ -65,7 +66,12 @@ static void try_answer(slc_view *view, const slc_kafka_message *message, int ver
                                        .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
                                                 SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
                                        .map = slc_view_unmap};
-    slc_view_answer answer = {.view = view, .key = message->key, .consumer = true};
+    slc_view_answer answer = {.view = view,
+                              .key = message->key,
+                              .version = (int16_t)version,
+                              .consumer = true,
+                              .body = data,
+                              .len = size};
     slc_error err = {0};
     slc_view_note(view, message->key, version, data, size);
     slc_kafka_edits_clear(edits);
@@ -94,6 +100,31 @@ static void try_name(const slc_names *names, const uint8_t *data, size_t size)
     }
 }
 
+/* A resource of an ACL that is mapped comes back as it was; another's is hidden. */
+static void try_acl(const slc_names *names, const uint8_t *data, size_t size)
+{
+    static const int16_t types[] = {SLC_KAFKA_ACL_TOPIC, SLC_KAFKA_ACL_GROUP, SLC_KAFKA_ACL_TXN_ID};
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && size > 0; i++) {
+        for (int16_t pattern = SLC_ACL_LITERAL; pattern <= SLC_ACL_PREFIXED; pattern++) {
+            const slc_acl_resource resource = {types[i], pattern, {data, size}},
+                                   foreign = {types[i], pattern, {FOREIGN, strlen(FOREIGN)}};
+            slc_acl_mapped mapped, back;
+            slc_buf backend;
+            SLC_BUG_ON(slc_acl_unmap(names, &foreign, &back));
+            if (!slc_acl_map(names, &resource, &mapped))
+                continue;
+            slc_buf_init(&backend, LIMIT * 2);
+            slc_buf_add(&backend, mapped.head.data != NULL ? mapped.head.data : "", mapped.head.len);
+            slc_buf_add(&backend, mapped.body.data, mapped.body.len);
+            const slc_acl_resource there = {types[i], mapped.pattern, {backend.data, backend.len}};
+            SLC_BUG_ON(!slc_acl_unmap(names, &there, &back));
+            SLC_BUG_ON(back.pattern != pattern || back.body.len != size ||
+                       memcmp(back.body.data, data, size) != 0);
+            slc_buf_release(&backend);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < CHOICE_BYTES || size > LIMIT)
@@ -109,7 +140,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .aliases = aliases,
         .n_aliases = (data[0] & 4) != 0,
         .topic_filter = filter,
-        .n_topic_filter = (data[0] & 8) != 0};
+        .n_topic_filter = (data[0] & 8) != 0,
+        .max_topics = (data[0] & 16) != 0,
+        .topic_configs = filter,
+        .n_topic_configs = (data[0] & 16) != 0};
+    bool renames = (data[0] & 32) != 0;
+    Sluice__Snapshot__V1__VirtualCluster later = {.mode = msg.mode, .prefix = "a."};
     const slc_kafka_message *message = slc_kafka_message_find(
         data[2], version, data[1] % 2 != 0 ? SLC_KAFKA_RESPONSE : SLC_KAFKA_REQUEST, &err);
     slc_names *names = slc_names_new(&msg);
@@ -119,11 +155,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slc_buf out;
     slc_topic_ids_init(&ids, 1000);
     slc_view_init(&view, names, &ids);
+    slc_names *next = slc_names_new(&later);
+    if (renames)
+        slc_view_will_rename(&view, next);
     slc_kafka_edits_init(&edits, MAX_EDITS, LIMIT);
     slc_buf_init(&out, LIMIT * 4);
     data += CHOICE_BYTES;
     size -= CHOICE_BYTES;
     try_name(names, data, size);
+    try_acl(names, data, size);
     if (message != NULL && message->kind == SLC_KAFKA_REQUEST)
         try_request(&view, message, version, data, size, &edits, &out);
     else if (message != NULL)
@@ -132,6 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slc_kafka_edits_release(&edits);
     slc_view_release(&view);
     slc_topic_ids_release(&ids);
+    slc_names_free(next);
     slc_names_free(names);
     return 0;
 }

@@ -292,6 +292,7 @@ def test_aliases_and_filters(sample, kafka):
     tenant = Tenant(sample, "hide", namespace=names)
     public = tenant.create("public-one")
     assert set(tenant.admin.list_topics(timeout=10).topics) == {"orders", public}
+    assert tenant.admin.list_topics("secret", timeout=10).topics["secret"].error.name() == "UNKNOWN_TOPIC_OR_PART"
     tenant.helper.produce("orders", [b"by another name"])
     assert [r.value() for r in kafka.consume_all(legacy)] == [b"by another name"]
     assert [r.topic() for r in consume(tenant, ["orders"], 1, **{"group.id": "team-1"})] == ["orders"]

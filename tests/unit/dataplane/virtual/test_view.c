@@ -66,7 +66,12 @@ static enum slc_view_outcome map(int key, int version, bool asked)
 static bool unmap(int key, int version, bool consumer)
 {
     const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(key), .map = slc_view_unmap};
-    slc_view_answer answer = {.view = &view, .key = (int16_t)key, .consumer = consumer};
+    slc_view_answer answer = {.view = &view,
+                              .key = (int16_t)key,
+                              .version = (int16_t)version,
+                              .consumer = consumer,
+                              .body = in.data,
+                              .len = in.len};
     slc_kafka_edits_clear(&edits);
     slc_buf_clear(&out);
     slc_error_clear(&err);
@@ -481,6 +486,50 @@ START_TEST(topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_on
 }
 END_TEST
 
+/* Metadata version 1 or 9 of one topic that the broker takes for impossible. */
+static bool is_told_that_it_is_not_there(int version, const char *topic)
+{
+    bool compact = version == 9;
+    slc_buf_clear(&in);
+    if (compact)
+        slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_count(&in, compact, 0); /* brokers */
+    if (compact)
+        text(&in, COMPACT, "cluster");
+    slc_kafka_add_int32(&in, 1);
+    slc_kafka_add_count(&in, compact, 1);
+    slc_kafka_add_int16(&in, 17);
+    text(&in, compact, topic);
+    slc_kafka_add_int8(&in, 0);
+    slc_kafka_add_count(&in, compact, 0);
+    if (compact) {
+        slc_kafka_add_int32(&in, 0);
+        slc_kafka_add_no_tags(&in);
+        slc_kafka_add_int32(&in, 0);
+        slc_kafka_add_no_tags(&in);
+    }
+    ck_assert_msg(unmap(3, version, false), "%s", err.message);
+    bool invalid = has(&out, "\0\x11", 2), unknown = has(&out, "\0\3", 2);
+    ck_assert(invalid != unknown);
+    return unknown;
+}
+
+START_TEST(a_topic_that_filters_leave_out_is_not_there)
+{
+    static char *filter[] = {"other"};
+    open_view(HIDE);
+    ck_assert(!is_told_that_it_is_not_there(9, "a.\x1forders"));
+    msg.topic_filter = filter;
+    msg.n_topic_filter = 1;
+    ck_assert(is_told_that_it_is_not_there(1, "a.\x1forders"));
+    ck_assert(is_told_that_it_is_not_there(9, "a.\x1forders"));
+    ck_assert(!is_told_that_it_is_not_there(9, "a.\x1f.."));
+    ck_assert(!is_told_that_it_is_not_there(9, "a.\x1fno good"));
+    ck_assert(!is_told_that_it_is_not_there(9, "a.other"));
+    close_view();
+}
+END_TEST
+
 /* CreateTopics version 2. */
 static void created(const char *topic, int16_t code)
 {
@@ -582,7 +631,8 @@ TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
           a_connection_may_name_so_many_foreign_ids, a_cursor_among_others_topics_goes_on_at_ours_or_ends,
           subscriptions_are_mapped_for_consumers_alone, groups_outside_of_an_enforced_namespace_are_refused,
           lists_lose_what_is_anothers, a_topic_that_leaves_is_in_no_fetch_any_more,
-          a_member_is_not_told_of_topics_that_have_left, topics_over_a_limit_are_refused_one_by_one,
+          a_member_is_not_told_of_topics_that_have_left, a_topic_that_filters_leave_out_is_not_there,
+          topics_over_a_limit_are_refused_one_by_one,
           topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
           a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited,
           texts_do_not_name_what_a_new_topic_collides_with,
