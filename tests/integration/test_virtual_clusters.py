@@ -465,14 +465,32 @@ def test_a_name_that_cannot_be_is_answered_as_such(tenant, name):
     assert tenant.shown or tenant.prefix.encode() not in answer
 
 
-def fetch_by_id(port, topic_id):
-    """The answer to a Fetch version 13, as the first thing that is said on a connection."""
+def fetch_request(topic_id, wait_ms=500):
+    """Fetch version 13 of a topic's first partition."""
     partition = struct.pack(">iiqiqi", 0, -1, 0, -1, -1, 1 << 20) + b"\0"
-    body = struct.pack(">hhih", 1, 13, 5, -1) + b"\0" + struct.pack(">iiiibii", -1, 500, 1, 1 << 20, 0, 0, -1)
+    body = struct.pack(">hhih", 1, 13, 5, -1) + b"\0" + struct.pack(">iiiibii", -1, wait_ms, 1, 1 << 20, 0, 0, -1)
     body += b"\x02" + topic_id + b"\x02" + partition + b"\0" + b"\x01\x01\0"
+    return struct.pack(">i", len(body)) + body
+
+
+def fetch_by_id(port, topic_id):
+    """The answer, as the first thing that is said on a connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(struct.pack(">i", len(body)) + body)
+        connection.sendall(fetch_request(topic_id))
         return connection.recv(struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
+
+
+def test_a_change_waits_for_no_answer_for_long(sample, kafka):
+    """A client whose fetch waits for a minute is closed, and comes back."""
+    tenant = Tenant(sample, "hide", namespace={"topic_filter": ["waits"]})
+    topic_id = kafka.topic_id(tenant.backend(tenant.create("waits")))
+    requests_of = f'sluice_kafka_requests_total{{virtual_cluster="{tenant.cluster.name}",api="Fetch"}}'
+    with socket.create_connection(("127.0.0.1", tenant.cluster.port + 2), timeout=40) as connection:
+        connection.sendall(fetch_request(topic_id, wait_ms=60_000))
+        wait_until(lambda: sample.gateway.metrics().get(requests_of, 0) == 1, 20, "the fetch to be under way")
+        namespace = {"mode": "hide", "prefix": tenant.prefix, "topic_filter": ["other"]}
+        sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace=namespace)
+        assert connection.recv(1) == b""
 
 
 def test_any_gateway_finds_out_whose_a_topic_id_is(sample, module_servers, kafka):
