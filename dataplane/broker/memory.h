@@ -21,6 +21,8 @@ void slc_memory_skip(slc_broker *broker, const char *topic, int32_t partition, i
 void slc_memory_add_partition(slc_broker *broker, const char *topic);
 /* Down: consumers get errors, queries and publishes fail. */
 void slc_memory_set_down(slc_broker *broker, bool down);
+/* Held: fetches bring nothing; everything else works. */
+void slc_memory_set_held(slc_broker *broker, bool held);
 /* What the next publishes come to; SLC_PUBLISHED stores them. */
 void slc_memory_set_outcome(slc_broker *broker, enum slc_publish_outcome outcome);
 /* Records handed to consumers so far, and consumers that exist. */

@@ -50,7 +50,7 @@ typedef struct slc_memory {
     struct event *again;
     pthread_mutex_t lock; /* everything below */
     TAILQ_HEAD(, slc_memory_topic) topics;
-    bool down;
+    bool down, held;
     int64_t since_ms;
     enum slc_publish_outcome outcome;
     uint64_t delivered;

@@ -165,6 +165,15 @@ void slc_memory_set_down(slc_broker *broker, bool down)
     wake(mem);
 }
 
+void slc_memory_set_held(slc_broker *broker, bool held)
+{
+    slc_memory *mem = slc_memory_check(broker);
+    pthread_mutex_lock(&mem->lock);
+    mem->held = held;
+    pthread_mutex_unlock(&mem->lock);
+    wake(mem);
+}
+
 void slc_memory_set_outcome(slc_broker *broker, enum slc_publish_outcome outcome)
 {
     slc_memory *mem = slc_memory_check(broker);

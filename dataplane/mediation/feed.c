@@ -20,7 +20,7 @@ static slc_feed_update *update_new(const slc_feed *feed, uint64_t from, bool res
     update->reset = reset;
     update->partitions = feed->partitions;
     update->count = count;
-    update->caught_up = true;
+    update->caught_up = !feed->doubted;
     memcpy(update->topic_id, feed->topic_id, sizeof update->topic_id);
     size_t partitions = (size_t)feed->partitions;
     if (reset)
@@ -233,9 +233,15 @@ void slc_feed_set_error(slc_feed *feed, const slc_error *err)
     if (!same && err != NULL && err->code != SLC_UNAVAILABLE && err->code != SLC_TIMEOUT)
         slc_log_error(SLC_LOG_WARN, "a feed cannot be served", err);
     slc_link_note(feed->link, feed->topic, err);
+    if (err != NULL && !feed->failing) {
+        feed->outages++;
+        feed->doubted = true;
+    }
     feed->failing = err != NULL;
     if (err != NULL)
         feed->err = *err;
+    else
+        slc_feed_settle(feed);
     if (same)
         return;
     feed->err_due = err != NULL;

@@ -57,6 +57,8 @@ struct slc_feed {
     bool failing;
     slc_error err;
     bool err_due, ok_due;
+    unsigned outages; /* counts */
+    bool doubted;     /* `ended` is from before an outage: the broker is asked where the ends are now */
     struct event *flush;
     struct event *timer;          /* retry, and the look for new partitions */
     unsigned questions;           /* asked and not answered */
@@ -79,6 +81,8 @@ void slc_feed_ask(slc_feed *feed);
 void slc_feed_stop(slc_feed *feed);
 /* Has the topic grown, gone, or become another one? Only while it is live. */
 void slc_feed_look(slc_feed *feed);
+/* Asks where the ends are after an outage: a consumer tells of each end only once. */
+void slc_feed_settle(slc_feed *feed);
 /* Frees it when nobody subscribes and nothing is under way any more. True when it is gone. */
 bool slc_feed_free_if_done(slc_feed *feed);
 

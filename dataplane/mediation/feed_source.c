@@ -25,6 +25,7 @@ struct news {
     slc_topic_info info;
     int64_t *offsets;
     int32_t count;
+    unsigned outages; /* the feed's when it was asked */
     int32_t partition;
     int64_t requested, earliest, latest;
     size_t record_count;
@@ -73,6 +74,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         slc_feed_ask(feed);
     else if (feed->state == SLC_FEED_LIVE)
         slc_feed_look(feed);
+    slc_feed_settle(feed); /* if that failed so far */
 }
 
 static void set_timer(slc_feed *feed, int64_t delay_ms)
@@ -343,6 +345,7 @@ static void ask_offsets(slc_feed *feed, int64_t time, void (*run)(slc_message *m
     struct news *news = news_new(NULL);
     news->feed = feed;
     news->msg.run = run;
+    news->outages = feed->outages;
     feed->questions++;
     feed->link->ops->offsets(feed->link->broker, feed->topic, feed->partitions, time, ASK_TIMEOUT_MS,
                              offsets_answer, news);
@@ -452,6 +455,8 @@ static void take_info(slc_message *msg, void *owner)
             note_topic(feed, &news->info);
             slc_feed_clear(feed);
             feed->partitions = 0; /* the topic may be another one of that name */
+            feed->outages++;      /* answers that are under way are of the old one */
+            feed->doubted = false;
             slc_feed_set_partitions(feed, news->info.partitions);
             ask_offsets(feed, SLC_OFFSET_LATEST, take_latest);
         }
@@ -535,4 +540,26 @@ void slc_feed_look(slc_feed *feed)
 {
     if (feed->state == SLC_FEED_LIVE)
         ask_info(feed, feed->feeds->limits.metadata_refresh_ms / 2, take_look);
+}
+
+/* What was stored meanwhile has still to come; its end will be told. */
+static void take_ends(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct news *news = (struct news *)msg;
+    slc_feed *feed = news->feed;
+    if (answered(feed) && !news->failed && !feed->failing && news->outages == feed->outages) {
+        for (int32_t i = 0; i < news->count && i < feed->partitions; i++)
+            feed->ended[i] = feed->ended[i] && feed->end[i].next >= news->offsets[i];
+        feed->doubted = false;
+        changed(feed);
+    }
+    news_free(news);
+}
+
+void slc_feed_settle(slc_feed *feed)
+{
+    bool reads = feed->state == SLC_FEED_LIVE || feed->state == SLC_FEED_FILLING;
+    if (feed->doubted && !feed->failing && reads)
+        ask_offsets(feed, SLC_OFFSET_LATEST, take_ends);
 }

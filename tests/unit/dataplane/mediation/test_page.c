@@ -352,7 +352,7 @@ END_TEST
 static bool is_away(stage *s)
 {
     client *c = client_new(s, 0);
-    client_get(c, "from=latest");
+    client_get(c, "from=latest&wait=50ms");
     client_wait(c);
     bool away = client_status(c) == 503;
     client_free(c);
@@ -385,6 +385,49 @@ START_TEST(an_outage_is_not_the_end_of_the_stream)
     client_wait(waiting);
     ck_assert_int_eq(client_status(waiting), 200);
     client_free(waiting);
+    stage_close(&s);
+}
+END_TEST
+
+static json_t *back_after_outage(stage *s, const char *query)
+{
+    slc_memory_set_down(s->broker, false);
+    STAGE_WAIT(!is_away(s));
+    return get(s, 0, query, 200);
+}
+
+/* A broker tells an end once. What was stored during an outage may come later than the word that it is over. */
+START_TEST(after_an_outage_the_end_is_where_the_broker_says)
+{
+    stage s;
+    char query[SLC_CURSOR_MAX_CHARS + 64];
+    stage_defaults(&s);
+    stage_open(&s, 2);
+    json_t *page = get(&s, 0, "from=latest", 200);
+    ck_assert(json_is_true(json_object_get(page, "caught_up")));
+    query_of(page, query, sizeof query, "&wait=100ms");
+    json_decref(page);
+    slc_memory_set_down(s.broker, true);
+    STAGE_WAIT(is_away(&s));
+    slc_memory_set_held(s.broker, true);
+    stage_append(&s, 1, "7");
+    page = back_after_outage(&s, query);
+    ck_assert_uint_eq(events_of(page), 0);
+    ck_assert(json_is_false(json_object_get(page, "caught_up")));
+    json_decref(page);
+    slc_memory_set_held(s.broker, false);
+    page = get(&s, 0, query, 200);
+    while (events_of(page) == 0) {
+        json_decref(page);
+        page = get(&s, 0, query, 200);
+    }
+    query_of(page, query, sizeof query, "");
+    json_decref(page);
+    slc_memory_set_down(s.broker, true);
+    STAGE_WAIT(is_away(&s));
+    page = back_after_outage(&s, query); /* nothing was stored, and nothing comes */
+    ck_assert(json_is_true(json_object_get(page, "caught_up")));
+    json_decref(page);
     stage_close(&s);
 }
 END_TEST
@@ -547,6 +590,7 @@ int main(void)
     tcase_add_test(tcase, a_time_starts_there);
     tcase_add_test(tcase, a_down_backend_is_503_and_a_missing_topic_502);
     tcase_add_test(tcase, an_outage_is_not_the_end_of_the_stream);
+    tcase_add_test(tcase, after_an_outage_the_end_is_where_the_broker_says);
     tcase_add_test(tcase, pages_that_nobody_takes_are_bounded);
     tcase_add_test(tcase, bad_parameters_are_400);
     tcase_add_test(tcase, a_client_that_leaves_takes_its_page_along);
