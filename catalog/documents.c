@@ -100,6 +100,19 @@ static void set_openapi_security(const slc_document_source *source, json_t *docu
     }
 }
 
+/* Streams can also be opened by a ticket, which opens nothing else. */
+static void set_ticket(json_t *document, json_t *get)
+{
+    json_t *ways = json_deep_copy(at(document, "security", NULL));
+    json_object_set_new(
+        at(document, "components", "securitySchemes"), "ticket",
+        json_pack("{s:s, s:s, s:s, s:s}", "type", "apiKey", "in", "query", "name", "ticket", "description",
+                  "For a stream where no credential can be sent, such as a browser's EventSource: "
+                  "from `mintTicket`."));
+    json_array_append_new(ways, json_pack("{s:[]}", "ticket"));
+    json_object_set_new(get, "security", ways);
+}
+
 static void drop_parameters(json_t *document, json_t *operation, const char *const *names)
 {
     json_t *list = json_object_get(operation, "parameters");
@@ -126,8 +139,8 @@ static void drop_schemas(json_t *document, const char *const *names)
 static void fit_read(const slc_document_source *source, json_t *document)
 {
     static const char *const page[] = {"Limit", "Wait", NULL};
-    static const char *const stream[] = {"LastEventId", "Ticket", NULL};
-    static const char *const all[] = {"Cursor", "From", "Limit", "Wait", "LastEventId", "Ticket", NULL};
+    static const char *const stream[] = {"LastEventId", NULL};
+    static const char *const all[] = {"Cursor", "From", "Limit", "Wait", "LastEventId", NULL};
     static const char *const schemas[] = {"Event", "Header", "Page", NULL};
     static const char *const tickets[] = {"TicketRequest", "Ticket", NULL};
     json_t *resource = at(document, "paths", "/events"), *get = json_object_get(resource, "get");
@@ -144,6 +157,8 @@ static void fit_read(const slc_document_source *source, json_t *document)
         json_object_del(at(document, "paths", NULL), "/events/tickets");
         drop_schemas(document, tickets);
     }
+    if (source->sse && source->read)
+        set_ticket(document, get);
     if (source->deprecated)
         json_object_set_new(get, "deprecated", json_true());
     if (!source->read || (!source->rest && !source->sse)) {
@@ -165,7 +180,9 @@ static void describe_key(const slc_document_source *source, json_t *operation)
 
 static void fit_publish(const slc_document_source *source, json_t *document)
 {
-    static const char *const parameters[] = {"Prefer", "IdempotencyKey", NULL};
+    static const char *const parameters[] = {
+        "Prefer", "IdempotencyKey", "CeSpecversion", "CeId",           "CeSource",
+        "CeType", "CeSubject",      "CeTime",        "CePartitionkey", NULL};
     static const char *const schemas[] = {"CloudEvent", "Stored", "Published", NULL};
     json_t *resource = at(document, "paths", "/events"), *post = json_object_get(resource, "post");
     describe_key(source, post);

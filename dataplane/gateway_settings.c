@@ -153,6 +153,9 @@ const slc_setting slc_gateway_settings_table[] = {
     {"page.total-size", SLC_SET_SIZE, "256MiB",
      "bytes of all pages that readers have not taken yet, for each worker; at it pages are short, over it 503",
      AT(limits.pages_bytes), 1024, 64 * GIB},
+    {"page.application-size", SLC_SET_SIZE, "64MiB",
+     "of them, bytes of the pages of one application; beyond it only that one's are short or 503",
+     AT(limits.application_bytes), 1024, 64 * GIB},
 
     {"ticket.lifetime", SLC_SET_DURATION, "10m", "how long a ticket opens event streams",
      AT(limits.ticket_lifetime_ms), 1000, DAY_MS},

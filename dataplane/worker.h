@@ -9,6 +9,7 @@
 #include "common/httpd.h"
 #include "common/loop.h"
 #include "dataplane/config/snapshot.h"
+#include "dataplane/page_bytes.h"
 
 struct slc_gateway;
 struct slc_proxy_front;
@@ -24,7 +25,7 @@ typedef struct slc_worker {
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */
     struct slc_proxy_front *kafka; /* proxy/: native sessions */
-    size_t page_bytes;             /* of pages that are collected, or that their readers have not taken yet */
+    slc_page_bytes page_bytes;     /* of pages that are collected, or that their readers have not taken yet */
 } slc_worker;
 
 /* Limits and times of the gateway process; every one is a setting (settings table in
@@ -48,6 +49,7 @@ typedef struct slc_gateway_limits {
     int64_t page_max_wait_ms;      /* 30 s */
     int64_t page_max_bytes;        /* 8 MiB */
     int64_t pages_bytes;           /* 256 MiB: of all pages of a worker */
+    int64_t application_bytes;     /* 64 MiB: of those, of one application */
     int64_t catchup_consumers;     /* 8 */
     int64_t catchup_queue;         /* 256: scans that wait for such a consumer */
     int64_t catchup_window_bytes;  /* 256 KiB: records that a catch-up consumer holds for its readers */

@@ -25,7 +25,8 @@ static void take_locked(slc_memory *mem, struct slc_memory_consumer *consumer, i
 {
     *out = (struct delivery){0};
     struct slc_memory_topic *topic = slc_memory_find_locked(mem, consumer->topic);
-    if (mem->held || topic == NULL || number >= topic->count || consumer->stuck[number] || is_other(consumer, topic))
+    if (mem->held || topic == NULL || number >= topic->count || consumer->stuck[number] ||
+        is_other(consumer, topic))
         return;
     struct slc_memory_partition *partition = &topic->partitions[number];
     int64_t *next = &consumer->next[number];

@@ -76,7 +76,7 @@ void slc_describe(slc_exchange *exchange, enum slc_api_resource resource, const 
     const pb_event_api *msg = exchange->api->msg;
     const char *document = resource == SLC_RESOURCE_OPENAPI ? msg->openapi_json : msg->asyncapi_json;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        add_header(exchange, "Allow", "GET, HEAD");
+        add_header(exchange, "Allow", "GET, HEAD, OPTIONS");
         slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed", NULL, NULL);
     } else if (resource == SLC_RESOURCE_API) {
         reply_description(exchange);

@@ -109,7 +109,8 @@ static void finish_exchange(struct slc_exchange_private *self)
     slc_access_log_add(front->access_log, exchange, status, self->method, self->path, self->denial);
     slc_api_metrics_count(front->metrics, exchange, status);
     leave_limits(exchange);
-    exchange->worker->page_bytes -= exchange->page_bytes;
+    if (exchange->page_holder != NULL)
+        slc_page_bytes_end(&exchange->worker->page_bytes, exchange->page_holder, exchange->page_bytes);
     if (self->streaming)
         front->streams--;
     TAILQ_REMOVE(&front->exchanges, self, entry);

@@ -30,6 +30,7 @@ typedef struct slc_exchange {
     int64_t started_us;      /* monotonic */
     uint32_t events;         /* for the access log and metrics */
     uint64_t bytes_in, bytes_out;
+    slc_page_holder *page_holder; /* NULL: no page */
     size_t page_bytes; /* what of the worker's page_bytes is its own; the front takes it back at the end */
     uint64_t paid_events, paid_bytes; /* the front's: what of them the limits know */
     char listener_id[24];             /* that the request came by */

@@ -21,6 +21,8 @@
 
 static void route_events(slc_exchange *exchange, const char *method);
 static void route_tickets(slc_exchange *exchange, const char *method);
+static void route_description(slc_exchange *exchange, enum slc_api_resource resource, const char *method);
+static void add_other_fields(slc_exchange *exchange);
 
 static bool parse_major(const char *text, size_t len, uint32_t *major)
 {
@@ -106,7 +108,7 @@ void slc_http_route(struct evhttp_request *req, void *arg)
     else if (path.resource == SLC_RESOURCE_TICKETS)
         route_tickets(exchange, slc_http_method(req));
     else
-        slc_describe(exchange, path.resource, slc_http_method(req));
+        route_description(exchange, path.resource, slc_http_method(req));
 }
 
 static bool offers(const slc_event_api *api, Sluice__Snapshot__V1__Operation operation)
@@ -138,6 +140,7 @@ static void add_allow(slc_exchange *exchange)
 static void not_allowed(slc_exchange *exchange)
 {
     add_allow(exchange);
+    add_other_fields(exchange);
     slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed",
                          "This event API does not offer that operation.", NULL);
 }
@@ -158,23 +161,35 @@ static void add_header(void *protocol, const char *name, const char *value)
     evhttp_add_header(evhttp_request_get_output_headers(exchange->req), name, value);
 }
 
+static slc_policy_request policy_request(slc_exchange *exchange, const char *method)
+{
+    return (slc_policy_request){.snapshot = exchange->snapshot,
+                                .api = exchange->api,
+                                .operation = exchange->operation,
+                                .client_address = exchange->client_address,
+                                .body_bytes = exchange->bytes_in,
+                                .header = get_header,
+                                .query = get_query,
+                                .add_header = add_header,
+                                .method = method,
+                                .path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(exchange->req)),
+                                .protocol = exchange,
+                                .principal = &exchange->principal};
+}
+
+/* A page in a browser must be able to read also what is answered without the policies. */
+static void add_other_fields(slc_exchange *exchange)
+{
+    slc_policy_request request = policy_request(exchange, slc_http_method(exchange->req));
+    slc_chain_other_answer(exchange->api->chain, &request);
+}
+
 static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bool stream, slc_denial *denial)
 {
     slc_charges charges = {.limits = exchange->worker->limits};
-    slc_policy_request request = {.snapshot = exchange->snapshot,
-                                  .api = exchange->api,
-                                  .operation = exchange->operation,
-                                  .client_address = exchange->client_address,
-                                  .stream = stream,
-                                  .body_bytes = exchange->bytes_in,
-                                  .header = get_header,
-                                  .query = get_query,
-                                  .add_header = add_header,
-                                  .method = method,
-                                  .path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(exchange->req)),
-                                  .protocol = exchange,
-                                  .principal = &exchange->principal,
-                                  .charges = &charges};
+    slc_policy_request request = policy_request(exchange, method);
+    request.stream = stream;
+    request.charges = &charges;
     enum slc_verdict verdict = slc_chain_run(exchange->api->chain, &request, denial);
     if (denial->unevaluated != NULL)
         slc_metrics_unevaluated(denial->unevaluated);
@@ -209,6 +224,8 @@ static void options(slc_exchange *exchange, const char *allow)
         return;
     }
     evhttp_remove_header(evhttp_request_get_output_headers(exchange->req), "WWW-Authenticate");
+    if (slc_exchange_header(exchange, "Access-Control-Request-Method") == NULL)
+        add_other_fields(exchange);
     if (allow != NULL)
         add_header(exchange, "Allow", allow);
     else
@@ -254,6 +271,7 @@ static void dispatch(slc_exchange *exchange, const char *method, bool stream)
 static void not_acceptable(slc_exchange *exchange)
 {
     bool pages = exposes(exchange->api, "rest"), streams = exposes(exchange->api, "sse");
+    add_other_fields(exchange);
     slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
                          pages && streams ? "Events come as application/json or text/event-stream."
                          : pages          ? "Events of this API come as application/json."
@@ -296,9 +314,11 @@ static void route_tickets(slc_exchange *exchange, const char *method)
     exchange->operation = READ;
     if (strcmp(method, "POST") != 0 || !offers(exchange->api, READ)) {
         add_header(exchange, "Allow", "POST, OPTIONS");
+        add_other_fields(exchange);
         slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed",
                              "Tickets are made by POST, for event APIs that can be read.", NULL);
     } else if (!exposes(exchange->api, "sse")) {
+        add_other_fields(exchange);
         slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
                              "This event API is not offered as server-sent events.", NULL);
     } else {
@@ -310,4 +330,15 @@ static void route_tickets(slc_exchange *exchange, const char *method)
         else
             slc_tickets_handle(exchange);
     }
+}
+
+/* A page that sends its key along asks by a preflight first. */
+static void route_description(slc_exchange *exchange, enum slc_api_resource resource, const char *method)
+{
+    if (strcmp(method, "OPTIONS") == 0) {
+        options(exchange, "GET, HEAD, OPTIONS");
+        return;
+    }
+    add_other_fields(exchange);
+    slc_describe(exchange, resource, method);
 }

@@ -121,11 +121,26 @@ static int weight(const struct evkeyvalq *fields, const struct range *ranges, si
     return choice.weight;
 }
 
+/* An empty list says no more than none. */
+static bool says_what_it_accepts(const struct evkeyvalq *fields)
+{
+    const struct evkeyval *field;
+    TAILQ_FOREACH (field, fields, next) {
+        struct element element;
+        const char *at = field->value;
+        while (strcasecmp(field->key, "Accept") == 0 && next_element(&at, &element)) {
+            if (element.name_len > 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 enum slc_read_kind slc_read_kind_of(const struct evkeyvalq *fields, bool pages, bool streams)
 {
     static const struct range stream_ranges[] = {{"text/event-stream", 2}, {"text/*", 1}, {"*/*", 0}};
     static const struct range page_ranges[] = {{"application/json", 2}, {"application/*", 1}, {"*/*", 0}};
-    if (evhttp_find_header(fields, "Accept") == NULL)
+    if (!says_what_it_accepts(fields))
         return pages ? SLC_READ_PAGE : streams ? SLC_READ_STREAM : SLC_READ_NEITHER;
     /* Where there are pages, whoever takes anything gets one: a stream never ends. */
     int stream = streams ? weight(fields, stream_ranges, pages ? 2 : 3) : 0;

@@ -1,13 +1,47 @@
 /* CloudEvents 1.0: what makes an event (section "Required attributes"), and the HTTP binding's fields as the
  * Kafka binding's headers. */
 #include <event2/keyvalq_struct.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "dataplane/mediation/json_scan.h"
 #include "dataplane/mediation/publish.h"
 
 static const char *const required[] = {"id", "source", "type"};
 #define REQUIRED (sizeof required / sizeof *required)
+
+static bool same_name(const slc_json_slice *a, const slc_json_slice *b)
+{
+    if (memchr(a->text, '\\', a->len) == NULL && memchr(b->text, '\\', b->len) == NULL)
+        return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+    char *texts = slc_malloc(a->len + b->len);
+    size_t a_len = slc_json_unescape(a, texts), b_len = slc_json_unescape(b, texts + a->len);
+    bool same = a_len == b_len && memcmp(texts, texts + a->len, a_len) == 0;
+    free(texts);
+    return same;
+}
+
+/* Of a name that comes twice readers would take the first or the last, as their parsers do. */
+static bool check_members(const char *text, size_t len, const char **detail)
+{
+    slc_json_slice object, value, names[SLC_PUBLISH_MAX_HEADERS];
+    size_t count = 0;
+    const char *at = NULL;
+    if (!slc_json_find(text, len, "", &object) || *object.text != '{')
+        return true; /* what it lacks is said by others */
+    while (slc_json_next_member(&object, &at, &names[count], &value)) {
+        *detail = "An attribute comes twice.";
+        for (size_t i = 0; i < count; i++) {
+            if (same_name(&names[i], &names[count]))
+                return false;
+        }
+        *detail = "Too many attributes.";
+        if (++count == SLC_PUBLISH_MAX_HEADERS)
+            return false;
+    }
+    return true;
+}
 
 bool slc_cloudevent_check(const char *text, size_t len, const char **detail)
 {
@@ -18,6 +52,8 @@ bool slc_cloudevent_check(const char *text, size_t len, const char **detail)
         *detail = "A CloudEvent has specversion \"1.0\".";
         return false;
     }
+    if (!check_members(text, len, detail))
+        return false;
     if (slc_json_find(text, len, "/data", &value) && slc_json_find(text, len, "/data_base64", &value)) {
         *detail = "A CloudEvent has data or data_base64, not both.";
         return false;

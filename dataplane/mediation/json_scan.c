@@ -443,6 +443,24 @@ bool slc_json_next_element(const slc_json_slice *array, const char **at, slc_jso
     return *at != NULL;
 }
 
+bool slc_json_next_member(const slc_json_slice *object, const char **at, slc_json_slice *name,
+                          slc_json_slice *value)
+{
+    slc_json_info info = {0};
+    scan s = {object->text, object->text + object->len, &info};
+    const char *p = skip_space(&s, *at == NULL ? object->text + 1 : *at);
+    if (*at != NULL && p < s.end && *p == ',')
+        p = skip_space(&s, p + 1);
+    if (p >= s.end || *p != '"')
+        return false;
+    const char *behind = scan_string(&s, p + 1);
+    if (behind == NULL)
+        return false;
+    *name = (slc_json_slice){p, (size_t)(behind - p)};
+    *at = take_value(&s, skip_space(&s, skip_space(&s, behind) + 1), value);
+    return *at != NULL;
+}
+
 static bool find_element(const slc_json_slice *array, const char *token, size_t token_len, slc_json_slice *out)
 {
     size_t index = 0;

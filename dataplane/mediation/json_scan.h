@@ -33,6 +33,9 @@ typedef struct slc_json_slice {
 bool slc_json_find(const char *text, size_t len, const char *pointer, slc_json_slice *out);
 /* The first and the following elements of an array: `*at` starts NULL. False at the end. */
 bool slc_json_next_element(const slc_json_slice *array, const char **at, slc_json_slice *out);
+/* The same of an object's members, each with its name as it is written, quotes and all. */
+bool slc_json_next_member(const slc_json_slice *object, const char **at, slc_json_slice *name,
+                          slc_json_slice *value);
 /* Writes the value of a string slice (with its quotes) as UTF-8; `out` holds slice->len bytes. Returns its
  * length. */
 size_t slc_json_unescape(const slc_json_slice *string, char *out);

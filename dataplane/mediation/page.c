@@ -233,7 +233,8 @@ static bool is_full(const slc_page *page)
     const slc_worker *worker = page->exchange->worker;
     const slc_gateway_limits *limits = worker->mediation->limits;
     return page->count >= page->limit || page->text.len >= (size_t)limits->page_max_bytes ||
-           (page->count > 0 && worker->page_bytes >= (size_t)limits->pages_bytes);
+           (page->count > 0 && (worker->page_bytes.total >= (size_t)limits->pages_bytes ||
+                                page->exchange->page_holder->bytes >= (size_t)limits->application_bytes));
 }
 
 /* Most pages are as long as the one before: no growing by steps, which copies. */
@@ -252,8 +253,10 @@ static void add(slc_page *page)
     bool added = slc_ring_add_json(reader->ring, reader->seq, &page->text);
     SLC_BUG_ON(!added); /* its limit is beyond a full page and the largest record */
     slc_reader_advance(reader);
-    page->exchange->worker->page_bytes += page->text.len - page->exchange->page_bytes;
-    page->exchange->page_bytes = page->text.len;
+    slc_exchange *exchange = page->exchange;
+    slc_page_bytes_add(&exchange->worker->page_bytes, exchange->page_holder,
+                       page->text.len - exchange->page_bytes);
+    exchange->page_bytes = page->text.len;
 }
 
 /* The backend is out of reach, and there is nothing to show: an empty page would pass for the end of the
@@ -378,6 +381,21 @@ static void on_abort(slc_exchange *exchange, void *ctx)
     slc_exchange_abandon(exchange);
 }
 
+/* False: the exchange was answered. */
+static bool has_room(slc_exchange *exchange)
+{
+    const slc_gateway_limits *limits = exchange->worker->mediation->limits;
+    const slc_page_bytes *held = &exchange->worker->page_bytes;
+    if (held->total >= (size_t)limits->pages_bytes)
+        slc_problem(exchange, SLC_PROBLEM_TOO_MANY_PAGES, NULL);
+    else if (slc_page_bytes_of(held, exchange->principal.application_id) >= (size_t)limits->application_bytes)
+        slc_problem(exchange, SLC_PROBLEM_TOO_MANY_PAGES,
+                    "More pages of this application wait to be taken than the gateway holds for one.");
+    else
+        return true;
+    return false;
+}
+
 void slc_page_handle(slc_exchange *exchange)
 {
     slc_read_request request;
@@ -385,14 +403,15 @@ void slc_page_handle(slc_exchange *exchange)
     slc_api *api = slc_api_of(exchange);
     if (api == NULL || !slc_read_request_parse(exchange, api, false, &request))
         return;
-    if (exchange->worker->page_bytes >= (size_t)worker->limits->pages_bytes) {
+    if (!has_room(exchange)) {
         slc_cursor_release(&request.cursor);
-        slc_problem(exchange, SLC_PROBLEM_TOO_MANY_PAGES, NULL);
         return;
     }
     slc_page *page = slc_calloc(1, sizeof *page);
     page->magic = PAGE_MAGIC;
     page->exchange = exchange;
+    exchange->page_holder =
+        slc_page_bytes_begin(&exchange->worker->page_bytes, exchange->principal.application_id);
     slc_buf_init(&page->text, PAGE_LIMIT);
     page->limit = request.limit;
     page->wait_ms = request.wait_ms;

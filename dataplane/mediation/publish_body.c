@@ -374,6 +374,8 @@ void slc_publish_body(slc_exchange *exchange, slc_api *api)
     if (!is_idempotency_key_usable(exchange))
         slc_problem(exchange, SLC_PROBLEM_PARAMETER,
                     "Idempotency-Key comes once, and has 1 to 255 characters.");
+    else if (comes_twice(exchange, "Content-Type"))
+        slc_problem(exchange, SLC_PROBLEM_PARAMETER, "Content-Type comes once.");
     else if (is_encoded(exchange))
         slc_problem(exchange, SLC_PROBLEM_MEDIA_TYPE, "Events come without a Content-Encoding.");
     else if (binary && !is_cloudevents_type(field))

@@ -68,8 +68,8 @@ static bool parse_from(slc_exchange *exchange, const char *from, slc_read_reques
         request->start = SLC_START_EARLIEST;
     } else if (strcmp(from, "latest") == 0) {
         request->start = SLC_START_LATEST;
-    } else if (parse_time(from, &request->start_ms) && request->start_ms >= 0) {
-        request->start = SLC_START_TIME;
+    } else if (parse_time(from, &request->start_ms)) { /* Kafka has no times before 1970 */
+        request->start = request->start_ms < 0 ? SLC_START_EARLIEST : SLC_START_TIME;
     } else {
         return bad_parameter(exchange, "from", "from is earliest, latest or a time like 2026-01-31T12:00:00Z.");
     }

@@ -271,6 +271,20 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
     return run_phase(chain, LIMIT, request, denial) == SLC_DENY ? SLC_DENY : SLC_ALLOW;
 }
 
+void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)
+{
+    slc_denial denial = {0};
+    SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct entry *entry = &chain->entries[i];
+        if (entry->type->on_other_answer == NULL || entry->dry_run)
+            continue;
+        request->policy_id = entry->id;
+        if (holds(entry, request, &denial) == SLC_CONDITION_TRUE)
+            entry->type->on_other_answer(entry->compiled, request);
+    }
+}
+
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
                                  Sluice__Snapshot__V1__Operation operation, slc_principal *principal)
 {

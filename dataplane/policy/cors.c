@@ -15,6 +15,11 @@
 #include "dataplane/policy/types.h"
 
 #define MAX_LIST_BYTES 4096
+/* What requests to an event API may carry; of CloudEvents the attributes that the specification and its
+ * partitioning extension name: a browser takes no wildcard for a part of a name. */
+#define DEFAULT_HEADERS                                                                                        \
+    "Content-Type, X-API-Key, Authorization, Last-Event-ID, Idempotency-Key, Prefer, ce-specversion, ce-id, "  \
+    "ce-source, ce-type, ce-subject, ce-time, ce-dataschema, ce-partitionkey"
 
 struct cors {
     json_t *origins; /* own reference; array of strings */
@@ -102,11 +107,8 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
               compile_origins(cors, config, err) && compile_max_age(cors, config, err);
     if (ok) {
         cors->methods = joined(config, "methods", &methods_list, "GET, POST", err);
-        cors->headers = cors->methods == NULL ? NULL
-                                              : joined(config, "headers", &headers_list,
-                                                       "Content-Type, X-API-Key, Authorization, Last-Event-ID, "
-                                                       "Idempotency-Key, Prefer",
-                                                       err);
+        cors->headers =
+            cors->methods == NULL ? NULL : joined(config, "headers", &headers_list, DEFAULT_HEADERS, err);
         cors->exposed = cors->headers == NULL ? NULL
                                               : joined(config, "exposed_headers", &headers_list,
                                                        "X-Request-Id, Retry-After", err);
@@ -131,29 +133,41 @@ static bool allowed(const struct cors *cors, const char *origin)
     return cors->any_origin;
 }
 
-static enum slc_verdict on_request(void *compiled, slc_policy_request *request, slc_denial *denial)
+static const char *origin_of(const slc_policy_request *request)
 {
-    const struct cors *cors = compiled;
-    const char *origin = request->method != NULL ? request->header(request->protocol, "Origin") : NULL;
-    bool preflight = origin != NULL && strcmp(request->method, "OPTIONS") == 0 &&
-                     request->header(request->protocol, "Access-Control-Request-Method") != NULL;
+    return request->method != NULL ? request->header(request->protocol, "Origin") : NULL;
+}
+
+static void add_fields(const struct cors *cors, slc_policy_request *request, bool preflight)
+{
+    const char *origin = origin_of(request);
     /* Also without Origin: else a cache could give a page the answer that it kept for somebody else. */
     if (!cors->any_origin && request->method != NULL)
         request->add_header(request->protocol, "Vary", "Origin");
-    if (origin == NULL)
-        return SLC_PASS;
-    if (allowed(cors, origin)) {
-        request->add_header(request->protocol, "Access-Control-Allow-Origin", cors->any_origin ? "*" : origin);
-        if (cors->credentials)
-            request->add_header(request->protocol, "Access-Control-Allow-Credentials", "true");
-        if (preflight) {
-            request->add_header(request->protocol, "Access-Control-Allow-Methods", cors->methods);
-            request->add_header(request->protocol, "Access-Control-Allow-Headers", cors->headers);
-            request->add_header(request->protocol, "Access-Control-Max-Age", cors->max_age);
-        } else {
-            request->add_header(request->protocol, "Access-Control-Expose-Headers", cors->exposed);
-        }
+    if (origin == NULL || !allowed(cors, origin))
+        return;
+    request->add_header(request->protocol, "Access-Control-Allow-Origin", cors->any_origin ? "*" : origin);
+    if (cors->credentials)
+        request->add_header(request->protocol, "Access-Control-Allow-Credentials", "true");
+    if (preflight) {
+        request->add_header(request->protocol, "Access-Control-Allow-Methods", cors->methods);
+        request->add_header(request->protocol, "Access-Control-Allow-Headers", cors->headers);
+        request->add_header(request->protocol, "Access-Control-Max-Age", cors->max_age);
+    } else {
+        request->add_header(request->protocol, "Access-Control-Expose-Headers", cors->exposed);
     }
+}
+
+static void on_other_answer(void *compiled, slc_policy_request *request)
+{
+    add_fields(compiled, request, false);
+}
+
+static enum slc_verdict on_request(void *compiled, slc_policy_request *request, slc_denial *denial)
+{
+    bool preflight = origin_of(request) != NULL && strcmp(request->method, "OPTIONS") == 0 &&
+                     request->header(request->protocol, "Access-Control-Request-Method") != NULL;
+    add_fields(compiled, request, preflight);
     if (!preflight)
         return SLC_PASS;
     memset(denial, 0, sizeof *denial);
@@ -173,7 +187,9 @@ const slc_policy_type slc_policy_cors = {
         "\"items\":{\"type\":\"string\",\"maxLength\":32},\"default\":[\"GET\",\"POST\"]},"
         "\"headers\":{\"type\":\"array\",\"maxItems\":50,\"uniqueItems\":true,"
         "\"items\":{\"type\":\"string\",\"maxLength\":64},"
-        "\"description\":\"Request headers that a page may send.\"},"
+        "\"description\":\"Request headers that a page may send; by default those that the gateway reads, and "
+        "the fields of "
+        "CloudEvents without extensions of their own.\"},"
         "\"exposed_headers\":{\"type\":\"array\",\"maxItems\":50,\"uniqueItems\":true,"
         "\"items\":{\"type\":\"string\",\"maxLength\":64}},"
         "\"credentials\":{\"type\":\"boolean\",\"default\":false},"
@@ -181,5 +197,6 @@ const slc_policy_type slc_policy_cors = {
         "\"description\":\"Seconds that a browser may keep a preflight's answer.\"}}}",
     .compile = compile,
     .release = release,
+    .on_other_answer = on_other_answer,
     .on_request = on_request,
 };

@@ -66,6 +66,9 @@ typedef struct slc_policy_type {
     /* Compiles the config (borrowed) into `*compiled`; NULL when the type has none. Errors carry a pointer. */
     bool (*compile)(const json_t *config, void **compiled, slc_error *err);
     void (*release)(void *compiled);
+    /* Adds its fields to an answer that is given without the chain: a description, or a refusal before anybody
+     * is asked. NULL: has none. */
+    void (*on_other_answer)(void *compiled, slc_policy_request *request);
     /* Phases; NULL: not taken part in. */
     enum slc_verdict (*on_request)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authenticate)(void *compiled, slc_policy_request *request, slc_denial *denial);
@@ -90,6 +93,8 @@ slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies
 void slc_chain_free(slc_chain *chain);
 /* Runs every phase. SLC_ALLOW, SLC_DENY or SLC_ANSWER. */
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
+/* For an answer that is given without running it: adds what the policies want on every answer. */
+void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request);
 /* Does the principal's credential still exist, unexpired, and still grant the operation? For open streams after
  * a snapshot swap and on timers. */
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,

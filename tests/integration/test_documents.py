@@ -91,7 +91,7 @@ def test_media_types(sample, apis):
     response = get(sample, f"/{apis[0]}/v2/asyncapi.json")
     assert response.headers["Content-Type"].startswith("application/vnd.aai.asyncapi+json")
     response = requests.post(f"http://127.0.0.1:{sample.port}/{apis[0]}/v2/openapi.json", timeout=10)
-    assert response.status_code == 405 and response.headers["Allow"] == "GET, HEAD"
+    assert response.status_code == 405 and response.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_the_document_follows_the_configuration(sample, apis):
@@ -109,6 +109,21 @@ def test_the_document_follows_the_configuration(sample, apis):
     assert after["security"] == [{"apiKey": []}]
     assert before["servers"] == [{"url": f"/{apis[0]}/v2"}]
     assert after["servers"] == [{"url": f"https://events.example.com/base/{apis[0]}/v2"}]
+
+
+def test_tickets_and_binary_cloudevents_are_described(sample, apis):
+    document = get(sample, "/orders/v1/openapi.json").json()
+    read, publish = document["paths"]["/events"]["get"], document["paths"]["/events"]["post"]
+    assert {"ticket": []} in read["security"] and {"apiKey": []} in read["security"]
+    assert "security" not in publish and {"ticket": []} not in document["security"]
+    fields = {parameter["name"]: "x" for reference in publish["parameters"]
+              for parameter in [document["components"]["parameters"][reference["$ref"].rsplit("/", 1)[1]]]
+              if parameter["name"].startswith("ce-")}
+    fields.update({"ce-specversion": "1.0", "ce-time": "2026-01-31T12:00:00Z"})
+    answer = requests.post(f"http://127.0.0.1:{sample.port}/orders/v1/events", data=b"\x00", timeout=20,
+                           headers={"X-API-Key": sample.key, "Content-Type": "image/png", **fields})
+    assert answer.status_code == 201 and "*/*" in publish["requestBody"]["content"]
+    assert "ticket" not in get(sample, f"/{apis[0]}/v2/openapi.json").json()["components"]["securitySchemes"]
 
 
 def test_what_is_answered_is_in_the_document(sample, apis):

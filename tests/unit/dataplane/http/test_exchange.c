@@ -291,7 +291,7 @@ static size_t page_bytes;
 
 static void note_page_bytes(struct rig *r)
 {
-    page_bytes = r->worker.page_bytes;
+    page_bytes = r->worker.page_bytes.total;
 }
 
 static void answer_large(struct rig *r)
@@ -300,7 +300,8 @@ static void answer_large(struct rig *r)
     struct evbuffer *body = evbuffer_new();
     char *text = slc_calloc(1, LARGE);
     r->held = NULL;
-    r->worker.page_bytes += exchange->page_bytes = LARGE;
+    exchange->page_holder = slc_page_bytes_begin(&r->worker.page_bytes, "app-1");
+    slc_page_bytes_add(&r->worker.page_bytes, exchange->page_holder, exchange->page_bytes = LARGE);
     evbuffer_add(body, text, LARGE);
     slc_exchange_reply(exchange, 200, "application/octet-stream", body);
     evbuffer_free(body);

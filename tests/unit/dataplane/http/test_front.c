@@ -93,7 +93,7 @@ START_TEST(a_method_that_is_not_offered_is_not_allowed)
     free(text);
     text = rig_ask(rig, "POST /orders/v1", "", "{}");
     ck_assert_int_eq(rig_status(text), 405);
-    ck_assert_str_eq(rig_header(text, "Allow"), "GET, HEAD");
+    ck_assert_str_eq(rig_header(text, "Allow"), "GET, HEAD, OPTIONS");
     free(text);
     rig->asker->maker->api[0].n_operations = 1; /* publish */
     rig_apply(rig);
@@ -179,6 +179,46 @@ START_TEST(a_preflight_is_answered_by_the_cors_policy)
     text = rig_ask(rig, "POST /orders/v1/events", "Origin: https://shop.example\r\n", "{}");
     ck_assert_int_eq(rig_status(text), 401);
     ck_assert_str_eq(rig_header(text, "Access-Control-Allow-Origin"), "https://shop.example");
+    free(text);
+    teardown();
+}
+END_TEST
+
+/* Else a page sees "network error" where the others see why. */
+START_TEST(what_no_policy_is_asked_about_can_be_read_by_pages)
+{
+    static const struct {
+        const char *line, *headers;
+        int status;
+    } cases[] = {
+        {"GET /orders/v1", "", 200},
+        {"GET /orders/v1/openapi.json", "", 404}, /* this configuration holds none */
+        {"POST /orders/v1", "", 405},
+        {"OPTIONS /orders/v1", "", 204},
+        {"OPTIONS /orders/v1/events", "", 204},
+        {"DELETE /orders/v1/events", "", 405},
+        {"GET /orders/v1/events", "Accept: text/html\r\n", 406},
+        {"GET /orders/v1/events/tickets", "", 405},
+    };
+    rig = rig_new();
+    asker_policy(rig->asker, "browsers", "cors", "{\"origins\":[\"https://shop.example\"]}");
+    rig_open(rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char headers[200];
+        snprintf(headers, sizeof headers, "Origin: https://shop.example\r\n%s", cases[i].headers);
+        char *text = rig_ask(rig, cases[i].line, headers, NULL);
+        ck_assert_msg(rig_status(text) == cases[i].status, "%s: %s", cases[i].line, text);
+        ck_assert_msg(rig_header(text, "Access-Control-Allow-Origin") != NULL, "%s: %s", cases[i].line, text);
+        ck_assert_ptr_nonnull(rig_header(text, "Access-Control-Expose-Headers"));
+        free(text);
+        text = rig_ask(rig, cases[i].line, "Origin: https://evil.example\r\nAccept: text/html\r\n", NULL);
+        ck_assert_ptr_null(rig_header(text, "Access-Control-Allow-Origin"));
+        free(text);
+    }
+    char *text = rig_ask(rig, "OPTIONS /orders/v1",
+                         "Origin: https://shop.example\r\nAccess-Control-Request-Method: GET\r\n", NULL);
+    ck_assert_int_eq(rig_status(text), 204);
+    ck_assert_ptr_nonnull(strstr(rig_header(text, "Access-Control-Allow-Headers"), "ce-partitionkey"));
     free(text);
     teardown();
 }
@@ -484,9 +524,10 @@ UNIT_MAIN("front", an_unknown_path_is_not_found_whoever_asks, only_the_granted_c
           a_refusal_names_how_to_authenticate_and_nothing_else, a_method_that_is_not_offered_is_not_allowed,
           an_exposure_that_is_not_offered_is_not_acceptable, head_is_told_what_get_would_be,
           options_lists_the_methods, a_preflight_is_answered_by_the_cors_policy,
-          the_description_says_what_is_offered, head_keeps_the_connection_in_step, head_starts_no_stream,
-          one_connection_serves_many_requests, a_client_that_waits_for_continue_gets_it,
-          a_chunked_body_is_one_body, a_request_id_comes_back, a_configuration_that_is_too_old_serves_nobody,
-          streams_have_a_limit, a_listener_that_is_gone_closes_its_idle_connections,
+          what_no_policy_is_asked_about_can_be_read_by_pages, the_description_says_what_is_offered,
+          head_keeps_the_connection_in_step, head_starts_no_stream, one_connection_serves_many_requests,
+          a_client_that_waits_for_continue_gets_it, a_chunked_body_is_one_body, a_request_id_comes_back,
+          a_configuration_that_is_too_old_serves_nobody, streams_have_a_limit,
+          a_listener_that_is_gone_closes_its_idle_connections,
           a_listener_that_is_gone_answers_what_it_has_taken,
           other_client_certificates_end_connections_and_keep_the_socket, the_access_log_tells_who_did_what)

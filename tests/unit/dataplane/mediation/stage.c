@@ -267,6 +267,11 @@ void client_header(client *c, const char *name, const char *value)
     evhttp_add_header(evhttp_request_get_input_headers(c->base.req), name, value);
 }
 
+void client_application(client *c, const char *id)
+{
+    snprintf(c->base.principal.application_id, sizeof c->base.principal.application_id, "%s", id);
+}
+
 void client_body(client *c, const void *body, size_t len)
 {
     evbuffer_add(evhttp_request_get_input_buffer(c->base.req), body, len);
@@ -317,8 +322,9 @@ static void abort_here(void *arg)
     c->done = NULL;
     if (c->open)
         c->base.on_abort(&c->base, c->base.ctx);
-    c->base.worker->page_bytes -= c->base.page_bytes; /* its answer is out */
-    c->base.page_bytes = 0;
+    if (c->base.page_holder != NULL) /* its answer is out */
+        slc_page_bytes_end(&c->base.worker->page_bytes, c->base.page_holder, c->base.page_bytes);
+    c->base.page_holder = NULL;
 }
 
 void client_abort(client *c)
@@ -504,6 +510,7 @@ void stage_defaults(stage *s)
         .page_max_wait_ms = 30000,
         .page_max_bytes = 8 << 20,
         .pages_bytes = 256 << 20,
+        .application_bytes = 64 << 20,
         .catchup_consumers = 4,
         .catchup_queue = 256,
         .catchup_park_ms = 30000,

@@ -57,6 +57,8 @@ typedef struct client_field {
 
 client *client_new(stage *s, unsigned worker);
 void client_header(client *c, const char *name, const char *value);
+/* Of which application it is; by default of none. */
+void client_application(client *c, const char *id);
 void client_body(client *c, const void *body, size_t len);
 /* Sends it: "cursor=...&from=..." or NULL. */
 void client_get(client *c, const char *query);

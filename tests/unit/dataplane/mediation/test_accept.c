@@ -47,13 +47,14 @@ START_TEST(accept_is_a_list_with_weights)
         {"x/y;note=\"text/event-stream, application/json\"", SLC_READ_NEITHER},
         {"x/y;note=\"a\\\",b\";q=1, application/json", SLC_READ_PAGE},
         {"application/json;q=2", SLC_READ_PAGE},
-        {",,;,", SLC_READ_NEITHER},
-        {"", SLC_READ_NEITHER},
+        {",,;,", SLC_READ_PAGE},
+        {"", SLC_READ_PAGE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_msg(kind_of(cases[i].accept, NULL) == cases[i].kind, "%s: %d", cases[i].accept,
                       kind_of(cases[i].accept, NULL));
     ck_assert_int_eq(kind_of("text/html", "text/event-stream"), SLC_READ_STREAM);
+    ck_assert_int_eq(kind_of("", "text/html"), SLC_READ_NEITHER);
     ck_assert_int_eq(kind_of("application/json;q=0.5", "text/event-stream;q=0.4"), SLC_READ_PAGE);
 }
 END_TEST

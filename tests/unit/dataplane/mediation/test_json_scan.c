@@ -216,6 +216,20 @@ START_TEST(elements_come_in_order)
 }
 END_TEST
 
+START_TEST(members_come_in_order)
+{
+    const char *text = "{\"a\" : [2,3] ,\"\":\"x\"}";
+    slc_json_slice object = {text, strlen(text)}, name, value;
+    const char *at = NULL;
+    ck_assert(slc_json_next_member(&object, &at, &name, &value) && name.len == 3 && value.len == 5);
+    ck_assert(slc_json_next_member(&object, &at, &name, &value) && name.len == 2 && value.len == 3);
+    ck_assert(!slc_json_next_member(&object, &at, &name, &value));
+    object = (slc_json_slice){"{ }", 3};
+    at = NULL;
+    ck_assert(!slc_json_next_member(&object, &at, &name, &value));
+}
+END_TEST
+
 #define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 
 /* Every kind of byte at every place of a string of every length up to some registers: the scanner takes many at
@@ -260,6 +274,7 @@ int main(void)
     tcase_add_loop_test(tcase, pointers_find_values, 0, COUNT(places));
     tcase_add_test(tcase, strings_are_unescaped);
     tcase_add_test(tcase, elements_come_in_order);
+    tcase_add_test(tcase, members_come_in_order);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -327,6 +327,9 @@ START_TEST(a_time_starts_there)
     json_t *page = get(&s, 0, "from=2023-11-14T22:13:26Z", 200);
     ck_assert_uint_eq(events_of(page), 4);
     json_decref(page);
+    page = get(&s, 0, "from=1960-01-01T00:00:00Z", 200); /* before all that a broker can hold */
+    ck_assert_uint_eq(events_of(page), 10);
+    json_decref(page);
     stage_close(&s);
 }
 END_TEST
@@ -470,6 +473,41 @@ START_TEST(pages_that_nobody_takes_are_bounded)
 }
 END_TEST
 
+static client *ask_as(stage *s, const char *application)
+{
+    client *c = client_new(s, 0);
+    client_application(c, application);
+    client_get(c, NULL);
+    client_wait(c);
+    return c;
+}
+
+/* Who takes nothing leaves room for the others. */
+START_TEST(an_application_has_its_share_of_pages)
+{
+    stage s;
+    stage_defaults(&s);
+    s.limits.application_bytes = 12000;
+    stage_open(&s, 1);
+    append_numbers(&s, 0, 100, 1);
+    client *pages[] = {ask_as(&s, "greedy"), ask_as(&s, "greedy"), ask_as(&s, "greedy"), ask_as(&s, "modest")};
+    ck_assert_uint_eq(page_size(pages[0]), 100);
+    ck_assert_uint_lt(page_size(pages[1]), 100);
+    ck_assert_int_eq(client_status(pages[2]), 503);
+    char *text = client_text(pages[2]);
+    ck_assert_ptr_nonnull(strstr(text, "of this application"));
+    free(text);
+    ck_assert_uint_eq(page_size(pages[3]), 100);
+    for (int i = 0; i < 4; i++)
+        client_free(pages[i]);
+    client *again = ask_as(&s, "greedy");
+    ck_assert_uint_eq(page_size(again), 100);
+    client_free(again);
+    ck_assert_uint_eq(s.workers[0].page_bytes.total, 0);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(bad_parameters_are_400)
 {
     static const char *const queries[] = {
@@ -592,6 +630,7 @@ int main(void)
     tcase_add_test(tcase, an_outage_is_not_the_end_of_the_stream);
     tcase_add_test(tcase, after_an_outage_the_end_is_where_the_broker_says);
     tcase_add_test(tcase, pages_that_nobody_takes_are_bounded);
+    tcase_add_test(tcase, an_application_has_its_share_of_pages);
     tcase_add_test(tcase, bad_parameters_are_400);
     tcase_add_test(tcase, a_client_that_leaves_takes_its_page_along);
     tcase_add_test(tcase, a_busy_worker_bounds_what_catches_up);

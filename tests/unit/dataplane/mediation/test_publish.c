@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "dataplane/mediation/publish.h"
 #include "stage.h"
 
 typedef struct field {
@@ -383,6 +385,54 @@ START_TEST(half_a_cloudevent_is_none)
 }
 END_TEST
 
+static void post_members(stage *s, const char *members, int status)
+{
+    char text[512];
+    snprintf(text, sizeof text, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",%s}", members);
+    post_only(s, "application/cloudevents+json", text, NULL, status);
+}
+
+/* The gateway and a reader's parser could take different ones. */
+START_TEST(a_structured_event_has_each_attribute_once)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    post_members(&s, "\"type\":\"t\",\"id\":\"2\"", 422);
+    post_members(&s, "\"type\":\"t\",\"i\\u0064\":\"1\"", 422);
+    post_members(&s, "\"type\":\"t\" , \"data\":{}, \"data\" : {}", 422);
+    post_members(&s, "\"type\":\"t\",\"i\":\"2\",\"idd\":\"2\",\"\\\\id\":\"2\"", 201);
+    post_members(&s, "\"type\":\"t\",\"data\":{\"id\":1,\"id\":2}", 201); /* the publisher's own */
+    slc_buf text;
+    slc_buf_init(&text, 4096);
+    slc_buf_adds(&text, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\"");
+    for (int i = 4; i < SLC_PUBLISH_MAX_HEADERS - 1; i++)
+        slc_buf_addf(&text, ",\"x%d\":1", i);
+    char *most = slc_asprintf("%.*s}", (int)text.len, (const char *)text.data);
+    post_only(&s, "application/cloudevents+json", most, NULL, 201);
+    char *more = slc_asprintf("%.*s,\"y\":1}", (int)text.len, (const char *)text.data);
+    post_only(&s, "application/cloudevents+json", more, NULL, 422);
+    free(most);
+    free(more);
+    slc_buf_release(&text);
+    stage_close(&s);
+}
+END_TEST
+
+START_TEST(content_type_comes_once)
+{
+    stage s;
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    const field again[] = {{"content-type", "application/octet-stream"}, {0}};
+    json_t *problem = post(&s, "application/json", "1", again, 400);
+    ck_assert_str_eq(json_string_value(json_object_get(problem, "type")), "invalid-parameter");
+    json_decref(problem);
+    post_only(&s, NULL, "1", again, 201);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(encoded_bodies_are_refused)
 {
     stage s;
@@ -494,6 +544,8 @@ int main(void)
     tcase_add_test(tcase, bytes_stay_bytes);
     tcase_add_test(tcase, cloudevents_in_three_modes);
     tcase_add_test(tcase, half_a_cloudevent_is_none);
+    tcase_add_test(tcase, a_structured_event_has_each_attribute_once);
+    tcase_add_test(tcase, content_type_comes_once);
     tcase_add_test(tcase, encoded_bodies_are_refused);
     tcase_add_test(tcase, attributes_are_unquoted_and_decoded_once);
     tcase_add_test(tcase, preferences_and_idempotency);
