@@ -368,6 +368,9 @@ static void on_complete(struct evhttp_request *req, void *arg)
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
     SLC_BUG_ON(conn->req != req);
     end_request(conn, true);
+    /* evhttp keeps what it takes for a tunnel, whatever was agreed; here no CONNECT ever makes one. */
+    if (req->type == EVHTTP_REQ_CONNECT)
+        req->type = EVHTTP_REQ_OPTIONS;
     /* Either evhttp closes now, or the next request begins, perhaps with bytes that are here already. */
     conn->head = (struct slc_http_head){0};
     set_held(conn, evbuffer_get_length(bufferevent_get_input(conn->bev)));

@@ -403,7 +403,8 @@ static void look_at_all(slc_mediation_worker *worker, int64_t now_ms)
         else if (stream->ask_failed && now_ms >= stream->reader.hold_until_ms) {
             stream->ask_failed = false;
             stream->reader.hold_until_ms = 0;
-            slc_reader_peek(&stream->reader);
+            if (slc_reader_peek(&stream->reader) == SLC_PEEK_RECORD)
+                pump(stream); /* its place has come within reach by itself */
         } else if (stream->paced) {
             pump(stream);
         }

@@ -269,6 +269,21 @@ START_TEST(head_keeps_the_connection_in_step)
 }
 END_TEST
 
+START_TEST(connect_makes_no_tunnel)
+{
+    rig = rig_new();
+    rig->limits.request_timeout_ms = 3600000;
+    rig_open(rig);
+    int fd = rig_connect(rig);
+    rig_send(fd, "CONNECT /orders/v1/events HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+    char *text = rig_read(fd, NULL); /* to its end */
+    ck_assert_int_eq(rig_status(text), 404);
+    free(text);
+    close(fd);
+    teardown();
+}
+END_TEST
+
 START_TEST(head_starts_no_stream)
 {
     setup();
@@ -525,9 +540,9 @@ UNIT_MAIN("front", an_unknown_path_is_not_found_whoever_asks, only_the_granted_c
           an_exposure_that_is_not_offered_is_not_acceptable, head_is_told_what_get_would_be,
           options_lists_the_methods, a_preflight_is_answered_by_the_cors_policy,
           what_no_policy_is_asked_about_can_be_read_by_pages, the_description_says_what_is_offered,
-          head_keeps_the_connection_in_step, head_starts_no_stream, one_connection_serves_many_requests,
-          a_client_that_waits_for_continue_gets_it, a_chunked_body_is_one_body, a_request_id_comes_back,
-          a_configuration_that_is_too_old_serves_nobody, streams_have_a_limit,
-          a_listener_that_is_gone_closes_its_idle_connections,
+          head_keeps_the_connection_in_step, head_starts_no_stream, connect_makes_no_tunnel,
+          one_connection_serves_many_requests, a_client_that_waits_for_continue_gets_it,
+          a_chunked_body_is_one_body, a_request_id_comes_back, a_configuration_that_is_too_old_serves_nobody,
+          streams_have_a_limit, a_listener_that_is_gone_closes_its_idle_connections,
           a_listener_that_is_gone_answers_what_it_has_taken,
           other_client_certificates_end_connections_and_keep_the_socket, the_access_log_tells_who_did_what)
