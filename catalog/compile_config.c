@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "catalog/compile_private.h"
+#include "catalog/rules.h"
 #include "common/alloc.h"
+
+#define FEATURES_MAX 2 /* that a listener may require */
 
 /* A stored secret as gateways get it: unsealed, or the reference that only they resolve. NULL when there is
  * none. */
@@ -209,13 +212,13 @@ static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
                           &listener->key, err);
 }
 
-/* A gateway that does not know it refuses the configuration, rather than to take the balancer for the client.
- */
+/* A gateway that does not know it refuses the configuration, rather than to take the balancer for the client,
+ * or to let everybody in. */
 static void require_feature(slc_compile *compile, Sluice__Snapshot__V1__Listener *listener, const char *feature)
 {
-    listener->required_features = slc_compile_alloc(compile, sizeof(char *));
-    listener->required_features[0] = slc_compile_text(compile, feature);
-    listener->n_required_features = 1;
+    if (listener->required_features == NULL)
+        listener->required_features = slc_compile_alloc(compile, FEATURES_MAX * sizeof(char *));
+    listener->required_features[listener->n_required_features++] = slc_compile_text(compile, feature);
 }
 
 static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
@@ -231,6 +234,10 @@ static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
                                                       &listener->n_proxy_protocol_from);
     if (listener->n_proxy_protocol_from > 0)
         require_feature(compile, listener, "kafka-proxy-protocol");
+    listener->max_connections = (uint32_t)slc_get_int(kafka, "max_connections");
+    listener->max_connections_per_address = (uint32_t)slc_get_int(kafka, "max_connections_per_address");
+    if (listener->max_connections > 0 || listener->max_connections_per_address > 0)
+        require_feature(compile, listener, "kafka-connection-limits");
     listener->n_port_ranges = json_array_size(ranges);
     listener->port_ranges = slc_compile_alloc(compile, (listener->n_port_ranges + 1) * sizeof(void *));
     for (size_t i = 0; i < listener->n_port_ranges; i++) {

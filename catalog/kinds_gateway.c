@@ -479,6 +479,18 @@ static const slc_field listener_kafka_fields[] = {
      .help =
          "Load balancers, as addresses or networks: their connections begin with a PROXY protocol header of "
          "version 2, which says the client's address. Connections from elsewhere have none."},
+    {.name = "max_connections",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 10000000,
+     .help = "Connections that each gateway has open at once; more are closed. Absent: no limit but the "
+             "gateway's kafka.connections."},
+    {.name = "max_connections_per_address",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 10000000,
+     .help = "Of these, those of one client address, which for IPv6 is a network of 64 bits. Absent: the "
+             "gateway's kafka.connections-per-address."},
     SLC_FIELD_END,
 };
 

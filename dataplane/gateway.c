@@ -20,6 +20,7 @@
 #include "dataplane/observe/observe.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/proxy/front.h"
+#include "dataplane/proxy/headcount.h"
 
 #define JOIN_MAX_BYTES 16384
 
@@ -195,6 +196,7 @@ static void stop(struct slc_gateway *gateway)
     free(gateway->workers);
     slc_mediation_free(gateway->mediation);
     slc_limits_free(gateway->limits);
+    slc_headcount_free(gateway->headcount);
     slc_gateway_release_listeners(gateway);
     slc_access_file_close(gateway->access_file);
     if (gateway->drain_timer != NULL)
@@ -213,6 +215,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);
+    gateway.headcount = slc_headcount_new();
     gateway.access_file = slc_access_file_open(settings->access_log, settings->access_log_queue_bytes, err);
     bool ok = gateway.access_file != NULL && (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL &&
               start_workers(&gateway, err) && start_observe(&gateway, err) && start_client(&gateway, err);

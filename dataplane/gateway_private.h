@@ -24,6 +24,7 @@ struct slc_gateway {
     slc_mediation *mediation;
     slc_access_file *access_file;
     struct slc_limits *limits;
+    struct slc_headcount *headcount;
     slc_worker **workers;
     unsigned worker_count;
     slc_config_client *client;

@@ -64,8 +64,20 @@ const slc_setting slc_gateway_settings_table[] = {
     {"limits.keys", SLC_SET_INT, "65536",
      "whoever is limited at once: applications, addresses, ...; 64 bytes each", AT(limit_keys), 1024, 1 << 24},
 
-    {"kafka.connections", SLC_SET_INT, "20000", "native Kafka sessions of each worker; at it accepting pauses",
+    {"kafka.connections", SLC_SET_INT, "20000",
+     "native Kafka sessions of each worker; at it new ones are closed at once, unless one that has not "
+     "authenticated yet can go for them",
      AT(limits.kafka_connections), 1, 1000000},
+    {"kafka.connections-per-address", SLC_SET_INT, "10000",
+     "native Kafka sessions of one address (IPv6: of one /64 network) at a listener that does not limit them "
+     "itself; 0: no limit",
+     AT(limits.kafka_address_connections), 0, 10000000},
+    {"kafka.unauthenticated", SLC_SET_INT, "1000",
+     "native Kafka sessions of each worker that have not authenticated yet; at it accepting pauses",
+     AT(limits.kafka_strangers), 1, 1000000},
+    {"kafka.unauthenticated-grace", SLC_SET_DURATION, "2s",
+     "for a native client to authenticate when others wait to be accepted", AT(limits.kafka_stranger_grace_ms),
+     0, 600000},
     {"kafka.frame-limit", SLC_SET_SIZE, "100MiB", "largest request of a native client",
      AT(limits.kafka_frame_bytes), 64 * 1024, GIB},
     {"kafka.rewrite-limit", SLC_SET_SIZE, "64MiB", "largest answer that is held in memory to be rewritten",

@@ -37,6 +37,7 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
     worker->index = index;
     worker->gateway = gateway;
     worker->limits = gateway->limits;
+    worker->headcount = gateway->headcount;
     snprintf(name, sizeof name, "worker-%u", index);
     worker->loop = slc_loop_new(name, worker);
     if (!slc_loop_start(worker->loop, err)) {

@@ -1,11 +1,8 @@
-/* Listeners, accepting, and the worker's view of its sessions. */
+/* Listeners, and the worker's view of its sessions. */
 #include "dataplane/proxy/front.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <event2/dns.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +16,7 @@
 #include "dataplane/http/front.h" /* slc_listener_same_socket */
 #include "dataplane/proxy/session_private.h"
 
-#define TICK_MS      500
-#define ACCEPT_BURST 64
-
-static void pause_accepting(slc_proxy_front *front, bool pause);
+#define TICK_MS 500
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -35,10 +29,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         slc_session_tick(session, now_ms);
     }
     slc_pool_retry(&front->pool);
-    if (front->starved) {
-        front->starved = false;
-        pause_accepting(front, false);
-    }
+    slc_proxy_accept_tick(front, now_ms);
     slc_proxy_endings_tell(front, now_ms, false);
 }
 
@@ -59,6 +50,7 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
     slc_topologies_init(&front->topologies, front->base, front->dns, front->limits->kafka_connect_timeout_ms);
     TAILQ_INIT(&front->listeners);
     TAILQ_INIT(&front->sessions);
+    TAILQ_INIT(&front->strangers);
     TAILQ_INIT(&front->metrics);
     slc_repeats_init(&front->endings);
     front->tick = event_new(front->base, -1, EV_PERSIST, on_tick, front);
@@ -110,103 +102,6 @@ void slc_proxy_front_free(slc_proxy_front *front)
     free(front);
 }
 
-/* ---- accepting ---- */
-
-static void pause_accepting(slc_proxy_front *front, bool pause)
-{
-    slc_proxy_listener *listener;
-    if (front->paused == pause || front->draining)
-        return;
-    front->paused = pause;
-    TAILQ_FOREACH (listener, &front->listeners, entry) {
-        for (size_t i = 0; i < listener->socket_count; i++) {
-            if (pause)
-                event_del(&listener->sockets[i].accept);
-            else
-                event_add(&listener->sockets[i].accept, NULL);
-        }
-    }
-}
-
-void slc_proxy_front_left(slc_proxy_front *front)
-{
-    front->session_count--;
-    if (front->session_count < (unsigned)front->limits->kafka_connections)
-        pause_accepting(front, false);
-}
-
-void slc_proxy_describe(const struct sockaddr_storage *peer, char out[64])
-{
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (peer->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        snprintf(out, 64, "%s:%u", host, ntohs(v4->sin_port));
-    } else if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        snprintf(out, 64, "[%s]:%u", host, ntohs(v6->sin6_port));
-    } else {
-        snprintf(out, 64, "?");
-    }
-}
-
-static bool from_balancer(const slc_proxy_listener *listener, const struct sockaddr_storage *peer)
-{
-    for (size_t i = 0; i < listener->balancer_count; i++)
-        if (slc_network_contains(&listener->balancers[i], (const struct sockaddr *)peer))
-            return true;
-    return false;
-}
-
-/* Whoever waits to be accepted keeps the socket readable: trying again at once would only burn a core. */
-static void starve(slc_proxy_front *front, int error)
-{
-    int64_t now_ms = slc_monotonic_ms();
-    front->starved = true;
-    pause_accepting(front, true);
-    if (front->starved_told_ms != 0 && now_ms - front->starved_told_ms < front->limits->kafka_log_interval_ms)
-        return;
-    front->starved_told_ms = now_ms;
-    slc_log(SLC_LOG_WARN, "connections cannot be accepted; trying again (is the limit of open files too low?)",
-            LS("error", strerror(error)), LI("sessions", (int64_t)front->session_count));
-}
-
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-    struct slc_proxy_socket *socket = arg;
-    slc_proxy_front *front = socket->listener->front;
-    (void)what;
-    for (int i = 0; i < ACCEPT_BURST; i++) {
-        struct sockaddr_storage peer = {0};
-        socklen_t peer_len = sizeof peer;
-        char address[64];
-        int on = 1;
-        if (front->session_count >= (unsigned)front->limits->kafka_connections) {
-            pause_accepting(front, true);
-            return;
-        }
-        int client = accept4(fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (client < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                starve(front, errno);
-            return;
-        }
-        if (front->refuse) { /* no configuration that may be served */
-            close(client);
-            continue;
-        }
-        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-        slc_proxy_describe(&peer, address);
-        front->session_count++;
-        slc_session *session = slc_session_new(socket->listener, client, socket->node, address);
-        if (from_balancer(socket->listener, &peer))
-            slc_session_expect_header(session);
-        slc_session_pump(session);
-    }
-}
-
 /* The configuration's networks were checked when it came. */
 static void take_balancers(slc_proxy_listener *listener)
 {
@@ -233,7 +128,7 @@ void slc_proxy_front_open(slc_proxy_front *front, slc_listener *entity, const in
         struct slc_proxy_socket *socket = &listener->sockets[i];
         *socket = (struct slc_proxy_socket){.listener = listener, .fd = fds[i], .node = ports[i].node};
         evutil_make_socket_nonblocking(socket->fd);
-        event_assign(&socket->accept, front->base, socket->fd, EV_READ | EV_PERSIST, on_accept, socket);
+        event_assign(&socket->accept, front->base, socket->fd, EV_READ | EV_PERSIST, slc_proxy_accept, socket);
         if (!front->paused && !front->draining)
             event_add(&socket->accept, NULL);
     }
@@ -310,7 +205,7 @@ void slc_proxy_front_drain(slc_proxy_front *front)
 {
     slc_session *next, *session = TAILQ_FIRST(&front->sessions);
     slc_proxy_listener *listener;
-    pause_accepting(front, true);
+    slc_proxy_pause(front, true);
     front->draining = true;
     TAILQ_FOREACH (listener, &front->listeners, entry)
         close_sockets(listener); /* who comes now is refused, and not left to wait */

@@ -9,6 +9,7 @@
 #include "common/network.h"
 #include "dataplane/kafka/table.h"
 #include "dataplane/proxy/front.h"
+#include "dataplane/proxy/headcount.h"
 #include "dataplane/proxy/pool.h"
 #include "dataplane/proxy/repeats.h"
 #include "dataplane/proxy/topology.h"
@@ -17,6 +18,14 @@
 
 struct slc_session;
 TAILQ_HEAD(slc_sessions, slc_session);
+
+/* Why a client is not let in. */
+enum slc_proxy_refusal {
+    SLC_PROXY_REFUSED_WORKER,
+    SLC_PROXY_REFUSED_LISTENER,
+    SLC_PROXY_REFUSED_ADDRESS,
+    SLC_PROXY_REFUSALS,
+};
 
 /* An open port of a listener. */
 struct slc_proxy_socket {
@@ -35,7 +44,9 @@ typedef struct slc_proxy_listener {
     size_t balancer_count;
     size_t socket_count;
     struct slc_proxy_socket *sockets;
-    int64_t unserved_told_ms; /* when the log last named a broker without a port; 0: never */
+    int64_t unserved_told_ms;                    /* when the log last named a broker without a port; 0: never */
+    int64_t refused_told_ms[SLC_PROXY_REFUSALS]; /* when the log last named a client that was; 0: never */
+    uint64_t refused[SLC_PROXY_REFUSALS];        /* since then */
     TAILQ_ENTRY(slc_proxy_listener) entry;
 } slc_proxy_listener;
 
@@ -63,16 +74,26 @@ struct slc_proxy_front {
     slc_repeats endings; /* why sessions were closed, lately */
     TAILQ_HEAD(, slc_proxy_listener) listeners;
     struct slc_sessions sessions;
+    struct slc_sessions strangers; /* of these, who has not authenticated yet; the oldest first */
     TAILQ_HEAD(, slc_proxy_cluster_metrics) metrics;
-    unsigned session_count;
-    bool paused;  /* accepting, over the limit of connections */
-    bool starved; /* accepting, because the system has nothing left for a connection; until the next tick */
-    int64_t starved_told_ms; /* when the log last said so; 0: never */
+    unsigned session_count, stranger_count;
+    bool paused;  /* accepting: starved, or too many strangers */
+    bool starved; /* the system has nothing left for a connection; until the next tick */
+    int64_t starved_told_ms, crowded_told_ms; /* when the log last said so; 0: never */
     bool refuse, draining;
 };
 
-/* front.c: a session has gone. */
+/* ---- accept.c ---- */
+/* The event of a struct slc_proxy_socket: somebody is there. */
+void slc_proxy_accept(evutil_socket_t fd, short what, void *arg);
+void slc_proxy_accept_tick(slc_proxy_front *front, int64_t now_ms);
+void slc_proxy_pause(slc_proxy_front *front, bool pause);
+/* A session has gone. */
 void slc_proxy_front_left(slc_proxy_front *front);
+/* Authenticated, or gone; nothing when it was no stranger. */
+void slc_proxy_stranger_gone(struct slc_session *session);
+/* The client's address, when a load balancer has told it. False: it has too many, which was logged. */
+bool slc_proxy_admit_address(struct slc_session *session, const struct sockaddr_storage *peer) SLC_CHECKED;
 /* "host:port" or "[v6]:port"; "?" for what is neither. */
 void slc_proxy_describe(const struct sockaddr_storage *peer, char out[64]);
 
@@ -91,6 +112,11 @@ slc_proxy_series *slc_proxy_series_of(slc_proxy_cluster_metrics *metrics, int ke
 void slc_proxy_metrics_closed(const char *reason, const char *virtual_cluster, const char *api);
 /* An error code in a broker's answer. */
 void slc_proxy_metrics_answer_error(const char *virtual_cluster, const char *api, const char *code);
+/* A connection that was not let in: "worker", "listener" or "address" has enough. */
+void slc_proxy_metrics_refused(const char *listener, const char *reason);
+/* Accepting pauses: "system" or "unauthenticated". */
+void slc_proxy_metrics_paused(const char *reason);
+void slc_proxy_metrics_strangers(int change);
 /* A PROXY protocol header: "taken", "local" or "refused". */
 void slc_proxy_metrics_header(const char *result);
 

@@ -43,6 +43,8 @@ static int take(slc_session *session)
     if (told)
         slc_proxy_describe(&source, session->address);
     slc_proxy_metrics_header(told ? "taken" : "local");
+    if (told && !slc_proxy_admit_address(session, &source))
+        return -1;
     slc_session_forget_intake(session);
     return 1;
 }

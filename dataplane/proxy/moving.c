@@ -13,6 +13,8 @@
 static void wait_for_sockets(slc_session *session, bool read_client, bool read_broker)
 {
     bool broker = session->broker.fd >= 0;
+    if (session->allowed)
+        slc_proxy_stranger_gone(session);
     slc_end_want_read(&session->client, read_client);
     slc_end_want_write(&session->client,
                        slc_end_waiting(&session->client) > 0 || slc_end_passing(&session->broker) > 0);

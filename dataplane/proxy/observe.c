@@ -64,6 +64,27 @@ static const slc_metric metrics[] = {
      {"result"},
      10,
      NULL},
+    {"sluice_kafka_unauthenticated_sessions",
+     SLC_GAUGE,
+     "Native sessions whose client has not authenticated yet",
+     {NULL},
+     1,
+     NULL},
+    {"sluice_kafka_connections_refused_total",
+     SLC_COUNTER,
+     "Native connections that were closed at once, by listener and by what has enough of them: the worker, the "
+     "listener or the client's address",
+     {"listener", "reason"},
+     1000,
+     NULL},
+    {"sluice_kafka_accept_pauses_total",
+     SLC_COUNTER,
+     "Times that a worker stopped to accept native connections for a while: too many have not authenticated, "
+     "or "
+     "the system gives no more",
+     {"reason"},
+     2,
+     NULL},
     {"sluice_kafka_sessions_closed_total",
      SLC_COUNTER,
      "Sessions that the gateway ended, by cause",
@@ -154,6 +175,23 @@ void slc_proxy_metrics_answer_error(const char *virtual_cluster, const char *api
 {
     const char *const labels[] = {virtual_cluster, api, code};
     slc_series_add(slc_metrics_series("sluice_kafka_answer_errors_total", labels), 1);
+}
+
+void slc_proxy_metrics_refused(const char *listener, const char *reason)
+{
+    const char *const labels[] = {listener, reason};
+    slc_series_add(slc_metrics_series("sluice_kafka_connections_refused_total", labels), 1);
+}
+
+void slc_proxy_metrics_paused(const char *reason)
+{
+    const char *const labels[] = {reason};
+    slc_series_add(slc_metrics_series("sluice_kafka_accept_pauses_total", labels), 1);
+}
+
+void slc_proxy_metrics_strangers(int change)
+{
+    slc_series_add(slc_metrics_series("sluice_kafka_unauthenticated_sessions", NULL), change);
 }
 
 void slc_proxy_metrics_header(const char *result)

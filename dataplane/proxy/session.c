@@ -206,6 +206,9 @@ void slc_session_close(slc_session *session)
         slc_series_add(slc_proxy_metrics_of(front, session->vcluster->msg->name)->sessions, -1);
     slc_pool_unwait(&front->pool, &session->memory);
     TAILQ_REMOVE(&front->sessions, session, entry);
+    slc_proxy_stranger_gone(session);
+    slc_headcount_give(front->worker->headcount, session->of_listener);
+    slc_headcount_give(front->worker->headcount, session->of_address);
     slc_end_release(&session->client, &front->pool);
     slc_end_release(&session->broker, &front->pool);
     if (session->view != NULL) {

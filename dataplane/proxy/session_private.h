@@ -83,6 +83,11 @@ typedef struct slc_session {
     char client_id[64];  /* the last that it called itself; cut, printable */
     slc_error why;
     TAILQ_ENTRY(slc_session) entry;
+
+    slc_head *of_listener, *of_address; /* what it is counted in; NULL: in none */
+    bool stranger;                      /* is in the front's list of those */
+    int64_t came_ms;                    /* monotonic */
+    TAILQ_ENTRY(slc_session) stranger_entry;
 } slc_session;
 
 /* ---- session.c ---- */

@@ -14,6 +14,8 @@
 static void make_limits(slc_gateway_limits *limits)
 {
     limits->kafka_connections = 100;
+    limits->kafka_address_connections = 100;
+    limits->kafka_strangers = 100;
     limits->kafka_frame_bytes = 16 * 1024 * 1024;
     limits->kafka_rewrite_bytes = 4 * 1024 * 1024;
     limits->kafka_buffer_bytes = 8 * 1024 * 1024;
@@ -76,6 +78,7 @@ void stage_init(struct stage *stage, const char *authentication, const char *pre
     make_messages(stage, authentication, prefix);
     stage->gateway.settings = &stage->settings;
     stage->worker.gateway = &stage->gateway;
+    stage->worker.headcount = slc_headcount_new();
     stage->worker.loop = slc_loop_new("stage", &stage->worker);
     stage->backend = (slc_backend){.refs = 1, .msg = &stage->backend_msg};
     stage->vcluster = (slc_vcluster){.refs = 1, .msg = &stage->vcluster_msg, .backend = &stage->backend};
@@ -102,6 +105,7 @@ void stage_release(struct stage *stage)
     slc_topology_unref(stage->topology);
     slc_proxy_front_free(stage->front); /* the pool finds out whether a chunk was lost */
     slc_names_free(stage->vcluster.names);
+    slc_headcount_free(stage->worker.headcount);
     slc_loop_free(stage->worker.loop);
 }
 
