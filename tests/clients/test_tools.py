@@ -13,9 +13,9 @@ _AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.St
 
 
 @pytest.fixture(scope="module")
-def broker(own_kafka):
+def broker_config():
     """With an authorizer, for the ACLs."""
-    return own_kafka(config=_AUTHORIZER).helper
+    return _AUTHORIZER
 
 
 @pytest.mark.parametrize("name", STORIES)

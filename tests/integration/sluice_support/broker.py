@@ -17,15 +17,17 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 class OwnKafka:
     """`config` are broker settings. `users` {name: password} get a second listener, `sasl`, which takes PLAIN and both
-    SCRAMs. `join` (another one) and `node`: a further broker of its cluster. Keeps its ports over restarts."""
+    SCRAMs. `guarded`: a listener `guarded_port` beside the first, whose brokers are told to be at `guard_port`, where something
+    of the test's listens. `join` (another one) and `node`: a further broker of its cluster. Keeps its ports over
+    restarts."""
 
-    def __init__(self, folder, port, config=None, users=None, join=None, node=1):
+    def __init__(self, folder, port, config=None, users=None, join=None, node=1, guarded=False):
         self.folder = Path(folder)
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._arguments = ["--port", str(port)]
         if join:
             self._arguments += ["--join", str(join.folder), "--node", str(node)]
-        config = {**self._sasl(port, users or {}), **(config or {})}
+        config = {**self._sasl(port, users or {}), **(self._guarded(port, join) if guarded else {}), **(config or {})}
         for key, value in config.items():
             self._arguments += ["--config", f"{key}={value}"]
         self._helper = None
@@ -48,6 +50,17 @@ class OwnKafka:
             f"{prefix}.plain.sasl.jaas.config": f"{_PLAIN} {known};",
             f"{prefix}.scram-sha-256.sasl.jaas.config": _SCRAM,
             f"{prefix}.scram-sha-512.sasl.jaas.config": _SCRAM,
+        }
+
+    def _guarded(self, port, join):
+        self.guard_port, self.guarded_port, controller = free_port(), free_port(), free_port()
+        listeners = f"PLAINTEXT://127.0.0.1:{port},GUARDED://127.0.0.1:{self.guarded_port}"
+        first = {} if join else {"controller.quorum.voters": f"1@127.0.0.1:{controller}"}
+        return {
+            **first,
+            "listeners": listeners if join else f"{listeners},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},GUARDED://127.0.0.1:{self.guard_port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:PLAINTEXT,CONTROLLER:PLAINTEXT",
         }
 
     def _run(self, command, *arguments):

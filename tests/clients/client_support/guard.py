@@ -1,0 +1,73 @@
+"""What stands where a broker says that it is: it lets the gateway through, and notes whoever else comes."""
+
+import asyncio
+import struct
+import threading
+
+GATEWAY = b"sluice"  # its client id
+_KNOWN = 200  # bytes of an unknown peer's first request that are kept
+
+
+class Guard:
+    """Listens at the address that a broker advertises to the gateway, `port` of 127.0.0.1, and leads to the broker's port
+    `target`. Clients know no such address unless the gateway has told them, so `strangers`, the first bytes of each that was
+    not the gateway, has to stay empty; they are closed."""
+
+    def __init__(self, port, target):
+        self.address = f"127.0.0.1:{port}"
+        self.strangers, self.let_in, self._target, self._tasks = [], 0, target, set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", port))
+
+    def _call(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _serve(self, reader, writer):
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        try:
+            await self._lead(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            self._tasks.discard(task)
+
+    async def _lead(self, reader, writer):
+        """The client id stands at the same place in every request."""
+        begin = await reader.read(_KNOWN)
+        while begin and len(begin) < 14:
+            more = await reader.read(_KNOWN)
+            begin += more
+            if not more:
+                break
+        if not begin:
+            return
+        length = struct.unpack(">h", begin[12:14])[0] if len(begin) >= 14 else -1
+        if begin[14:14 + max(length, 0)] != GATEWAY:
+            self.strangers.append(begin[:_KNOWN])
+            return
+        self.let_in += 1
+        other_reader, other = await asyncio.open_connection("127.0.0.1", self._target)
+        other.write(begin)
+        await asyncio.gather(self._copy(reader, other), self._copy(other_reader, writer), return_exceptions=True)
+
+    @staticmethod
+    async def _copy(reader, writer):
+        try:
+            while data := await reader.read(262144):
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    def stop(self):
+        async def end():
+            self._server.close()
+            for task in self._tasks:
+                task.cancel()
+        self._call(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
