@@ -435,7 +435,8 @@ static void start_polling(void *arg)
 static void init_slots(slc_kafka_producer *producer)
 {
     for (int i = 0; i <= SLC_KAFKA_SIZES; i++) {
-        int64_t bytes = i < SLC_KAFKA_SIZES ? 1LL << (SLC_KAFKA_SMALLEST_BATCH + i) : SLC_KAFKA_MAIN_BATCH;
+        int64_t bytes =
+            i < SLC_KAFKA_SIZES ? INT64_C(1) << (SLC_KAFKA_SMALLEST_BATCH + i) : SLC_KAFKA_MAIN_BATCH;
         producer->slots[i][SLC_LANE_QUICK] = (slc_kafka_slot){NULL, SLC_KAFKA_QUICK_PRODUCER, bytes};
         producer->slots[i][SLC_LANE_BULK] = (slc_kafka_slot){NULL, SLC_KAFKA_BULK_PRODUCER, bytes};
     }
