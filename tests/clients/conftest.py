@@ -53,12 +53,12 @@ def gateway_sample(module_servers, broker, guard):
 
 
 @pytest.fixture(scope="module")
-def targets(broker, gateway_sample):
+def targets(broker, guard, gateway_sample):
     """Where each scenario is run; what it saw is then compared with what it saw at the first."""
     gateway = NativeCluster(gateway_sample, "clients", namespace={"mode": "none", "admin_apis": ["acls"]})
     gateway.wait_served()
     hidden = NativeCluster(gateway_sample, "namespace", namespace={"mode": "hide", "prefix": "tenant-1.",
                                                                       "admin_apis": ["acls"]})
     hidden.wait_served()
-    return [Target("direct", broker.bootstrap_servers), Target("gateway", gateway.bootstrap_servers, broker.bootstrap_servers),
-            Target("namespace", hidden.bootstrap_servers, broker.bootstrap_servers)]
+    return [Target("direct", broker.bootstrap_servers), Target("gateway", gateway.bootstrap_servers, guard.address),
+            Target("namespace", hidden.bootstrap_servers, guard.address)]

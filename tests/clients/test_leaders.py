@@ -81,6 +81,12 @@ class _Clients:
         self._consumer.close()
 
 
+def _not_leader(sample, api):
+    """How often a broker answered that another leads (NOT_LEADER_OR_FOLLOWER)."""
+    name = f'sluice_kafka_answer_errors_total{{virtual_cluster="leaders",api="{api}",code="6"}}'
+    return sample.gateway.metrics().get(name, 0)
+
+
 def test_the_new_leader_is_reached_by_the_gateway(nodes, guards, kafka, sample):
     topic = _topic(kafka)
     native = NativeCluster(sample, "leaders")
@@ -99,4 +105,6 @@ def test_the_new_leader_is_reached_by_the_gateway(nodes, guards, kafka, sample):
     wait_until(moved_back, 40, "the preferred leaders", interval=0.3)
     clients.round()
     clients.close()
+    for api in ("Produce", "Fetch"):  # or it was learnt in another way
+        assert _not_leader(sample, api) > 0, api
     assert not any(guard.strangers for guard in guards)
