@@ -14,11 +14,12 @@
 #include "dataplane/virtual/opened.h"
 
 #define PRODUCE_KEY                 0
-#define API_VERSIONS_SERVED         4 /* version 5 asks for a check of cluster and node (KIP-1242) */
+#define CLUSTER_ID_FRESH_MS         10000 /* a cluster's id is not asked for again before */
 #define ERROR_UNSUPPORTED_MECHANISM 33
 #define ERROR_ILLEGAL_SASL_STATE    34
 #define ERROR_INVALID_REQUEST       42
 #define ERROR_AUTHENTICATION_FAILED 58
+#define ERROR_REBOOTSTRAP_REQUIRED  129
 #define PLAIN                       "PLAIN"
 
 bool slc_session_is_local(const slc_session *session, int key)
@@ -68,7 +69,6 @@ static void show(slc_session *session)
         shown->of[key].min = served ? min : 0;
         shown->of[key].max = served ? max : -1;
     }
-    shown->of[SLC_KAFKA_API_VERSIONS_KEY].max = API_VERSIONS_SERVED;
     shown->of[SLC_KAFKA_SASL_HANDSHAKE_KEY].min = SLC_KAFKA_SASL_HANDSHAKE_VERSION;
     free(session->shown);
     session->shown = shown;
@@ -125,48 +125,84 @@ static bool is_software(const uint8_t *text, size_t len)
     return true;
 }
 
-static bool check_software(void *ctx, const slc_kafka_event *event, slc_error *err)
+/* What the client says of itself and of whom it believes to talk to. */
+struct greeting {
+    bool named;                /* its software has a proper name */
+    const uint8_t *cluster_id; /* NULL: none */
+    size_t cluster_id_len;
+    int32_t node; /* -1: none */
+};
+
+static bool read_greeting(void *ctx, const slc_kafka_event *event, slc_error *err)
 {
-    bool *good = ctx;
+    struct greeting *greeting = ctx;
     (void)err;
-    if (slc_kafka_event_is(event, "ClientSoftwareName") || slc_kafka_event_is(event, "ClientSoftwareVersion"))
-        *good = *good && event->data != NULL && is_software(event->data, event->len);
+    if (slc_kafka_event_is(event, "ClientSoftwareName") || slc_kafka_event_is(event, "ClientSoftwareVersion")) {
+        greeting->named = greeting->named && event->data != NULL && is_software(event->data, event->len);
+    } else if (slc_kafka_event_is(event, "ClusterId")) {
+        greeting->cluster_id = event->data;
+        greeting->cluster_id_len = event->len;
+    } else if (slc_kafka_event_is(event, "NodeId")) {
+        greeting->node = (int32_t)event->number;
+    }
     return true;
 }
 
-/* As Kafka does when the client's name for itself is none. */
-static enum slc_parse refuse_software(slc_session *session, const slc_kafka_request_header *header,
-                                      slc_buf *out)
+static bool is_cluster(const slc_topology *topology, const struct greeting *greeting)
 {
-    size_t begin = slc_kafka_response_begin(out, header->key, header->version, header->correlation_id);
-    slc_kafka_add_int16(out, ERROR_INVALID_REQUEST);
+    return topology->cluster_id[0] == '\0' ||
+           (strlen(topology->cluster_id) == greeting->cluster_id_len &&
+            memcmp(topology->cluster_id, greeting->cluster_id, greeting->cluster_id_len) == 0);
+}
+
+/* Does the client know of another cluster than we do? Then it may be newer than what we know. */
+static bool is_to_be_asked(const slc_topology *topology, const struct greeting *greeting)
+{
+    return !topology->known || (greeting->cluster_id != NULL && !is_cluster(topology, greeting) &&
+                                slc_monotonic_ms() - topology->answered_ms > CLUSTER_ID_FRESH_MS);
+}
+
+/* Kafka's answer: the name first (KIP-511), then both or none of cluster and node, and these (KIP-1242). */
+static int16_t judge(const slc_session *session, const struct greeting *greeting)
+{
+    if (!greeting->named || (greeting->cluster_id == NULL) != (greeting->node == -1))
+        return ERROR_INVALID_REQUEST;
+    if (greeting->cluster_id != NULL &&
+        (greeting->node != session->node || !is_cluster(session->topology, greeting)))
+        return ERROR_REBOOTSTRAP_REQUIRED;
+    return 0;
+}
+
+static void add_refusal(slc_buf *out, int16_t error)
+{
+    slc_kafka_add_int16(out, error);
     slc_kafka_add_count(out, true, 0);
     slc_kafka_add_int32(out, 0); /* throttle */
     slc_kafka_add_no_tags(out);
-    return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
 }
 
 static enum slc_parse answer_versions(slc_session *session, const slc_kafka_request_header *header,
                                       const uint8_t *body, size_t len)
 {
-    bool good = true;
-    if (!slc_kafka_body_decode(header->message, header->version, body, len, check_software, &good,
+    struct greeting greeting = {.named = true, .node = -1};
+    if (!slc_kafka_body_decode(header->message, header->version, body, len, read_greeting, &greeting,
                                &session->why))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken ApiVersions request");
-    if (!session->topology->known) {
-        slc_topology_waiter *waiter = &session->asking;
-        if (!waiter->waiting)
-            slc_session_ask(session);
+    if (is_to_be_asked(session->topology, &greeting)) {
+        slc_session_ask(session);
         return SLC_PARSE_WAIT;
     }
     slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
-    if (!good)
-        return refuse_software(session, header, out);
-    show(session);
+    int16_t error = judge(session, &greeting);
     size_t begin = slc_kafka_response_begin(out, header->key, header->version, header->correlation_id);
-    add_versions(session, out, header->version);
+    if (error != 0) {
+        add_refusal(out, error);
+    } else {
+        show(session);
+        add_versions(session, out, header->version);
+    }
     return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
 }
 
@@ -180,7 +216,7 @@ enum slc_parse slc_session_answer_unknown_versions(slc_session *session, const s
     slc_kafka_add_count(out, false, 1);
     slc_kafka_add_int16(out, SLC_KAFKA_API_VERSIONS_KEY);
     slc_kafka_add_int16(out, 0);
-    slc_kafka_add_int16(out, API_VERSIONS_SERVED);
+    slc_kafka_add_int16(out, slc_kafka_apis[SLC_KAFKA_API_VERSIONS_KEY].served.until);
     return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
 }
 

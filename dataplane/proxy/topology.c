@@ -118,6 +118,8 @@ static void on_answer(void *ctx, const slc_kafka_metadata *metadata, const slc_e
         const slc_kafka_broker *broker = &metadata->brokers[i];
         slc_topology_learn(topology, broker->id, broker->host, strlen(broker->host), broker->port);
     }
+    memcpy(topology->cluster_id, metadata->cluster_id, sizeof topology->cluster_id);
+    topology->answered_ms = slc_monotonic_ms();
     topology->known = true;
     tell(topology, NULL);
 }

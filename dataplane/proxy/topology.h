@@ -11,6 +11,7 @@
 
 #include "dataplane/config/snapshot.h"
 #include "dataplane/kafka/api_versions_codec.h"
+#include "dataplane/kafka/metadata_codec.h"
 #include "dataplane/proxy/dial.h"
 #include "dataplane/virtual/ids.h"
 
@@ -41,7 +42,9 @@ typedef struct slc_topology {
     slc_kafka_api_versions versions; /* what every broker seen lately can do */
     slc_kafka_api_versions lately;   /* the same, since `lately_ms` (monotonic; 0: never) */
     int64_t lately_ms;
-    slc_buf features; /* the tags that ended the last ApiVersions answer */
+    char cluster_id[SLC_KAFKA_CLUSTER_ID_MAX + 1]; /* "": not known, as without credentials */
+    int64_t answered_ms;                           /* monotonic: when a broker last said so; 0: never */
+    slc_buf features;                              /* the tags that ended the last ApiVersions answer */
     slc_topic_ids topic_ids;
     slc_node *nodes;
     size_t count, cap;

@@ -107,7 +107,7 @@ def test_unknown_versions_of_api_versions_are_told_the_known_ones(native):
     with Peer(native) as peer:
         answer = peer.request(18, 99, b"\x00").answer()
         assert struct.unpack(">ihi", answer[:10]) == (7, 35, 1)
-        assert struct.unpack(">hhh", answer[10:]) == (18, 0, 4)
+        assert struct.unpack(">hhh", answer[10:]) == (18, 0, 5)
         assert struct.unpack(">ih", peer.request(18, 0).answer()[:6]) == (7, 0)
 
 
@@ -123,6 +123,34 @@ def test_a_client_that_has_no_name_for_itself_is_told_so(native, kafka, name):
             size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
             answers.append(connection.recv(size, socket.MSG_WAITALL))
     assert answers[0] == answers[1] and answers[1][4:6] == struct.pack(">h", 42)
+
+
+def ask_versions(address, cluster, node):
+    """ApiVersions of version 5, for whoever believes to talk to that node of that cluster."""
+    known = b"\0" if cluster is None else bytes([len(cluster) + 1]) + cluster.encode()
+    frame = struct.pack(">hhihb", 18, 5, 7, -1, 0) + b"\x02a\x021" + known + struct.pack(">ib", node, 0)
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(struct.pack(">i", len(frame)) + frame)
+        size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
+        return connection.recv(size, socket.MSG_WAITALL)
+
+
+@pytest.mark.parametrize("node", [-1, 1, 77])
+@pytest.mark.parametrize("cluster", [None, "", "right", "wrong"])
+def test_a_client_that_looks_for_another_cluster_or_node_is_told_so(native, kafka, cluster, node):
+    """KIP-1242: as Kafka does, at the port of its node 1."""
+    cluster = kafka.admin.list_topics(timeout=10).cluster_id if cluster == "right" else cluster
+    host, port = kafka.bootstrap_servers.split(":")
+    theirs = ask_versions((host, int(port)), cluster, node)
+    ours = ask_versions(("127.0.0.1", native.port + 2), cluster, node)
+    assert ours[:6] == theirs[:6]
+    assert ours[4:6] == b"\0\0" or ours == theirs
+
+
+def test_who_looks_for_a_node_at_the_bootstrap_port_is_told_to_begin_again(native, kafka):
+    cluster = kafka.admin.list_topics(timeout=10).cluster_id
+    assert ask_versions(("127.0.0.1", native.port), None, -1)[4:6] == struct.pack(">h", 0)
+    assert ask_versions(("127.0.0.1", native.port), cluster, 1)[4:6] == struct.pack(">h", 129)
 
 
 def test_api_versions_is_the_intersection(native, kafka):
