@@ -114,7 +114,7 @@ static bool make_room(slc_proxy_front *front, const slc_proxy_listener *listener
 void slc_proxy_accept_tick(slc_proxy_front *front, int64_t now_ms)
 {
     front->starved = false;
-    while (is_crowded(front) && make_room(front, NULL, now_ms))
+    while ((is_crowded(front) || !slc_pool_admits_stranger(&front->pool, 1)) && make_room(front, NULL, now_ms))
         continue;
     resume(front);
 }

@@ -28,8 +28,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         next = TAILQ_NEXT(session, entry);
         slc_session_tick(session, now_ms);
     }
-    slc_pool_retry(&front->pool);
     slc_proxy_accept_tick(front, now_ms);
+    slc_pool_retry(&front->pool);
     slc_proxy_endings_tell(front, now_ms, false);
 }
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from sluice_support import NativeCluster, SampleApi, proxy_header, wait_until
+from sluice_support import KafkaHelper, NativeCluster, SampleApi, proxy_header, wait_until
 
 METADATA = struct.pack(">ihhihi", 14, 3, 1, 9, -1, 0)
 BEGINNING = struct.pack(">ihhih", 60000, 18, 0, 9, 40)  # of a large ApiVersions, in the middle of the header
@@ -145,6 +145,17 @@ def test_a_full_worker_refuses_and_goes_on_by_itself(sample, open_to_all, crowd)
     assert len(lines(sample, "as kafka.connections allows")) == 1
     taken[0].close()
     wait_until(lambda: is_served(crowd(open_to_all)[0]), 20, "the place that was left")
+
+
+def test_memory_that_strangers_hold_comes_back(sample, closed, crowd):
+    """Fewer than may be there, but they take all that is for those who have not authenticated."""
+    strangers = crowd(closed, STRANGERS - 2)
+    for connection in strangers:
+        connection.sendall(BEGINNING)
+    sasl = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": sample.credential["id"],
+            "sasl.password": sample.credential["secret"]}
+    assert KafkaHelper(closed.bootstrap_servers, sasl).admin.list_topics(timeout=30).topics
+    assert is_closed(strangers[0]), "the oldest"
 
 
 def test_strangers_give_way_to_those_who_come_after_them(sample, open_to_all, closed, crowd):
