@@ -192,6 +192,7 @@ static void stop(slc_scan *scan)
 static void give_way(slc_scan *scan)
 {
     slc_reader *reader;
+    scan->gives_way = true;
     while ((reader = TAILQ_FIRST(&scan->readers)) != NULL) {
         bool waited = reader->waiting;
         slc_reader_leave_scan(reader);
@@ -373,7 +374,8 @@ static slc_scan *find_near(slc_api *api, const slc_position *own)
 {
     slc_scan *scan;
     TAILQ_FOREACH (scan, &api->scans, entry) {
-        if (scan->state == SLC_SCAN_STOPPING || scan->broken || scan->ring.partitions != api->ring.partitions)
+        if (scan->state == SLC_SCAN_STOPPING || scan->gives_way || scan->broken ||
+            scan->ring.partitions != api->ring.partitions)
             continue;
         int64_t far = distance(&scan->ring, own);
         if (far >= 0 && far <= NEAR_RECORDS)

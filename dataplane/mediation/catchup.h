@@ -32,6 +32,7 @@ typedef struct slc_scan {
     bool paused;
     atomic_size_t under_way_bytes; /* handed over by the consumer and not taken here */
     bool broken;                   /* a partition is out of range: nothing comes behind the window's end */
+    bool gives_way;                /* its readers are being sent on, and nobody may come (back) */
     int32_t broken_partition;
     int64_t broken_from, earliest, latest;
     bool failing;

@@ -69,10 +69,49 @@ static unsigned taken(stage *s)
     return count;
 }
 
+static const slc_scan *next_in_queue(stage *s)
+{
+    slc_catchup_pool *pool = &s->mediation->catchup;
+    pthread_mutex_lock(&pool->lock);
+    const slc_scan *scan = TAILQ_FIRST(&pool->queue);
+    pthread_mutex_unlock(&pool->lock);
+    return scan;
+}
+
 static bool is_ready(client *c)
 {
     return stream_count(c, ": ok") == 1;
 }
+
+/* Regression 5: whoever waited in a scan that gave way came back to it at once, without end. */
+START_TEST(a_scan_that_gives_way_takes_nobody_back)
+{
+    stage s;
+    char near_cursor[SLC_CURSOR_MAX_CHARS + 1], far_cursor[SLC_CURSOR_MAX_CHARS + 1];
+    stage_defaults(&s);
+    s.limits.feed_ring_bytes = 4096;
+    s.limits.catchup_consumers = 1;
+    s.limits.catchup_park_ms = 0;
+    stage_open(&s, 1);
+    append_numbers(&s);
+    cursor_at(&s, 900, near_cursor, sizeof near_cursor);
+    cursor_at(&s, 800, far_cursor, sizeof far_cursor);
+    STAGE_WAIT(taken(&s) == 0);
+    slc_memory_set_held(s.broker, true);
+    client *first = open_stream(&s, 0, near_cursor);
+    STAGE_WAIT(is_ready(first) && taken(&s) == 1);
+    client *second = open_stream(&s, 0, far_cursor); /* behind it: it needs a scan of its own */
+    STAGE_WAIT(is_ready(second) && atomic_load(&s.mediation->catchup.queued) == 1);
+    const slc_scan *waiting = next_in_queue(&s);
+    STAGE_WAIT(next_in_queue(&s) != waiting); /* the first has had its slice */
+    slc_memory_set_held(s.broker, false);
+    STAGE_WAIT(has_exactly(first, 900));
+    STAGE_WAIT(has_exactly(second, 800));
+    client_free(first);
+    client_free(second);
+    stage_close(&s);
+}
+END_TEST
 
 START_TEST(beyond_the_queue_pages_are_refused_and_streams_wait_and_miss_nothing)
 {
@@ -128,6 +167,7 @@ int main(void)
     TCase *tcase = tcase_create("bounds");
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
+    tcase_add_test(tcase, a_scan_that_gives_way_takes_nobody_back);
     tcase_add_test(tcase, beyond_the_queue_pages_are_refused_and_streams_wait_and_miss_nothing);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
