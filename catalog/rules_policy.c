@@ -7,6 +7,7 @@
 #include "catalog/kinds.h"
 #include "catalog/policy_type.h"
 #include "catalog/store.h"
+#include "common/acl_glob.h"
 #include "common/cel/attributes.h"
 
 static const slc_field key_auth_fields[] = {
@@ -75,6 +76,11 @@ static const slc_field rate_limit_fields[] = {
     RATE("events_per_second", "Events that are published or delivered."),
     RATE("bytes_per_second", "Bytes of bodies, both ways."),
     {.name = "streams", .type = SLC_F_INT, .min = 1, .max = 1000000, .help = "Event streams open at once."},
+    {.name = "connections",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 1000000,
+     .help = "Connections of native Kafka clients open at once."},
     {.name = "burst",
      .type = SLC_F_INT,
      .min = 1,
@@ -117,10 +123,98 @@ static const slc_field request_size_fields[] = {
     SLC_FIELD_END,
 };
 
+static const char *const acl_effects[] = {"allow", "deny", NULL};
+static const char *const acl_operations[] = {"all",
+                                             "read",
+                                             "write",
+                                             "create",
+                                             "delete",
+                                             "alter",
+                                             "describe",
+                                             "cluster-action",
+                                             "describe-configs",
+                                             "alter-configs",
+                                             "idempotent-write",
+                                             NULL};
+
+#define GLOBS(field, text)                                                                                     \
+    {                                                                                                          \
+        .name = field, .type = SLC_F_STRING_LIST, .min = 1, .max = 100, .item_max = SLC_ACL_GLOB_MAX,          \
+        .help = text                                                                                           \
+    }
+static const slc_field acl_rule_fields[] = {
+    {.name = "effect",
+     .type = SLC_F_ENUM,
+     .values = acl_effects,
+     .default_json = "\"allow\"",
+     .help = "allow or deny; one denial outweighs all that allow."},
+    {.name = "operations",
+     .type = SLC_F_ENUM_LIST,
+     .flags = SLC_F_REQUIRED,
+     .values = acl_operations,
+     .min = 1,
+     .max = 13,
+     .help = "As Kafka's."},
+    GLOBS("topics", "Globs over topics, as clients name them."),
+    GLOBS("groups", "Globs over groups."),
+    GLOBS("transactional_ids", "Globs over transactional ids."),
+    {.name = "cluster", .type = SLC_F_BOOL, .default_json = "false", .help = "The virtual cluster itself."},
+    SLC_FIELD_END,
+};
+
+static const slc_field acl_fields[] = {
+    {.name = "rules",
+     .type = SLC_F_OBJECT_LIST,
+     .flags = SLC_F_REQUIRED,
+     .fields = acl_rule_fields,
+     .min = 1,
+     .max = 100,
+     .help = "Rules, in any order."},
+    SLC_FIELD_END,
+};
+
+/* Every glob of a rule; a rule that names nothing would never hold. */
+static bool check_acl_rule(slc_txn *txn, const json_t *rule, size_t number, slc_error *err)
+{
+    static const char *const variables[] = {"application.id", "application.name", "application.team",
+                                            "credential.id", NULL};
+    static const char *const kinds[] = {"topics", "groups", "transactional_ids"};
+    bool names = json_is_true(json_object_get(rule, "cluster"));
+    char pointer[64];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const json_t *globs = json_object_get(rule, kinds[i]);
+        size_t at;
+        json_t *glob;
+        names = names || json_array_size(globs) > 0;
+        json_array_foreach ((json_t *)globs, at, glob) {
+            snprintf(pointer, sizeof pointer, "/rules/%zu/%s/%zu", number, kinds[i], at);
+            if (!slc_acl_glob_check(json_string_value(glob), json_string_length(glob), variables))
+                return slc_txn_problem(
+                    txn, pointer, err,
+                    "must be a glob; what may be put in is application.id, application.name, "
+                    "application.team and credential.id");
+        }
+    }
+    snprintf(pointer, sizeof pointer, "/rules/%zu", number);
+    return names ||
+           slc_txn_problem(txn, pointer, err, "must name topics, groups, transactional_ids or the cluster");
+}
+
+static bool check_acl(slc_txn *txn, const json_t *config, slc_error *err)
+{
+    size_t number;
+    json_t *rule;
+    json_array_foreach (json_object_get(config, "rules"), number, rule) {
+        if (!check_acl_rule(txn, rule, number, err))
+            return false;
+    }
+    return true;
+}
+
 static bool check_rate_limit(slc_txn *txn, const json_t *config, slc_error *err)
 {
     static const char *const limits[] = {"requests_per_second", "events_per_second", "bytes_per_second",
-                                         "streams"};
+                                         "streams", "connections"};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (json_is_integer(json_object_get(config, limits[i])))
             return true;
@@ -162,6 +256,11 @@ static const slc_policy_kind policy_kinds[] = {
      .help = "Limits the size of bodies.",
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = request_size_fields},
+    {.name = "acl",
+     .help = "Allows and denies operations on topics, groups, transactional ids and the cluster.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = acl_fields,
+     .check = check_acl},
     {.name = NULL},
 };
 

@@ -113,6 +113,9 @@ const slc_setting slc_gateway_settings_table[] = {
      "showed it",
      AT(limits.kafka_conflict_memory_ms), 1000, DAY_MS},
 
+    {"kafka.throttle-max", SLC_SET_DURATION, "30s",
+     "longest that a native session is not read from at a time because it is over a limit",
+     AT(limits.kafka_throttle_max_ms), 100, 600000},
     {"kafka.log-interval", SLC_SET_DURATION, "1m",
      "a native session that ends for the same reason as others of the same client is counted, and logged once "
      "in "

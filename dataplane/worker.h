@@ -72,7 +72,9 @@ typedef struct slc_gateway_limits {
     int64_t kafka_buffer_bytes;      /* 256 MiB: bytes on their way, each worker */
     int64_t kafka_in_flight;         /* 1,000: requests of a session that wait for their answer */
     int64_t kafka_splice_bytes;      /* 32 KiB: of a frame left, from which they are not copied; 0: always */
-    int64_t kafka_log_interval_ms;   /* 1 min: what repeats itself is logged once in it; 0: always */
+    int64_t
+        kafka_throttle_max_ms; /* 30 s: longest that a session is left unread at a time because of a limit */
+    int64_t kafka_log_interval_ms; /* 1 min: what repeats itself is logged once in it; 0: always */
     /* 10 s: to a broker, with TLS and SASL */
     int64_t kafka_connect_timeout_ms;
     /* 10 s: for a client to authenticate */

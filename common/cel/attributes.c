@@ -3,7 +3,9 @@
 #include <string.h>
 
 const slc_cel_variable slc_attributes[SLC_ATTRIBUTES + 1] = {
-    [SLC_ATTRIBUTE_PROTOCOL] = {"request.protocol", SLC_CEL_STRING, "`http`"},
+    [SLC_ATTRIBUTE_PROTOCOL] = {"request.protocol", SLC_CEL_STRING,
+                                "`http` or `kafka`; on `kafka` only the attributes of the client, the "
+                                "application, the credential, the group and the time are there"},
     [SLC_ATTRIBUTE_METHOD] = {"request.method", SLC_CEL_STRING, "method of HTTP: `GET`, `POST`, ..."},
     [SLC_ATTRIBUTE_PATH] = {"request.path", SLC_CEL_STRING,
                             "path of the URL, as it was sent, without the query"},

@@ -44,8 +44,7 @@ static void *dangling(struct context *context, const char *field, const char *wh
     return NULL;
 }
 
-/* SHA-256 over the message's own bytes and, after them, the digest of what it refers to. */
-static void digest_of(const void *msg, const uint8_t *more, uint8_t out[SLC_SHA256_BYTES])
+void slc_message_digest(const void *msg, const uint8_t *more, uint8_t out[SLC_SHA256_BYTES])
 {
     size_t len = protobuf_c_message_get_packed_size(msg);
     uint8_t *packed = slc_malloc(len + SLC_SHA256_BYTES); /* may hold secrets */
@@ -73,7 +72,7 @@ static void *build_backend(struct context *context, const void *message)
 
     if (!slc_backend_check(msg, context->err))
         return NULL;
-    digest_of(msg, NULL, digest);
+    slc_message_digest(msg, NULL, digest);
     if (old != NULL && same_digest(old->digest, digest))
         return slc_backend_ref(old);
     backend = slc_calloc(1, sizeof(*backend));
@@ -98,7 +97,7 @@ static void *build_vcluster(struct context *context, const void *message)
         return NULL;
     if (backend == NULL)
         return dangling(context, field, "backend", msg->backend_id);
-    digest_of(msg, backend->digest, digest);
+    slc_message_digest(msg, backend->digest, digest);
     if (old != NULL && same_digest(old->digest, digest))
         return slc_vcluster_ref(old);
     vcluster = slc_calloc(1, sizeof(*vcluster));
@@ -129,7 +128,7 @@ static void *build_listener(struct context *context, const void *message)
         if (vcluster == NULL)
             return dangling(context, field, "virtual cluster", msg->virtual_cluster_id);
     }
-    digest_of(msg, vcluster != NULL ? vcluster->digest : NULL, digest);
+    slc_message_digest(msg, vcluster != NULL ? vcluster->digest : NULL, digest);
     if (old != NULL && same_digest(old->digest, digest))
         return slc_listener_ref(old);
     listener = slc_calloc(1, sizeof(*listener));
@@ -176,7 +175,7 @@ static void *build_issuer(struct context *context, const void *message)
 
     if (!slc_issuer_check(msg, context->err))
         return NULL;
-    digest_of(msg, NULL, digest);
+    slc_message_digest(msg, NULL, digest);
     if (old != NULL && same_digest(old->digest, digest))
         return slc_issuer_ref(old);
     issuer = slc_calloc(1, sizeof(*issuer));
@@ -232,50 +231,6 @@ static bool check_scopes(const slc_snapshot *snapshot, slc_error *err)
 
 /* ---- event APIs ---- */
 
-static int compare_policies(const void *a, const void *b)
-{
-    const pb_policy *left = *(const pb_policy *const *)a, *right = *(const pb_policy *const *)b;
-
-    if (left->scope != right->scope)
-        return left->scope < right->scope ? -1 : 1;
-    if (left->order != right->order)
-        return left->order < right->order ? -1 : 1;
-    return strcmp(left->name, right->name);
-}
-
-static bool applies(const pb_policy *policy, const pb_event_api *api)
-{
-    switch (policy->scope) {
-    case SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_GROUP:
-        return true;
-    case SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_LISTENER:
-        return strcmp(policy->scope_id, api->listener_id) == 0;
-    case SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_VIRTUAL_CLUSTER:
-        return strcmp(policy->scope_id, api->virtual_cluster_id) == 0;
-    case SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API:
-        return strcmp(policy->scope_id, api->id) == 0;
-    default:
-        return true; /* a plan's and an application's: the chain chooses, once it is known who asks */
-    }
-}
-
-/* The policies of an API, wide to narrow, and the digest of them all. New array. */
-static const pb_policy **policies_of(const slc_snapshot *snapshot, const pb_event_api *api, size_t *count,
-                                     uint8_t digest[SLC_SHA256_BYTES])
-{
-    const pb_policy **found = slc_calloc(snapshot->policies.count + 1, sizeof(*found));
-
-    *count = 0;
-    for (size_t i = 0; i < snapshot->policies.count; i++)
-        if (applies(snapshot->policies.items[i], api))
-            found[(*count)++] = snapshot->policies.items[i];
-    qsort(found, *count, sizeof(*found), compare_policies);
-    memset(digest, 0, SLC_SHA256_BYTES);
-    for (size_t i = 0; i < *count; i++)
-        digest_of(found[i], digest, digest);
-    return found;
-}
-
 /* The topic's name on the backend, or NULL: clients of the virtual cluster cannot say it. New. */
 static char *backend_topic(const slc_vcluster *vcluster, const char *topic)
 {
@@ -312,7 +267,7 @@ static slc_event_api *new_event_api(struct context *context, const pb_event_api 
         slc_event_api_unref(api);
         return NULL;
     }
-    policies = policies_of(context->snapshot, msg, &count, full->policies);
+    policies = slc_policies_of(context->snapshot, msg, &count, full->policies);
     slc_error_clear(&cause);
     api->chain = slc_chain_compile(policies, count, &cause);
     free(policies);
@@ -325,13 +280,13 @@ static slc_event_api *new_event_api(struct context *context, const pb_event_api 
     return api;
 }
 
-static bool same_policies(const slc_snapshot *snapshot, const pb_event_api *msg, const slc_event_api *old)
+static bool same_policies(slc_snapshot *snapshot, const pb_event_api *msg, const slc_event_api *old)
 {
     const slc_event_api_full *full = old->owner_private;
     uint8_t digest[SLC_SHA256_BYTES];
     size_t count;
 
-    free(policies_of(snapshot, msg, &count, digest));
+    free(slc_policies_of(snapshot, msg, &count, digest));
     return same_digest(full->policies, digest);
 }
 
@@ -351,7 +306,7 @@ static void *build_event_api(struct context *context, const void *message)
         return dangling(context, field, "virtual cluster", msg->virtual_cluster_id);
     if (listener == NULL)
         return dangling(context, field, "listener", msg->listener_id);
-    digest_of(msg, vcluster->digest, digest);
+    slc_message_digest(msg, vcluster->digest, digest);
     if (old != NULL && same_digest(old->digest, digest) && same_policies(context->snapshot, msg, old))
         return slc_event_api_ref(old);
     return new_event_api(context, msg, vcluster, digest, field);
@@ -501,5 +456,6 @@ bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, sl
         if (!slc_tree_each(snapshot->sections[kinds[i].section], build_leaf, &walk))
             return false;
     }
-    return check_scopes(snapshot, err) && check_addresses(snapshot, err) && index_urls(snapshot, err);
+    return check_scopes(snapshot, err) && slc_chains_build(snapshot, previous, err) &&
+           check_addresses(snapshot, err) && index_urls(snapshot, err);
 }

@@ -104,6 +104,14 @@ void slc_event_api_unref(slc_event_api *api)
     free(full);
 }
 
+bool slc_event_api_exposes(const slc_event_api *api, const char *exposure)
+{
+    for (size_t i = 0; i < api->msg->n_exposures; i++)
+        if (strcmp(api->msg->exposures[i], exposure) == 0)
+            return true;
+    return false;
+}
+
 void slc_plan_unref(slc_plan *plan)
 {
     if (plan == NULL || !release(&plan->refs))
@@ -158,12 +166,20 @@ static void unref_plan(void *item)
     slc_plan_unref(item);
 }
 
+static void unref_chain(void *item)
+{
+    slc_kept_chain_unref(item);
+}
+
 static void free_snapshot(slc_snapshot *snapshot)
 {
     slc_strmap_release(&snapshot->apis_by_url);
     for (size_t i = 0; i < snapshot->url_key_count; i++)
         free(snapshot->url_keys[i]);
     free(snapshot->url_keys);
+    free(snapshot->sorted_policies);
+    slc_entities_release(&snapshot->narrow, unref_chain);
+    slc_entities_release(&snapshot->native, unref_chain);
     slc_entities_release(&snapshot->event_apis, unref_event_api);
     slc_entities_release(&snapshot->listeners, unref_listener);
     slc_entities_release(&snapshot->vclusters, unref_vcluster);

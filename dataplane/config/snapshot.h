@@ -90,6 +90,9 @@ slc_listener *slc_listener_ref(slc_listener *listener);
 void slc_event_api_unref(slc_event_api *api);
 slc_event_api *slc_event_api_ref(slc_event_api *api);
 
+/* "rest", "sse", "kafka" */
+bool slc_event_api_exposes(const slc_event_api *api, const char *exposure);
+
 /* Lists: borrowed, live as long as the snapshot. */
 slc_backend *const *slc_snapshot_backends(const slc_snapshot *snapshot, size_t *count);
 slc_listener *const *slc_snapshot_listeners(const slc_snapshot *snapshot, size_t *count);
@@ -104,6 +107,12 @@ slc_event_api *slc_snapshot_event_api_by_id(const slc_snapshot *snapshot, const 
 slc_listener *slc_snapshot_listener_by_id(const slc_snapshot *snapshot, const char *id);
 const slc_issuer *slc_snapshot_issuer(const slc_snapshot *snapshot, const char *id);
 const slc_plan *slc_snapshot_plan(const slc_snapshot *snapshot, const char *id);
+
+/* The policies of a plan or an application, by its id, compiled; NULL: there are none. Borrowed. */
+const struct slc_chain *slc_snapshot_narrow(const slc_snapshot *snapshot, const char *id);
+/* What holds for native clients of a virtual cluster: the policies of the group, of every listener, of the
+ * virtual cluster and of event APIs. Borrowed; NULL when there is no such virtual cluster. */
+struct slc_chain *slc_snapshot_native(const slc_snapshot *snapshot, const char *vcluster_id);
 
 /* Identity: borrowed messages, live as long as the snapshot. `lookup` is as snapshot.proto says
  * ("secret:<credential id>"). O(1) whatever the number of applications. */

@@ -47,6 +47,9 @@ struct slc_snapshot {
     const pb_group *group;                                                    /* in sections */
     slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */
     slc_entities issuers;
+    slc_entities narrow, native;       /* chains.c: of plans and applications, of virtual clusters */
+    const pb_policy **sorted_policies; /* wide ones first; NULL: not yet */
+    size_t wide_count;
     slc_strmap apis_by_url; /* "<listener id>/<name>.v<major>", and without the listener */
     char **url_keys;        /* memory of its keys */
     size_t url_key_count;
@@ -66,6 +69,19 @@ size_t slc_url_key(char out[SLC_URL_KEY_MAX], const char *listener_id, const cha
 
 /* entities.c: fills the lists of `snapshot` from its sections. */
 bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, slc_error *err) SLC_CHECKED;
+/* SHA-256 over the message's own bytes and, after them, the digest of what it refers to (NULL: nothing). */
+void slc_message_digest(const void *msg, const uint8_t *more, uint8_t out[SLC_SHA256_BYTES]);
+
+/* chains.c: the policies of an API, wide to narrow, and the digest of them all. New array. */
+const pb_policy **slc_policies_of(slc_snapshot *snapshot, const pb_event_api *api, size_t *count,
+                                  uint8_t digest[SLC_SHA256_BYTES]);
+/* Does it hang on a plan or an application? */
+bool slc_policy_is_narrow(const pb_policy *policy);
+struct slc_kept_chain;
+void slc_kept_chain_unref(struct slc_kept_chain *kept);
+/* Fills `narrow` and `native`. */
+bool slc_chains_build(slc_snapshot *snapshot, const slc_snapshot *previous, slc_error *err) SLC_CHECKED;
+
 /* identity_check.c: the buckets of `snapshot` that `previous` does not share. */
 bool slc_identities_check(const slc_snapshot *snapshot, const slc_snapshot *previous,
                           slc_error *err) SLC_CHECKED;

@@ -127,7 +127,9 @@ static bool mirrors(const slc_kafka_field *array, const slc_kafka_node *node, in
         return structs ? has_role(&slc_kafka_nodes[array->node], role, version) : array->role == role;
     if (has_partition(node))
         return structs ? has_partition(&slc_kafka_nodes[array->node]) : is_partition(array);
-    return structs; /* such as ACLs: one result for each */
+    /* such as ACLs: one result for each */
+    return structs && key_role(&slc_kafka_nodes[array->node], version) == SLC_KAFKA_ROLE_NONE &&
+           !has_partition(&slc_kafka_nodes[array->node]);
 }
 
 /* ---- the answer ---- */
@@ -289,7 +291,7 @@ static void write_field(struct writer *w, const slc_kafka_field *field, const st
 
 static void write_struct(struct writer *w, const slc_kafka_node *node, const struct source *from)
 {
-    bool empty = has_role(node, SLC_KAFKA_ROLE_ERROR_CODE, w->version);
+    bool empty = has_role(node, SLC_KAFKA_ROLE_ERROR_CODE, w->version) && !w->refusal->deep;
     for (uint16_t i = node->first; i < node->first + node->count; i++) {
         const slc_kafka_field *field = &slc_kafka_fields[i];
         if (slc_kafka_within(field->in, w->version) && !slc_kafka_within(field->tagged_in, w->version))

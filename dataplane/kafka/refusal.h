@@ -3,6 +3,7 @@
 #ifndef SLC_DATAPLANE_KAFKA_REFUSAL_H
 #define SLC_DATAPLANE_KAFKA_REFUSAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,7 +12,8 @@
 #include "dataplane/kafka/header.h"
 
 typedef struct slc_kafka_refusal {
-    int16_t code;     /* Kafka's */
+    int16_t code; /* Kafka's */
+    bool deep; /* the arrays below an error code repeat the request's as well, for keys whose brokers do so */
     const char *text; /* for fields of free text; NULL: null, or empty where that cannot be */
 } slc_kafka_refusal;
 

@@ -353,8 +353,11 @@ static void heartbeat(slc_stream *stream, int64_t now_ms)
 static bool still_granted(slc_stream *stream, const slc_snapshot *snapshot)
 {
     slc_exchange *exchange = stream->exchange;
-    return snapshot == NULL || slc_principal_still_granted(snapshot, stream->reader.api->api,
-                                                           exchange->operation, &exchange->principal);
+    const slc_event_api *api = stream->reader.api->api;
+    if (snapshot != NULL && exchange->charges != NULL)
+        slc_limits_changed(snapshot, api, &exchange->principal, exchange->charges);
+    return snapshot == NULL ||
+           slc_principal_still_granted(snapshot, api, exchange->operation, &exchange->principal);
 }
 
 /* Does the API still have streams, and at the address that this one was opened at? */

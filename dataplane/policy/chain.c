@@ -8,31 +8,13 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "dataplane/policy/condition.h"
-#include "dataplane/policy/types.h"
+#include "dataplane/policy/chain_private.h"
 
 #define CHAIN_MAGIC      0x51c4a15eu
 #define MAX_CONFIG_BYTES (256 * 1024)
 
-struct entry {
-    const slc_policy_type *type;
-    void *compiled;
-    slc_cel *condition; /* NULL: always */
-    char *id;
-    char *name;
-    Sluice__Snapshot__V1__ScopeKind scope;
-    char *scope_id;
-    bool dry_run;
-};
-
-struct slc_chain {
-    unsigned magic;
-    size_t count;
-    struct entry entries[];
-};
-
-static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err);
-static void release_entry(struct entry *entry);
+static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err);
+static void release_entry(slc_chain_entry *entry);
 static int compare_policies(const void *a, const void *b);
 
 /* Who configures how secrets are sent does not want the other ways. */
@@ -45,7 +27,7 @@ static bool replaces(const slc_policy_type *configured, const slc_policy_type *b
  * another type may authenticate first. */
 static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error *err)
 {
-    struct entry *entry = &chain->entries[chain->count];
+    slc_chain_entry *entry = &chain->entries[chain->count];
     for (size_t i = 0; i < chain->count; i++)
         if (replaces(chain->entries[i].type, type) && !chain->entries[i].dry_run)
             return true;
@@ -63,12 +45,14 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
     return true;
 }
 
-slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, slc_error *err)
+static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, bool builtins,
+                          slc_error *err)
 {
     slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 4) * sizeof chain->entries[0]);
     const Sluice__Snapshot__V1__Policy **sorted = slc_calloc(count + 1, sizeof *sorted);
     bool ok = true;
     chain->magic = CHAIN_MAGIC;
+    chain->refs = 1;
     if (count > 0)
         memcpy(sorted, policies, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, compare_policies);
@@ -76,9 +60,10 @@ slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies
         ok = compile_entry(&chain->entries[i], sorted[i], err);
         chain->count += ok ? 1 : 0;
     }
-    ok = ok && add_builtin(chain, &slc_policy_key_auth, err) &&
-         add_builtin(chain, &slc_policy_subscription, err) && add_builtin(chain, &slc_policy_ticket, err) &&
-         add_builtin(chain, &slc_policy_plan_limits, err);
+    if (ok && builtins)
+        ok = add_builtin(chain, &slc_policy_key_auth, err) &&
+             add_builtin(chain, &slc_policy_subscription, err) && add_builtin(chain, &slc_policy_ticket, err) &&
+             add_builtin(chain, &slc_policy_plan_limits, err);
     free(sorted);
     if (ok)
         return chain;
@@ -86,18 +71,37 @@ slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies
     return NULL;
 }
 
+slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, slc_error *err)
+{
+    return compile(policies, count, true, err);
+}
+
+slc_chain *slc_chain_compile_narrow(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
+                                    slc_error *err)
+{
+    return compile(policies, count, false, err);
+}
+
+slc_chain *slc_chain_ref(slc_chain *chain)
+{
+    __atomic_add_fetch(&chain->refs, 1, __ATOMIC_RELAXED);
+    return chain;
+}
+
 void slc_chain_free(slc_chain *chain)
 {
     if (chain == NULL)
         return;
     SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
+    if (__atomic_sub_fetch(&chain->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
     for (size_t i = 0; i < chain->count; i++)
         release_entry(&chain->entries[i]);
     chain->magic = 0;
     free(chain);
 }
 
-static void release_entry(struct entry *entry)
+static void release_entry(slc_chain_entry *entry)
 {
     if (entry->type->release != NULL && entry->compiled != NULL)
         entry->type->release(entry->compiled);
@@ -107,7 +111,7 @@ static void release_entry(struct entry *entry)
     free(entry->scope_id);
 }
 
-static bool compile_entry(struct entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err)
+static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err)
 {
     slc_error inner = {0};
     char field[160];
@@ -153,7 +157,7 @@ static int compare_policies(const void *a, const void *b)
 }
 
 /* A policy of a plan or an application concerns only requests that are made under it. */
-static bool concerns(const struct entry *entry, const slc_principal *principal)
+static bool concerns(const slc_chain_entry *entry, const slc_principal *principal)
 {
     if (entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN)
         return strcmp(entry->scope_id, principal->plan_id) == 0;
@@ -186,14 +190,11 @@ static void drop_header(void *protocol, const char *name, const char *value)
     (void)protocol, (void)name, (void)value;
 }
 
-/* Does the policy take part? A condition that cannot be evaluated refuses the request: nobody knows what the
- * policy would have said. */
-static enum slc_condition_answer holds(const struct entry *entry, slc_policy_request *request,
-                                       slc_denial *denial)
+/* A condition that cannot be evaluated refuses the request: nobody knows what the policy would have said. */
+enum slc_condition_answer slc_chain_condition(const slc_chain_entry *entry, slc_policy_request *request,
+                                              slc_denial *denial)
 {
     char why[128];
-    if (!concerns(entry, request->principal))
-        return SLC_CONDITION_FALSE;
     enum slc_condition_answer answer = entry->condition == NULL
                                            ? SLC_CONDITION_TRUE
                                            : slc_condition_ask(entry->condition, request, why, sizeof why);
@@ -205,8 +206,16 @@ static enum slc_condition_answer holds(const struct entry *entry, slc_policy_req
     return answer;
 }
 
+/* Does the policy take part? */
+static enum slc_condition_answer holds(const slc_chain_entry *entry, slc_policy_request *request,
+                                       slc_denial *denial)
+{
+    return concerns(entry, request->principal) ? slc_chain_condition(entry, request, denial)
+                                               : SLC_CONDITION_FALSE;
+}
+
 /* Asks a policy and does not do what it says: the log tells what would have happened. */
-static void run_dry(const struct entry *entry, phase_fn fn, const slc_policy_request *request)
+static void run_dry(const slc_chain_entry *entry, phase_fn fn, const slc_policy_request *request)
 {
     slc_principal principal = *request->principal;
     slc_policy_request copy = *request;
@@ -224,11 +233,11 @@ static void run_dry(const struct entry *entry, phase_fn fn, const slc_policy_req
 }
 
 /* The first that has something to say decides. */
-static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_policy_request *request,
-                                  slc_denial *denial)
+static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, slc_policy_request *request,
+                                    slc_denial *denial)
 {
     for (size_t i = 0; i < chain->count; i++) {
-        const struct entry *entry = &chain->entries[i];
+        const slc_chain_entry *entry = &chain->entries[i];
         phase_fn fn = phase_of(entry->type, phase);
         if (fn == NULL)
             continue;
@@ -246,6 +255,26 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
             return verdict;
     }
     return SLC_PASS;
+}
+
+static enum slc_verdict run_narrow(const char *id, enum phase phase, slc_policy_request *request,
+                                   slc_denial *denial)
+{
+    const slc_chain *narrow = id[0] != '\0' ? slc_snapshot_narrow(request->snapshot, id) : NULL;
+    return narrow != NULL ? run_entries(narrow, phase, request, denial) : SLC_PASS;
+}
+
+/* The chain, then the policies of the plan and of the application, once they are known: those of all plans and
+ * applications together may be very many, and one of each concerns a request. */
+static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_policy_request *request,
+                                  slc_denial *denial)
+{
+    enum slc_verdict verdict = run_entries(chain, phase, request, denial);
+    if (verdict == SLC_PASS && phase == LIMIT)
+        verdict = run_narrow(request->principal->plan_id, phase, request, denial);
+    if (verdict == SLC_PASS && (phase == AUTHORISE || phase == LIMIT))
+        verdict = run_narrow(request->principal->application_id, phase, request, denial);
+    return verdict;
 }
 
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
@@ -276,13 +305,47 @@ void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)
     slc_denial denial = {0};
     SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
     for (size_t i = 0; i < chain->count; i++) {
-        const struct entry *entry = &chain->entries[i];
+        const slc_chain_entry *entry = &chain->entries[i];
         if (entry->type->on_other_answer == NULL || entry->dry_run)
             continue;
         request->policy_id = entry->id;
         if (holds(entry, request, &denial) == SLC_CONDITION_TRUE)
             entry->type->on_other_answer(entry->compiled, request);
     }
+}
+
+/* What the rules of acl policies say now: a denial by one without a condition, a permission by any. */
+static enum slc_verdict recheck(const slc_chain *chain, slc_policy_request *request)
+{
+    enum slc_verdict verdict = SLC_PASS;
+    for (size_t i = 0; chain != NULL && i < chain->count; i++) {
+        const slc_chain_entry *entry = &chain->entries[i];
+        if (entry->type->recheck == NULL || entry->dry_run || !concerns(entry, request->principal))
+            continue;
+        enum slc_verdict said = entry->type->recheck(entry->compiled, request);
+        if (said == SLC_DENY && entry->condition == NULL)
+            return SLC_DENY;
+        if (said == SLC_ALLOW)
+            verdict = SLC_ALLOW;
+    }
+    return verdict;
+}
+
+static bool still_allowed(const slc_snapshot *snapshot, const slc_event_api *api,
+                          Sluice__Snapshot__V1__Operation operation, slc_principal *principal)
+{
+    slc_policy_request request = {
+        .snapshot = snapshot, .api = api, .operation = operation, .principal = principal};
+    bool granted = slc_subscription_grant(snapshot, api, operation, principal);
+    const slc_chain *const chains[] = {api->chain, slc_snapshot_narrow(snapshot, principal->application_id),
+                                       slc_snapshot_narrow(snapshot, principal->plan_id)};
+    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
+        enum slc_verdict said = recheck(chains[i], &request);
+        if (said == SLC_DENY)
+            return false;
+        granted = granted || said == SLC_ALLOW;
+    }
+    return granted;
 }
 
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
@@ -295,5 +358,5 @@ bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_a
     if (credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms())
         return false;
     principal->expires_at_ms = credential->expires_at_ms;
-    return slc_subscription_grant(snapshot, api, operation, principal);
+    return still_allowed(snapshot, api, operation, principal);
 }

@@ -44,35 +44,40 @@ static bool find_parameter(void *ctx, const char *key, size_t len, slc_cel_value
 
 static bool of_request(slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value)
 {
+    bool http = request->api != NULL;
     switch (attribute) {
     case SLC_ATTRIBUTE_PROTOCOL:
-        return text("http", value);
+        return text(http ? "http" : "kafka", value);
     case SLC_ATTRIBUTE_METHOD:
         return text(request->method, value);
     case SLC_ATTRIBUTE_PATH:
         return text(request->path, value);
     case SLC_ATTRIBUTE_HEADERS:
+        if (!http)
+            return false;
         *value = (slc_cel_value){.kind = SLC_CEL_LOOKUP, .as.lookup = {find_header, request}};
         return true;
     case SLC_ATTRIBUTE_QUERY:
+        if (!http)
+            return false;
         *value = (slc_cel_value){.kind = SLC_CEL_LOOKUP, .as.lookup = {find_parameter, request}};
         return true;
     case SLC_ATTRIBUTE_CLIENT_ADDRESS:
         return text(request->client_address, value);
     case SLC_ATTRIBUTE_OPERATION:
-        return text(request->operation == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH ? "publish"
-                                                                                             : "read",
-                    value);
+        return http && text(request->operation == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH ? "publish"
+                                                                                                     : "read",
+                            value);
     case SLC_ATTRIBUTE_STREAM:
         *value = slc_cel_bool(request->stream);
         return true;
     case SLC_ATTRIBUTE_API_NAME:
-        return text(request->api->msg->name, value);
+        return http && text(request->api->msg->name, value);
     case SLC_ATTRIBUTE_API_VERSION:
-        *value = slc_cel_int(request->api->msg->major);
-        return true;
+        *value = slc_cel_int(http ? request->api->msg->major : 0);
+        return http;
     case SLC_ATTRIBUTE_API_LIFECYCLE:
-        return text(request->api->msg->lifecycle, value);
+        return http && text(request->api->msg->lifecycle, value);
     case SLC_ATTRIBUTE_TIME:
         *value = slc_cel_timestamp_ms(slc_wall_ms());
         return true;

@@ -248,26 +248,48 @@ bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_ra
     return true;
 }
 
+void slc_charges_join(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool dry)
+{
+    if (charges->count < SLC_MAX_CHARGES)
+        charges->list[charges->count++] = (struct slc_charge){.place = place, .rates = *rates, .dry = dry};
+}
+
 void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int64_t now_ns)
 {
-    const uint64_t amounts[SLC_LIMIT_RATES] = {[SLC_LIMIT_EVENTS] = events, [SLC_LIMIT_BYTES] = bytes};
+    slc_charges_pay(charges, 0, events, bytes, now_ns);
+}
+
+void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, uint64_t bytes, int64_t now_ns)
+{
+    const uint64_t amounts[SLC_LIMIT_RATES] = {
+        [SLC_LIMIT_REQUESTS] = requests, [SLC_LIMIT_EVENTS] = events, [SLC_LIMIT_BYTES] = bytes};
     for (unsigned i = 0; i < charges->count; i++) {
         struct slc_charge *charge = &charges->list[i];
-        for (int kind = SLC_LIMIT_EVENTS; kind < SLC_LIMIT_RATES; kind++)
+        for (int kind = SLC_LIMIT_REQUESTS; kind < SLC_LIMIT_RATES; kind++)
             if (amounts[kind] > 0 && charge->rates.per_second[kind] > 0)
                 pay(charge->place, kind, cost_ns(charges->limits, &charge->rates, kind, amounts[kind]), now_ns);
     }
 }
 
-int64_t slc_charges_owed_ms(const slc_charges *charges, int64_t now_ns)
+static int64_t debt_ms(const slc_charges *charges, enum slc_limit_kind first, int64_t now_ns)
 {
     int64_t longest = 0;
     for (unsigned i = 0; i < charges->count; i++)
-        for (int kind = SLC_LIMIT_EVENTS; kind < SLC_LIMIT_RATES && !charges->list[i].dry; kind++) {
+        for (int kind = first; kind < SLC_LIMIT_RATES && !charges->list[i].dry; kind++) {
             int64_t wait = wait_ns(charges->list[i].place, &charges->list[i].rates, kind, now_ns);
             longest = wait > longest ? wait : longest;
         }
     return longest > 0 ? longest / 1000000 + 1 : 0;
+}
+
+int64_t slc_charges_owed_ms(const slc_charges *charges, int64_t now_ns)
+{
+    return debt_ms(charges, SLC_LIMIT_EVENTS, now_ns);
+}
+
+int64_t slc_charges_debt_ms(const slc_charges *charges, int64_t now_ns)
+{
+    return debt_ms(charges, SLC_LIMIT_REQUESTS, now_ns);
 }
 
 void slc_charges_release(slc_charges *charges)

@@ -29,6 +29,7 @@ enum slc_limit_kind {
 typedef struct slc_rates {
     uint64_t per_second[SLC_LIMIT_RATES]; /* of the whole group; 0: no limit */
     uint32_t streams;                     /* open at once, of the whole group; 0: no limit */
+    uint32_t connections;                 /* of native clients; likewise. Counted by the caller, as streams */
     uint32_t burst_s;                     /* so many seconds' worth may be taken at once; at least 1 */
 } slc_rates;
 
@@ -52,8 +53,9 @@ typedef struct slc_charges {
     struct slc_charge {
         slc_limit_place *place;
         slc_rates rates;
-        bool stream; /* holds one */
-        bool dry;    /* of a policy in dry run: it is counted, and nobody waits for it */
+        char limit[24]; /* whose: the id of a plan or a policy; empty: not to be looked up again */
+        bool stream;    /* holds one */
+        bool dry;       /* of a policy in dry run: it is counted, and nobody waits for it */
     } list[SLC_MAX_CHARGES];
 } slc_charges;
 
@@ -66,9 +68,15 @@ typedef struct slc_limit_answer {
  * limit too many on one request is refused. */
 bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool stream,
                       int64_t now_ns, slc_limit_answer *answer);
+/* Notes a limit without taking anything of it: what is done is paid for later. One too many is left out. */
+void slc_charges_join(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool dry);
 /* What it has cost since. */
 void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int64_t now_ns);
-/* Until nothing is owed; 0: nothing is. */
+/* The same with requests, for those that are let through and paid for afterwards. */
+void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, uint64_t bytes, int64_t now_ns);
+/* Until nothing is owed, requests that were paid for so included; 0: nothing is. */
+int64_t slc_charges_debt_ms(const slc_charges *charges, int64_t now_ns);
+/* Until nothing is owed of what is paid afterwards; 0: nothing is. */
 int64_t slc_charges_owed_ms(const slc_charges *charges, int64_t now_ns);
 /* Gives the streams back. */
 void slc_charges_release(slc_charges *charges);

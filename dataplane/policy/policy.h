@@ -17,11 +17,12 @@
 #include "dataplane/config/snapshot.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
+#include "dataplane/virtual/guard.h"
 
 /* What a policy sees. HTTP fields are NULL-returning on other protocols. */
 typedef struct slc_policy_request {
     const slc_snapshot *snapshot;
-    const slc_event_api *api;
+    const slc_event_api *api; /* NULL on Kafka */
     Sluice__Snapshot__V1__Operation operation;
     const char *client_address;
     bool stream; /* a long-lived read */
@@ -59,6 +60,18 @@ typedef struct slc_denial {
                                 the chain */
 } slc_denial;
 
+/* What native Kafka asks: an operation on a resource of the virtual cluster, in the words of Kafka's
+ * authoriser. The request has no API, no HTTP fields and no operation. */
+typedef struct slc_access_question {
+    slc_policy_request *request;
+    const slc_vcluster *vcluster;
+    enum slc_operation operation;
+    enum slc_resource resource;
+    enum slc_guard_names names;
+    const uint8_t *name; /* as the client says it */
+    size_t len;
+} slc_access_question;
+
 typedef struct slc_policy_type {
     const char *name; /* "key-auth" */
     const char *summary;
@@ -76,6 +89,14 @@ typedef struct slc_policy_type {
     /* All of them are asked, of requests that were allowed: SLC_PASS or SLC_DENY. For limits, and for whatever
      * else restricts what is granted. */
     enum slc_verdict (*limit)(void *compiled, slc_policy_request *request, slc_denial *denial);
+    /* Native Kafka. All of them are asked: one SLC_DENY outweighs every SLC_ALLOW, as Kafka's authoriser has
+     * it. */
+    enum slc_verdict (*access)(void *compiled, const slc_access_question *question, slc_denial *denial);
+    /* Limits of native sessions: what they are and for whom it is counted. False: it counts nothing there. */
+    bool (*rates)(void *compiled, const slc_policy_request *request, slc_rates *rates, const char **subject);
+    /* Does it still say so of an HTTP stream that is open? Without conditions, which are not looked at again.
+     * NULL: it has nothing to say. */
+    enum slc_verdict (*recheck)(void *compiled, slc_policy_request *request);
 } slc_policy_type;
 
 /* All types, ending with NULL. */
@@ -90,11 +111,21 @@ typedef struct slc_chain slc_chain;
  * condition cannot be evaluated the request is refused. */
 slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
                              slc_error *err) SLC_CHECKED;
+/* Those of one plan or application, without what is built in. */
+slc_chain *slc_chain_compile_narrow(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
+                                    slc_error *err) SLC_CHECKED;
+slc_chain *slc_chain_ref(slc_chain *chain);
+/* Gives a reference back. */
 void slc_chain_free(slc_chain *chain);
-/* Runs every phase. SLC_ALLOW, SLC_DENY or SLC_ANSWER. */
+/* Runs every phase, with the policies of the plan and the application that turn out to ask. SLC_ALLOW, SLC_DENY
+ * or SLC_ANSWER. */
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
 /* For an answer that is given without running it: adds what the policies want on every answer. */
 void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request);
+/* The configuration changed while something is open: the limits that it was charged to have their present
+ * rates, those that are gone none. Limits that are new hold for what is opened later. */
+void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, const slc_principal *principal,
+                        slc_charges *charges);
 /* Does the principal's credential still exist, unexpired, and still grant the operation? For open streams after
  * a snapshot swap and on timers. */
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,

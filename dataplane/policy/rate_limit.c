@@ -10,8 +10,8 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "dataplane/policy/chain_private.h"
 #include "dataplane/policy/limits.h"
-#include "dataplane/policy/types.h"
 
 #define MAX_RATE  1000000000000
 #define MAX_BURST 3600
@@ -43,22 +43,30 @@ static bool compile_subject(const json_t *config, struct rate_limit *limit, slc_
 
 static bool compile(const json_t *config, void **compiled, slc_error *err)
 {
-    static const char *const known[] = {
-        "requests_per_second", "events_per_second", "bytes_per_second", "streams", "burst", "per", NULL};
+    static const char *const known[] = {"requests_per_second",
+                                        "events_per_second",
+                                        "bytes_per_second",
+                                        "streams",
+                                        "connections",
+                                        "burst",
+                                        "per",
+                                        NULL};
     struct rate_limit limit = {.subject = BY_APPLICATION};
-    int64_t rates[SLC_LIMIT_RATES], streams, burst;
+    int64_t rates[SLC_LIMIT_RATES], streams, connections, burst;
     bool ok = slc_policy_config_known(config, known, err) && compile_subject(config, &limit, err);
     for (int i = 0; ok && i < SLC_LIMIT_RATES; i++)
         ok = slc_policy_config_int(config, known[i], 0, 1, MAX_RATE, &rates[i], err);
     ok = ok && slc_policy_config_int(config, "streams", 0, 1, 1000000, &streams, err) &&
+         slc_policy_config_int(config, "connections", 0, 1, 1000000, &connections, err) &&
          slc_policy_config_int(config, "burst", 1, 1, MAX_BURST, &burst, err);
     if (!ok)
         return false;
-    if (rates[0] + rates[1] + rates[2] + streams == 0)
+    if (rates[0] + rates[1] + rates[2] + streams + connections == 0)
         return slc_fail(err, SLC_INVALID, "/config", "at least one limit must be set");
     for (int i = 0; i < SLC_LIMIT_RATES; i++)
         limit.rates.per_second[i] = (uint64_t)rates[i];
     limit.rates.streams = (uint32_t)streams;
+    limit.rates.connections = (uint32_t)connections;
     limit.rates.burst_s = (uint32_t)burst;
     *compiled = slc_memdup(&limit, sizeof limit);
     return true;
@@ -125,6 +133,10 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
     SLC_BUG_ON(limits == NULL);
     slc_limit_place *place = slc_limits_place(limits, slc_limits_hash(limits, limit, subject), now_ns);
     bool taken = slc_charges_take(request->charges, place, rates, request->stream, now_ns, &answer);
+    if (taken) {
+        struct slc_charge *charge = &request->charges->list[request->charges->count - 1];
+        snprintf(charge->limit, sizeof charge->limit, "%s", limit);
+    }
     add_headers(request, place, rates, now_ns);
     if (taken)
         return SLC_PASS;
@@ -143,6 +155,17 @@ static enum slc_verdict limit(void *compiled, slc_policy_request *request, slc_d
     return take(request, request->policy_id, subject_of(limit_->subject, request), &limit_->rates, denial);
 }
 
+/* Native sessions are no one event API's and no one plan's. */
+static bool native_rates(void *compiled, const slc_policy_request *request, slc_rates *rates,
+                         const char **subject)
+{
+    const struct rate_limit *limit_ = compiled;
+    bool counted = limit_->subject != BY_EVENT_API && limit_->subject != BY_PLAN;
+    *rates = limit_->rates;
+    *subject = counted ? subject_of(limit_->subject, request) : "";
+    return counted;
+}
+
 const slc_policy_type slc_policy_rate_limit = {
     .name = "rate-limit",
     .summary =
@@ -158,6 +181,8 @@ const slc_policy_type slc_policy_rate_limit = {
         "\"description\":\"Bytes of bodies, both ways.\"},"
         "\"streams\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000,"
         "\"description\":\"Event streams that are open at once.\"},"
+        "\"connections\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000,"
+        "\"description\":\"Connections of native Kafka clients that are open at once.\"},"
         "\"burst\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3600,\"default\":1,"
         "\"description\":\"Seconds whose worth may be taken at once.\"},"
         "\"per\":{\"type\":\"string\",\"enum\":[\"application\",\"credential\",\"plan\",\"event-api\","
@@ -166,6 +191,7 @@ const slc_policy_type slc_policy_rate_limit = {
     .compile = compile,
     .release = release,
     .limit = limit,
+    .rates = native_rates,
 };
 
 /* ---- the limits of plans ---- */
@@ -177,20 +203,59 @@ static bool compile_nothing(const json_t *config, void **compiled, slc_error *er
     return true;
 }
 
+/* False: it has none. */
+static bool rates_of_plan(const slc_plan *plan, slc_rates *rates)
+{
+    const Sluice__Snapshot__V1__Limits *limits = plan != NULL ? plan->msg->limits : NULL;
+    if (limits == NULL)
+        return false;
+    *rates = (slc_rates){
+        .per_second = {limits->requests_per_second, limits->events_per_second, limits->bytes_per_second},
+        .streams = limits->streams,
+        .burst_s = 1};
+    return rates->per_second[0] + rates->per_second[1] + rates->per_second[2] + rates->streams > 0;
+}
+
+/* The rates of the rate-limit policy in one of the chains; NULL: it has gone. */
+static const slc_rates *rates_of_policy(const slc_chain *const *chains, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; chains[i] != NULL && j < chains[i]->count; j++) {
+            const slc_chain_entry *entry = &chains[i]->entries[j];
+            if (entry->type == &slc_policy_rate_limit && strcmp(entry->id, id) == 0)
+                return &((const struct rate_limit *)entry->compiled)->rates;
+        }
+    return NULL;
+}
+
+void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, const slc_principal *principal,
+                        slc_charges *charges)
+{
+    const slc_chain *const chains[] = {api->chain, slc_snapshot_narrow(snapshot, principal->plan_id),
+                                       slc_snapshot_narrow(snapshot, principal->application_id)};
+    for (unsigned i = 0; i < charges->count; i++) {
+        struct slc_charge *charge = &charges->list[i];
+        slc_rates rates = {.burst_s = 1};
+        if (charge->limit[0] == '\0')
+            continue;
+        const slc_plan *plan = slc_snapshot_plan(snapshot, charge->limit);
+        const slc_rates *now = rates_of_policy(chains, sizeof chains / sizeof chains[0], charge->limit);
+        if (now != NULL)
+            rates = *now;
+        else
+            (void)rates_of_plan(plan, &rates);
+        charge->rates = rates; /* none: nothing more is paid, and what was owed is forgiven */
+    }
+}
+
 static enum slc_verdict limit_by_plan(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     const slc_principal *principal = request->principal;
     const slc_plan *plan =
         principal->plan_id[0] != '\0' ? slc_snapshot_plan(request->snapshot, principal->plan_id) : NULL;
-    const Sluice__Snapshot__V1__Limits *limits = plan != NULL ? plan->msg->limits : NULL;
+    slc_rates rates;
     (void)compiled;
-    if (limits == NULL)
-        return SLC_PASS;
-    slc_rates rates = {
-        .per_second = {limits->requests_per_second, limits->events_per_second, limits->bytes_per_second},
-        .streams = limits->streams,
-        .burst_s = 1};
-    if (rates.per_second[0] + rates.per_second[1] + rates.per_second[2] + rates.streams == 0)
+    if (!rates_of_plan(plan, &rates))
         return SLC_PASS;
     return take(request, principal->plan_id, principal->application_id, &rates, denial);
 }

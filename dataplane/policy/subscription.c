@@ -59,10 +59,88 @@ static enum slc_verdict authorise(void *compiled, slc_policy_request *request, s
         request->api->msg->name, request->api->msg->major);
 }
 
+/* ---- native Kafka ---- */
+
+/* Does the plan's operation bring Kafka's? As there, who may read or write may describe. */
+static bool brings(const slc_plan *plan, enum slc_operation operation)
+{
+    for (size_t i = 0; i < plan->msg->n_operations; i++) {
+        bool publish = plan->msg->operations[i] == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH;
+        if (operation == SLC_OP_DESCRIBE || operation == (publish ? SLC_OP_WRITE : SLC_OP_READ))
+            return true;
+    }
+    return false;
+}
+
+static bool grants_topic(const slc_access_question *question, const slc_plan *plan)
+{
+    for (size_t i = 0; i < plan->msg->n_event_api_ids; i++) {
+        const slc_event_api *api =
+            slc_snapshot_event_api_by_id(question->request->snapshot, plan->msg->event_api_ids[i]);
+        if (api == NULL || !slc_event_api_exposes(api, "kafka") ||
+            strcmp(api->msg->virtual_cluster_id, question->vcluster->msg->id) != 0)
+            continue;
+        if (question->names == SLC_GUARD_SOME || (strlen(api->msg->topic) == question->len &&
+                                                  memcmp(api->msg->topic, question->name, question->len) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* A topic of a plan that the application subscribes to, or any such topic. */
+static bool has_topic(const slc_access_question *question, enum slc_operation operation)
+{
+    const slc_snapshot *snapshot = question->request->snapshot;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(snapshot, question->request->principal->application_id);
+    int64_t now_ms = slc_wall_ms();
+    for (size_t i = 0; application != NULL && i < application->n_subscriptions; i++) {
+        const Sluice__Snapshot__V1__Subscription *subscription = application->subscriptions[i];
+        const slc_plan *plan = slc_snapshot_plan(snapshot, subscription->plan_id);
+        if ((subscription->expires_at_ms == 0 || subscription->expires_at_ms > now_ms) && plan != NULL &&
+            brings(plan, operation) && grants_topic(question, plan))
+            return true;
+    }
+    return false;
+}
+
+/* Names below "<application>." are the application's own. Names of applications have no dots. */
+static bool is_own(const slc_access_question *question)
+{
+    const char *application = question->request->principal->application_name;
+    size_t len = strlen(application);
+    return question->names == SLC_GUARD_ONE && len > 0 && question->len > len + 1 &&
+           memcmp(question->name, application, len) == 0 && question->name[len] == '.';
+}
+
+static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)
+{
+    slc_access_question writes = *question;
+    bool allowed = false;
+    (void)compiled, (void)denial;
+    switch (question->resource) {
+    case SLC_RESOURCE_TOPIC:
+        allowed = question->names != SLC_GUARD_EVERY && has_topic(question, question->operation);
+        break;
+    case SLC_RESOURCE_GROUP:
+    case SLC_RESOURCE_TXN_ID:
+        allowed = is_own(question);
+        break;
+    case SLC_RESOURCE_CLUSTER:
+        writes.names = SLC_GUARD_SOME;
+        allowed = question->operation == SLC_OP_IDEMPOTENT_WRITE && has_topic(&writes, SLC_OP_WRITE);
+        break;
+    }
+    return allowed ? SLC_ALLOW : SLC_PASS;
+}
+
 const slc_policy_type slc_policy_subscription = {
     .name = "subscription",
-    .summary = "Authorises what the plans of the application's approved subscriptions grant.",
+    .summary = "Authorises what the plans of the application's approved subscriptions grant. On native Kafka: "
+               "the topics of their "
+               "event APIs that are exposed as kafka, and groups and transactional ids below `<application>.`",
     .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
     .compile = compile,
     .authorise = authorise,
+    .access = access_native,
 };

@@ -31,6 +31,7 @@ bool slc_address_in(int key, int version)
 struct mapping {
     slc_session *session;
     int key;
+    int64_t throttle_ms;
     slc_view_answer names;
     int32_t node;
     char real_host[256];
@@ -138,8 +139,12 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     struct mapping *mapping = ctx;
     if (event->kind == SLC_KAFKA_EV_VALUE && event->field->role == SLC_KAFKA_ROLE_ERROR_CODE) {
         slc_session_count_error(mapping->session, mapping->key, (int16_t)event->number);
-        return mapping->session->view != NULL ? slc_view_unmap(&mapping->names, event, out, err)
-                                              : SLC_KAFKA_KEEP;
+        if (mapping->session->view == NULL)
+            return SLC_KAFKA_KEEP;
+    }
+    if (event->kind == SLC_KAFKA_EV_VALUE && event->field->role == SLC_KAFKA_ROLE_THROTTLE) {
+        out->number = event->number > mapping->throttle_ms ? event->number : mapping->throttle_ms;
+        return SLC_KAFKA_REPLACE;
     }
     if ((WANTED & SLC_KAFKA_WANT(event->field->role)) == 0)
         return slc_view_unmap(&mapping->names, event, out, err);
@@ -165,18 +170,24 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
 bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
                          slc_kafka_edits *edits, slc_error *err)
 {
-    const slc_kafka_rewrite_ops ops = {.roles =
-                                           WANTED | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE) |
-                                           (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
-                                       .whole = WHOLE,
-                                       .map = map};
     struct mapping mapping = {.session = session, .key = flight->key, .node = -1};
+    uint64_t more = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE), denied = 0;
     mapping.names = (slc_view_answer){.view = session->view,
                                       .key = flight->key,
                                       .version = flight->version,
                                       .consumer = flight->consumer,
+                                      .denied = flight->denied,
                                       .body = body,
                                       .len = len};
+    mapping.throttle_ms = slc_session_throttle_ms(session);
+    if (session->view != NULL && !slc_view_look_ahead(&mapping.names, flight->version, body, len, &denied, err))
+        return false;
+    if (mapping.throttle_ms > 0)
+        more |= SLC_KAFKA_WANT(SLC_KAFKA_ROLE_THROTTLE);
+    const slc_kafka_rewrite_ops ops = {
+        .roles = WANTED | more | denied | (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
+        .whole = WHOLE,
+        .map = map};
     return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
                              edits, err);
 }

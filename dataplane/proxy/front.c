@@ -31,6 +31,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     slc_proxy_accept_tick(front, now_ms);
     slc_pool_retry(&front->pool);
     slc_proxy_endings_tell(front, now_ms, false);
+    slc_proxy_denials_tell(front, now_ms, false);
 }
 
 slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
@@ -53,6 +54,7 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
     TAILQ_INIT(&front->strangers);
     TAILQ_INIT(&front->metrics);
     slc_repeats_init(&front->endings);
+    slc_repeats_init(&front->denials);
     front->tick = event_new(front->base, -1, EV_PERSIST, on_tick, front);
     SLC_BUG_ON(front->tick == NULL);
     event_add(front->tick, &interval);
@@ -95,6 +97,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
     slc_topologies_release(&front->topologies);
     slc_pool_release(&front->pool);
     slc_proxy_endings_free(front);
+    slc_proxy_denials_free(front);
     slc_proxy_metrics_free(front);
     event_free(front->tick);
     evdns_base_free(front->dns, 1);

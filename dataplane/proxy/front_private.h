@@ -72,6 +72,7 @@ struct slc_proxy_front {
     slc_pool pool;
     slc_topologies topologies;
     slc_repeats endings; /* why sessions were closed, lately */
+    slc_repeats denials; /* what was not allowed */
     TAILQ_HEAD(, slc_proxy_listener) listeners;
     struct slc_sessions sessions;
     struct slc_sessions strangers; /* of these, who has not authenticated yet; the oldest first */
@@ -102,6 +103,10 @@ void slc_proxy_describe(const struct sockaddr_storage *peer, char out[64]);
 void slc_proxy_endings_tell(slc_proxy_front *front, int64_t now_ms, bool all);
 void slc_proxy_endings_free(slc_proxy_front *front);
 
+/* authorise.c: the same of denials. */
+void slc_proxy_denials_tell(slc_proxy_front *front, int64_t now_ms, bool all);
+void slc_proxy_denials_free(slc_proxy_front *front);
+
 /* observe.c */
 slc_proxy_cluster_metrics *slc_proxy_metrics_of(slc_proxy_front *front, const char *virtual_cluster);
 void slc_proxy_metrics_free(slc_proxy_front *front);
@@ -117,6 +122,10 @@ void slc_proxy_metrics_refused(const char *listener, const char *reason);
 /* Accepting pauses: "system" or "unauthenticated". */
 void slc_proxy_metrics_paused(const char *reason);
 void slc_proxy_metrics_strangers(int change);
+/* An authorisation that was refused. */
+void slc_proxy_metrics_denied(const char *virtual_cluster, const char *api, const char *resource);
+/* A session that owes something was left unread for a while. */
+void slc_proxy_metrics_throttled(const char *virtual_cluster);
 /* A PROXY protocol header: "taken", "local" or "refused". */
 void slc_proxy_metrics_header(const char *result);
 

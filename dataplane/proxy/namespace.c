@@ -11,11 +11,14 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
-#define MAX_EDITS       1000000
-#define MAX_EDIT_BYTES  (256u * 1024 * 1024)
-#define MAX_REFUSAL     (16u * 1024 * 1024)
-#define OWN_CORRELATION 0x51c51c
-#define OWN_CLIENT_ID   "sluice"
+#define MAX_EDITS         1000000
+#define MAX_EDIT_BYTES    (256u * 1024 * 1024)
+#define MAX_REFUSAL       (16u * 1024 * 1024)
+#define PRODUCE_KEY       0
+#define ELECT_LEADERS_KEY 43
+#define REASSIGN_KEY      45
+#define OWN_CORRELATION   0x51c51c
+#define OWN_CLIENT_ID     "sluice"
 
 /* ---- the gateway's own questions ---- */
 
@@ -106,7 +109,9 @@ static enum slc_parse send_changed(slc_session *session, const slc_kafka_request
 
 static enum slc_parse refuse(slc_session *session, const slc_view_request *request, size_t size, bool answered)
 {
+    int key = request->header->key;
     const slc_kafka_refusal refusal = {.code = request->refusal,
+                                       .deep = key == ELECT_LEADERS_KEY || key == REASSIGN_KEY,
                                        .text = request->why[0] != '\0' ? request->why : NULL};
     if (!answered) /* as a broker does, which has no other way to say it */
         return slc_session_refuse(session, SLC_DENIED, "refused", "a %s request that wants no answer: %.150s",
@@ -119,15 +124,23 @@ static enum slc_parse refuse(slc_session *session, const slc_view_request *reque
     if (!slc_kafka_refuse(out, request->header, request->body, request->len, &refusal, &session->why))
         return SLC_PARSE_CLOSE;
     slc_end_skip(&session->client, 4 + size);
+    slc_session_pay(session, 1, 0, size + 4);
     return SLC_PARSE_MORE;
 }
 
 static enum slc_parse pass_on(slc_session *session, const slc_view_request *request, size_t size, bool answered,
                               const slc_kafka_edits *edits)
 {
+    if (request->header->key == PRODUCE_KEY && slc_session_counts_events(session))
+        slc_session_pay(session, 0,
+                        slc_session_events_in(request->header->message, request->header->version, request->body,
+                                              request->len),
+                        0);
     slc_flight *flight = slc_session_depart(session, request->header, size, answered);
-    if (flight != NULL)
+    if (flight != NULL) {
         flight->consumer = request->consumer;
+        flight->denied = request->denied;
+    }
     if (edits->count > 0)
         return send_changed(session, request->header, size, edits);
     session->request_left = (uint32_t)(size + 4);

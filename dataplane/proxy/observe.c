@@ -58,6 +58,20 @@ static const slc_metric metrics[] = {
      {"virtual_cluster", "api", "code"},
      20000,
      NULL},
+    {"sluice_kafka_denied_total",
+     SLC_COUNTER,
+     "What native clients were not allowed, by kind of resource; a name that a session asks for again is not "
+     "counted "
+     "again",
+     {"virtual_cluster", "api", "resource"},
+     20000,
+     NULL},
+    {"sluice_kafka_throttled_total",
+     SLC_COUNTER,
+     "Times that a session was not read from because of a limit",
+     {"virtual_cluster"},
+     1000,
+     NULL},
     {"sluice_kafka_proxy_headers_total",
      SLC_COUNTER,
      "PROXY protocol headers: taken, local (the balancer's own connection) or refused",
@@ -192,6 +206,18 @@ void slc_proxy_metrics_paused(const char *reason)
 void slc_proxy_metrics_strangers(int change)
 {
     slc_series_add(slc_metrics_series("sluice_kafka_unauthenticated_sessions", NULL), change);
+}
+
+void slc_proxy_metrics_denied(const char *virtual_cluster, const char *api, const char *resource)
+{
+    const char *const labels[] = {virtual_cluster, api, resource};
+    slc_series_add(slc_metrics_series("sluice_kafka_denied_total", labels), 1);
+}
+
+void slc_proxy_metrics_throttled(const char *virtual_cluster)
+{
+    const char *const labels[] = {virtual_cluster};
+    slc_series_add(slc_metrics_series("sluice_kafka_throttled_total", labels), 1);
 }
 
 void slc_proxy_metrics_header(const char *result)

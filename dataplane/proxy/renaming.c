@@ -53,9 +53,12 @@ bool slc_session_rename(slc_session *session)
 {
     if (session->flights.count > 0 || session->request_left > 0 || session->response_left > 0)
         return false;
-    slc_vcluster_unref(session->vcluster);
+    slc_vcluster *before = session->vcluster;
     session->vcluster = session->renamed;
     session->renamed = NULL;
     slc_view_rename(session->view);
+    if (session->authorised)
+        (void)!slc_session_authorise(session); /* what he may is asked of the new one; addresses were before */
+    slc_vcluster_unref(before);
     return true;
 }

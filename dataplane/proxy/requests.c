@@ -142,6 +142,8 @@ static enum slc_parse check_api(slc_session *session, const slc_kafka_request_he
     if (!session->allowed)
         return slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
                                   "a %s request before authentication", slc_kafka_apis[header->key].name);
+    if (!slc_session_is_authorised(session))
+        return SLC_PARSE_CLOSE;
     if (!served)
         return slc_session_refuse(session, SLC_DENIED, "refused",
                                   "%s version %d is not served here (docs/kafka-api.md says why)",
@@ -153,6 +155,7 @@ slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_hea
                                bool answered)
 {
     count(session, header->key, size);
+    slc_session_pay(session, 1, 0, size + 4);
     if (!answered)
         return NULL;
     slc_flight *flight = slc_flights_push(&session->flights);
@@ -198,7 +201,8 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
             return SLC_PARSE_CLOSE;
         return SLC_PARSE_WAIT;
     }
-    if (session->view != NULL && slc_view_concerns(header->message, header->version))
+    if (session->view != NULL &&
+        (slc_view_concerns(header->message, header->version) || slc_view_guards(session->view, header->key)))
         return slc_session_map(session, header, size, answered);
     slc_session_depart(session, header, size, answered);
     session->request_left = (uint32_t)(size + 4);
@@ -264,7 +268,7 @@ enum slc_parse slc_session_requests(slc_session *session)
         }
         if (len < 4)
             return SLC_PARSE_MORE;
-        if (session->renamed != NULL && !slc_session_rename(session))
+        if (slc_session_is_throttled(session) || (session->renamed != NULL && !slc_session_rename(session)))
             return SLC_PARSE_WAIT;
         if (session->closing || session->misplaced || session->cut_off || session->front->draining ||
             session->flights.count >= (uint32_t)session->front->limits->kafka_in_flight ||

@@ -7,18 +7,20 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
-#define FETCH_KEY      1
-#define ERROR_HEAD     64   /* no answer has the code of the whole behind more */
-#define FETCH_HEAD     10   /* bytes of an answer that tell the session */
-#define FETCH_BY_ID    13   /* topics have no names from here on */
-#define UNKNOWN_TAG    0x7f /* of one byte, like the one that it replaces; no version knows it */
-#define MAX_EDITS      1000000
-#define MAX_EDIT_BYTES (256u * 1024 * 1024)
+#define SHARE_FETCH_KEY 78
+#define FETCH_KEY       1
+#define ERROR_HEAD      64   /* no answer has the code of the whole behind more */
+#define FETCH_HEAD      10   /* bytes of an answer that tell the session */
+#define FETCH_BY_ID     13   /* topics have no names from here on */
+#define UNKNOWN_TAG     0x7f /* of one byte, like the one that it replaces; no version knows it */
+#define MAX_EDITS       1000000
+#define MAX_EDIT_BYTES  (256u * 1024 * 1024)
 
 /* A fetch answer that is too large to be held. */
 struct slc_fetch_stream {
     slc_kafka_walk walk;
     size_t before; /* bytes of the frame that lie before the body: length and header */
+    bool denied;   /* the topic at hand */
 };
 
 void slc_session_forget_stream(slc_session *session)
@@ -101,6 +103,11 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
                                   "the broker's %s answer has a broken header", message->name);
     if (session->view != NULL)
         slc_view_note(session->view, flight->key, flight->version, data + 4 + header, size - header);
+    bool fetch = flight->key == FETCH_KEY || flight->key == SHARE_FETCH_KEY;
+    if (fetch && slc_session_counts_events(session))
+        slc_session_pay(session, 0,
+                        slc_session_events_in(message, flight->version, data + 4 + header, size - header), 0);
+    slc_session_pay(session, 0, 0, size + 4);
     slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
     enum slc_parse parsed = SLC_PARSE_CLOSE;
     if (slc_address_rewrite(session, flight, data + 4 + header, size - header, &edits, &session->why))
@@ -138,17 +145,29 @@ static enum slc_parse begin_stream(slc_session *session, const slc_flight *fligh
     if (step != SLC_KAFKA_DONE ||
         !slc_kafka_walk_init(&fetch->walk, message, flight->version, size - header, &options, &err))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "%.200s", err.message);
+    slc_session_pay(session, 0, 0, size + 4);
+    if (slc_session_throttle_ms(session) > 0) /* the first field; what a broker owes is less */
+        slc_kafka_put((uint8_t *)data + fetch->before, (uint64_t)slc_session_throttle_ms(session), 4);
     session->broker.pass += (uint32_t)fetch->before;
     session->response_left = (uint32_t)(4 + size - fetch->before);
     return SLC_PARSE_MORE;
 }
 
-/* An id that was not the client's to name was sent as another. */
+/* An id that was not the client's to name, or not his to read, was sent as another. What stands behind it in
+ * the answer is about it. */
 static void put_id_back(const slc_session *session, uint8_t *id)
 {
-    const uint8_t *written = session->view != NULL ? slc_view_id_back(session->view, id) : NULL;
+    const slc_view_id *written = session->view != NULL ? slc_view_id_back(session->view, id) : NULL;
+    session->fetch->denied = written != NULL && written->denied;
     if (written != NULL)
-        memcpy(id, written, SLC_TOPIC_ID_BYTES);
+        memcpy(id, written->id, SLC_TOPIC_ID_BYTES);
+}
+
+static void see_code(slc_session *session, uint8_t *at, int16_t code)
+{
+    if (session->fetch->denied)
+        slc_kafka_put(at, (uint64_t)slc_guard_code(SLC_RESOURCE_TOPIC), 2);
+    slc_session_count_error(session, FETCH_KEY, code);
 }
 
 /* Passes what the walker has seen; the tag with node endpoints becomes one that nobody knows. */
@@ -166,7 +185,7 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
         else if (event.kind == SLC_KAFKA_EV_VALUE && event.field->role == SLC_KAFKA_ROLE_TOPIC_ID)
             put_id_back(session, data + (event.at - base));
         else if (event.kind == SLC_KAFKA_EV_VALUE && event.field->role == SLC_KAFKA_ROLE_ERROR_CODE)
-            slc_session_count_error(session, FETCH_KEY, (int16_t)event.number);
+            see_code(session, data + (event.at - base), (int16_t)event.number);
     }
     size_t seen = slc_kafka_walk_offset(walk) - base;
     if (step == SLC_KAFKA_FAILED)
@@ -188,13 +207,15 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
 static bool may_stream(const slc_session *session, const slc_flight *flight, size_t size)
 {
     return flight->key == FETCH_KEY && size > SLC_SESSION_STREAM && session->renamed == NULL &&
-           (session->view == NULL || flight->version >= FETCH_BY_ID);
+           !slc_session_counts_events(session) && (session->view == NULL || flight->version >= FETCH_BY_ID);
 }
 
 static bool is_rewritten(const slc_session *session, const slc_flight *flight)
 {
-    return slc_address_in(flight->key, flight->version) ||
-           (session->view != NULL && slc_view_concerns(slc_kafka_apis[flight->key].response, flight->version));
+    return slc_address_in(flight->key, flight->version) || slc_session_is_limited(session) ||
+           (session->view != NULL &&
+            (slc_view_concerns(slc_kafka_apis[flight->key].response, flight->version) ||
+             slc_view_guards(session->view, flight->key)));
 }
 
 static enum slc_parse next_response(slc_session *session, const uint8_t *data, size_t len, bool *progress)

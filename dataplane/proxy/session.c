@@ -215,6 +215,8 @@ void slc_session_close(slc_session *session)
         slc_view_release(session->view);
         free(session->view);
     }
+    slc_session_unlimit(session);
+    slc_access_free(session->access);
     if (session->topology != NULL) {
         slc_topology_unwait(session->topology, &session->asking);
         slc_topology_unref(session->topology);
@@ -433,7 +435,7 @@ void slc_session_apply(slc_session *session, const slc_snapshot *snapshot)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its virtual cluster or backend changed");
     else if (session->principal.authenticated && !slc_credential_alive(snapshot, &session->principal))
         slc_session_refuse(session, SLC_DENIED, "revoked", "its credential or subscription is gone");
-    else
+    else if (slc_session_rights_changed(session, (slc_snapshot *)snapshot))
         return;
     slc_session_close(session);
 }

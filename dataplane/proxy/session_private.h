@@ -5,7 +5,7 @@
 
 #include "dataplane/kafka/header.h"
 #include "dataplane/kafka/rewrite.h"
-#include "dataplane/policy/principal.h"
+#include "dataplane/policy/access.h"
 #include "dataplane/proxy/end.h"
 #include "dataplane/proxy/flights.h"
 #include "dataplane/proxy/front_private.h"
@@ -71,6 +71,10 @@ typedef struct slc_session {
     bool cut_off;     /* the configuration is too old: no more requests, closed with the last answer */
     bool closing;     /* when what waits for the client is written */
     slc_principal principal;
+    slc_access *access;            /* NULL: everything is allowed, if it is `authorised` */
+    bool authorised;               /* `access` and `throttle` are those of `authorised_as` */
+    char authorised_as[24];        /* the credential; empty: none */
+    struct slc_throttle *throttle; /* NULL: nothing is limited */
 
     int16_t key, version;  /* of the request or answer that was looked at last; -1: none was */
     int64_t held_since_us; /* when the request that cannot go on yet was first seen; 0: none waits */
@@ -80,6 +84,7 @@ typedef struct slc_session {
     int64_t active_ms;                       /* monotonic: when the client last did something */
     int64_t deadline_ms; /* monotonic: of handshake, authentication, lingering, last answers; 0: none */
     char address[64];    /* the client's */
+    char host[64];       /* the same without the port */
     char client_id[64];  /* the last that it called itself; cut, printable */
     slc_error why;
     TAILQ_ENTRY(slc_session) entry;
@@ -123,6 +128,32 @@ bool slc_session_rename(slc_session *session);
 /* ---- ending.c ---- */
 /* Counts and, unless it is an ordinary end, logs why the session is closed. */
 void slc_session_log_end(slc_session *session);
+
+/* ---- authorise.c ---- */
+/* It is known who the client is: from here on the view's guard asks what he may, and he pays for what he does.
+ * False: he has as many connections as he may; the session is to be closed. */
+bool slc_session_authorise(slc_session *session) SLC_CHECKED;
+/* The same of every session that has been let in, however it was, before its request is taken: nothing is done
+ * when it is known already. */
+bool slc_session_is_authorised(slc_session *session) SLC_CHECKED;
+/* The configuration changed; the worker's snapshot is `snapshot` already. False: he may not be here any more.
+ */
+bool slc_session_rights_changed(slc_session *session, slc_snapshot *snapshot) SLC_CHECKED;
+
+/* ---- throttle.c ---- */
+/* Finds the limits that hold. False: too many connections, and the session's `why` says so. */
+bool slc_session_limit(slc_session *session, const slc_access_subject *subject,
+                       slc_snapshot *snapshot) SLC_CHECKED;
+void slc_session_unlimit(slc_session *session);
+bool slc_session_is_limited(const slc_session *session);
+bool slc_session_counts_events(const slc_session *session);
+void slc_session_pay(slc_session *session, uint64_t requests, uint64_t events, uint64_t bytes);
+/* May no request be taken now? Then the session is pumped when one may. */
+bool slc_session_is_throttled(slc_session *session);
+/* What throttle_time_ms of the answer at hand says. */
+int64_t slc_session_throttle_ms(const slc_session *session);
+/* The records in a whole message. */
+uint64_t slc_session_events_in(const slc_kafka_message *message, int version, const uint8_t *body, size_t len);
 
 /* ---- intake.c ---- */
 /* A PROXY protocol header comes first. */

@@ -10,6 +10,7 @@
 struct slc_names {
     const Sluice__Snapshot__V1__VirtualCluster *msg;
     bool hide;
+    bool identity;
     char *void_prefix; /* the prefix and U+001F */
     size_t prefix_len;
     slc_strmap alias_names, alias_topics; /* values: TopicAlias */
@@ -72,6 +73,20 @@ void slc_names_free(slc_names *names)
     free(names->globs);
     free(names->void_prefix);
     free(names);
+}
+
+const slc_names *slc_names_identity(void)
+{
+    static Sluice__Snapshot__V1__VirtualCluster msg = {
+        .mode = SLUICE__SNAPSHOT__V1__NAMESPACE_MODE__NAMESPACE_MODE_HIDE, .prefix = (char *)""};
+    static char void_prefix[] = {SLC_NAMES_VOID, '\0'};
+    static const slc_names names = {.msg = &msg, .hide = true, .identity = true, .void_prefix = void_prefix};
+    return &names;
+}
+
+bool slc_names_is_identity(const slc_names *names)
+{
+    return names->identity;
 }
 
 static bool equals(const char *text, const uint8_t *data, size_t len)
@@ -144,6 +159,8 @@ static bool in_namespace(const slc_names *names, enum slc_name_kind kind, const 
         name += names->prefix_len;
         name_len -= names->prefix_len;
     }
+    if (names->identity) /* what else is wrong with a name is the broker's to say */
+        return len == 0 || data[0] != SLC_NAMES_VOID;
     if (len == 0 || (name_len > 0 && name[0] == SLC_NAMES_VOID))
         return false;
     if (kind == SLC_NAME_TOPIC && (equals(".", data, len) || equals("..", data, len)))
@@ -274,7 +291,7 @@ void slc_names_text(const slc_names *names, const uint8_t *data, size_t len, slc
             slc_buf_adds(out, alias->name);
             at += strlen(alias->topic);
         } else if (begins && has_prefix(names, data + at, len - at) &&
-                   (names->hide ||
+                   ((names->hide && names->prefix_len > 0) ||
                     (at + names->prefix_len < len && data[at + names->prefix_len] == SLC_NAMES_VOID))) {
             at += names->prefix_len;
             at += at < len && data[at] == SLC_NAMES_VOID;

@@ -43,6 +43,10 @@ typedef struct slc_name {
 /* `msg` must outlive it. NULL in the mode none: every name passes. */
 slc_names *slc_names_new(const Sluice__Snapshot__V1__VirtualCluster *msg);
 void slc_names_free(slc_names *names);
+/* The map in which every name is itself and only the void is not: for a view that has no namespace and a guard.
+ * Lives for ever. */
+const slc_names *slc_names_identity(void);
+bool slc_names_is_identity(const slc_names *names);
 
 void slc_names_map(const slc_names *names, enum slc_name_kind kind, const uint8_t *data, size_t len,
                    slc_name *name);

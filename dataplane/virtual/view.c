@@ -42,6 +42,7 @@ void slc_view_release(slc_view *view)
     free(view->foreign);
     free(view->missing);
     free(view->over);
+    free(view->spans);
     slc_view_forget_own(view);
     slc_buf_release(&view->scratch);
     slc_kafka_edits_release(&view->inner);
@@ -107,11 +108,11 @@ enum slc_kafka_verdict slc_view_blob(slc_view *view, const slc_kafka_event *even
 
 /* ---- topic ids ---- */
 
-const uint8_t *slc_view_id_back(const slc_view *view, const uint8_t sent[SLC_TOPIC_ID_BYTES])
+const slc_view_id *slc_view_id_back(const slc_view *view, const uint8_t sent[SLC_TOPIC_ID_BYTES])
 {
     for (size_t i = 0; i < view->foreign_count; i++)
         if (memcmp(view->foreign[i].sent, sent, SLC_TOPIC_ID_BYTES) == 0)
-            return view->foreign[i].id;
+            return &view->foreign[i];
     return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "dataplane/kafka/header.h"
 #include "dataplane/kafka/rewrite.h"
+#include "dataplane/virtual/guard.h"
 #include "dataplane/virtual/ids.h"
 #include "dataplane/virtual/names.h"
 
@@ -24,7 +25,15 @@ typedef struct slc_view_id {
     uint8_t id[SLC_TOPIC_ID_BYTES];
     uint8_t sent[SLC_TOPIC_ID_BYTES]; /* in its place; no topic has it */
     bool unknown;                     /* nobody's yet: it may become a topic of ours */
+    bool denied;                      /* ours, and the guard says no */
 } slc_view_id;
+
+/* A part of an answer that speaks of what the guard denied. */
+typedef struct slc_view_span {
+    size_t begin, end;
+    int16_t code;
+    bool hollow; /* its members are left out */
+} slc_view_span;
 
 typedef struct slc_view {
     const slc_names *names;
@@ -45,6 +54,11 @@ typedef struct slc_view {
     bool counting;
     bool *over; /* which of the request's topics are over a limit */
     size_t over_count, over_cap;
+    slc_guard *guard;  /* NULL: everything is allowed. The holder's; may change between requests */
+    bool fetch_denied; /* a fetch of this connection named what it may not read: the broker's session may hold
+                          it */
+    slc_view_span *spans; /* of the answer at hand */
+    size_t span_count, span_cap;
     unsigned shadowed; /* topics left out of answers by slc_names_shadowed; for the holder to count and clear */
     slc_buf scratch;
     slc_kafka_edits inner;
@@ -67,7 +81,8 @@ typedef struct slc_view_request {
     /* out */
     int16_t refusal;
     char why[384];
-    bool consumer; /* to be given to the answer */
+    bool consumer;  /* to be given to the answer */
+    int16_t denied; /* likewise: the error code of something that the guard denied; 0: nothing was */
 } slc_view_request;
 
 /* What an answer is to. Zeroed, then filled. */
@@ -77,11 +92,15 @@ typedef struct slc_view_answer {
     bool consumer;
     const uint8_t *body; /* the answer's */
     size_t len;
+    int16_t denied;
     /* private */
     const uint8_t *topic;
     size_t topic_len;
     int16_t acl_pattern;
-    bool over; /* the topic at hand was refused by a limit */
+    bool over;            /* the topic at hand was refused by a limit */
+    const uint8_t *named; /* what an AuthorizedOperations that comes is of */
+    size_t named_len;
+    size_t span;
 } slc_view_answer;
 
 /* Both must outlive the view. */
@@ -93,12 +112,17 @@ void slc_view_release(slc_view *view);
 void slc_view_will_rename(slc_view *view, const slc_names *next);
 void slc_view_rename(slc_view *view);
 
+/* Another guard, or the same whose answers have changed: the next fetch begins a new session. */
+void slc_view_set_guard(slc_view *view, slc_guard *guard);
+
 /* Is the key served in a namespace at all? */
 bool slc_view_serves(const slc_names *names, int key);
 /* The first version of a key that can be served, where later ones can. */
 int slc_view_min_version(const slc_names *names, int key);
 /* Does a request or answer hold anything to be mapped? */
 bool slc_view_concerns(const slc_kafka_message *message, int version);
+/* Has the guard to be asked about the key, or to look at its answer, whatever it holds? */
+bool slc_view_guards(const slc_view *view, int key);
 
 /* Puts the changes of a whole request into `edits`, which is empty. */
 enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
@@ -109,9 +133,14 @@ void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, si
 /* A map function (rewrite.h) over slc_view_answer for values of these roles. */
 uint64_t slc_view_answer_roles(int key);
 slc_kafka_map_fn slc_view_unmap;
+/* With a guard, before the answer is mapped: finds what it has to say about what was denied. Returns the roles
+ * that are to be mapped as well. */
+bool slc_view_look_ahead(slc_view_answer *answer, int version, const uint8_t *body, size_t len, uint64_t *roles,
+                         slc_error *err) SLC_CHECKED;
 
-/* The topic id that the client wrote where `sent` went out; NULL: it was not changed. */
-const uint8_t *slc_view_id_back(const slc_view *view, const uint8_t sent[SLC_TOPIC_ID_BYTES]);
+/* The topic id that the client wrote where `sent` went out, and whether the guard denied it; NULL: it was not
+ * changed. */
+const slc_view_id *slc_view_id_back(const slc_view *view, const uint8_t sent[SLC_TOPIC_ID_BYTES]);
 
 /* Reads the body of a Metadata answer to what SLC_VIEW_ASK or SLC_VIEW_COUNT wanted. */
 bool slc_view_learn(slc_view *view, int version, const uint8_t *body, size_t len, slc_error *err) SLC_CHECKED;

@@ -129,16 +129,18 @@ static enum slc_kafka_verdict unmap_id(slc_view_answer *answer, const slc_kafka_
         slc_topic_ids_learn(answer->view->ids, event->data, answer->topic, answer->topic_len);
     if (has_left(answer, event))
         return SLC_KAFKA_DROP;
-    const uint8_t *written = slc_view_id_back(answer->view, event->data);
+    const slc_view_id *written = slc_view_id_back(answer->view, event->data);
     if (written == NULL)
         return SLC_KAFKA_KEEP;
-    out->body = (slc_kafka_span){written, SLC_TOPIC_ID_BYTES};
+    out->body = (slc_kafka_span){written->id, SLC_TOPIC_ID_BYTES};
     return SLC_KAFKA_REPLACE;
 }
 
 static enum slc_kafka_verdict unmap_resource(slc_view_answer *answer, const slc_kafka_event *event,
                                              slc_kafka_value *out)
 {
+    if (slc_names_is_identity(answer->view->names))
+        return unmap_name(answer, SLC_NAME_TOPIC, event, out);
     switch (event->resource_type) {
     case SLC_KAFKA_CONFIG_TOPIC:
         return unmap_name(answer, SLC_NAME_TOPIC, event, out);
@@ -155,7 +157,7 @@ static enum slc_kafka_verdict unmap_resource(slc_view_answer *answer, const slc_
 static enum slc_kafka_verdict unmap_pattern(slc_view_answer *answer, const slc_kafka_event *event,
                                             slc_kafka_value *out)
 {
-    if (event->data == NULL || event->len == 0)
+    if (event->data == NULL || event->len == 0 || slc_names_is_identity(answer->view->names))
         return SLC_KAFKA_KEEP;
     slc_buf_clear(&answer->view->scratch);
     /* One that is made by who knows the backend is shown as empty. */
@@ -242,7 +244,12 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
                                       slc_error *err)
 {
     slc_view_answer *answer = ctx;
+    enum slc_kafka_verdict verdict;
     (void)err;
+    if (answer->view->guard != NULL && slc_view_guard_unmap(answer, event, out, &verdict))
+        return verdict;
+    if (event->kind != SLC_KAFKA_EV_VALUE)
+        return SLC_KAFKA_KEEP;
     switch (event->field->role) {
     case SLC_KAFKA_ROLE_TOPIC:
         return unmap_topic(answer, event, out);
@@ -270,8 +277,14 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
     case SLC_KAFKA_ROLE_ERROR_CODE:
         return unmap_code(answer, event, out);
     case SLC_KAFKA_ROLE_RESOURCE:
+        if (slc_names_is_identity(answer->view->names))
+            return SLC_KAFKA_KEEP;
         return slc_view_unmap_acl(answer->view->names, event, &answer->acl_pattern, out);
-    default:
+    case SLC_KAFKA_ROLE_NONE:
+        if (!slc_view_is_acl(answer->key) || slc_names_is_identity(answer->view->names))
+            return SLC_KAFKA_KEEP;
         return slc_view_put_pattern(event, &answer->acl_pattern, out);
+    default: /* what a guard alone wants to see */
+        return SLC_KAFKA_KEEP;
     }
 }

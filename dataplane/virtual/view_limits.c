@@ -72,6 +72,8 @@ bool slc_view_count(slc_view *view, int version, const uint8_t *body, size_t len
         if (ev.kind == SLC_KAFKA_EV_VALUE && ev.field->role == SLC_KAFKA_ROLE_TOPIC) {
             name = ev.data;
             name_len = ev.len;
+        } else if (ev.kind == SLC_KAFKA_EV_VALUE && ev.field->role == SLC_KAFKA_ROLE_TOPIC_ID && name != NULL) {
+            slc_topic_ids_learn(view->ids, ev.data, name, name_len);
         } else if (ev.kind == SLC_KAFKA_EV_ARRAY && strcmp(ev.field->name, "Partitions") == 0) {
             add_own(view, name, name_len, ev.number);
         }
@@ -104,6 +106,11 @@ static const struct slc_view_own *find_own(const slc_view *view, const uint8_t *
             return own;
     }
     return NULL;
+}
+
+bool slc_view_has_own(const slc_view *view, const uint8_t *name, size_t len)
+{
+    return find_own(view, name, len) != NULL;
 }
 
 static void note_verdict(slc_view *view, bool over)

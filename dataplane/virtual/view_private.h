@@ -19,11 +19,14 @@ enum {
     KEY_FETCH = 1,
     KEY_METADATA = 3,
     KEY_OFFSET_FETCH = 9,
+    KEY_FIND_COORDINATOR = 10,
     KEY_JOIN_GROUP = 11,
     KEY_DESCRIBE_GROUPS = 15,
+    KEY_LIST_GROUPS = 16,
     KEY_CREATE_TOPICS = 19,
     KEY_DELETE_TOPICS = 20,
     KEY_DELETE_RECORDS = 21,
+    KEY_INIT_PRODUCER_ID = 22,
     KEY_DESCRIBE_ACLS = 29,
     KEY_CREATE_ACLS = 30,
     KEY_DELETE_ACLS = 31,
@@ -32,6 +35,7 @@ enum {
     KEY_CREATE_PARTITIONS = 37,
     KEY_DELETE_GROUPS = 42,
     KEY_INCREMENTAL_ALTER_CONFIGS = 44,
+    KEY_DESCRIBE_CLUSTER = 60,
     KEY_DESCRIBE_TRANSACTIONS = 65,
     KEY_LIST_TRANSACTIONS = 66,
     KEY_CONSUMER_GROUP_HEARTBEAT = 68,
@@ -50,7 +54,9 @@ enum {
 #define CURSOR_BEFORE "\x1f<"
 #define CURSOR_BEHIND "\x1f>"
 
-#define FETCH_SESSIONS_SINCE 7 /* KIP-227 */
+#define FETCH_SESSIONS_SINCE 7  /* KIP-227 */
+#define METADATA_SAYS_CREATE 4  /* whether topics may be made by the way */
+#define OFFSETS_BY_ID        10 /* OffsetFetch */
 
 static inline bool slc_view_is_text(const slc_kafka_event *event, const char *text)
 {
@@ -95,6 +101,23 @@ static inline bool slc_view_may_be_over(int key)
     return key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS;
 }
 void slc_view_forget_own(slc_view *view);
+/* Is it a topic of the namespace that was counted? `name` is the client's. */
+bool slc_view_has_own(const slc_view *view, const uint8_t *name, size_t len);
+
+/* view_guard.c: is it allowed for what the key does? `name` is the client's. */
+bool slc_view_may_topic(const slc_view *view, int key, const uint8_t *name, size_t len);
+bool slc_view_may_group(const slc_view *view, int key, const uint8_t *name, size_t len);
+bool slc_view_may_txn_id(const slc_view *view, int key, const uint8_t *name, size_t len);
+/* A resource of a configuration; `*code` gets the error when it is not. */
+bool slc_view_may_resource(const slc_view *view, int key, int16_t type, const uint8_t *name, size_t len,
+                           int16_t *code);
+/* Has the request to wait for a list of all topics, which the guard needs? */
+bool slc_view_wants_topics(const slc_view *view, const slc_view_request *request);
+/* What needs no name: SLC_VIEW_SEND or SLC_VIEW_REFUSE with its code. */
+enum slc_view_outcome slc_view_check_cluster(const slc_view *view, slc_view_request *request);
+/* The guard's part of slc_view_unmap. False: go on. */
+bool slc_view_guard_unmap(slc_view_answer *answer, const slc_kafka_event *event, slc_kafka_value *out,
+                          enum slc_kafka_verdict *verdict);
 
 /* Rewrites a subscription or an assignment; what cannot be read is kept. */
 enum slc_kafka_verdict slc_view_blob(slc_view *view, const slc_kafka_event *event, slc_kafka_map_fn *map,

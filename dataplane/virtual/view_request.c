@@ -30,10 +30,11 @@ struct mapping {
     slc_view_request *request;
     slc_error *err;
     bool refused;
-    bool of_group; /* the configuration at hand */
     int16_t acl_pattern;
-    size_t topics; /* of the request, until now */
-    bool outside;  /* one of them is not the namespace's own */
+    size_t topics;    /* of the request, until now */
+    bool outside;     /* one of them is not the namespace's own */
+    bool of_group;    /* the configuration at hand */
+    bool uncreatable; /* a topic was named that may not be made by the way */
 };
 
 static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
@@ -42,6 +43,18 @@ static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char
     m->request->refusal = code;
     snprintf(m->request->why, sizeof m->request->why, "%s", why);
     return SLC_KAFKA_REFUSE;
+}
+
+/* In place of a name that the guard denies; the answer will say which error. */
+static enum slc_kafka_verdict deny(struct mapping *m, int16_t code, const slc_kafka_event *event,
+                                   slc_kafka_value *out)
+{
+    m->request->denied = code;
+    m->topics += event->field->role == SLC_KAFKA_ROLE_TOPIC;
+    m->view->fetch_denied = m->view->fetch_denied || m->request->header->key == KEY_FETCH;
+    slc_names_void(m->view->names, &out->head);
+    out->body = (slc_kafka_span){event->data, event->len};
+    return SLC_KAFKA_REPLACE;
 }
 
 static enum slc_kafka_verdict put(const slc_kafka_event *event, const slc_name *name, slc_kafka_value *out)
@@ -87,7 +100,8 @@ static bool may_look_only(struct mapping *m)
 static enum slc_kafka_verdict look_only(const struct mapping *m, const slc_kafka_event *event,
                                         slc_kafka_value *out)
 {
-    if (strcmp(event->field->name, "AllowAutoTopicCreation") != 0 || event->number == 0 || !must_not_make(m))
+    if (strcmp(event->field->name, "AllowAutoTopicCreation") != 0 || event->number == 0 ||
+        (!must_not_make(m) && !m->uncreatable))
         return SLC_KAFKA_KEEP;
     out->number = 0;
     return SLC_KAFKA_REPLACE;
@@ -125,6 +139,29 @@ static enum slc_kafka_verdict map_topic(struct mapping *m, const slc_kafka_event
     return put(event, &name, out);
 }
 
+/* Metadata makes topics by the way; before version 4 nobody can say that it shall not, so the topic must be
+ * there. */
+static bool may_make(struct mapping *m, const slc_kafka_event *event)
+{
+    const slc_kafka_request_header *header = m->request->header;
+    if (header->key != KEY_METADATA || slc_guard_look_cluster(m->view->guard, SLC_OP_CREATE) ||
+        slc_guard_look(m->view->guard, SLC_OP_CREATE, SLC_RESOURCE_TOPIC, event->data, event->len))
+        return true;
+    m->uncreatable = true;
+    return header->version >= METADATA_SAYS_CREATE || slc_view_has_own(m->view, event->data, event->len);
+}
+
+static enum slc_kafka_verdict guard_topic(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    const slc_view *view = m->view;
+    int key = m->request->header->key;
+    int16_t code = slc_guard_code(SLC_RESOURCE_TOPIC);
+    if (view->guard == NULL || event->data == NULL ||
+        (slc_view_may_topic(view, key, event->data, event->len) && may_make(m, event)))
+        return map_topic(m, event, out);
+    return slc_guard_rule_of(key)->whole ? refuse(m, code, slc_guard_text(code)) : deny(m, code, event, out);
+}
+
 static enum slc_kafka_verdict map_blob_topic(void *ctx, const slc_kafka_event *event, slc_kafka_value *out,
                                              slc_error *err)
 {
@@ -144,6 +181,20 @@ static bool is_ours(const struct mapping *m, const uint8_t *name, size_t len)
     return back.visible && (back.owned || !needs_own(m->request->header->key));
 }
 
+/* Does the guard deny the topic of this id, which is ours? */
+static bool is_denied(struct mapping *m, const uint8_t *name, size_t len)
+{
+    slc_kafka_span client;
+    int key = m->request->header->key;
+    if (m->view->guard == NULL || slc_guard_rule_of(key)->whole ||
+        !slc_names_unmap(m->view->names, SLC_NAME_TOPIC, name, len, &client) ||
+        slc_view_may_topic(m->view, key, client.data, client.len))
+        return false;
+    m->request->denied = slc_guard_code(SLC_RESOURCE_TOPIC);
+    m->view->fetch_denied = m->view->fetch_denied || key == KEY_FETCH;
+    return true;
+}
+
 static bool note_missing(slc_view *view, const uint8_t *id)
 {
     if (view->missing_count == SLC_VIEW_MAX_MISSING)
@@ -157,11 +208,13 @@ static bool note_missing(slc_view *view, const uint8_t *id)
 }
 
 /* What is sent in place of an id that is not ours; NULL: the connection has named too many. */
-static const slc_view_id *make_foreign(slc_view *view, const uint8_t *id, bool unknown)
+static const slc_view_id *make_foreign(slc_view *view, const uint8_t *id, bool unknown, bool denied)
 {
     for (size_t i = 0; i < view->foreign_count; i++)
-        if (memcmp(view->foreign[i].id, id, SLC_TOPIC_ID_BYTES) == 0)
+        if (memcmp(view->foreign[i].id, id, SLC_TOPIC_ID_BYTES) == 0) {
+            view->foreign[i].denied = denied;
             return &view->foreign[i];
+        }
     if (view->foreign_count == SLC_VIEW_MAX_FOREIGN)
         return NULL;
     view->foreign = slc_realloc(view->foreign, (view->foreign_count + 1) * sizeof *view->foreign);
@@ -170,6 +223,7 @@ static const slc_view_id *make_foreign(slc_view *view, const uint8_t *id, bool u
     for (size_t i = 0; i < sizeof foreign->sent; i++)
         foreign->sent[i] = id[i] ^ view->secret[i];
     foreign->unknown = unknown;
+    foreign->denied = denied;
     return foreign;
 }
 
@@ -180,15 +234,15 @@ static enum slc_kafka_verdict map_id(struct mapping *m, const slc_kafka_event *e
     if (memcmp(event->data, zero, sizeof zero) == 0)
         return SLC_KAFKA_KEEP;
     const uint8_t *name = slc_topic_ids_find(m->view->ids, event->data, &len);
-    if (name != NULL && is_ours(m, name, len))
+    bool ours = name != NULL && is_ours(m, name, len), denied = ours && is_denied(m, name, len), full = false;
+    if (ours && !denied)
         return SLC_KAFKA_KEEP;
-    bool full = false;
     if (name == NULL && !m->request->asked) {
         full = !note_missing(m->view, event->data);
         if (!full)
             return SLC_KAFKA_KEEP; /* it comes again */
     }
-    const slc_view_id *foreign = full ? NULL : make_foreign(m->view, event->data, name == NULL);
+    const slc_view_id *foreign = full ? NULL : make_foreign(m->view, event->data, name == NULL, denied);
     if (foreign == NULL) {
         slc_fail(m->err, SLC_LIMIT, "limit",
                  "the client names more than %d topic ids that are not of its virtual cluster",
@@ -277,6 +331,11 @@ static enum slc_kafka_verdict map_group(struct mapping *m, const slc_kafka_event
     slc_name name;
     if (event->data == NULL)
         return SLC_KAFKA_KEEP;
+    if (!slc_view_may_group(m->view, m->request->header->key, event->data, event->len)) {
+        int16_t code = slc_guard_code(SLC_RESOURCE_GROUP);
+        return is_listed(m->request->header) ? deny(m, code, event, out)
+                                             : refuse(m, code, slc_guard_text(code));
+    }
     slc_names_map(m->view->names, SLC_NAME_GROUP, event->data, event->len, &name);
     if (!name.visible && !is_listed(m->request->header))
         return refuse(m, event->len == 0 ? INVALID_GROUP_ID : GROUP_AUTHORIZATION_FAILED,
@@ -284,11 +343,28 @@ static enum slc_kafka_verdict map_group(struct mapping *m, const slc_kafka_event
     return put(event, &name, out);
 }
 
+/* An idempotent producer without transactions: who may write anything may have one. */
+static bool may_have_producer_id(const slc_view *view)
+{
+    slc_guard *guard = view->guard;
+    return guard == NULL || slc_guard_look_cluster(guard, SLC_OP_IDEMPOTENT_WRITE) ||
+           guard->allows(guard, SLC_OP_WRITE, SLC_RESOURCE_TOPIC, SLC_GUARD_SOME, NULL, 0);
+}
+
 static enum slc_kafka_verdict map_txn_id(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
 {
     slc_name name;
+    int key = m->request->header->key;
+    if (event->data == NULL && key == KEY_INIT_PRODUCER_ID && !may_have_producer_id(m->view))
+        return refuse(m, slc_guard_code(SLC_RESOURCE_CLUSTER),
+                      slc_guard_text(slc_guard_code(SLC_RESOURCE_CLUSTER)));
     if (event->data == NULL)
         return SLC_KAFKA_KEEP;
+    if (!slc_view_may_txn_id(m->view, key, event->data, event->len)) {
+        int16_t code = slc_guard_code(SLC_RESOURCE_TXN_ID);
+        return is_listed(m->request->header) ? deny(m, code, event, out)
+                                             : refuse(m, code, slc_guard_text(code));
+    }
     slc_names_map(m->view->names, SLC_NAME_TXN_ID, event->data, event->len, &name);
     if (!name.visible && !is_listed(m->request->header))
         return refuse(m, event->len == 0 ? INVALID_REQUEST : TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -300,9 +376,14 @@ static enum slc_kafka_verdict map_coordinator_key(struct mapping *m, const slc_k
                                                   slc_kafka_value *out)
 {
     bool txn = event->resource_type == SLC_KAFKA_COORDINATOR_TXN;
+    const slc_kafka_request_header *header = m->request->header;
     slc_name name;
     if (!txn && event->resource_type != SLC_KAFKA_COORDINATOR_GROUP)
         return refuse(m, INVALID_REQUEST, "Coordinators are found for groups and transactional ids.");
+    if (!(txn ? slc_view_may_txn_id : slc_view_may_group)(m->view, header->key, event->data, event->len)) {
+        int16_t code = slc_guard_code(txn ? SLC_RESOURCE_TXN_ID : SLC_RESOURCE_GROUP);
+        return header->version >= 4 ? deny(m, code, event, out) : refuse(m, code, slc_guard_text(code));
+    }
     slc_names_map(m->view->names, txn ? SLC_NAME_TXN_ID : SLC_NAME_GROUP, event->data, event->len, &name);
     return put(event, &name, out);
 }
@@ -313,9 +394,15 @@ static enum slc_kafka_verdict map_resource(struct mapping *m, const slc_kafka_ev
                                            slc_kafka_value *out)
 {
     slc_name name;
+    int16_t code;
     m->of_group = event->resource_type == SLC_KAFKA_CONFIG_GROUP;
+    if (!slc_view_may_resource(m->view, m->request->header->key, event->resource_type, event->data, event->len,
+                               &code))
+        return deny(m, code, event, out);
     if (event->resource_type == SLC_KAFKA_CONFIG_TOPIC)
         return map_topic(m, event, out);
+    if (!m->of_group && slc_names_is_identity(m->view->names))
+        return SLC_KAFKA_KEEP;
     if (!m->of_group)
         return refuse(m, CLUSTER_AUTHORIZATION_FAILED,
                       "A virtual cluster has configurations of topics and groups alone.");
@@ -345,6 +432,12 @@ static enum slc_kafka_verdict map_pattern(struct mapping *m, const slc_kafka_eve
         m->request->header->key == KEY_LIST_TRANSACTIONS ? SLC_NAME_TXN_ID : SLC_NAME_TOPIC;
     slc_error err = {0};
     if (event->data == NULL || event->len == 0) /* none */
+        return SLC_KAFKA_KEEP;
+    slc_guard *guard = m->view->guard;
+    if (kind == SLC_NAME_TOPIC && guard != NULL && /* no expression can say what is allowed */
+        !guard->allows(guard, SLC_OP_DESCRIBE, SLC_RESOURCE_TOPIC, SLC_GUARD_EVERY, NULL, 0))
+        return refuse(m, INVALID_REGULAR_EXPRESSION, "Patterns are for those who may describe every topic.");
+    if (slc_names_is_identity(m->view->names))
         return SLC_KAFKA_KEEP;
     slc_buf_clear(&m->view->scratch);
     if (!slc_pattern_map(m->view->names, kind, event->data, event->len, &m->view->scratch, &err))
@@ -376,6 +469,15 @@ static void note_protocol(struct mapping *m, const slc_kafka_event *event)
         m->view->consumer = m->request->consumer;
 }
 
+/* Fields without a role: patterns of ACLs, and whether Metadata may make topics. */
+static enum slc_kafka_verdict map_plain(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    if (m->request->header->key == KEY_METADATA)
+        return look_only(m, event, out);
+    return slc_names_is_identity(m->view->names) ? SLC_KAFKA_KEEP
+                                                 : slc_view_put_pattern(event, &m->acl_pattern, out);
+}
+
 static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_kafka_value *out, slc_error *err)
 {
     struct mapping *m = ctx;
@@ -383,7 +485,7 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     switch (event->field->role) {
     case SLC_KAFKA_ROLE_TOPIC:
         return slc_view_is_cursor(m->request->header->key, event) ? map_cursor(m, event, out)
-                                                                  : map_topic(m, event, out);
+                                                                  : guard_topic(m, event, out);
     case SLC_KAFKA_ROLE_TOPIC_ID:
         return map_id(m, event, out);
     case SLC_KAFKA_ROLE_GROUP:
@@ -404,11 +506,10 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     case SLC_KAFKA_ROLE_SUBSCRIPTION:
     case SLC_KAFKA_ROLE_ASSIGNMENT:
         return m->request->consumer ? slc_view_blob(m->view, event, map_blob_topic, m, out) : SLC_KAFKA_KEEP;
-    case SLC_KAFKA_ROLE_RESOURCE:
-        return map_acl(m, event, out);
+    case SLC_KAFKA_ROLE_NONE:
+        return map_plain(m, event, out);
     default:
-        return m->request->header->key == KEY_METADATA ? look_only(m, event, out)
-                                                       : slc_view_put_pattern(event, &m->acl_pattern, out);
+        return slc_names_is_identity(m->view->names) ? SLC_KAFKA_KEEP : map_acl(m, event, out);
     }
 }
 
@@ -424,22 +525,24 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
                                        .map = map};
     struct mapping m = {.view = view, .request = request};
     request->consumer = view->consumer;
+    request->denied = 0;
     view->missing_count = 0;
     view->shares = view->shares || header->key == KEY_SHARE_FETCH || header->key == KEY_SHARE_ACKNOWLEDGE;
+    if (slc_view_check_cluster(view, request) == SLC_VIEW_REFUSE)
+        return SLC_VIEW_REFUSE;
     if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
         return SLC_VIEW_REFUSE;
     view->over_count = 0;
-    view->counting = slc_view_counts(view, header->key);
+    view->counting = slc_view_counts(view, header->key) || slc_view_wants_topics(view, request);
     if (view->counting && !request->asked)
         return SLC_VIEW_COUNT;
-    if (slc_view_limits(view, header->key)) {
-        bool checked = slc_view_check_limits(view, request, err);
+    if (slc_view_limits(view, header->key) && !slc_view_check_limits(view, request, err)) {
         slc_view_forget_own(view);
-        if (!checked)
-            return SLC_VIEW_FAIL;
+        return SLC_VIEW_FAIL;
     }
     bool done =
         slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits, err);
+    slc_view_forget_own(view);
     if (!done)
         return m.refused ? SLC_VIEW_REFUSE : SLC_VIEW_FAIL;
     return view->missing_count > 0 ? SLC_VIEW_ASK : SLC_VIEW_SEND;

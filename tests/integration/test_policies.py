@@ -164,6 +164,23 @@ def test_a_stream_is_slowed_down_to_its_limit_and_loses_nothing(sample):
     eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
 
 
+def test_a_changed_limit_reaches_a_stream_that_is_open(sample):
+    """At the old one the last of two hundred events would come after three minutes."""
+    start = sample.page("?from=latest&wait=0s")["next"]
+    assert publish_lines(sample, 200).status_code == 201
+    slow = {"events_per_second": 1, "burst": 2, "per": "event-api"}
+    with policy(sample, "changing", type="rate-limit", condition="stream", config=slow):
+        def limited():
+            with sample.stream() as reader:
+                return "RateLimit" in reader.headers
+        eventually(limited, "the policy")
+        with sample.stream(query=f"?cursor={start}") as reader:
+            reader.next()
+            sample.admin.patch("policies", "changing", config={**slow, "events_per_second": 100_000})
+            assert len(reader.take(199)) == 199
+    eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
+
+
 def test_a_plan_limits_each_of_its_applications(sample):
     sample.admin.patch("plans", sample.plan, limits={"requests_per_second": 2})
     eventually(lambda: '"requests";q=2;w=1' == ask(sample).headers.get("RateLimit-Policy"), "the plan's limit")

@@ -6,15 +6,16 @@ from .broker import OwnKafka
 from .certificates import Authority
 from .crowd import Crowd, exchange, raise_file_limit, resident_mib
 from .kafka import KafkaHelper
-from .native import NativeCluster, Tenant, free_ports
+from .native import NativeCluster, Tenant
 from .process import Program
-from .protocol import Definitions, Writer, all_fields, frame
+from .protocol import Definitions, Reader, TreeWriter, Writer, all_fields, frame
 from .publishers import Publishers
 from .sample import SampleApi
 from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
 from .sse import SseEvent, SseReader
 from .version import known
 from .wait import free_port, free_ports, wait_until
+from .wire import Wire, record_batch
 
 __all__ = [
     "AdminClient",
@@ -31,12 +32,15 @@ __all__ = [
     "OwnKafka",
     "Program",
     "Publishers",
+    "Reader",
     "SampleApi",
     "Servers",
     "SseEvent",
     "SseReader",
     "Tenant",
     "free_ports",
+    "TreeWriter",
+    "Wire",
     "Writer",
     "all_fields",
     "exchange",
@@ -46,6 +50,7 @@ __all__ = [
     "known",
     "proxy_header",
     "raise_file_limit",
+    "record_batch",
     "resident_mib",
     "wait_until",
 ]

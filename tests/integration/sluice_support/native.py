@@ -11,13 +11,18 @@ class NativeCluster:
     """A virtual cluster with a kafka listener of its own: a bootstrap port and one for each of the node ids 0 to 3."""
 
     def __init__(self, sample, name, authentication=("anonymous",), backend=None, tls=None, namespace=None, kafka=None,
-                 advertised_host=None, **virtual_cluster):
-        """`kafka` is what else the listener's kafka part has."""
+                 advertised_host=None, everything=True, **virtual_cluster):
+        """`kafka` is what else the listener's kafka part has. `everything`: applications may do all that there is,
+        whatever they subscribe to."""
         self.name, self.port = name, free_ports(5)
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
         sample.admin.create("virtual-clusters", name=name, backend_cluster=backend or sample.backend,
                             namespace=namespace or {"mode": "none"},
                             client_authentication=list(authentication), **virtual_cluster)
+        if everything and set(authentication) - {"anonymous", "passthrough"}:
+            rule = {"operations": ["all"], "topics": ["*"], "groups": ["*"], "transactional_ids": ["*"], "cluster": True}
+            sample.admin.create("policies", name=f"everything-in-{name}", type="acl", config={"rules": [rule]},
+                                scope={"kind": "virtual-cluster", "ref": name})
         ranges = [{"first_node_id": 0, "last_node_id": 3, "port_base": self.port + 1}]
         sample.admin.create("listeners", name=name, gateway_group=sample.group, protocol="kafka",
                             address=f"127.0.0.1:{self.port}",

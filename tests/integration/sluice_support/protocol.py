@@ -1,5 +1,5 @@
-"""The Kafka protocol from its own definitions (JSON in the kafka-clients jar): writes any request of any key and version.
-Knows nothing of Sluice's table."""
+"""The Kafka protocol from its own definitions (JSON in the kafka-clients jar): writes any request of any key and version,
+and reads its answer. Knows nothing of Sluice's table."""
 
 import json
 import pathlib
@@ -38,18 +38,19 @@ def uvarint(number):
 
 
 class Definitions:
-    """`requests` by key."""
+    """`requests` and `responses` by key."""
 
     def __init__(self):
         jar = subprocess.run([ROOT / "proto/kafka/jar"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-        self.requests = {}
+        self.requests, self.responses = {}, {}
         with zipfile.ZipFile(jar) as archive:
             for name in archive.namelist():
-                if not re.fullmatch(r"common/message/\w+Request\.json", name):
+                if not re.fullmatch(r"common/message/\w+(Request|Response)\.json", name):
                     continue
                 text = re.sub(r"^\s*//.*$", "", archive.read(name).decode(), flags=re.MULTILINE)
                 definition = json.loads(text)
-                self.requests[definition["apiKey"]] = definition
+                kind = self.requests if name.endswith("Request.json") else self.responses
+                kind[definition["apiKey"]] = definition
 
 
 class Writer:
@@ -131,6 +132,104 @@ class Writer:
                 return b"\xff"
             return b"\x01" + self._struct(self._fields_of(field, kind), path)
         return self._struct(self._fields_of(field, kind), path)
+
+
+class TreeWriter(Writer):
+    """Writes a message from dicts and lists: what a dict lacks has its default, what this version lacks is left out."""
+
+    def __init__(self, definition, version, tree):
+        self.tree = tree
+        super().__init__(definition, version, None)
+
+    def _struct(self, fields, path):
+        tree, parts = path or self.tree, []
+        for field in fields:
+            if in_range(field["versions"], self.version) and not in_range(field.get("taggedVersions"), self.version):
+                nullable = in_range(field.get("nullableVersions"), self.version)
+                kind, there = field["type"], field["name"] in tree
+                value = tree[field["name"]] if there else self._default(field, nullable)
+                if kind.startswith("[]"):
+                    parts.append(self._list(field, kind[2:], value if there else ([], None)[nullable], nullable))
+                elif self._fields_of(field, kind) is None or value is None:
+                    parts.append(self._value(field, kind, (), value))
+                else:
+                    parts.append((b"\x01" if nullable else b"") + self._struct(self._fields_of(field, kind), value))
+        return b"".join(parts) + self.section()
+
+    def _list(self, field, kind, items, nullable):
+        if items is None:
+            return self._prefix(-1 if nullable else 0, ">i")
+        fields = self._fields_of(field, kind)
+        values = [self._struct(fields, item) if fields is not None else self._value(field, kind, (), item)
+                  for item in items]
+        return self._prefix(len(items), ">i") + b"".join(values)
+
+
+class Reader:
+    """Reads a response's `body`, which it must end with, into dicts and lists."""
+
+    def __init__(self, definition, version, data):
+        self.version, self.data, self.at = version, data, 0
+        self.structs = {struct_["name"]: struct_ for struct_ in definition.get("commonStructs", [])}
+        self.flexible = in_range(definition.get("flexibleVersions"), version)
+        if self.flexible and definition["apiKey"] != 18:
+            self._tags([])
+        self.body = self._struct(definition["fields"])
+        assert self.at == len(data), f"{len(data) - self.at} bytes are left of {definition['name']} {version}"
+
+    def _take(self, count):
+        assert 0 <= count <= len(self.data) - self.at, "the answer is too short"
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def _uvarint(self):
+        number = shift = 0
+        while True:
+            byte = self._take(1)[0]
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return number
+            shift += 7
+
+    def _length(self, old):
+        return self._uvarint() - 1 if self.flexible else struct.unpack(old, self._take(struct.calcsize(old)))[0]
+
+    def _tags(self, fields):
+        values = {}
+        for _ in range(self._uvarint()):
+            tag, end = self._uvarint(), self._uvarint()
+            end += self.at
+            for field in fields:
+                if field.get("tag") == tag and in_range(field.get("taggedVersions"), self.version):
+                    values[field["name"]] = self._field(field)
+            self.at = end
+        return values
+
+    def _struct(self, fields):
+        values = {field["name"]: self._field(field) for field in fields
+                  if in_range(field["versions"], self.version) and
+                  not in_range(field.get("taggedVersions"), self.version)}
+        return {**values, **self._tags(fields)} if self.flexible else values
+
+    def _field(self, field):
+        kind = field["type"]
+        if not kind.startswith("[]"):
+            return self._value(field, kind)
+        count = self._length(">i")
+        return None if count < 0 else [self._value(field, kind[2:]) for _ in range(count)]
+
+    def _value(self, field, kind):
+        if kind in SIZES:
+            return struct.unpack(SIZES[kind], self._take(struct.calcsize(SIZES[kind])))[0]
+        if kind == "uuid":
+            return self._take(16)
+        if kind in ("string", "bytes", "records"):
+            length = self._length(">h" if kind == "string" else ">i")
+            return None if length < 0 else self._take(length)
+        if in_range(field.get("nullableVersions"), self.version) and not field["type"].startswith("[]"):
+            if self._take(1) == b"\xff":
+                return None
+        return self._struct(field.get("fields") or self.structs[kind]["fields"])
 
 
 def all_fields(definition, version):

@@ -33,6 +33,9 @@ static const char intro[] =
     "changes nothing: the log says what it would\nhave refused. Who is refused is not told by which policy; "
     "the access "
     "log has it.\n\n"
+    "On native Kafka `acl` and `subscription` take part, all of them for each operation: one that denies "
+    "outweighs "
+    "those that\nallow. See [virtual clusters](virtual-clusters.md#what-applications-may-do).\n\n"
     "## Conditions\n\n"
     "`condition` is an expression of CEL, the [Common Expression Language](https://cel.dev), of at most 1,000 "
     "bytes. The "
@@ -105,21 +108,32 @@ static void add_limits(slc_buf *out, const json_t *schema)
     }
 }
 
-static void add_settings(slc_buf *out, const json_t *schema)
+static void add_rows(slc_buf *out, const json_t *schema, const char *above)
 {
     const char *name;
     json_t *property;
+    json_object_foreach (json_object_get(schema, "properties"), name, property) {
+        const char *help = json_string_value(json_object_get(property, "description"));
+        const json_t *items = json_object_get(property, "items");
+        slc_buf_addf(out, "| `%s%s` | %s: ", above, name, json_string_value(json_object_get(property, "type")));
+        add_limits(out, json_object_get(items, "enum") != NULL ? items : property);
+        slc_buf_addf(out, " | %s |\n", help != NULL ? help : "");
+        if (json_object_get(items, "properties") != NULL) {
+            char path[128];
+            snprintf(path, sizeof path, "%s%s[].", above, name);
+            add_rows(out, items, path);
+        }
+    }
+}
+
+static void add_settings(slc_buf *out, const json_t *schema)
+{
     if (json_object_size(json_object_get(schema, "properties")) == 0) {
         slc_buf_adds(out, "It has no settings.\n");
         return;
     }
     slc_buf_adds(out, "| setting | kind | what |\n| --- | --- | --- |\n");
-    json_object_foreach (json_object_get(schema, "properties"), name, property) {
-        const char *help = json_string_value(json_object_get(property, "description"));
-        slc_buf_addf(out, "| `%s` | %s: ", name, json_string_value(json_object_get(property, "type")));
-        add_limits(out, property);
-        slc_buf_addf(out, " | %s |\n", help != NULL ? help : "");
-    }
+    add_rows(out, schema, "");
 }
 
 static bool add_types(slc_buf *out)

@@ -6,6 +6,7 @@
 #define CODE 30
 /* Its answer is nested in another way than its request; no errors means "nothing was moved". */
 #define ALTER_REPLICA_LOG_DIRS 34
+#define DESCRIBE_LOG_DIRS      35 /* old versions are silent in Kafka, too */
 
 static slc_buf in, out;
 static int partitions;
@@ -108,8 +109,8 @@ START_TEST(every_key_and_version_can_be_refused)
             write_node(&slc_kafka_nodes[api->request->node], version,
                        slc_kafka_within(api->request->flexible_in, version));
             struct seen seen = refused(key, version, "no");
-            ck_assert_msg(seen.errors > 0 || key == ALTER_REPLICA_LOG_DIRS, "%s %d says no error", api->name,
-                          version);
+            bool silent = key == ALTER_REPLICA_LOG_DIRS || (key == DESCRIBE_LOG_DIRS && version < 3);
+            ck_assert_msg((seen.errors > 0) == !silent, "%s %d says no error", api->name, version);
             ck_assert_msg(seen.wrong == 0, "%s %d: %d", api->name, version, seen.wrong);
         }
     }

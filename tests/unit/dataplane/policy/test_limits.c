@@ -93,6 +93,31 @@ START_TEST(what_is_paid_afterwards_makes_debts)
 }
 END_TEST
 
+START_TEST(what_is_let_through_is_paid_for_afterwards)
+{
+    const slc_rates rates = {.per_second = {10, 0, 1000}, .burst_s = 1};
+    limits = slc_limits_new(64);
+    slc_charges charges = {.limits = limits}, dry = {.limits = limits};
+    slc_limit_place *place = slc_limits_place(limits, slc_limits_hash(limits, "limit", "a"), START);
+    slc_charges_join(&charges, place, &rates, false);
+    slc_charges_join(&dry, place, &rates, true);
+    slc_charges_pay(&charges, 9, 1000, 0, START); /* events are not limited */
+    ck_assert_int_eq(slc_charges_debt_ms(&charges, START), 0);
+    slc_charges_pay(&charges, 11, 0, 0, START); /* 20 of 10 a second */
+    ck_assert_int_eq(slc_charges_debt_ms(&charges, START), 1001 - 0);
+    ck_assert_int_eq(slc_charges_owed_ms(&charges, START), 0); /* bytes are not owed */
+    ck_assert_int_eq(slc_charges_debt_ms(&dry, START), 0);
+    ck_assert_int_eq(slc_charges_debt_ms(&charges, START + SECOND + 1), 0);
+    slc_charges_pay(&dry, 0, 0, 5000, START + SECOND + 1); /* it counts, whoever waits */
+    ck_assert_int_ge(slc_charges_debt_ms(&charges, START + SECOND + 1), 4000);
+    for (int i = 0; i < 2 * SLC_MAX_CHARGES; i++)
+        slc_charges_join(&charges, place, &rates, false);
+    ck_assert_uint_eq(charges.count, SLC_MAX_CHARGES);
+    slc_charges_release(&charges); /* which holds nothing */
+    slc_limits_free(limits);
+}
+END_TEST
+
 START_TEST(streams_are_counted_and_given_back)
 {
     slc_rates rates = {.per_second = {100}, .streams = 2, .burst_s = 1};
@@ -243,8 +268,8 @@ START_TEST(threads_together_get_no_more_than_the_limit)
 }
 END_TEST
 
-UNIT_MAIN("limits", a_burst_is_followed_by_the_rate, the_wait_is_what_is_needed,
-          what_is_paid_afterwards_makes_debts, streams_are_counted_and_given_back,
+UNIT_MAIN("limits", what_is_let_through_is_paid_for_afterwards, a_burst_is_followed_by_the_rate,
+          the_wait_is_what_is_needed, what_is_paid_afterwards_makes_debts, streams_are_counted_and_given_back,
           a_refused_request_holds_no_stream, gateways_share_a_limit,
           the_largest_rates_and_debts_do_not_overflow, a_request_has_few_limits,
           a_full_table_lets_nobody_exceed_a_limit, threads_together_get_no_more_than_the_limit)

@@ -161,6 +161,32 @@ START_TEST(a_plan_has_limits_of_its_own)
 }
 END_TEST
 
-UNIT_MAIN("rate_limit", what_is_over_is_429_and_says_when_to_come_again, answers_say_what_is_left,
-          only_who_may_is_counted, it_is_counted_for_each_on_its_own, two_policies_both_hold, who_owes_waits,
-          a_dry_run_counts_and_lets_through, a_dry_run_slows_nobody_down, a_plan_has_limits_of_its_own)
+START_TEST(a_changed_limit_reaches_what_is_open)
+{
+    struct asker *who = asker_new();
+    asker_send(who, "X-API-Key", ASKER_KEY);
+    who->stream = who->keep = true;
+    asker_policy(who, "slow", "rate-limit", "{\"events_per_second\":1}");
+    ck_assert_int_eq(asker_ask(who, "GET"), SLC_ALLOW);
+    ck_assert_uint_eq(who->charges.count, 1);
+    ck_assert_uint_eq(who->charges.list[0].rates.per_second[SLC_LIMIT_EVENTS], 1);
+    who->maker->policy[0].config_json = (char *)"{\"events_per_second\":1000}";
+    asker_rebuild(who);
+    const slc_event_api *api = slc_snapshot_event_api_by_id(who->snapshot, "api-1");
+    slc_limits_changed(who->snapshot, api, &who->principal, &who->charges);
+    ck_assert_uint_eq(who->charges.list[0].rates.per_second[SLC_LIMIT_EVENTS], 1000);
+    who->maker->policies = 0;
+    asker_rebuild(who);
+    api = slc_snapshot_event_api_by_id(who->snapshot, "api-1");
+    slc_limits_changed(who->snapshot, api, &who->principal, &who->charges);
+    slc_charges_add(&who->charges, 1000000, 0, slc_limits_now_ns());
+    ck_assert_int_eq(slc_charges_owed_ms(&who->charges, slc_limits_now_ns()), 0);
+    slc_charges_release(&who->charges);
+    asker_free(who);
+}
+END_TEST
+
+UNIT_MAIN("rate_limit", a_changed_limit_reaches_what_is_open, what_is_over_is_429_and_says_when_to_come_again,
+          answers_say_what_is_left, only_who_may_is_counted, it_is_counted_for_each_on_its_own,
+          two_policies_both_hold, who_owes_waits, a_dry_run_counts_and_lets_through,
+          a_dry_run_slows_nobody_down, a_plan_has_limits_of_its_own)

@@ -21,6 +21,7 @@ static void make_limits(slc_gateway_limits *limits)
     limits->kafka_buffer_bytes = 8 * 1024 * 1024;
     limits->kafka_in_flight = 100;
     limits->kafka_splice_bytes = 32 * 1024;
+    limits->kafka_throttle_max_ms = 30000;
     limits->kafka_log_interval_ms = 60000;
     limits->kafka_connect_timeout_ms = 10000;
     limits->kafka_authentication_timeout_ms = 10000;

@@ -1,0 +1,50 @@
+/* What somebody may do in a virtual cluster by native Kafka: the guard of a session's view (virtual/guard.h),
+ * which asks the policies. Default deny: what nobody allows is denied, and one denial outweighs every
+ * permission.
+ *
+ * Without an application (anonymous clients) everything is allowed unless an acl policy holds in the virtual
+ * cluster. The worker's thread.
+ */
+#ifndef SLC_DATAPLANE_POLICY_ACCESS_H
+#define SLC_DATAPLANE_POLICY_ACCESS_H
+
+#include "dataplane/policy/policy.h"
+
+typedef struct slc_access slc_access;
+
+/* Who asks, where. What is pointed to must outlive the access. */
+typedef struct slc_access_subject {
+    const slc_vcluster *vcluster;
+    const char *listener_id;
+    const char *client_address; /* "192.0.2.1" */
+    slc_principal *principal;   /* filled by authentication, or not at all */
+    /* Something was denied; for the log and metrics. `reason` names the rule. Answers that are remembered are
+     * not told again. */
+    void (*denied)(void *ctx, enum slc_operation operation, enum slc_resource resource, const uint8_t *name,
+                   size_t len, const char *reason);
+    void *ctx;
+} slc_access_subject;
+
+/* NULL: everything is allowed. The snapshot is referenced. */
+slc_access *slc_access_new(const slc_access_subject *subject, slc_snapshot *snapshot);
+void slc_access_free(slc_access *access);
+slc_guard *slc_access_guard(slc_access *access);
+/* The configuration changed. False: so have this subject's rights, perhaps, and it must be made anew. */
+bool slc_access_apply(slc_access *access, slc_snapshot *snapshot);
+
+/* May the subject be here at all? Asks ip-restriction policies; false with `why`, which names the policy. */
+bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200]) SLC_CHECKED;
+
+/* A request of the subject's, for policies: without API and HTTP. */
+slc_policy_request slc_access_request(const slc_access_subject *subject, const slc_snapshot *snapshot);
+struct slc_chain_entry;
+/* Calls `fn` with each policy that concerns the subject, whatever it does; ends with false when `fn` says so.
+ */
+bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot,
+                            bool (*fn)(const struct slc_chain_entry *entry, void *arg), void *arg);
+
+/* For logs: "read", "topic". */
+const char *slc_operation_name(enum slc_operation operation);
+const char *slc_resource_name(enum slc_resource resource);
+
+#endif

@@ -1,0 +1,30 @@
+/* A compiled chain, for the files that run one. Private to policy/. */
+#ifndef SLC_DATAPLANE_POLICY_CHAIN_PRIVATE_H
+#define SLC_DATAPLANE_POLICY_CHAIN_PRIVATE_H
+
+#include "dataplane/policy/condition.h"
+#include "dataplane/policy/types.h"
+
+typedef struct slc_chain_entry {
+    const slc_policy_type *type;
+    void *compiled;
+    slc_cel *condition; /* NULL: always */
+    char *id;
+    char *name;
+    Sluice__Snapshot__V1__ScopeKind scope;
+    char *scope_id;
+    bool dry_run;
+} slc_chain_entry;
+
+struct slc_chain {
+    unsigned magic;
+    unsigned refs;
+    size_t count;
+    slc_chain_entry entries[];
+};
+
+/* Is the condition true? When it cannot be evaluated `denial` says why. */
+enum slc_condition_answer slc_chain_condition(const slc_chain_entry *entry, slc_policy_request *request,
+                                              slc_denial *denial);
+
+#endif

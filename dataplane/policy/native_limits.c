@@ -1,0 +1,112 @@
+#include "dataplane/policy/native_limits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/policy/chain_private.h"
+
+struct taking {
+    const slc_access_subject *subject;
+    slc_limits *table;
+    slc_native_limits *limits;
+    slc_policy_request request;
+    int64_t now_ns;
+    bool refused;
+    char *why;
+};
+
+/* A connection is a stream of the native side: it is counted under a key of its own. */
+static bool hold(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates,
+                 bool dry)
+{
+    char key[64];
+    slc_limit_answer answer;
+    const slc_rates places = {.streams = rates->connections, .burst_s = 1};
+    snprintf(key, sizeof key, "%s/connections", limit);
+    slc_limit_place *place =
+        slc_limits_place(taking->table, slc_limits_hash(taking->table, key, subject), taking->now_ns);
+    if (slc_charges_take(&taking->limits->connections, place, &places, true, taking->now_ns, &answer) || dry)
+        return true;
+    taking->refused = true;
+    snprintf(taking->why, 200, "as many connections as may be: %u by the limit %.40s of %.60s",
+             rates->connections, limit, subject);
+    return false;
+}
+
+static bool add(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates, bool dry)
+{
+    uint64_t any = rates->per_second[0] | rates->per_second[1] | rates->per_second[2];
+    if (any != 0) {
+        uint64_t hash = slc_limits_hash(taking->table, limit, subject);
+        slc_charges_join(&taking->limits->rates, slc_limits_place(taking->table, hash, taking->now_ns), rates,
+                         dry);
+        taking->limits->events = taking->limits->events || rates->per_second[SLC_LIMIT_EVENTS] > 0;
+    }
+    return rates->connections == 0 || hold(taking, limit, subject, rates, dry);
+}
+
+static bool take_policy(const slc_chain_entry *entry, void *arg)
+{
+    struct taking *taking = arg;
+    const char *subject = NULL;
+    slc_rates rates;
+    slc_denial denial = {0};
+    if (entry->type->rates == NULL || !entry->type->rates(entry->compiled, &taking->request, &rates, &subject))
+        return true;
+    enum slc_condition_answer answer = slc_chain_condition(entry, &taking->request, &denial);
+    /* What cannot be evaluated limits: nobody is let through by it. */
+    return answer == SLC_CONDITION_FALSE || add(taking, entry->id, subject, &rates, entry->dry_run);
+}
+
+/* Does the plan grant anything here by native Kafka? Its limits hold then for all that the session does. */
+static bool is_used(const struct taking *taking, const slc_plan *plan)
+{
+    for (size_t i = 0; i < plan->msg->n_event_api_ids; i++) {
+        const slc_event_api *api =
+            slc_snapshot_event_api_by_id(taking->request.snapshot, plan->msg->event_api_ids[i]);
+        if (api != NULL && strcmp(api->msg->virtual_cluster_id, taking->subject->vcluster->msg->id) == 0 &&
+            slc_event_api_exposes(api, "kafka"))
+            return true;
+    }
+    return false;
+}
+
+static bool take_plans(struct taking *taking)
+{
+    const slc_snapshot *snapshot = taking->request.snapshot;
+    const char *id = taking->subject->principal->application_id;
+    const Sluice__Snapshot__V1__Application *application = slc_snapshot_application(snapshot, id);
+    for (size_t i = 0; application != NULL && i < application->n_subscriptions; i++) {
+        const slc_plan *plan = slc_snapshot_plan(snapshot, application->subscriptions[i]->plan_id);
+        const Sluice__Snapshot__V1__Limits *limits = plan != NULL ? plan->msg->limits : NULL;
+        if (limits == NULL || !is_used(taking, plan))
+            continue;
+        const slc_rates rates = {
+            .per_second = {limits->requests_per_second, limits->events_per_second, limits->bytes_per_second},
+            .connections = limits->connections,
+            .burst_s = 1};
+        if (!add(taking, plan->msg->id, id, &rates, false))
+            return false;
+    }
+    return true;
+}
+
+bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
+                            slc_native_limits *limits, char why[200])
+{
+    struct taking taking = {
+        .subject = subject, .table = table, .limits = limits, .now_ns = slc_limits_now_ns(), .why = why};
+    *limits = (slc_native_limits){.rates.limits = table, .connections.limits = table};
+    taking.request = slc_access_request(subject, snapshot);
+    if (!take_plans(&taking) || !slc_access_each_policy(subject, snapshot, take_policy, &taking)) {
+        slc_native_limits_release(limits);
+        return false;
+    }
+    return true;
+}
+
+void slc_native_limits_release(slc_native_limits *limits)
+{
+    slc_charges_release(&limits->rates);
+    slc_charges_release(&limits->connections);
+}

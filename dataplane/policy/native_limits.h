@@ -1,0 +1,20 @@
+/* The limits that hold for a native session: those of the application's plans, and rate-limit policies. The
+ * worker's thread. */
+#ifndef SLC_DATAPLANE_POLICY_NATIVE_LIMITS_H
+#define SLC_DATAPLANE_POLICY_NATIVE_LIMITS_H
+
+#include "dataplane/policy/access.h"
+
+typedef struct slc_native_limits {
+    slc_charges rates;       /* what it does is paid for here */
+    slc_charges connections; /* each holds a place while the session is open */
+    bool events;             /* somebody limits events: they have to be counted */
+} slc_native_limits;
+
+/* Fills `limits`. False with `why` when there are as many connections as may be: nothing is held. Conditions of
+ * policies are looked at now, and again when the configuration changes. */
+bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
+                            slc_native_limits *limits, char why[200]) SLC_CHECKED;
+void slc_native_limits_release(slc_native_limits *limits);
+
+#endif

@@ -1,0 +1,149 @@
+/* Limits of a session, as brokers apply quotas: what was done is paid for, whoever owes is told so in
+ * throttle_time_ms and is not read from until it is paid, at most kafka.throttle-max at a time. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "dataplane/kafka/wire.h"
+#include "dataplane/policy/native_limits.h"
+#include "dataplane/proxy/session_private.h"
+
+#define BATCH_HEADER   61 /* of magic 2, up to its records */
+#define BATCH_MAGIC_AT 16
+#define BATCH_COUNT_AT 57
+#define BATCH_LENGTH   12 /* bytes that the length does not count */
+
+struct slc_throttle {
+    slc_native_limits limits;
+    int64_t until_ms;  /* monotonic: not read from until then; 0: read from */
+    int64_t answer_ms; /* what the answer at hand says */
+    struct event timer;
+};
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    slc_session_pump(arg);
+}
+
+bool slc_session_limit(slc_session *session, const slc_access_subject *subject, slc_snapshot *snapshot)
+{
+    slc_native_limits limits;
+    struct slc_limits *table = session->front->worker->limits;
+    char why[200];
+    bool first = session->throttle == NULL;
+    if (table == NULL)
+        return true;
+    if (!first) /* the configuration changed; who is in stays in */
+        slc_native_limits_release(&session->throttle->limits);
+    if (!slc_native_limits_take(subject, snapshot, table, &limits, why)) {
+        if (first)
+            slc_session_refuse(session, SLC_LIMIT, "limit", "%.180s", why);
+        return !first;
+    }
+    if (limits.rates.count + limits.connections.count == 0 && first)
+        return true;
+    if (first) {
+        session->throttle = slc_calloc(1, sizeof *session->throttle);
+        evtimer_assign(&session->throttle->timer, session->front->base, on_timer, session);
+    }
+    session->throttle->limits = limits;
+    session->throttle->answer_ms = session->throttle->until_ms = 0;
+    return true;
+}
+
+void slc_session_unlimit(slc_session *session)
+{
+    if (session->throttle == NULL)
+        return;
+    evtimer_del(&session->throttle->timer);
+    slc_native_limits_release(&session->throttle->limits);
+    free(session->throttle);
+    session->throttle = NULL;
+}
+
+bool slc_session_is_limited(const slc_session *session)
+{
+    return session->throttle != NULL && session->throttle->limits.rates.count > 0;
+}
+
+bool slc_session_counts_events(const slc_session *session)
+{
+    return session->throttle != NULL && session->throttle->limits.events;
+}
+
+/* ---- paying ---- */
+
+void slc_session_pay(slc_session *session, uint64_t requests, uint64_t events, uint64_t bytes)
+{
+    struct slc_throttle *throttle = session->throttle;
+    int64_t now_ns, most = session->front->limits->kafka_throttle_max_ms;
+    if (!slc_session_is_limited(session))
+        return;
+    now_ns = slc_limits_now_ns();
+    slc_charges_pay(&throttle->limits.rates, requests, events, bytes, now_ns);
+    int64_t owed = slc_charges_debt_ms(&throttle->limits.rates, now_ns);
+    owed = owed < most ? owed : most;
+    throttle->answer_ms = owed;
+    if (owed > 0)
+        throttle->until_ms = slc_monotonic_ms() + owed;
+}
+
+bool slc_session_is_throttled(slc_session *session)
+{
+    struct slc_throttle *throttle = session->throttle;
+    if (throttle == NULL || throttle->until_ms == 0)
+        return false;
+    int64_t left = throttle->until_ms - slc_monotonic_ms();
+    if (left <= 0) {
+        throttle->until_ms = 0;
+        return false;
+    }
+    if (!evtimer_pending(&throttle->timer, NULL)) {
+        const struct timeval wait = {left / 1000, (left % 1000) * 1000};
+        evtimer_add(&throttle->timer, &wait);
+        slc_proxy_metrics_throttled(session->vcluster->msg->name);
+    }
+    return true;
+}
+
+int64_t slc_session_throttle_ms(const slc_session *session)
+{
+    return session->throttle != NULL ? session->throttle->answer_ms : 0;
+}
+
+/* ---- events ---- */
+
+/* How many records the batches hold, as their headers say. What is older than magic 2 counts as one each. */
+static uint64_t records_in(const uint8_t *data, size_t len)
+{
+    uint64_t count = 0;
+    for (size_t at = 0; len - at >= BATCH_LENGTH + 5;) {
+        size_t size = slc_kafka_get32(data + at + 8);
+        bool counted = data[at + BATCH_MAGIC_AT] >= 2 && len - at >= BATCH_HEADER;
+        int32_t records = counted ? (int32_t)slc_kafka_get32(data + at + BATCH_COUNT_AT) : 1;
+        count += records > 0 ? (uint64_t)records : 0;
+        if (size > len - at - BATCH_LENGTH)
+            break;
+        at += BATCH_LENGTH + size;
+    }
+    return count;
+}
+
+uint64_t slc_session_events_in(const slc_kafka_message *message, int version, const uint8_t *body, size_t len)
+{
+    const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS),
+                                            .trailing_ok = true};
+    slc_kafka_walk walk;
+    slc_kafka_event event;
+    slc_error err = {0};
+    uint64_t count = 0;
+    if (!slc_kafka_walk_init(&walk, message, version, len, &options, &err))
+        return 0;
+    slc_kafka_walk_feed(&walk, body, len);
+    while (slc_kafka_walk_next(&walk, &event, &err) == SLC_KAFKA_EVENT)
+        if (event.data != NULL)
+            count += records_in(event.data, event.len);
+    return count;
+}

@@ -1,0 +1,51 @@
+"""A native client without a library: sends any request and reads what comes."""
+
+import socket
+import struct
+
+from kafka.record.memory_records import MemoryRecordsBuilder
+
+from .protocol import Reader, TreeWriter, frame
+
+
+def record_batch(values=(b"authorised",)):
+    builder = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=1 << 20)
+    for value in values:
+        builder.append(timestamp=1, key=None, value=value, headers=[])
+    builder.close()
+    return bytes(builder.buffer())
+
+
+class Wire:
+    """An authenticated connection; answers are read as Kafka defines them."""
+
+    def __init__(self, definitions, address, user, password):
+        self.definitions, self.correlation = definitions, 0
+        host, port = address.rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        assert self._call(17, 1, {"Mechanism": "PLAIN"})["ErrorCode"] == 0
+        token = f"\0{user}\0{password}".encode()
+        assert self._call(36, 2, {"AuthBytes": token})["ErrorCode"] == 0
+
+    def _call(self, key, version, tree):
+        return self.ask(self.definitions.requests[key], version, tree)
+
+    def ask(self, definition, version, tree):
+        self.correlation += 1
+        writer = TreeWriter(definition, version, tree)
+        self.socket.sendall(frame(definition, version, writer, self.correlation, b"authoriser"))
+        size = struct.unpack(">i", self._receive(4))[0]
+        answer = self._receive(size)
+        assert struct.unpack(">i", answer[:4])[0] == self.correlation
+        return Reader(self.definitions.responses[definition["apiKey"]], version, answer[4:]).body
+
+    def _receive(self, count):
+        data = b""
+        while len(data) < count:
+            part = self.socket.recv(count - len(data))
+            assert part, "the connection was closed"
+            data += part
+        return data
+
+    def close(self):
+        self.socket.close()

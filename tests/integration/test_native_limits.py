@@ -1,0 +1,130 @@
+"""Limits of native sessions: throttle_time_ms and being left unread, as brokers do it; connections."""
+
+from contextlib import closing, contextmanager
+
+import pytest
+
+from sluice_support import Definitions, NativeCluster, SampleApi, Wire, record_batch, wait_until
+
+METADATA, PRODUCE, FETCH = 3, 0, 1
+
+
+@pytest.fixture(scope="module")
+def definitions():
+    return Definitions()
+
+
+@pytest.fixture(scope="module")
+def stage(module_servers, kafka):
+    topic = kafka.create_topic("limited")
+    stage = SampleApi(module_servers.control(), kafka.bootstrap_servers, topic)
+    stage.start_gateway(module_servers, kafka_throttle_max="2s")
+    stage.native = NativeCluster(stage, "native", authentication=["plain"])
+    stage.native.wait_served()
+    return stage
+
+
+def connect(definitions, stage):
+    """To the broker with the topic's only partition: there is one."""
+    wire = Wire(definitions, f"127.0.0.1:{stage.native.port + 2}", stage.credential["id"], stage.credential["secret"])
+    metadata(wire, stage)  # it is the first request that makes a connection count
+    return wire
+
+
+@contextmanager
+def limited(stage, name="slow", **config):
+    dry_run = config.pop("dry_run", False)
+    stage.admin.create("policies", name=name, type="rate-limit", scope={"kind": "virtual-cluster", "ref": "native"},
+                       config=config, dry_run=dry_run)
+    try:
+        yield
+    finally:
+        stage.admin.delete("policies", name)
+
+
+def ask(wire, key, tree, version):
+    return wire.ask(wire.definitions.requests[key], version, tree)
+
+
+def metadata(wire, stage):
+    return ask(wire, METADATA, {"Topics": [{"Name": stage.topic}]}, 9)["ThrottleTimeMs"]
+
+
+def produce(wire, stage, values):
+    tree = {"Acks": -1, "TimeoutMs": 5000,
+            "TopicData": [{"Name": stage.topic, "PartitionData": [{"Index": 0, "Records": record_batch(values)}]}]}
+    answer = ask(wire, PRODUCE, tree, 9)
+    assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0
+    return answer["ThrottleTimeMs"]
+
+
+def fetch(wire, stage):
+    partition = {"Partition": 0, "CurrentLeaderEpoch": -1, "PartitionMaxBytes": 4 << 20, "LastFetchedEpoch": -1,
+                 "LogStartOffset": -1}
+    return ask(wire, FETCH, {"ReplicaId": -1, "MaxBytes": 4 << 20, "SessionEpoch": -1,
+                             "Topics": [{"Topic": stage.topic, "Partitions": [partition]}]}, 11)["ThrottleTimeMs"]
+
+
+def throttled(stage):
+    return stage.gateway.metrics().get('sluice_kafka_throttled_total{virtual_cluster="native"}', 0)
+
+
+def test_without_limits_nobody_is_throttled(definitions, stage):
+    with closing(connect(definitions, stage)) as wire:
+        assert [metadata(wire, stage) for _ in range(10)] == [0] * 10
+        assert produce(wire, stage, [b"x" * 1000] * 500) == 0
+        assert fetch(wire, stage) == 0
+
+
+@pytest.mark.parametrize("config, act", [
+    ({"requests_per_second": 2}, lambda wire, stage: metadata(wire, stage)),
+    ({"bytes_per_second": 1000}, lambda wire, stage: produce(wire, stage, [b"x" * 5000])),
+    ({"bytes_per_second": 1000}, lambda wire, stage: fetch(wire, stage)),
+    ({"events_per_second": 10}, lambda wire, stage: produce(wire, stage, [b"x"] * 100)),
+    ({"events_per_second": 10}, lambda wire, stage: fetch(wire, stage)),
+], ids=["requests", "bytes in", "bytes out", "events in", "events out"])
+def test_over_a_limit_answers_say_so_and_the_session_waits(definitions, stage, config, act):
+    """An open session learns of the limit, and of its end."""
+    with closing(connect(definitions, stage)) as wire:
+        assert metadata(wire, stage) == 0
+        before = throttled(stage)
+        with limited(stage, **config):
+            throttle = wait_until(lambda: act(wire, stage), 20, "an answer with a throttle time")
+            assert 0 < throttle <= 2000  # kafka.throttle-max
+            act(wire, stage)  # which waits for its turn
+            assert throttled(stage) > before
+        wait_until(lambda: act(wire, stage) == 0, 20, "the limit to be gone")
+
+
+def test_a_limit_in_dry_run_slows_nobody(definitions, stage):
+    with limited(stage, "dry", requests_per_second=1, dry_run=True), limited(stage, "mark", bytes_per_second=1):
+        with closing(connect(definitions, stage)) as wire:
+            wait_until(lambda: metadata(wire, stage) > 0, 20, "the limit that is no dry run")
+    with limited(stage, "dry", requests_per_second=1, dry_run=True), closing(connect(definitions, stage)) as wire:
+        wait_until(lambda: [metadata(wire, stage) for _ in range(5)] == [0] * 5, 20, "nobody to be slowed down")
+
+
+def test_connections_are_counted_and_given_back(definitions, stage):
+    with limited(stage, connections=2):
+        def full():
+            wires = []
+            try:
+                for _ in range(3):
+                    wires.append(connect(definitions, stage))
+                return None
+            except (AssertionError, ConnectionError):
+                return len(wires) == 2
+            finally:
+                for wire in wires:
+                    wire.close()
+        wait_until(full, 20, "the third connection to be closed")
+        assert "as many connections as may be" in stage.gateway.log().decode()
+        with closing(wait_until(lambda: again(definitions, stage), 20, "a place to be free again")) as wire:
+            assert metadata(wire, stage) == 0
+
+
+def again(definitions, stage):
+    try:
+        return connect(definitions, stage)
+    except (AssertionError, ConnectionError):
+        return None
