@@ -62,6 +62,15 @@ bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_a
     return __atomic_load_n(&granted, __ATOMIC_RELAXED);
 }
 
+void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, const slc_principal *principal,
+                        slc_charges *charges)
+{
+    (void)snapshot;
+    (void)api;
+    (void)principal;
+    (void)charges;
+}
+
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway)
 {
     return &((const stage *)gateway)->limits;
