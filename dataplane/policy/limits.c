@@ -248,10 +248,14 @@ bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_ra
     return true;
 }
 
-void slc_charges_join(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool dry)
+void slc_charges_join(slc_charges *charges, uint64_t hash, const slc_rates *rates, bool dry)
 {
     if (charges->count < SLC_MAX_CHARGES)
-        charges->list[charges->count++] = (struct slc_charge){.place = place, .rates = *rates, .dry = dry};
+        charges->list[charges->count++] =
+            (struct slc_charge){.place = slc_limits_place(charges->limits, hash, slc_limits_now_ns()),
+                                .rates = *rates,
+                                .hash = hash,
+                                .dry = dry};
 }
 
 void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int64_t now_ns)
@@ -265,6 +269,8 @@ void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, u
         [SLC_LIMIT_REQUESTS] = requests, [SLC_LIMIT_EVENTS] = events, [SLC_LIMIT_BYTES] = bytes};
     for (unsigned i = 0; i < charges->count; i++) {
         struct slc_charge *charge = &charges->list[i];
+        if (charge->hash != 0)
+            charge->place = slc_limits_place(charges->limits, charge->hash, now_ns);
         for (int kind = SLC_LIMIT_REQUESTS; kind < SLC_LIMIT_RATES; kind++)
             if (amounts[kind] > 0 && charge->rates.per_second[kind] > 0)
                 pay(charge->place, kind, cost_ns(charges->limits, &charge->rates, kind, amounts[kind]), now_ns);

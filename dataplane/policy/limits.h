@@ -54,8 +54,10 @@ typedef struct slc_charges {
         slc_limit_place *place;
         slc_rates rates;
         char limit[24]; /* whose: the id of a plan or a policy; empty: not to be looked up again */
-        bool stream;    /* holds one */
-        bool dry;       /* of a policy in dry run: it is counted, and nobody waits for it */
+        uint64_t
+            hash; /* of what lives long and holds no stream: its place may be another's by now. 0: it is not */
+        bool stream; /* holds one */
+        bool dry;    /* of a policy in dry run: it is counted, and nobody waits for it */
     } list[SLC_MAX_CHARGES];
 } slc_charges;
 
@@ -69,7 +71,7 @@ typedef struct slc_limit_answer {
 bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool stream,
                       int64_t now_ns, slc_limit_answer *answer);
 /* Notes a limit without taking anything of it: what is done is paid for later. One too many is left out. */
-void slc_charges_join(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool dry);
+void slc_charges_join(slc_charges *charges, uint64_t hash, const slc_rates *rates, bool dry);
 /* What it has cost since. */
 void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int64_t now_ns);
 /* The same with requests, for those that are let through and paid for afterwards. */

@@ -38,8 +38,7 @@ static bool add(struct taking *taking, const char *limit, const char *subject, c
     uint64_t any = rates->per_second[0] | rates->per_second[1] | rates->per_second[2];
     if (any != 0) {
         uint64_t hash = slc_limits_hash(taking->table, limit, subject);
-        slc_charges_join(&taking->limits->rates, slc_limits_place(taking->table, hash, taking->now_ns), rates,
-                         dry);
+        slc_charges_join(&taking->limits->rates, hash, rates, dry);
         taking->limits->events = taking->limits->events || rates->per_second[SLC_LIMIT_EVENTS] > 0;
     }
     return rates->connections == 0 || hold(taking, limit, subject, rates, dry);
