@@ -1,4 +1,4 @@
-"""What stands where a broker says that it is: it lets the gateway through, and notes whoever else comes."""
+"""What stands where a broker says that it is, and notes who comes there beside the gateway."""
 
 import asyncio
 import struct
@@ -11,7 +11,7 @@ _KNOWN = 200  # bytes of an unknown peer's first request that are kept
 class Guard:
     """Listens at the address that a broker advertises to the gateway, `port` of 127.0.0.1, and leads to the broker's port
     `target`. Clients know no such address unless the gateway has told them, so `strangers`, the first bytes of each that was
-    not the gateway, has to stay empty; they are closed."""
+    not the gateway, has to stay empty. They are let in, so that the test that fails says just that, and soon."""
 
     def __init__(self, port, target):
         self.address = f"127.0.0.1:{port}"
@@ -48,8 +48,8 @@ class Guard:
         length = struct.unpack(">h", begin[12:14])[0] if len(begin) >= 14 else -1
         if begin[14:14 + max(length, 0)] != GATEWAY:
             self.strangers.append(begin[:_KNOWN])
-            return
-        self.let_in += 1
+        else:
+            self.let_in += 1
         other_reader, other = await asyncio.open_connection("127.0.0.1", self._target)
         other.write(begin)
         await asyncio.gather(self._copy(reader, other), self._copy(other_reader, writer), return_exceptions=True)
