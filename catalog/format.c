@@ -224,6 +224,7 @@ static const slc_format formats[SLC_FMT_COUNT] = {
                          "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", check_network},
     [SLC_FMT_ORIGIN] = {"* or an origin such as https://shop.example",
                         "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\\[\\]-]+)$", slc_http_is_origin},
+    [SLC_FMT_SCOPE] = {"an OAuth scope", "^[!#-\\[\\]-~]+$", slc_oauth_is_scope},
 };
 
 const slc_format *slc_format_get(enum slc_format_id id)

@@ -80,6 +80,7 @@ enum slc_format_id {
     SLC_FMT_SHA256_HEX,
     SLC_FMT_NETWORK, /* IP addresses in CIDR notation */
     SLC_FMT_ORIGIN,  /* "*", or scheme://host[:port] */
+    SLC_FMT_SCOPE,   /* OAuth: RFC 6749, section 3.3 */
     SLC_FMT_COUNT
 };
 

@@ -27,6 +27,26 @@ static const slc_field key_auth_fields[] = {
 
 static const slc_field basic_auth_fields[] = {SLC_FIELD_END};
 
+static const slc_field oidc_fields[] = {
+    {.name = "issuers",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_NAME,
+     .min = 1,
+     .max = 50,
+     .item_max = 63,
+     .help = "Names of the issuers whose tokens are taken; absent: all that credentials name."},
+    {.name = "scopes",
+     .type = SLC_F_STRING_LIST,
+     .format = SLC_FMT_SCOPE,
+     .min = 1,
+     .max = 20,
+     .item_max = 100,
+     .help = "Scopes that a token must have, all of them."},
+    SLC_FIELD_END,
+};
+
+static const slc_field mtls_fields[] = {SLC_FIELD_END};
+
 static const slc_field subscription_fields[] = {SLC_FIELD_END};
 
 static const slc_field cors_fields[] = {
@@ -236,6 +256,8 @@ static const slc_policy_kind policy_kinds[] = {
     /* Who asks is not known yet, so these cannot hang on a plan or an application. */
     {.name = "key-auth", .help = "Authenticates by API key.", .scopes = WIDE, .fields = key_auth_fields},
     {.name = "basic-auth", .help = "Authenticates by HTTP Basic.", .scopes = WIDE, .fields = basic_auth_fields},
+    {.name = "oidc", .help = "Authenticates by access token.", .scopes = WIDE, .fields = oidc_fields},
+    {.name = "mtls", .help = "Authenticates by client certificate.", .scopes = WIDE, .fields = mtls_fields},
     {.name = "subscription", .help = "Asks for a subscription.", .scopes = WIDE, .fields = subscription_fields},
     {.name = "cors",
      .help = "Lets pages of other origins in.",

@@ -32,3 +32,11 @@ bool slc_http_is_origin(const char *text, size_t len)
     size_t scheme_len = (size_t)(colon - text);
     return all_of(text, scheme_len, "+-.") && all_of(colon + 3, len - scheme_len - 3, ".-_:[]");
 }
+
+bool slc_oauth_is_scope(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < 0x21 || text[i] > 0x7e || text[i] == '"' || text[i] == '\\')
+            return false;
+    return len > 0;
+}

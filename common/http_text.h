@@ -10,4 +10,7 @@ bool slc_http_is_token(const char *text, size_t len);
 /* What CORS may allow: "*", or scheme://host[:port] as browsers send it, without path, user or "null". */
 bool slc_http_is_origin(const char *text, size_t len);
 
+/* A scope of OAuth (RFC 6749, section 3.3). */
+bool slc_oauth_is_scope(const char *text, size_t len);
+
 #endif

@@ -13,6 +13,7 @@
 #include "dataplane/config/secret.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
+#include "dataplane/identity/issuers.h"
 #include "dataplane/proxy/front.h"
 
 /* A listener of the new snapshot: kept on its socket, or to be opened. */
@@ -77,6 +78,7 @@ static void commit(struct slc_gateway *gateway, struct slc_apply_plan *plan)
     gateway->pending_plan = plan;
     gateway->open = open;
     gateway->open_count = plan->count;
+    slc_issuers_apply(gateway->issuers, plan->snapshot);
     atomic_store(&plan->waiting, gateway->worker_count);
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         struct swap_message *swap = slc_calloc(1, sizeof *swap);

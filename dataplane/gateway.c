@@ -16,6 +16,7 @@
 #include "common/version.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
+#include "dataplane/identity/issuers.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
 #include "dataplane/policy/limits.h"
@@ -190,10 +191,13 @@ static void stop(struct slc_gateway *gateway)
     slc_config_client_free(gateway->client);
     gateway->client = NULL;
     slc_observe_free(gateway->observe);
+    if (gateway->issuers != NULL) /* what waits for it is the workers' */
+        slc_issuers_stop(gateway->issuers);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slc_worker_stop(gateway->workers[i]);
     slc_gateway_drop_plan(gateway);
     free(gateway->workers);
+    slc_issuers_free(gateway->issuers);
     slc_mediation_free(gateway->mediation);
     slc_limits_free(gateway->limits);
     slc_headcount_free(gateway->headcount);
@@ -212,13 +216,16 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     slc_gateway_metrics_register();
     slc_config_client_register_metrics();
     slc_proxy_register_metrics();
+    slc_issuers_register_metrics();
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);
     gateway.headcount = slc_headcount_new();
     gateway.access_file = slc_access_file_open(settings->access_log, settings->access_log_queue_bytes, err);
-    bool ok = gateway.access_file != NULL && (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL &&
-              start_workers(&gateway, err) && start_observe(&gateway, err) && start_client(&gateway, err);
+    bool ok = gateway.access_file != NULL &&
+              (gateway.issuers = slc_issuers_new(&settings->issuers, err)) != NULL &&
+              (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&
+              start_observe(&gateway, err) && start_client(&gateway, err);
     if (ok) {
         slc_log(SLC_LOG_INFO, "gateway started", LS("version", SLC_VERSION),
                 LI("workers", gateway.worker_count), LI("observe_port", slc_observe_port(gateway.observe)));

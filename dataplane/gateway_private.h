@@ -25,6 +25,7 @@ struct slc_gateway {
     slc_access_file *access_file;
     struct slc_limits *limits;
     struct slc_headcount *headcount;
+    struct slc_issuers *issuers;
     slc_worker **workers;
     unsigned worker_count;
     slc_config_client *client;

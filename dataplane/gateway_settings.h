@@ -4,6 +4,7 @@
 #define SLC_DATAPLANE_GATEWAY_SETTINGS_H
 
 #include "common/settings.h"
+#include "dataplane/identity/issuers.h"
 #include "dataplane/worker.h"
 
 typedef struct slc_gateway_settings {
@@ -26,6 +27,7 @@ typedef struct slc_gateway_settings {
     int64_t retry_apply_min_ms;
     int64_t retry_apply_max_ms;
     bool require_backend;
+    slc_issuers_options issuers;
     slc_gateway_limits limits;
 } slc_gateway_settings;
 

@@ -8,6 +8,7 @@
 #include "common/assert.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
+#include "dataplane/identity/tokens.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/worker_control.h"
@@ -22,6 +23,7 @@ static void start_here(void *arg)
 {
     struct start_arg *start = arg;
     slc_worker *worker = start->worker;
+    worker->tokens = slc_tokens_new(worker->gateway->issuers, worker->loop);
     worker->http = slc_http_front_new(worker, start->access_file);
     worker->mediation = slc_mediation_attach(start->mediation, worker);
     worker->kafka = slc_proxy_front_new(worker);
@@ -58,6 +60,8 @@ static void stop_here(void *arg)
     slc_http_front_close(worker->http);
     slc_mediation_detach(worker->mediation);
     slc_http_front_free(worker->http);
+    slc_tokens_free(worker->tokens);
+    worker->tokens = NULL;
     slc_snapshot_unref(worker->snapshot);
     worker->snapshot = NULL;
 }

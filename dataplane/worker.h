@@ -21,6 +21,7 @@ typedef struct slc_worker {
     struct slc_gateway *gateway;
     slc_loop *loop;
     struct slc_limits *limits;       /* policy/limits.h; the process's */
+    struct slc_tokens *tokens;       /* identity/tokens.h; NULL: no token is taken */
     struct slc_headcount *headcount; /* proxy/headcount.h; the process's */
     slc_snapshot *snapshot;          /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;

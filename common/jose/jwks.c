@@ -17,10 +17,11 @@
 #include "common/json.h"
 #include "common/log.h"
 
-#define SLC_JWKS_MAGIC 0x4a574b53u
-#define HOUR_MS        (3600 * 1000LL)
-#define MAX_SETS       1024 /* issuers are configured by people; over it the oldest set goes */
-#define WELL_KNOWN     "/.well-known/openid-configuration"
+#define SLC_JWKS_MAGIC  0x4a574b53u
+#define HOUR_MS         (3600 * 1000LL)
+#define MAX_SETS        1024  /* issuers are configured by people; over it the oldest set goes */
+#define LOG_INTERVAL_MS 60000 /* a failure that stays is told again */
+#define WELL_KNOWN      "/.well-known/openid-configuration"
 
 /* A source and what came from it. */
 struct set {
@@ -29,6 +30,7 @@ struct set {
     json_t *keys;       /* NULL: never came */
     int64_t fetched_ms; /* monotonic: when they came */
     int64_t tried_ms;   /* when a fetch was last tried; 0: never */
+    int64_t logged_ms;  /* monotonic: when a failure was last logged; 0: not since it was well */
     slc_error err;      /* of the last try */
 };
 
@@ -175,9 +177,13 @@ static void refresh(slc_jwks *jwks, struct set *set)
     if (keys == NULL) {
         slc_fail_context(&set->err, "the keys of the issuer %s", set->issuer);
         set->err.code = SLC_UNAVAILABLE;
-        slc_log_error(SLC_LOG_WARN, "an issuer's keys cannot be fetched", &set->err);
+        if (set->logged_ms == 0 || set->tried_ms - set->logged_ms >= LOG_INTERVAL_MS) {
+            slc_log_error(SLC_LOG_WARN, "an issuer's keys cannot be fetched", &set->err);
+            set->logged_ms = set->tried_ms;
+        }
         return;
     }
+    set->logged_ms = 0;
     json_decref(set->keys);
     set->keys = keys;
     set->fetched_ms = set->tried_ms;

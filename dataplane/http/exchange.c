@@ -111,6 +111,7 @@ static void finish_exchange(struct slc_exchange_private *self)
     leave_limits(exchange);
     if (exchange->page_holder != NULL)
         slc_page_bytes_end(&exchange->worker->page_bytes, exchange->page_holder, exchange->page_bytes);
+    slc_token_unref(exchange->token);
     if (self->streaming)
         front->streams--;
     TAILQ_REMOVE(&front->exchanges, self, entry);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/identity/token.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
 #include "dataplane/worker.h"
@@ -24,6 +25,7 @@ typedef struct slc_exchange {
     slc_event_api *api; /* own reference; NULL for requests that are not an event API's */
     Sluice__Snapshot__V1__Operation operation;
     slc_principal principal; /* who; empty before authentication */
+    slc_token *token;        /* the front's: what it brought, until policies were asked; NULL: none */
     slc_charges *charges;    /* the front's: what it takes of limits; NULL: of none */
     char request_id[65];
     char client_address[64]; /* the true client's */

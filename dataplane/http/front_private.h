@@ -9,6 +9,7 @@
 #include "dataplane/http/access_log.h"
 #include "dataplane/http/exchange.h"
 #include "dataplane/http/front.h"
+#include "dataplane/identity/tokens.h"
 #include "dataplane/observe/metrics.h"
 
 #define SLC_EXCHANGE_MAGIC 0x51ce8c4au
@@ -30,6 +31,8 @@ struct slc_exchange_private {
     char *path;         /* without the query, which may carry a ticket */
     char *denial;
     void (*on_written)(slc_exchange *exchange, void *ctx);
+    slc_token_waiter waiter; /* proof.c: for what the request's token is */
+    void (*next)(slc_exchange *exchange);
     size_t last_unsent;
     int64_t last_progress_ms; /* not of a stream: when it was answered */
 };

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "dataplane/http/describe.h"
 #include "dataplane/http/front_private.h"
+#include "dataplane/http/proof.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/policy/policy.h"
 
@@ -161,6 +162,14 @@ static void add_header(void *protocol, const char *name, const char *value)
     evhttp_add_header(evhttp_request_get_output_headers(exchange->req), name, value);
 }
 
+static bool asks_certificate(const slc_exchange *exchange)
+{
+    const struct slc_front_listener *listener = slc_httpd_tag(exchange->req);
+    const Sluice__Snapshot__V1__Listener *msg = listener != NULL ? listener->listener->msg : NULL;
+    return msg != NULL && msg->tls &&
+           (strcmp(msg->client_auth, "request") == 0 || strcmp(msg->client_auth, "require") == 0);
+}
+
 static slc_policy_request policy_request(slc_exchange *exchange, const char *method)
 {
     return (slc_policy_request){.snapshot = exchange->snapshot,
@@ -174,6 +183,9 @@ static slc_policy_request policy_request(slc_exchange *exchange, const char *met
                                 .method = method,
                                 .path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(exchange->req)),
                                 .protocol = exchange,
+                                .token = exchange->token,
+                                .certificate = slc_proof_certificate(exchange),
+                                .asks_certificate = asks_certificate(exchange),
                                 .principal = &exchange->principal};
 }
 
@@ -199,6 +211,8 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
     } else {
         slc_charges_release(&charges);
     }
+    slc_token_unref(exchange->token);
+    exchange->token = NULL;
     return verdict;
 }
 
@@ -242,8 +256,11 @@ static void answer_head(slc_exchange *exchange, bool stream)
     evbuffer_free(nothing);
 }
 
-static void dispatch(slc_exchange *exchange, const char *method, bool stream)
+/* An operation that the API offers, by whoever sends it. */
+static void dispatch(slc_exchange *exchange)
 {
+    const char *method = slc_http_method(exchange->req);
+    bool stream = exchange->operation == READ && slc_read_kind(exchange) == SLC_READ_STREAM;
     struct slc_http_front *front = exchange->private_http;
     const slc_gateway_limits *limits = slc_gateway_limits_of(exchange->worker->gateway);
     slc_denial denial = {0};
@@ -300,13 +317,24 @@ static void route_events(slc_exchange *exchange, const char *method)
     else if (kind == SLC_READ_NEITHER)
         not_acceptable(exchange);
     else
-        dispatch(exchange, method, kind == SLC_READ_STREAM);
+        slc_proof_then(exchange, dispatch);
+}
+
+static void dispatch_ticket(slc_exchange *exchange)
+{
+    slc_denial denial = {0};
+    enum slc_verdict verdict = run_chain(exchange, "POST", false, &denial);
+    if (verdict == SLC_ANSWER)
+        slc_exchange_empty(exchange, denial.status);
+    else if (verdict != SLC_ALLOW)
+        deny(exchange, &denial);
+    else
+        slc_tickets_handle(exchange);
 }
 
 /* A ticket is for streams: who may not open one gets none. */
 static void route_tickets(slc_exchange *exchange, const char *method)
 {
-    slc_denial denial = {0};
     if (strcmp(method, "OPTIONS") == 0) {
         options(exchange, "POST, OPTIONS");
         return;
@@ -322,13 +350,7 @@ static void route_tickets(slc_exchange *exchange, const char *method)
         slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
                              "This event API is not offered as server-sent events.", NULL);
     } else {
-        enum slc_verdict verdict = run_chain(exchange, method, false, &denial);
-        if (verdict == SLC_ANSWER)
-            slc_exchange_empty(exchange, denial.status);
-        else if (verdict != SLC_ALLOW)
-            deny(exchange, &denial);
-        else
-            slc_tickets_handle(exchange);
+        slc_proof_then(exchange, dispatch_ticket);
     }
 }
 

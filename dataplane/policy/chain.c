@@ -9,18 +9,30 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "dataplane/policy/chain_private.h"
+#include "dataplane/policy/credential.h"
 
 #define CHAIN_MAGIC      0x51c4a15eu
 #define MAX_CONFIG_BYTES (256 * 1024)
+
+/* In this order: what a client says it is comes before what its connection says of it. */
+static const slc_policy_type *const builtin_types[] = {&slc_policy_key_auth, &slc_policy_oidc,
+                                                       &slc_policy_mtls,     &slc_policy_subscription,
+                                                       &slc_policy_ticket,   &slc_policy_plan_limits};
+#define BUILTINS (sizeof builtin_types / sizeof *builtin_types)
 
 static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err);
 static void release_entry(slc_chain_entry *entry);
 static int compare_policies(const void *a, const void *b);
 
-/* Who configures how secrets are sent does not want the other ways. */
+static bool is_way_in(const slc_policy_type *type)
+{
+    return type->way != NULL;
+}
+
+/* Who configures how clients authenticate does not want the other ways. */
 static bool replaces(const slc_policy_type *configured, const slc_policy_type *builtin)
 {
-    return configured == builtin || (builtin == &slc_policy_key_auth && configured == &slc_policy_basic_auth);
+    return configured == builtin || (is_way_in(builtin) && is_way_in(configured));
 }
 
 /* The policies that hold when nobody configured any. They come last in their phase, so that a configured one of
@@ -28,7 +40,7 @@ static bool replaces(const slc_policy_type *configured, const slc_policy_type *b
 static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error *err)
 {
     slc_chain_entry *entry = &chain->entries[chain->count];
-    for (size_t i = 0; i < chain->count; i++)
+    for (size_t i = 0; i < chain->configured; i++)
         if (replaces(chain->entries[i].type, type) && !chain->entries[i].dry_run)
             return true;
     json_t *config = json_object();
@@ -48,7 +60,7 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
 static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, bool builtins,
                           slc_error *err)
 {
-    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + 4) * sizeof chain->entries[0]);
+    slc_chain *chain = slc_calloc(1, sizeof *chain + (count + BUILTINS) * sizeof chain->entries[0]);
     const Sluice__Snapshot__V1__Policy **sorted = slc_calloc(count + 1, sizeof *sorted);
     bool ok = true;
     chain->magic = CHAIN_MAGIC;
@@ -60,10 +72,9 @@ static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, s
         ok = compile_entry(&chain->entries[i], sorted[i], err);
         chain->count += ok ? 1 : 0;
     }
-    if (ok && builtins)
-        ok = add_builtin(chain, &slc_policy_key_auth, err) &&
-             add_builtin(chain, &slc_policy_subscription, err) && add_builtin(chain, &slc_policy_ticket, err) &&
-             add_builtin(chain, &slc_policy_plan_limits, err);
+    chain->configured = chain->count;
+    for (size_t i = 0; ok && builtins && i < BUILTINS; i++)
+        ok = add_builtin(chain, builtin_types[i], err);
     free(sorted);
     if (ok)
         return chain;
@@ -277,6 +288,28 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
     return verdict;
 }
 
+/* Tells how one may authenticate. */
+static enum slc_verdict ask_who(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
+{
+    size_t len = 0;
+    slc_deny(denial, 401, "unauthenticated", "Authentication required", denial->text,
+             "no policy authenticated the request");
+    for (size_t i = 0; i < chain->count; i++) {
+        const slc_chain_entry *entry = &chain->entries[i];
+        slc_way way = {0};
+        if (!is_way_in(entry->type) || entry->dry_run || !entry->type->way(entry->compiled, request, &way))
+            continue;
+        if (way.challenge != NULL)
+            request->add_header(request->protocol, "WWW-Authenticate", way.challenge);
+        if (len < sizeof denial->text)
+            len += (size_t)snprintf(denial->text + len, sizeof denial->text - len, "%s%s",
+                                    len == 0 ? "Send " : ", or ", way.text);
+    }
+    if (len > 0 && len < sizeof denial->text)
+        snprintf(denial->text + len, sizeof denial->text - len, ".");
+    return SLC_DENY;
+}
+
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
 {
     SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
@@ -286,12 +319,8 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
     verdict = run_phase(chain, AUTHENTICATE, request, denial);
     if (verdict == SLC_DENY)
         return verdict;
-    if (verdict != SLC_ALLOW || !request->principal->authenticated) {
-        request->add_header(request->protocol, "WWW-Authenticate", "Basic realm=\"sluice\", charset=\"UTF-8\"");
-        return slc_deny(denial, 401, "unauthenticated", "Authentication required",
-                        "Send the application's API key in X-API-Key, or its id and secret as HTTP Basic.",
-                        "no policy authenticated the request");
-    }
+    if (verdict != SLC_ALLOW || !request->principal->authenticated)
+        return ask_who(chain, request, denial);
     verdict = run_phase(chain, AUTHORISE, request, denial);
     if (verdict == SLC_DENY)
         return verdict;
@@ -355,8 +384,8 @@ bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_a
         slc_snapshot_credential(snapshot, principal->credential_lookup, strlen(principal->credential_lookup));
     if (credential == NULL || strcmp(credential->application_id, principal->application_id) != 0)
         return false;
-    if (credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms())
+    principal->expires_at_ms = slc_expiry_of(principal, credential);
+    if (principal->expires_at_ms != 0 && principal->expires_at_ms <= slc_wall_ms())
         return false;
-    principal->expires_at_ms = credential->expires_at_ms;
     return still_allowed(snapshot, api, operation, principal);
 }

@@ -19,7 +19,7 @@ typedef struct slc_chain_entry {
 struct slc_chain {
     unsigned magic;
     unsigned refs;
-    size_t count;
+    size_t count, configured; /* the first ones: of all */
     slc_chain_entry entries[];
 };
 

@@ -15,6 +15,12 @@ static bool text(const char *value, slc_cel_value *out)
     return true;
 }
 
+static bool list(const slc_token_names *names, slc_cel_value *out)
+{
+    *out = (slc_cel_value){.kind = SLC_CEL_LIST, .as.list = {names->values, names->count}};
+    return true;
+}
+
 /* Unlike an attribute, one that is there may be empty. */
 static bool look_up(const char *(*get)(void *protocol, const char *name), void *protocol, const char *key,
                     size_t len, slc_cel_value *value)
@@ -122,11 +128,33 @@ static bool of_principal(const slc_policy_request *request, enum slc_attribute a
     }
 }
 
+/* What was brought to prove who asks, once it was found good. */
+static bool of_proof(const slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value)
+{
+    const slc_token *token =
+        request->token != NULL && request->token->state == SLC_TOKEN_GOOD ? request->token : NULL;
+    switch (attribute) {
+    case SLC_ATTRIBUTE_TOKEN_ISSUER:
+        return token != NULL && text(token->issuer, value);
+    case SLC_ATTRIBUTE_TOKEN_SUBJECT:
+        return token != NULL && text(token->subject, value);
+    case SLC_ATTRIBUTE_TOKEN_GROUPS:
+        return token != NULL && list(&token->groups, value);
+    case SLC_ATTRIBUTE_TOKEN_SCOPES:
+        return token != NULL && list(&token->scopes, value);
+    case SLC_ATTRIBUTE_CERTIFICATE_SUBJECT:
+        return request->certificate != NULL && text(request->certificate->subject, value);
+    default:
+        return false;
+    }
+}
+
 static bool resolve(void *ctx, size_t variable, slc_cel_value *value)
 {
     slc_policy_request *request = ctx;
     enum slc_attribute attribute = (enum slc_attribute)variable;
-    return of_request(request, attribute, value) || of_principal(request, attribute, value);
+    return of_request(request, attribute, value) || of_principal(request, attribute, value) ||
+           of_proof(request, attribute, value);
 }
 
 enum slc_condition_answer slc_condition_ask(const slc_cel *condition, slc_policy_request *request, char *why,

@@ -9,6 +9,7 @@
 void slc_principal_fill(slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential,
                         const Sluice__Snapshot__V1__Application *application)
 {
+    memset(principal, 0, sizeof *principal);
     principal->authenticated = true;
     principal->expires_at_ms = credential->expires_at_ms;
     snprintf(principal->application_id, sizeof principal->application_id, "%s", application->id);
@@ -45,6 +46,65 @@ enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, co
     return SLC_CREDENTIAL_GOOD;
 }
 
+typedef Sluice__Snapshot__V1__Credential credential_msg;
+
+/* Of those that match, one that has not expired, unless they are of two applications. */
+static enum slc_credential_answer find_match(const slc_snapshot *snapshot, char (*lookups)[SLC_LOOKUP_MAX + 1],
+                                             size_t count, const credential_msg **found)
+{
+    bool any = false;
+    *found = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const credential_msg *credential = slc_snapshot_credential(snapshot, lookups[i], strlen(lookups[i]));
+        any = any || credential != NULL;
+        if (credential == NULL || expired(credential))
+            continue;
+        if (*found != NULL && strcmp((*found)->application_id, credential->application_id) != 0)
+            return SLC_CREDENTIAL_AMBIGUOUS;
+        *found = *found == NULL ? credential : *found;
+    }
+    return *found != NULL ? SLC_CREDENTIAL_GOOD : any ? SLC_CREDENTIAL_EXPIRED : SLC_CREDENTIAL_UNKNOWN;
+}
+
+static enum slc_credential_answer of_match(const slc_snapshot *snapshot, char (*lookups)[SLC_LOOKUP_MAX + 1],
+                                           size_t count, int64_t proof_expires_ms, slc_principal *principal)
+{
+    const credential_msg *credential;
+    enum slc_credential_answer answer = find_match(snapshot, lookups, count, &credential);
+    if (answer != SLC_CREDENTIAL_GOOD)
+        return answer;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(snapshot, credential->application_id);
+    if (application == NULL)
+        return SLC_CREDENTIAL_UNSUBSCRIBED;
+    slc_principal_fill(principal, credential, application);
+    principal->proof_expires_at_ms = proof_expires_ms;
+    principal->expires_at_ms = slc_expiry_of(principal, credential);
+    return SLC_CREDENTIAL_GOOD;
+}
+
+enum slc_credential_answer slc_credential_of_token(const slc_snapshot *snapshot, const slc_token *token,
+                                                   slc_principal *principal)
+{
+    return of_match(snapshot, token->lookups, token->lookup_count, token->expires_ms, principal);
+}
+
+enum slc_credential_answer slc_credential_of_certificate(const slc_snapshot *snapshot,
+                                                         const slc_certificate *certificate,
+                                                         slc_principal *principal)
+{
+    if (certificate->expires_ms <= slc_wall_ms())
+        return SLC_CREDENTIAL_EXPIRED;
+    return of_match(snapshot, (char(*)[SLC_LOOKUP_MAX + 1]) certificate->lookups, certificate->lookup_count,
+                    certificate->expires_ms, principal);
+}
+
+int64_t slc_expiry_of(const slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential)
+{
+    int64_t proof_ms = principal->proof_expires_at_ms, own_ms = credential->expires_at_ms;
+    return own_ms == 0 || (proof_ms != 0 && proof_ms < own_ms) ? proof_ms : own_ms;
+}
+
 bool slc_credential_alive(const slc_snapshot *snapshot, const slc_principal *principal)
 {
     const Sluice__Snapshot__V1__Credential *credential =
@@ -61,6 +121,7 @@ const char *slc_credential_reason(enum slc_credential_answer answer)
         [SLC_CREDENTIAL_UNKNOWN] = "unknown credential",
         [SLC_CREDENTIAL_WRONG] = "wrong secret",
         [SLC_CREDENTIAL_EXPIRED] = "expired",
+        [SLC_CREDENTIAL_AMBIGUOUS] = "it matches credentials of two applications",
         [SLC_CREDENTIAL_UNSUBSCRIBED] = "its application has no subscription in this environment",
     };
     return reasons[answer];

@@ -101,12 +101,31 @@ static int read_credential(const struct key_auth *key_auth, const slc_policy_req
     return 0;
 }
 
-static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, const char *why, const char *id)
+static bool way(const void *compiled, const slc_policy_request *request, slc_way *out)
 {
-    request->add_header(request->protocol, "WWW-Authenticate", "Basic realm=\"sluice\", charset=\"UTF-8\"");
-    return slc_deny(denial, 401, "unauthenticated", "Authentication failed",
-                    "Send the application's API key in X-API-Key, or its id and secret as HTTP Basic.",
-                    "key-auth: %s%s%s", why, id[0] != '\0' ? ", credential " : "", id);
+    const struct key_auth *key_auth = compiled;
+    (void)request;
+    if (key_auth->header != NULL)
+        snprintf(out->text, sizeof out->text, "the application's API key in %s%s", key_auth->header,
+                 key_auth->basic ? ", or its id and secret as HTTP Basic" : "");
+    else
+        snprintf(out->text, sizeof out->text,
+                 "the id and secret of the application's credential as HTTP Basic");
+    out->challenge = key_auth->basic ? "Basic realm=\"sluice\", charset=\"UTF-8\"" : "ApiKey realm=\"sluice\"";
+    return true;
+}
+
+static enum slc_verdict refuse(const struct key_auth *key_auth, slc_policy_request *request, slc_denial *denial,
+                               const char *why, const char *id)
+{
+    slc_way how = {0};
+    (void)way(key_auth, request, &how);
+    request->add_header(request->protocol, "WWW-Authenticate", how.challenge);
+    slc_deny(denial, 401, "unauthenticated", "Authentication failed", denial->text, "%s: %s%s%s",
+             key_auth->header != NULL ? "key-auth" : "basic-auth", why, id[0] != '\0' ? ", credential " : "",
+             id);
+    snprintf(denial->text, sizeof denial->text, "Send %s.", how.text);
+    return SLC_DENY;
 }
 
 static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
@@ -116,7 +135,7 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
     if (found == 0)
         return SLC_PASS;
     if (found < 0)
-        return refuse(request, denial, "not a key of this gateway", "");
+        return refuse(compiled, request, denial, "not a key of this gateway", "");
     enum slc_credential_answer answer =
         slc_credential_check(request->snapshot, presented.id, presented.secret, request->principal);
     explicit_bzero(presented.secret, sizeof presented.secret);
@@ -124,8 +143,9 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",
                         "key-auth: credential %s has an application without subscriptions here", presented.id);
-    return answer == SLC_CREDENTIAL_GOOD ? SLC_ALLOW
-                                         : refuse(request, denial, slc_credential_reason(answer), presented.id);
+    return answer == SLC_CREDENTIAL_GOOD
+               ? SLC_ALLOW
+               : refuse(compiled, request, denial, slc_credential_reason(answer), presented.id);
 }
 
 const slc_policy_type slc_policy_key_auth = {
@@ -140,6 +160,7 @@ const slc_policy_type slc_policy_key_auth = {
     .compile = compile,
     .release = release,
     .authenticate = authenticate,
+    .way = way,
 };
 
 /* ---- basic-auth ---- */
@@ -161,4 +182,5 @@ const slc_policy_type slc_policy_basic_auth = {
     .compile = compile_basic,
     .release = release,
     .authenticate = authenticate,
+    .way = way,
 };

@@ -15,6 +15,8 @@
 
 #include "common/error.h"
 #include "dataplane/config/snapshot.h"
+#include "dataplane/identity/certificate.h"
+#include "dataplane/identity/token.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
 #include "dataplane/virtual/guard.h"
@@ -40,6 +42,10 @@ typedef struct slc_policy_request {
     slc_charges
         *charges; /* what it takes of limits: the caller's, who adds what it costs later and releases it */
     const char *policy_id; /* the chain's: of the policy that is asked */
+    /* What else the connection or the request brought: */
+    const slc_token *token;             /* a bearer token, looked at; NULL: none */
+    const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */
+    bool asks_certificate;              /* the listener asks clients for one */
 } slc_policy_request;
 
 enum slc_verdict {
@@ -55,6 +61,7 @@ typedef struct slc_denial {
     const char *title;
     const char *detail;      /* for the caller: never names the rule */
     char reason[200];        /* for the log: names the rule */
+    char text[320];          /* a detail that was put together for this request */
     int64_t retry_after_ms;  /* 0: none */
     const char *unevaluated; /* the policy whose condition could not be evaluated; NULL: none. Lives as long as
                                 the chain */
@@ -71,6 +78,12 @@ typedef struct slc_access_question {
     const uint8_t *name; /* as the client says it */
     size_t len;
 } slc_access_question;
+
+/* How clients may authenticate by a policy, for who did not. */
+typedef struct slc_way {
+    const char *challenge; /* of WWW-Authenticate; NULL: none */
+    char text[160];        /* what to send: "an access token as Bearer" */
+} slc_way;
 
 typedef struct slc_policy_type {
     const char *name; /* "key-auth" */
@@ -97,6 +110,8 @@ typedef struct slc_policy_type {
     /* Does it still say so of an HTTP stream that is open? Without conditions, which are not looked at again.
      * NULL: it has nothing to say. */
     enum slc_verdict (*recheck)(void *compiled, slc_policy_request *request);
+    /* False: not for such a request. NULL: clients need not know. `out` is zeroed. */
+    bool (*way)(const void *compiled, const slc_policy_request *request, slc_way *out);
 } slc_policy_type;
 
 /* All types, ending with NULL. */
@@ -105,10 +120,11 @@ const slc_policy_type *slc_policy_type_find(const char *name);
 
 typedef struct slc_chain slc_chain;
 /* Compiles those of `policies` that apply (sorted by scope, wide to narrow, then order, then name); the
- * built-in key-auth, subscription and ticket are always there unless a policy of the same type replaces them.
- * One in dry run replaces and changes nothing: it is asked, and the log says what it would have refused. One
- * with a condition takes part while that is true, and still replaces what is built in when it is not; when the
- * condition cannot be evaluated the request is refused. */
+ * built-in subscription and ticket are always there unless a policy of the same type replaces them, the
+ * built-in key-auth, oidc and mtls unless some policy says how clients authenticate. One in dry run replaces
+ * and changes nothing: it is asked, and the log says what it would have refused. One with a condition takes
+ * part while that is true, and still replaces what is built in when it is not; when the condition cannot be
+ * evaluated the request is refused. */
 slc_chain *slc_chain_compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count,
                              slc_error *err) SLC_CHECKED;
 /* Those of one plan or application, without what is built in. */

@@ -13,7 +13,8 @@ typedef struct slc_principal {
     char credential_lookup[128]; /* to look it up again after a configuration change */
     char plan_id[24];            /* the plan whose subscription granted the operation */
     char subscription_id[24];
-    int64_t expires_at_ms; /* of the credential; 0: never */
+    int64_t expires_at_ms;       /* of the credential and what proved it; 0: never */
+    int64_t proof_expires_at_ms; /* of the token or the certificate; 0: never, or a secret proved it */
 } slc_principal;
 
 #endif

@@ -1,7 +1,8 @@
 /* ticket: authenticates a stream by a signed text in its URL. Built in: every event API that offers streams has
  * it.
  *
- *   slt_ base64url( version(1) · key id(4) · expires, s(8) · length(1) lookup · length(1) origin · MAC(32) )
+ *   slt_ base64url( version(1) · key id(4) · expires, s(8) · proof expires, s(8) · length(1) lookup · length(1)
+ * origin · MAC(32) )
  *
  * The MAC's key is derived from the event API's cursor key by a label, so that a cursor can never be taken for
  * a ticket. What is signed and not sent (API, application, operation, digest of the secret) must be the same
@@ -20,10 +21,10 @@
 #include "dataplane/policy/credential.h"
 #include "dataplane/policy/types.h"
 
-#define VERSION    1
+#define VERSION    2
 #define LABEL      "sluice ticket v1"
 #define MAC_BYTES  SLC_SHA256_BYTES
-#define HEAD_BYTES 13
+#define HEAD_BYTES 21
 #define MAX_BYTES  480 /* base64 keeps it below SLC_TICKET_MAX_CHARS */
 #define READ       SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_READ
 
@@ -33,6 +34,7 @@ typedef Sluice__Snapshot__V1__CursorKey key_msg;
 struct ticket {
     uint32_t key_id;
     int64_t expires_s;
+    int64_t proof_expires_s; /* of what proved who had it minted: its streams end then; 0: never */
     char lookup[256];
     char origin[256];
     size_t signed_len; /* bytes before the MAC */
@@ -98,6 +100,7 @@ bool slc_ticket_mint(const slc_snapshot *snapshot, const slc_event_api *api, con
     bytes[0] = VERSION;
     put(bytes + 1, key->id, 4);
     put(bytes + 5, (uint64_t)(expires_ms / 1000), 8);
+    put(bytes + 13, (uint64_t)(principal->proof_expires_at_ms / 1000), 8);
     bytes[len++] = (uint8_t)lookup_len;
     memcpy(bytes + len, principal->credential_lookup, lookup_len);
     len += lookup_len;
@@ -135,6 +138,7 @@ static bool take_apart(const uint8_t *bytes, size_t len, struct ticket *ticket)
     size_t end = len - MAC_BYTES;
     ticket->key_id = (uint32_t)get(bytes + 1, 4);
     ticket->expires_s = (int64_t)get(bytes + 5, 8);
+    ticket->proof_expires_s = (int64_t)get(bytes + 13, 8);
     ticket->signed_len = end;
     return take_text(bytes, end, &at, ticket->lookup) && take_text(bytes, end, &at, ticket->origin) &&
            at == end;
@@ -237,6 +241,10 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
     if (application == NULL || (credential->expires_at_ms != 0 && credential->expires_at_ms <= now_ms))
         return refuse(request, denial, "the credential has expired, or its application has no subscription");
     slc_principal_fill(request->principal, credential, application);
+    request->principal->proof_expires_at_ms = ticket.proof_expires_s * 1000;
+    request->principal->expires_at_ms = slc_expiry_of(request->principal, credential);
+    if (request->principal->expires_at_ms != 0 && request->principal->expires_at_ms <= now_ms)
+        return refuse(request, denial, "what it was minted for has expired");
     return SLC_ALLOW;
 }
 

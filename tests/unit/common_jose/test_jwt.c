@@ -12,123 +12,11 @@
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/jose/jwt.h"
+#include "tests/unit/common_jose/signer.h"
 
 #define NOW_S 1800000000LL
 
 static slc_error err;
-
-/* ---- making tokens ---- */
-
-static char *base64url(const void *data, size_t len)
-{
-    char *text = slc_malloc(4 * ((len + 2) / 3) + 1);
-
-    slc_base64url_encode(data, len, text);
-    return text;
-}
-
-static void set_number(json_t *jwk, const char *member, EVP_PKEY *key, const char *param, int bytes)
-{
-    BIGNUM *number = NULL;
-    uint8_t data[1024];
-    char *text;
-
-    ck_assert_int_eq(EVP_PKEY_get_bn_param(key, param, &number), 1);
-    bytes = bytes > 0 ? bytes : BN_num_bytes(number);
-    ck_assert_int_eq(BN_bn2binpad(number, data, bytes), bytes);
-    text = base64url(data, (size_t)bytes);
-    json_object_set_new(jwk, member, json_string(text));
-    free(text);
-    BN_free(number);
-}
-
-/* The public half as a JWK: new. */
-static json_t *jwk_of(EVP_PKEY *key, const char *kid)
-{
-    json_t *jwk = json_pack("{s:s}", "kid", kid);
-
-    if (EVP_PKEY_is_a(key, "RSA")) {
-        json_object_set_new(jwk, "kty", json_string("RSA"));
-        set_number(jwk, "n", key, "n", 0);
-        set_number(jwk, "e", key, "e", 0);
-    } else if (EVP_PKEY_is_a(key, "EC")) {
-        int bits = EVP_PKEY_get_bits(key), bytes = (bits + 7) / 8;
-
-        json_object_set_new(jwk, "kty", json_string("EC"));
-        json_object_set_new(jwk, "crv", json_string(bits == 256 ? "P-256" : bits == 384 ? "P-384" : "P-521"));
-        set_number(jwk, "x", key, "qx", bytes);
-        set_number(jwk, "y", key, "qy", bytes);
-    } else {
-        uint8_t raw[32];
-        size_t len = sizeof raw;
-        char *text;
-
-        ck_assert_int_eq(EVP_PKEY_get_raw_public_key(key, raw, &len), 1);
-        text = base64url(raw, len);
-        json_object_update_new(jwk, json_pack("{s:s, s:s, s:s}", "kty", "OKP", "crv", "Ed25519", "x", text));
-        free(text);
-    }
-    return jwk;
-}
-
-static const EVP_MD *digest_of(const char *algorithm)
-{
-    return strstr(algorithm, "256") != NULL   ? EVP_sha256()
-           : strstr(algorithm, "384") != NULL ? EVP_sha384()
-           : strstr(algorithm, "512") != NULL ? EVP_sha512()
-                                              : NULL;
-}
-
-/* ASN.1 to the two numbers that JWS wants. */
-static size_t raw_signature(EVP_PKEY *key, uint8_t *signature, size_t len)
-{
-    int bytes = (EVP_PKEY_get_bits(key) + 7) / 8;
-    const unsigned char *at = signature;
-    ECDSA_SIG *numbers = d2i_ECDSA_SIG(NULL, &at, (long)len);
-
-    ck_assert_ptr_nonnull(numbers);
-    BN_bn2binpad(ECDSA_SIG_get0_r(numbers), signature, bytes);
-    BN_bn2binpad(ECDSA_SIG_get0_s(numbers), signature + bytes, bytes);
-    ECDSA_SIG_free(numbers);
-    return 2 * (size_t)bytes;
-}
-
-static char *sign(EVP_PKEY *key, const char *algorithm, const char *text)
-{
-    uint8_t signature[1024];
-    size_t len = sizeof signature;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *options;
-    char *encoded, *token;
-
-    ck_assert_int_eq(EVP_DigestSignInit(context, &options, digest_of(algorithm), NULL, key), 1);
-    if (algorithm[0] == 'P') {
-        EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING);
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST);
-    }
-    ck_assert_int_eq(EVP_DigestSign(context, signature, &len, (const uint8_t *)text, strlen(text)), 1);
-    if (algorithm[1] == 'S' && algorithm[0] == 'E')
-        len = raw_signature(key, signature, len);
-    encoded = base64url(signature, len);
-    token = slc_asprintf("%s.%s", text, encoded);
-    EVP_MD_CTX_free(context);
-    free(encoded);
-    return token;
-}
-
-static char *token_of(EVP_PKEY *key, const char *algorithm, const char *kid, const char *claims)
-{
-    char *header = kid != NULL ? slc_asprintf("{\"alg\":\"%s\",\"kid\":\"%s\"}", algorithm, kid)
-                               : slc_asprintf("{\"alg\":\"%s\"}", algorithm);
-    char *head = base64url(header, strlen(header)), *body = base64url(claims, strlen(claims));
-    char *text = slc_asprintf("%s.%s", head, body), *token = sign(key, algorithm, text);
-
-    free(header);
-    free(head);
-    free(body);
-    free(text);
-    return token;
-}
 
 static const char good_claims[] =
     "{\"iss\":\"https://issuer.example\",\"aud\":[\"a\",\"b\"],\"exp\":1800000100}";
@@ -148,26 +36,15 @@ static bool verify(const char *token, json_t *jwk, bool *unknown)
     return ok;
 }
 
-static EVP_PKEY *new_key(const char *algorithm)
-{
-    if (algorithm[0] == 'R' || algorithm[0] == 'P')
-        return EVP_RSA_gen(2048);
-    if (strcmp(algorithm, "EdDSA") == 0)
-        return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-    return EVP_EC_gen(strcmp(algorithm, "ES256") == 0   ? "P-256"
-                      : strcmp(algorithm, "ES384") == 0 ? "P-384"
-                                                        : "P-521");
-}
-
 static const char *const algorithms[] = {"RS256", "RS384", "RS512", "PS256", "PS384",
                                          "PS512", "ES256", "ES384", "ES512", "EdDSA"};
 
 START_TEST(every_algorithm_verifies_its_own_key_and_no_other)
 {
     const char *algorithm = algorithms[_i];
-    EVP_PKEY *key = new_key(algorithm), *other = new_key(algorithm);
-    char *token = token_of(key, algorithm, "k", good_claims);
-    json_t *jwk = jwk_of(key, "k"), *other_jwk = jwk_of(other, "k");
+    EVP_PKEY *key = t_new_key(algorithm), *other = t_new_key(algorithm);
+    char *token = t_token_of(key, algorithm, "k", good_claims);
+    json_t *jwk = t_jwk_of(key, "k"), *other_jwk = t_jwk_of(other, "k");
     bool unknown;
 
     ck_assert_msg(verify(token, jwk, &unknown), "%s", err.message);
@@ -193,12 +70,12 @@ START_TEST(a_key_counts_only_for_what_it_is_meant_for)
 {
     static const char *const wrong[][2] = {{"kid", "another"}, {"use", "enc"}, {"alg", "RS512"},
                                            {"alg", "PS256"},   {"kty", "EC"},  {"kty", "oct"}};
-    EVP_PKEY *key = new_key("RS256");
-    char *token = token_of(key, "RS256", "k", good_claims);
+    EVP_PKEY *key = t_new_key("RS256");
+    char *token = t_token_of(key, "RS256", "k", good_claims);
     bool unknown;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        json_t *jwk = jwk_of(key, "k");
+        json_t *jwk = t_jwk_of(key, "k");
 
         json_object_set_new(jwk, wrong[i][0], json_string(wrong[i][1]));
         ck_assert_msg(!verify(token, jwk, &unknown) && unknown, "%s %s", wrong[i][0], wrong[i][1]);
@@ -212,9 +89,9 @@ END_TEST
 START_TEST(short_rsa_keys_and_other_curves_are_not_used)
 {
     EVP_PKEY *weak = EVP_RSA_gen(1024), *other_curve = EVP_EC_gen("P-384");
-    char *tokens[] = {token_of(weak, "RS256", "k", good_claims),
-                      token_of(other_curve, "ES256", "k", good_claims)};
-    json_t *jwks[] = {jwk_of(weak, "k"), jwk_of(other_curve, "k")};
+    char *tokens[] = {t_token_of(weak, "RS256", "k", good_claims),
+                      t_token_of(other_curve, "ES256", "k", good_claims)};
+    json_t *jwks[] = {t_jwk_of(weak, "k"), t_jwk_of(other_curve, "k")};
     bool unknown;
 
     for (size_t i = 0; i < 2; i++) {
@@ -235,10 +112,12 @@ START_TEST(a_token_without_a_key_id_is_tried_with_every_key_that_fits)
     slc_jwt jwt;
 
     for (size_t i = 0; i < 3; i++) {
-        keys[i] = new_key("ES256");
-        json_array_append_new(json_object_get(set, "keys"), jwk_of(keys[i], i == 0 ? "a" : i == 1 ? "b" : "c"));
+        keys[i] = t_new_key("ES256");
+        json_array_append_new(json_object_get(set, "keys"), t_jwk_of(keys[i], i == 0   ? "a"
+                                                                              : i == 1 ? "b"
+                                                                                       : "c"));
     }
-    char *token = token_of(keys[2], "ES256", NULL, good_claims);
+    char *token = t_token_of(keys[2], "ES256", NULL, good_claims);
     ck_assert(slc_jwt_parse(token, &jwt, &err));
     ck_assert(slc_jwt_verify(&jwt, set, &unknown, &err));
     slc_jwt_release(&jwt);
@@ -297,31 +176,18 @@ START_TEST(malformed_tokens_are_refused)
 }
 END_TEST
 
-/* A header of the test's own. */
-static char *token_with(EVP_PKEY *key, const char *algorithm, const char *header, const char *claims)
-{
-    char *head = base64url(header, strlen(header)), *body = base64url(claims, strlen(claims));
-    char *text = slc_asprintf("%s.%s", head, body);
-    char *token = key != NULL ? sign(key, algorithm, text) : slc_asprintf("%s.", text);
-
-    free(head);
-    free(body);
-    free(text);
-    return token;
-}
-
 /* The public key, which everybody has, as the secret of an HMAC. */
 static char *token_by_public_key(EVP_PKEY *key)
 {
-    char *text = NULL, *header = base64url("{\"alg\":\"HS256\",\"kid\":\"k\"}", 26),
-         *body = base64url(good_claims, strlen(good_claims)), *signature, *token;
+    char *text = NULL, *header = t_base64url("{\"alg\":\"HS256\",\"kid\":\"k\"}", 26),
+         *body = t_base64url(good_claims, strlen(good_claims)), *signature, *token;
     uint8_t mac[SLC_SHA256_BYTES];
     unsigned char *der = NULL;
     int len = i2d_PUBKEY(key, &der);
 
     text = slc_asprintf("%s.%s", header, body);
     slc_hmac_sha256(der, (size_t)len, text, strlen(text), mac);
-    signature = base64url(mac, sizeof mac);
+    signature = t_base64url(mac, sizeof mac);
     token = slc_asprintf("%s.%s", text, signature);
     OPENSSL_free(der);
     free(header);
@@ -347,15 +213,15 @@ static bool passes(const char *token, json_t *jwks)
 START_TEST(none_and_a_public_key_as_a_secret_sign_nothing)
 {
     static const char *const nones[] = {"none", "None", "NONE", "nOnE", ""};
-    EVP_PKEY *key = new_key("RS256");
-    json_t *jwks = json_pack("{s:[o]}", "keys", jwk_of(key, "k"));
-    char *good = token_of(key, "RS256", "k", good_claims), *confused = token_by_public_key(key);
+    EVP_PKEY *key = t_new_key("RS256");
+    json_t *jwks = json_pack("{s:[o]}", "keys", t_jwk_of(key, "k"));
+    char *good = t_token_of(key, "RS256", "k", good_claims), *confused = token_by_public_key(key);
 
     ck_assert(passes(good, jwks));
     ck_assert(!passes(confused, jwks));
     for (size_t i = 0; i < sizeof nones / sizeof *nones; i++) {
         char *header = slc_asprintf("{\"alg\":\"%s\",\"kid\":\"k\"}", nones[i]);
-        char *token = token_with(NULL, NULL, header, good_claims);
+        char *token = t_token_with(NULL, NULL, header, good_claims);
 
         ck_assert_msg(!passes(token, jwks), "%s", nones[i]);
         free(header);
@@ -371,8 +237,8 @@ END_TEST
 /* What a header says of keys is not looked at, and a key id is a name and no path. */
 START_TEST(a_header_cannot_bring_its_own_key)
 {
-    EVP_PKEY *ours = new_key("ES256"), *theirs = new_key("ES256");
-    json_t *jwks = json_pack("{s:[o]}", "keys", jwk_of(ours, "k")), *jwk = jwk_of(theirs, "k");
+    EVP_PKEY *ours = t_new_key("ES256"), *theirs = t_new_key("ES256");
+    json_t *jwks = json_pack("{s:[o]}", "keys", t_jwk_of(ours, "k")), *jwk = t_jwk_of(theirs, "k");
     char *jwk_text = json_dumps(jwk, JSON_COMPACT);
     char *headers[] = {
         slc_asprintf("{\"alg\":\"ES256\",\"kid\":\"k\",\"jwk\":%s}", jwk_text),
@@ -384,7 +250,7 @@ START_TEST(a_header_cannot_bring_its_own_key)
     };
 
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
-        char *token = token_with(theirs, "ES256", headers[i], good_claims);
+        char *token = t_token_with(theirs, "ES256", headers[i], good_claims);
 
         ck_assert_msg(!passes(token, jwks), "%s", headers[i]);
         ck_assert_int_eq(err.code, SLC_UNAUTHENTICATED);

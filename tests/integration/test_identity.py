@@ -1,0 +1,301 @@
+"""Access tokens and client certificates on HTTP: who gets in by them, and until when."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+import requests
+
+from sluice_support import SampleApi, free_port, wait_until
+from sluice_support.certificates import Authority
+from sluice_support.issuer import Issuer
+from sluice_support.service_account import SigningKey, jwt
+from sluice_support.sse import SseReader
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory):
+    issuer = Issuer(tmp_path_factory.mktemp("issuer"))
+    yield issuer
+    issuer.close()
+
+
+@pytest.fixture(scope="module")
+def sample(module_servers, kafka, issuer):
+    topic = kafka.create_topic("orders", partitions=1)
+    sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, topic)
+    sample.admin.create("issuers", name="login", url=issuer.url, audiences=["sluice"], clock_skew="0s")
+    sample.match = lambda **match: sample.admin.create(
+        "credentials", application=sample.application, type="oidc", oidc={"issuer": "login", **match})
+    sample.match(value="shop")
+    sample.start_gateway(module_servers, workers=2, identity_keys_retry="100ms", identity_token_wait="3s")
+    wait_until(lambda: ask(sample, issuer.token()).status_code == 201, what="the token to be taken")
+    return sample
+
+
+def session():
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def ask(sample, token, **headers):
+    return session().post(sample.url, json={"n": 1}, timeout=30, headers={"Authorization": f"Bearer {token}", **headers})
+
+
+def entries(sample):
+    text = sample.gateway.access_log.read_text()
+    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+
+
+def reasons(sample):
+    return [entry.get("denied") or "" for entry in entries(sample)]
+
+
+def refused(sample, token, reason):
+    """401 that says nothing of why; the log does."""
+    answer = ask(sample, token)
+    assert answer.status_code == 401 and answer.json()["type"].endswith("/invalid-token"), answer.text
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="sluice", error="invalid_token"'
+    assert reason not in answer.text
+    wait_until(lambda: any(reason in line for line in reasons(sample)), what=f'"{reason}" in the access log')
+
+
+# ---- tokens ----
+
+def test_a_token_is_verified_once_and_its_application_is_who_asks(sample, issuer):
+    token = issuer.token(jti="once")
+    before = sample.gateway.metrics()['sluice_identity_tokens_total{outcome="good"}']
+    for _ in range(10):
+        assert ask(sample, token).status_code == 201
+    assert sample.gateway.metrics()['sluice_identity_tokens_total{outcome="good"}'] == before + 1
+    wait_until(lambda: sum(entry.get("application") == sample.application for entry in entries(sample)) >= 10,
+               what="the application in the access log")
+    assert token not in sample.gateway.access_log.read_text() and token not in sample.gateway.log().decode()
+
+
+def _unsigned(issuer):
+    claims = {"iss": issuer.url, "aud": "sluice", "sub": "shop", "exp": int(time.time()) + 60}
+    return jwt({"alg": "none", "kid": issuer.key.kid}, claims, lambda data: b"") + "AA"
+
+
+def _confused(issuer):
+    claims = {"iss": issuer.url, "aud": "sluice", "sub": "shop", "exp": int(time.time()) + 60}
+    secret = issuer.key.public_pem()
+    return jwt({"alg": "HS256", "kid": issuer.key.kid}, claims, lambda data: hmac.digest(secret, data, "sha256"))
+
+
+def _of_another(issuer, **header):
+    return issuer.token(SigningKey(issuer.folder, "stranger"), {"kid": issuer.key.kid, **header})
+
+
+HOSTILE = {
+    "unsigned": (_unsigned, "signed with none"),
+    "confused": (_confused, "signed with HS256"),
+    "another key": (_of_another, "not by a key of its issuer"),
+    "its own key": (lambda i: _of_another(i, jwk=SigningKey(i.folder, "stranger").jwk), "not by a key of its issuer"),
+    "a key elsewhere": (lambda i: _of_another(i, jku="http://127.0.0.1:9/"), "not by a key of its issuer"),
+    "a path as key id": (lambda i: _of_another(i, kid="../../../dev/null"), "no key"),
+    "expired": (lambda i: i.token(exp=int(time.time()) - 1), "the token expired"),
+    "not yet valid": (lambda i: i.token(nbf=int(time.time()) + 60), "valid only in"),
+    "for ever": (lambda i: i.token(exp=None), "when it expires"),
+    "for another": (lambda i: i.token(aud=["else"]), "audiences"),
+    "of another issuer": (lambda i: i.token(iss="https://evil.example"), "evil.example"),
+    "of nobody": (lambda i: i.token(sub="nobody"), "unknown credential"),
+    "critical": (lambda i: i.token(header={"crit": ["x"], "x": 1}), "cannot be accepted"),
+    "no token": (lambda i: "abc", "no signed JSON Web Token"),
+    "long": (lambda i: "a" * 20000 + ".b.c", "too long"),
+    "claims twice": (lambda i: _twice(i), "not a JSON object"),
+}
+
+
+def _twice(issuer):
+    header, _, signature = issuer.token().split(".")
+    claims = base64.urlsafe_b64encode(b'{"iss":"%s","sub":"a","sub":"b"}' % issuer.url.encode()).rstrip(b"=").decode()
+    return f"{header}.{claims}.{signature}"
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_what_is_not_signed_for_us_is_refused(sample, issuer, attack):
+    make, reason = HOSTILE[attack]
+    refused(sample, make(issuer), reason)
+
+
+def test_a_token_of_megabytes_is_refused_and_nothing_grows(sample):
+    assert ask(sample, "a" * (10 << 20) + ".b.c").status_code in (413, 431)
+
+
+def test_keys_are_rotated_and_invented_ids_do_not_hammer_the_issuer(sample, issuer):
+    issuer.rotate("key-2")
+    assert ask(sample, issuer.token()).status_code == 201
+    fetches = issuer.fetches
+    for n in range(20):
+        assert ask(sample, issuer.token(header={"kid": f"invented-{n}"})).status_code == 401
+    assert issuer.fetches - fetches <= 15  # 100 ms apart
+
+
+def test_keys_serve_while_their_issuer_is_away_and_unknown_ones_are_refused(sample, issuer):
+    issuer.down = True
+    try:
+        assert ask(sample, issuer.token(jti="away")).status_code == 201
+        refused(sample, issuer.token(header={"kid": "new"}), "no key")
+    finally:
+        issuer.down = False
+
+
+def test_keys_that_never_came_make_503(sample, issuer, tmp_path):
+    other = Issuer(tmp_path)
+    other.down = True
+    sample.admin.create("issuers", name="late", url=other.url)
+    sample.admin.create("credentials", application=sample.application, type="oidc",
+                        oidc={"issuer": "late", "value": "shop"})
+    [answer] = wait_until(lambda: (a := ask(sample, other.token())).status_code == 503 and [a], what="503")
+    assert answer.json()["type"].endswith("/identity-unavailable") and int(answer.headers["Retry-After"]) >= 1
+    other.down = False
+    wait_until(lambda: ask(sample, other.token()).status_code == 201, what="the keys to come")
+    other.close()
+
+
+def test_other_claims_and_values_of_any_length(sample, issuer):
+    value = "v" * 400
+    sample.match(claim="azp", value=value)
+    wait_until(lambda: ask(sample, issuer.token(sub="x", azp=value)).status_code == 201, what="the credential")
+    assert ask(sample, issuer.token(sub="x", azp=value[:-1])).status_code == 401
+    sample.match(claim="/realm/client", value="nested")
+    wait_until(lambda: ask(sample, issuer.token(sub="x", realm={"client": "nested"})).status_code == 201,
+               what="the nested claim")
+
+
+def test_a_token_of_two_applications_is_refused(sample, issuer):
+    sample.new_application("second")
+    sample.admin.create("credentials", application="second", type="oidc",
+                        oidc={"issuer": "login", "claim": "client", "value": "second"})
+    wait_until(lambda: ask(sample, issuer.token(sub="x", client="second")).status_code == 403,
+               what="the application without a subscription")
+    refused(sample, issuer.token(client="second"), "two applications")
+
+
+# ---- how long ----
+
+def test_a_stream_ends_with_its_token(sample, issuer):
+    with SseReader(sample.url, {"Authorization": f"Bearer {issuer.token(exp=int(time.time()) + 2)}"}, timeout=20) as reader:
+        assert reader.status == 200
+        reader.wait_end()
+
+
+def test_revoking_the_credential_ends_streams_and_refuses_tokens(sample, issuer):
+    credential = sample.match(value="revoked")
+    token = issuer.token(sub="revoked")
+    wait_until(lambda: ask(sample, token).status_code == 201, what="the credential")
+    with SseReader(sample.url, {"Authorization": f"Bearer {token}"}, timeout=20) as reader:
+        assert reader.status == 200
+        sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200)
+        reader.wait_end()
+    assert ask(sample, token).status_code == 401
+
+
+# ---- policies ----
+
+def test_scopes_and_issuers_of_the_policy(sample, issuer):
+    scope = {"kind": "event-api", "ref": sample.event_api}
+    sample.admin.create("policies", name="tokens", type="oidc", scope=scope,
+                        config={"issuers": ["login"], "scopes": ["orders:write"]})
+    try:
+        [answer] = wait_until(lambda: (a := ask(sample, issuer.token())).status_code == 403 and [a], what="the policy")
+        assert answer.json()["type"].endswith("/insufficient-scope")
+        assert answer.headers["WWW-Authenticate"].endswith('error="insufficient_scope", scope="orders:write"')
+        assert ask(sample, issuer.token(scope="other orders:write")).status_code == 201
+        assert ask(sample, issuer.token(scope=["orders:write"])).status_code == 201
+        assert sample.publish({"n": 1}).status_code == 401  # nothing else is taken now
+    finally:
+        sample.admin.delete("policies", "tokens")
+    wait_until(lambda: sample.publish({"n": 1}).status_code == 201, what="the policy to be gone")
+
+
+def test_a_condition_knows_the_token(sample, issuer):
+    scope = {"kind": "event-api", "ref": sample.event_api}
+    condition = "token.subject == 'shop' && token.issuer == 'login' && 'eu' in token.groups && 'w' in token.scopes"
+    sample.admin.create("policies", name="eu", type="subscription", scope=scope, condition=condition)
+    try:
+        wait_until(lambda: ask(sample, issuer.token(groups=["us"], scope="w")).status_code == 403, what="the policy")
+        answer = ask(sample, issuer.token(groups=["us", "eu"], scope="r w"))
+        assert answer.status_code == 201, reasons(sample)[-3:]
+    finally:
+        sample.admin.delete("policies", "eu")
+    wait_until(lambda: ask(sample, issuer.token()).status_code == 201, what="the policy to be gone")
+
+
+def test_who_brings_nothing_is_told_what_to_bring(sample):
+    answer = session().post(sample.url, json={}, timeout=30)
+    assert answer.status_code == 401
+    assert answer.json()["detail"] == ("Send the application's API key in X-API-Key, or its id and secret as HTTP Basic, "
+                                       "or an access token as Bearer.")
+    assert "Basic" in answer.headers["WWW-Authenticate"] and "Bearer" in answer.headers["WWW-Authenticate"]
+    scope = {"kind": "event-api", "ref": sample.event_api}
+    sample.admin.create("policies", name="basic", type="basic-auth", scope=scope)
+    try:
+        wait_until(lambda: sample.publish({"n": 1}).status_code == 401, what="the policy")
+        assert "X-API-Key" not in session().post(sample.url, json={}, timeout=30).text
+        assert "X-API-Key" not in session().post(sample.url, json={}, timeout=30, auth=("x", "y")).text
+    finally:
+        sample.admin.delete("policies", "basic")
+    wait_until(lambda: sample.publish({"n": 1}).status_code == 201, what="the policy to be gone")
+
+
+# ---- certificates ----
+
+@pytest.fixture(scope="module")
+def secured(sample, tmp_path_factory):
+    """The same event API, major 2, on an HTTPS listener that asks for a certificate and does not insist."""
+    authority = Authority(tmp_path_factory.mktemp("certificates"))
+    port = free_port()
+    tls = authority.listener_tls("gateway", ["IP:127.0.0.1"], client_auth="request",
+                                 client_ca_pem=authority.ca.read_text())
+    sample.admin.create("listeners", name="https", gateway_group=sample.group, protocol="http",
+                        address=f"127.0.0.1:{port}", tls=tls)
+    sample.admin.create("event-apis", name=sample.name, major=2, team=sample.team, operations=["publish", "read"],
+                        exposures=["rest", "sse"], lifecycle="published")
+    sample.admin.create("deployments", event_api=f"{sample.name}.v2", gateway_group=sample.group,
+                        virtual_cluster=sample.virtual_cluster, topic=sample.topic, listener="https")
+    sample.admin.patch("products", sample.product, event_apis=[sample.event_api, f"{sample.name}.v2"])
+    url = f"https://127.0.0.1:{port}/{sample.name}/v2/events"
+
+    def post(certificate=None, **kwargs):
+        return session().post(url, json={"n": 1}, timeout=30, verify=str(authority.ca),
+                              cert=certificate and tuple(map(str, certificate)), **kwargs)
+
+    def served():
+        try:
+            return post(headers={"X-API-Key": sample.key}).status_code == 201
+        except requests.ConnectionError:
+            return False
+
+    wait_until(served, what="the HTTPS listener")
+    return authority, post
+
+
+def _fingerprint(certificate):
+    pem = certificate.read_text().replace("-----BEGIN CERTIFICATE-----", "").replace("-----END CERTIFICATE-----", "")
+    return hashlib.sha256(base64.b64decode(pem)).hexdigest()
+
+
+def test_a_certificate_is_matched_by_subject_name_and_fingerprint(sample, secured):
+    authority, post = secured
+    pair = authority.issue("client-1", ["DNS:client-1.example", "URI:spiffe://example/client-1"])
+    assert post(pair).status_code == 401
+    for match in ({"subject": "CN=client-1"}, {"san": "spiffe://example/client-1"}, {"san": "client-1.example"},
+                  {"fingerprint": _fingerprint(pair[0])}):
+        credential = sample.admin.create("credentials", application=sample.application, type="certificate",
+                                         certificate=match)
+        wait_until(lambda: post(pair).status_code == 201, what=f"the credential {match}")
+        sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200)
+        wait_until(lambda: post(pair).status_code == 401, what=f"the credential {match} to be revoked")
+
+
+def test_a_certificate_of_a_stranger_does_not_get_as_far(secured, tmp_path):
+    _, post = secured
+    with pytest.raises(requests.ConnectionError):
+        post(Authority(tmp_path, "Other CA").issue("client-1", ["DNS:client-1.example"]))
