@@ -116,6 +116,12 @@ const slc_setting slc_gateway_settings_table[] = {
      "a native session that no broker is connected for yet, and whose client says nothing, is closed; "
      "later the broker's own limit holds",
      AT(limits.kafka_idle_timeout_ms), 100, DAY_MS},
+    {"kafka.session-lifetime", SLC_SET_DURATION, "0s",
+     "native clients authenticate again within it (KIP-368); 0: when what they authenticated by expires",
+     AT(limits.kafka_session_lifetime_ms), 0, 365 * DAY_MS},
+    {"kafka.expiry-grace", SLC_SET_DURATION, "30s",
+     "for a native session whose time is over: to authenticate again, and for the answers under way",
+     AT(limits.kafka_expiry_grace_ms), 0, 600000},
     {"kafka.cut-off-grace", SLC_SET_DURATION, "2s",
      "for the answers under way of native sessions when the configuration is older than max_staleness",
      AT(limits.kafka_cut_off_grace_ms), 0, 600000},

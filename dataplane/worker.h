@@ -82,6 +82,8 @@ typedef struct slc_gateway_limits {
     int64_t kafka_authentication_timeout_ms;
     /* 10 min: for a client to say something that needs a broker, before one is connected */
     int64_t kafka_idle_timeout_ms;
+    int64_t kafka_session_lifetime_ms; /* clients authenticate again by then; 0: when what they have expires */
+    int64_t kafka_expiry_grace_ms;     /* 30 s: for that, and for the answers under way */
     /* 2 s: for the answers that are under way when the configuration gets too old */
     int64_t kafka_cut_off_grace_ms;
     /* 2 s: for the answers that are under way when a virtual cluster's names change */

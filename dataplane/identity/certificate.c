@@ -13,7 +13,8 @@
 static int ssl_index;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void free_certificate(void *parent, void *certificate, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+static void free_certificate(void *parent, void *certificate, CRYPTO_EX_DATA *data, int index, long argl,
+                             void *argp)
 {
     (void)parent, (void)data, (void)index, (void)argl, (void)argp;
     free(certificate);
@@ -27,7 +28,8 @@ static void make_index(void)
 
 static void add_lookup(slc_certificate *out, const char *kind, const char *value, size_t len)
 {
-    if (len == 0 || memchr(value, '\0', len) != NULL || out->lookup_count == sizeof out->lookups / sizeof *out->lookups)
+    if (len == 0 || memchr(value, '\0', len) != NULL ||
+        out->lookup_count == sizeof out->lookups / sizeof *out->lookups)
         return;
     char *text = slc_asprintf("cert:%s:%.*s", kind, (int)len, value);
     slc_lookup_key(text, out->lookups[out->lookup_count++]);

@@ -18,8 +18,8 @@ typedef struct slc_certificate {
     int64_t expires_ms; /* wall clock */
 } slc_certificate;
 
-/* NULL: the client brought none, or it was not verified. Read when first asked for, and kept with the connection.
- * The connection's thread. */
+/* NULL: the client brought none, or it was not verified. Read when first asked for, and kept with the
+ * connection. The connection's thread. */
 const slc_certificate *slc_certificate_of(SSL *ssl);
 
 #endif

@@ -292,7 +292,7 @@ static bool is_stopping(slc_issuers *issuers)
 }
 
 slc_token *slc_issuers_ask(slc_issuers *issuers, const char *text, slc_snapshot *snapshot, slc_loop *loop,
-                     slc_issuers_done done, void *arg)
+                           slc_issuers_done done, void *arg)
 {
     struct ask *ask = slc_calloc(1, sizeof *ask);
     SLC_CHECK_MAGIC(issuers, ISSUERS_MAGIC);
@@ -314,8 +314,9 @@ slc_token *slc_issuers_ask(slc_issuers *issuers, const char *text, slc_snapshot 
     atomic_fetch_sub(&issuers->pending, 1);
     free_ask(ask);
     count("unavailable");
-    return slc_token_bad(SLC_TOKEN_UNAVAILABLE, full ? "too many tokens wait to be verified (identity.token-queue)"
-                                                     : "the gateway is stopping");
+    return slc_token_bad(SLC_TOKEN_UNAVAILABLE,
+                         full ? "too many tokens wait to be verified (identity.token-queue)"
+                              : "the gateway is stopping");
 }
 
 /* ---- configuration and time ---- */

@@ -1,8 +1,8 @@
 /* The issuers of tokens and their keys: one thread for the process, on which every token is verified, once.
  *
  * Keys are fetched when a configuration names an issuer and again in the background; a key id that nobody knows
- * makes one fetch, not more often than the settings allow. While an issuer is away its last keys serve, for a while
- * (common/jose/jwks.h). A token waits for keys for a bounded time. Good tokens are kept by their digest.
+ * makes one fetch, not more often than the settings allow. While an issuer is away its last keys serve, for a
+ * while (common/jose/jwks.h). A token waits for keys for a bounded time. Good tokens are kept by their digest.
  */
 #ifndef SLC_DATAPLANE_IDENTITY_ISSUERS_H
 #define SLC_DATAPLANE_IDENTITY_ISSUERS_H
@@ -27,8 +27,8 @@ typedef struct slc_issuers_options {
 void slc_issuers_register_metrics(void);
 
 slc_issuers *slc_issuers_new(const slc_issuers_options *options, slc_error *err) SLC_CHECKED;
-/* Ends the thread. What waits is answered before this returns (SLC_TOKEN_UNAVAILABLE), what is asked afterwards at
- * once. */
+/* Ends the thread. What waits is answered before this returns (SLC_TOKEN_UNAVAILABLE), what is asked afterwards
+ * at once. */
 void slc_issuers_stop(slc_issuers *issuers);
 /* After stop, and when nobody asks any more. NULL is fine. */
 void slc_issuers_free(slc_issuers *issuers);
@@ -38,10 +38,10 @@ void slc_issuers_apply(slc_issuers *issuers, slc_snapshot *snapshot);
 
 /* `token`: the callee's reference. */
 typedef void (*slc_issuers_done)(void *arg, slc_token *token);
-/* Any thread; `text` is copied. NULL: `done` will run on `loop`, in every case, unless the loop has ended. Else the
- * answer, the caller's reference, and `done` is not called. */
+/* Any thread; `text` is copied. NULL: `done` will run on `loop`, in every case, unless the loop has ended. Else
+ * the answer, the caller's reference, and `done` is not called. */
 slc_token *slc_issuers_ask(slc_issuers *issuers, const char *text, slc_snapshot *snapshot, slc_loop *loop,
-                     slc_issuers_done done, void *arg);
+                           slc_issuers_done done, void *arg);
 
 /* For the workers' own caches. */
 const slc_issuers_options *slc_issuers_options_of(const slc_issuers *issuers);

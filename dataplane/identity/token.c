@@ -127,8 +127,9 @@ bool slc_token_claims_hold(const slc_jwt *jwt, const Sluice__Snapshot__V1__Issue
     for (size_t i = 0; i < issuer->n_claims; i++) {
         const char *value = json_string_value(claim_of(jwt, issuer->claims[i]->name));
         if (value == NULL || strcmp(value, issuer->claims[i]->value) != 0)
-            return slc_fail(err, SLC_UNAUTHENTICATED, "claims", "the token's claim %.100s is not what issuer %s wants",
-                            issuer->claims[i]->name, issuer->name);
+            return slc_fail(err, SLC_UNAUTHENTICATED, "claims",
+                            "the token's claim %.100s is not what issuer %s wants", issuer->claims[i]->name,
+                            issuer->name);
     }
     return true;
 }

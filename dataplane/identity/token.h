@@ -57,8 +57,8 @@ bool slc_token_has(const slc_token_names *names, const char *name);
 /* One that is not good. `why` is for the log. */
 slc_token *slc_token_bad(enum slc_token_state state, const char *why);
 
-/* Does the issuer take a token that says this, its signature apart? Algorithm, iss, aud, times, required claims.
- * `now_ms`: wall clock. */
+/* Does the issuer take a token that says this, its signature apart? Algorithm, iss, aud, times, required
+ * claims. `now_ms`: wall clock. */
 bool slc_token_claims_hold(const slc_jwt *jwt, const Sluice__Snapshot__V1__Issuer *issuer, int64_t now_ms,
                            slc_error *err) SLC_CHECKED;
 /* What a verified token says. */

@@ -1,5 +1,5 @@
-/* Good tokens by the digest of their text: a table of fixed size, in which the oldest of a few places makes room.
- * Belongs to one thread.
+/* Good tokens by the digest of their text: a table of fixed size, in which the oldest of a few places makes
+ * room. Belongs to one thread.
  */
 #ifndef SLC_DATAPLANE_IDENTITY_TOKEN_CACHE_H
 #define SLC_DATAPLANE_IDENTITY_TOKEN_CACHE_H

@@ -67,7 +67,8 @@ static const char *obvious_fault(const char *text)
                : NULL;
 }
 
-slc_token *slc_tokens_get(slc_tokens *tokens, slc_snapshot *snapshot, const char *text, slc_token_waiter *waiter)
+slc_token *slc_tokens_get(slc_tokens *tokens, slc_snapshot *snapshot, const char *text,
+                          slc_token_waiter *waiter)
 {
     uint8_t digest[SLC_SHA256_BYTES];
     size_t issuers;

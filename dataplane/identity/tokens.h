@@ -1,5 +1,5 @@
-/* Bearer tokens as a worker sees them: those that it knows at once, the others when the issuers' thread has looked
- * at them. The worker's thread.
+/* Bearer tokens as a worker sees them: those that it knows at once, the others when the issuers' thread has
+ * looked at them. The worker's thread.
  */
 #ifndef SLC_DATAPLANE_IDENTITY_TOKENS_H
 #define SLC_DATAPLANE_IDENTITY_TOKENS_H
@@ -18,9 +18,10 @@ slc_tokens *slc_tokens_new(slc_issuers *issuers, slc_loop *loop);
 /* Nobody waits any more. NULL is fine. */
 void slc_tokens_free(slc_tokens *tokens);
 
-/* The caller's reference; or NULL, and waiter->ready is called later, unless unwaited. `tokens` NULL: no token is
- * ever good. `text` is the token alone. */
-slc_token *slc_tokens_get(slc_tokens *tokens, slc_snapshot *snapshot, const char *text, slc_token_waiter *waiter);
+/* The caller's reference; or NULL, and waiter->ready is called later, unless unwaited. `tokens` NULL: no token
+ * is ever good. `text` is the token alone. */
+slc_token *slc_tokens_get(slc_tokens *tokens, slc_snapshot *snapshot, const char *text,
+                          slc_token_waiter *waiter);
 /* Also when it does not wait. */
 void slc_token_unwait(slc_token_waiter *waiter);
 

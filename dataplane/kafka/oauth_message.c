@@ -22,8 +22,8 @@ static const char *read_header(const char *text, const char *end, slc_oauth_mess
     if (comma == at)
         return comma + 1;
     size_t len = (size_t)(comma - at);
-    if (len < 3 || memcmp(at, "a=", 2) != 0 || len - 2 > SLC_OAUTH_MAX_IDENTITY || memchr(at, '\0', len) != NULL ||
-        memchr(at + 2, '=', len - 2) != NULL)
+    if (len < 3 || memcmp(at, "a=", 2) != 0 || len - 2 > SLC_OAUTH_MAX_IDENTITY ||
+        memchr(at, '\0', len) != NULL || memchr(at + 2, '=', len - 2) != NULL)
         return NULL;
     memcpy(message->identity, at + 2, len - 2);
     message->identity[len - 2] = '\0';

@@ -17,6 +17,7 @@ typedef struct slc_oauth_message {
 } slc_oauth_message;
 
 /* SLC_INVALID when it is something else. Extensions are read over. */
-bool slc_oauth_message_read(const uint8_t *data, size_t len, slc_oauth_message *message, slc_error *err) SLC_CHECKED;
+bool slc_oauth_message_read(const uint8_t *data, size_t len, slc_oauth_message *message,
+                            slc_error *err) SLC_CHECKED;
 
 #endif

@@ -135,7 +135,8 @@ static const EVP_MD *md_of(const slc_scram_server *scram)
 }
 
 /* The same for a name each time, as a stored one would be. */
-static void invent_salt(const slc_scram_server *scram, const uint8_t pepper[32], uint8_t salt[SLC_SCRAM_SERVER_SALT])
+static void invent_salt(const slc_scram_server *scram, const uint8_t pepper[32],
+                        uint8_t salt[SLC_SCRAM_SERVER_SALT])
 {
     uint8_t mac[SLC_SHA256_BYTES];
     slc_hmac_sha256(pepper, 32, scram->username, strlen(scram->username), mac);
@@ -167,7 +168,8 @@ bool slc_scram_server_challenge(slc_scram_server *scram, const uint8_t *verifier
     size_t begin = scram->auth.len;
     char client[SLC_SCRAM_SERVER_MAX_MESSAGE];
     memcpy(client, scram->auth.data + scram->nonce_at, scram->nonce_len);
-    slc_buf_addf(&scram->auth, "r=%.*s%s,s=%s,i=%u", (int)scram->nonce_len, client, nonce, salt_text, iterations);
+    slc_buf_addf(&scram->auth, "r=%.*s%s,s=%s,i=%u", (int)scram->nonce_len, client, nonce, salt_text,
+                 iterations);
     scram->nonce_at = begin + 2;
     scram->nonce_len += strlen(nonce);
     slc_buf_add(out, scram->auth.data + begin, scram->auth.len - begin);
@@ -212,7 +214,8 @@ static bool take_proof(struct text text, uint8_t *decoded, size_t digest, const 
            slc_base64_decode(proof.at, (size_t)(proof.end - proof.at), decoded, digest) == (long)digest;
 }
 
-bool slc_scram_server_final(slc_scram_server *scram, const uint8_t *message, size_t len, slc_buf *out, slc_error *err)
+bool slc_scram_server_final(slc_scram_server *scram, const uint8_t *message, size_t len, slc_buf *out,
+                            slc_error *err)
 {
     struct text text = {(const char *)message, (const char *)message + len}, binding, nonce;
     uint8_t decoded[SLC_SCRAM_SERVER_MAX_DIGEST], signature[SLC_SCRAM_SERVER_MAX_DIGEST];
@@ -238,5 +241,6 @@ bool slc_scram_server_final(slc_scram_server *scram, const uint8_t *message, siz
     hmac(scram, scram->server_key, &scram->auth, signature);
     slc_base64_encode(signature, digest, proof_text);
     slc_buf_addf(out, "v=%s", proof_text);
-    return !out->overflow || slc_fail(err, SLC_LIMIT, NULL, "a SCRAM message has more than %zu bytes", out->max);
+    return !out->overflow ||
+           slc_fail(err, SLC_LIMIT, NULL, "a SCRAM message has more than %zu bytes", out->max);
 }

@@ -52,6 +52,8 @@ slc_policy_request slc_access_request(const slc_access_subject *subject, const s
                                 .header = no_header,
                                 .query = no_header,
                                 .add_header = add_no_header,
+                                .token = subject->token,
+                                .certificate = subject->certificate,
                                 .principal = subject->principal};
 }
 

@@ -16,8 +16,10 @@ typedef struct slc_access slc_access;
 typedef struct slc_access_subject {
     const slc_vcluster *vcluster;
     const char *listener_id;
-    const char *client_address; /* "192.0.2.1" */
-    slc_principal *principal;   /* filled by authentication, or not at all */
+    const char *client_address;         /* "192.0.2.1" */
+    slc_principal *principal;           /* filled by authentication, or not at all */
+    const slc_token *token;             /* that it was authenticated by; NULL: none */
+    const slc_certificate *certificate; /* of the client; NULL: none */
     /* Something was denied; for the log and metrics. `reason` names the rule. Answers that are remembered are
      * not told again. */
     void (*denied)(void *ctx, enum slc_operation operation, enum slc_resource resource, const uint8_t *name,

@@ -23,6 +23,21 @@ static bool expired(const Sluice__Snapshot__V1__Credential *credential)
     return credential->expires_at_ms != 0 && credential->expires_at_ms <= slc_wall_ms();
 }
 
+/* Of a credential that was proved. */
+static enum slc_credential_answer let_in(const slc_snapshot *snapshot,
+                                         const Sluice__Snapshot__V1__Credential *credential,
+                                         slc_principal *principal)
+{
+    if (expired(credential))
+        return SLC_CREDENTIAL_EXPIRED;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(snapshot, credential->application_id);
+    if (application == NULL)
+        return SLC_CREDENTIAL_UNSUBSCRIBED;
+    slc_principal_fill(principal, credential, application);
+    return SLC_CREDENTIAL_GOOD;
+}
+
 enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id,
                                                 const char *secret, slc_principal *principal)
 {
@@ -36,14 +51,17 @@ enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, co
     bool equal = slc_equal_secret(digest, known ? credential->secret_sha256.data : nobody, sizeof digest);
     if (!known || !equal)
         return known ? SLC_CREDENTIAL_WRONG : SLC_CREDENTIAL_UNKNOWN;
-    if (expired(credential))
-        return SLC_CREDENTIAL_EXPIRED;
-    const Sluice__Snapshot__V1__Application *application =
-        slc_snapshot_application(snapshot, credential->application_id);
-    if (application == NULL)
-        return SLC_CREDENTIAL_UNSUBSCRIBED;
-    slc_principal_fill(principal, credential, application);
-    return SLC_CREDENTIAL_GOOD;
+    return let_in(snapshot, credential, principal);
+}
+
+enum slc_credential_answer slc_credential_proved(const slc_snapshot *snapshot, const char *id,
+                                                 slc_principal *principal)
+{
+    char lookup[64];
+    int len = snprintf(lookup, sizeof lookup, "secret:%s", id);
+    const Sluice__Snapshot__V1__Credential *credential =
+        len < (int)sizeof lookup ? slc_snapshot_credential(snapshot, lookup, (size_t)len) : NULL;
+    return credential != NULL ? let_in(snapshot, credential, principal) : SLC_CREDENTIAL_UNKNOWN;
 }
 
 typedef Sluice__Snapshot__V1__Credential credential_msg;

@@ -24,6 +24,9 @@ enum slc_credential_answer {
  * good. */
 enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, const char *id,
                                                 const char *secret, slc_principal *principal);
+/* The same for who has proved to know the secret of a credential by other means. */
+enum slc_credential_answer slc_credential_proved(const slc_snapshot *snapshot, const char *id,
+                                                 slc_principal *principal);
 /* The same for a token that is good, and for a certificate that was verified: the credential that matches it.
  */
 enum slc_credential_answer slc_credential_of_token(const slc_snapshot *snapshot, const slc_token *token,

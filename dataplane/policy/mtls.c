@@ -43,8 +43,9 @@ static bool way(const void *compiled, const slc_policy_request *request, slc_way
 
 const slc_policy_type slc_policy_mtls = {
     .name = "mtls",
-    .summary = "Authenticates by the client certificate, where the listener asks for one: the application is the one "
-               "whose credential matches its subject, an alternative name or its fingerprint.",
+    .summary =
+        "Authenticates by the client certificate, where the listener asks for one: the application is the one "
+        "whose credential matches its subject, an alternative name or its fingerprint.",
     .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
     .compile = compile,
     .authenticate = authenticate,

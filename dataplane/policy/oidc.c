@@ -1,5 +1,5 @@
-/* oidc: authenticates by an access token that an issuer of the catalog has signed (RFC 6750). The token was looked at
- * before policies are asked (identity/); here it is only told whose it is. */
+/* oidc: authenticates by an access token that an issuer of the catalog has signed (RFC 6750). The token was
+ * looked at before policies are asked (identity/); here it is only told whose it is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,8 @@ static char **copy_list(const json_t *list, size_t *count)
 static bool compile(const json_t *config, void **compiled, slc_error *err)
 {
     static const char *const known[] = {"issuers", "scopes", NULL};
-    static const slc_policy_list issuers = {1, MAX_ISSUERS, 63, is_name}, scopes = {1, MAX_SCOPES, SCOPE_CHARS, slc_oauth_is_scope};
+    static const slc_policy_list issuers = {1, MAX_ISSUERS, 63, is_name},
+                                 scopes = {1, MAX_SCOPES, SCOPE_CHARS, slc_oauth_is_scope};
     const json_t *issuer_list, *scope_list;
     if (!slc_policy_config_known(config, known, err) ||
         !slc_policy_config_strings(config, "issuers", &issuers, &issuer_list, err) ||
@@ -69,24 +70,27 @@ static void release(void *compiled)
 
 static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, const char *why)
 {
-    request->add_header(request->protocol, "WWW-Authenticate", "Bearer realm=\"sluice\", error=\"invalid_token\"");
+    request->add_header(request->protocol, "WWW-Authenticate",
+                        "Bearer realm=\"sluice\", error=\"invalid_token\"");
     return slc_deny(denial, 401, "invalid-token", "The access token is not valid",
-                    "It has expired, is for something else, or no application has it: get a new one.", "oidc: %s", why);
+                    "It has expired, is for something else, or no application has it: get a new one.",
+                    "oidc: %s", why);
 }
 
 static enum slc_verdict refuse_scope(slc_policy_request *request, slc_denial *denial, const struct oidc *oidc,
                                      const char *missing)
 {
     char challenge[64 + MAX_SCOPES * (SCOPE_CHARS + 1)];
-    size_t len =
-        (size_t)snprintf(challenge, sizeof challenge, "Bearer realm=\"sluice\", error=\"insufficient_scope\", scope=\"");
+    size_t len = (size_t)snprintf(challenge, sizeof challenge,
+                                  "Bearer realm=\"sluice\", error=\"insufficient_scope\", scope=\"");
     for (size_t i = 0; i < oidc->scope_count; i++)
-        len += (size_t)snprintf(challenge + len, sizeof challenge - len, "%s%s", i > 0 ? " " : "", oidc->scopes[i]);
+        len += (size_t)snprintf(challenge + len, sizeof challenge - len, "%s%s", i > 0 ? " " : "",
+                                oidc->scopes[i]);
     snprintf(challenge + len, sizeof challenge - len, "\"");
     request->add_header(request->protocol, "WWW-Authenticate", challenge);
     return slc_deny(denial, 403, "insufficient-scope", "The access token has too few scopes",
-                    "Get a token with the scopes that WWW-Authenticate lists.", "oidc: the token lacks the scope %s",
-                    missing);
+                    "Get a token with the scopes that WWW-Authenticate lists.",
+                    "oidc: the token lacks the scope %s", missing);
 }
 
 static bool takes_issuer(const struct oidc *oidc, const char *issuer)
@@ -136,13 +140,16 @@ static bool way(const void *compiled, const slc_policy_request *request, slc_way
 
 const slc_policy_type slc_policy_oidc = {
     .name = "oidc",
-    .summary = "Authenticates by an access token (Bearer) of an issuer: the application is the one whose credential "
-               "matches a claim of it.",
+    .summary =
+        "Authenticates by an access token (Bearer) of an issuer: the application is the one whose credential "
+        "matches a claim of it.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-        "\"issuers\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":63},"
+        "\"issuers\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"string\","
+        "\"minLength\":1,\"maxLength\":63},"
         "\"description\":\"Names of the issuers whose tokens are taken; absent: all that credentials name.\"},"
-        "\"scopes\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":20,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":100},"
+        "\"scopes\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":20,\"items\":{\"type\":\"string\","
+        "\"minLength\":1,\"maxLength\":100},"
         "\"description\":\"Scopes that a token must have, all of them.\"}}}",
     .compile = compile,
     .release = release,

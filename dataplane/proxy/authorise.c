@@ -135,6 +135,8 @@ bool slc_session_authorise(slc_session *session)
                                         .listener_id = session->entity->msg->id,
                                         .client_address = session->host,
                                         .principal = &session->principal,
+                                        .token = session->token,
+                                        .certificate = slc_certificate_of(session->client.ssl),
                                         .denied = on_denied,
                                         .ctx = session};
     if (!slc_access_admits(&subject, snapshot, why)) {

@@ -1,4 +1,5 @@
-/* What the gateway answers itself: ApiVersions (KIP-35, KIP-511) and, unless it passes through, SASL. */
+/* What the gateway answers itself: ApiVersions (KIP-35, KIP-511) and, unless it passes through, SASL (sasl.c).
+ */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,18 +10,13 @@
 #include "dataplane/kafka/decode.h"
 #include "dataplane/kafka/encode.h"
 #include "dataplane/kafka/sasl_codec.h"
-#include "dataplane/policy/credential.h"
 #include "dataplane/proxy/session_private.h"
 #include "dataplane/virtual/opened.h"
 
-#define PRODUCE_KEY                 0
-#define CLUSTER_ID_FRESH_MS         10000 /* a cluster's id is not asked for again before */
-#define ERROR_UNSUPPORTED_MECHANISM 33
-#define ERROR_ILLEGAL_SASL_STATE    34
-#define ERROR_INVALID_REQUEST       42
-#define ERROR_AUTHENTICATION_FAILED 58
-#define ERROR_REBOOTSTRAP_REQUIRED  129
-#define PLAIN                       "PLAIN"
+#define PRODUCE_KEY                0
+#define CLUSTER_ID_FRESH_MS        10000 /* a cluster's id is not asked for again before */
+#define ERROR_INVALID_REQUEST      42
+#define ERROR_REBOOTSTRAP_REQUIRED 129
 
 bool slc_session_is_local(const slc_session *session, int key)
 {
@@ -220,114 +216,6 @@ enum slc_parse slc_session_answer_unknown_versions(slc_session *session, const s
     return slc_kafka_frame_end(out, begin, &session->why) ? SLC_PARSE_MORE : SLC_PARSE_CLOSE;
 }
 
-/* ---- SASL ---- */
-
-static bool takes_plain(const slc_session *session)
-{
-    const Sluice__Snapshot__V1__VirtualCluster *msg = session->vcluster->msg;
-    for (size_t i = 0; i < msg->n_client_authentication; i++)
-        if (strcmp(msg->client_authentication[i], "plain") == 0)
-            return true;
-    return false;
-}
-
-static enum slc_parse answer_handshake(slc_session *session, const slc_kafka_request_header *header,
-                                       const uint8_t *body, size_t len)
-{
-    static const char *const mechanisms[] = {PLAIN};
-    char wanted[SLC_KAFKA_SASL_MECHANISM_MAX + 1];
-    if (!slc_kafka_sasl_handshake_read(body, len, header->version, wanted, &session->why))
-        return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslHandshake request");
-    slc_buf *out = slc_session_begin_answer(session, header);
-    if (out == NULL)
-        return SLC_PARSE_WAIT;
-    bool old = header->version < SLC_KAFKA_SASL_HANDSHAKE_VERSION; /* tokens without frames would follow */
-    bool plain = takes_plain(session), good = plain && !old && strcmp(wanted, PLAIN) == 0;
-    int16_t error = good ? 0 : old ? SLC_KAFKA_ERROR_UNSUPPORTED_VERSION : ERROR_UNSUPPORTED_MECHANISM;
-    session->handshaken = good;
-    if (!good) {
-        slc_session_refuse(
-            session, SLC_UNAUTHENTICATED, "authentication",
-            old ? "SaslHandshake version 0: the client is older than Kafka 1.0"
-                : "the client wants the SASL mechanism %.60s, which the virtual cluster does not take",
-            wanted);
-        session->closing = true;
-    }
-    return slc_kafka_sasl_handshake_answer(out, header->version, header->correlation_id, error, mechanisms,
-                                           plain, &session->why)
-               ? SLC_PARSE_MORE
-               : SLC_PARSE_CLOSE;
-}
-
-/* RFC 4616: [authorisation identity] NUL user NUL password. */
-static bool read_plain(const uint8_t *token, size_t len, char *id, char *secret)
-{
-    const uint8_t *user = memchr(token, 0, len);
-    const uint8_t *password = user != NULL ? memchr(user + 1, 0, len - (size_t)(user + 1 - token)) : NULL;
-    if (password == NULL)
-        return false;
-    size_t id_len = (size_t)(password - user) - 1, secret_len = len - (size_t)(password + 1 - token);
-    if (id_len == 0 || id_len > SLC_CREDENTIAL_ID_MAX || secret_len == 0 ||
-        secret_len > SLC_CREDENTIAL_SECRET_MAX || memchr(password + 1, 0, secret_len) != NULL)
-        return false;
-    memcpy(id, user + 1, id_len);
-    id[id_len] = '\0';
-    memcpy(secret, password + 1, secret_len);
-    secret[secret_len] = '\0';
-    return true;
-}
-
-/* NULL when it is good, else the reason for the log. */
-static const char *check_token(slc_session *session, const uint8_t *token, size_t len)
-{
-    char id[SLC_CREDENTIAL_ID_MAX + 1], secret[SLC_CREDENTIAL_SECRET_MAX + 1];
-    slc_principal principal = {0};
-    if (!session->handshaken)
-        return "no SaslHandshake came first";
-    if (!read_plain(token, len, id, secret))
-        return "not a user name and password of this gateway";
-    enum slc_credential_answer answer =
-        slc_credential_check(session->front->worker->snapshot, id, secret, &principal);
-    explicit_bzero(secret, sizeof secret);
-    if (answer != SLC_CREDENTIAL_GOOD)
-        return slc_credential_reason(answer);
-    if (session->principal.authenticated &&
-        strcmp(session->principal.application_id, principal.application_id) != 0)
-        return "another application than before (KIP-368)";
-    session->principal = principal;
-    return NULL;
-}
-
-static enum slc_parse answer_authenticate(slc_session *session, const slc_kafka_request_header *header,
-                                          const uint8_t *body, size_t len)
-{
-    const uint8_t *token;
-    size_t token_len;
-    if (!slc_kafka_sasl_authenticate_read(body, len, header->version, &token, &token_len, &session->why))
-        return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslAuthenticate request");
-    slc_buf *out = slc_session_begin_answer(session, header);
-    if (out == NULL)
-        return SLC_PARSE_WAIT;
-    slc_kafka_sasl_answer answer = {0};
-    const char *bad = check_token(session, token, token_len);
-    session->handshaken = false;
-    if (bad == NULL) {
-        session->allowed = true;
-        if (session->principal.expires_at_ms != 0)
-            answer.session_lifetime_ms = session->principal.expires_at_ms - slc_wall_ms();
-    } else {
-        answer.error = ERROR_AUTHENTICATION_FAILED;
-        snprintf(answer.message, sizeof answer.message,
-                 "Authentication failed: send the credential's id and secret as user name and password.");
-        slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication", "%s", bad);
-        session->closing = true;
-    }
-    return slc_kafka_sasl_authenticate_answer(out, header->version, header->correlation_id, &answer,
-                                              &session->why)
-               ? SLC_PARSE_MORE
-               : SLC_PARSE_CLOSE;
-}
-
 enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_header *header,
                                   const uint8_t *body, size_t len)
 {
@@ -335,8 +223,8 @@ enum slc_parse slc_session_answer(slc_session *session, const slc_kafka_request_
     case SLC_KAFKA_API_VERSIONS_KEY:
         return answer_versions(session, header, body, len);
     case SLC_KAFKA_SASL_HANDSHAKE_KEY:
-        return answer_handshake(session, header, body, len);
+        return slc_session_answer_handshake(session, header, body, len);
     default:
-        return answer_authenticate(session, header, body, len);
+        return slc_session_answer_authenticate(session, header, body, len);
     }
 }

@@ -142,6 +142,8 @@ static enum slc_parse check_api(slc_session *session, const slc_kafka_request_he
     if (!session->allowed)
         return slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication",
                                   "a %s request before authentication", slc_kafka_apis[header->key].name);
+    if (session->expires_ms != 0 && session->expires_ms <= slc_wall_ms())
+        return slc_session_end_expired(session);
     if (!slc_session_is_authorised(session))
         return SLC_PARSE_CLOSE;
     if (!served)

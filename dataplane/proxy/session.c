@@ -18,6 +18,7 @@
 #include "dataplane/proxy/session_private.h"
 
 #define TLS_HANDSHAKE 22 /* RFC 8446, 5.1: the type of the first record */
+#define EXPIRED       "what the client authenticated by has expired"
 
 static void on_client(evutil_socket_t fd, short what, void *arg)
 {
@@ -78,6 +79,8 @@ static bool enter_cluster(slc_session *session, slc_vcluster *vcluster)
         slc_view_init(session->view, vcluster->names, &session->topology->topic_ids);
     }
     slc_series_add(slc_proxy_metrics_of(session->front, vcluster->msg->name)->sessions, 1);
+    if (!session->passthrough && !slc_session_take_certificate(session))
+        return false;
     session->state = SLC_SESSION_CLIENT;
     session->deadline_ms = slc_monotonic_ms() + session->front->limits->kafka_authentication_timeout_ms;
     return true;
@@ -223,6 +226,8 @@ void slc_session_close(slc_session *session)
     }
     slc_session_forget_stream(session);
     slc_session_forget_intake(session);
+    slc_session_forget_sasl(session);
+    slc_token_unref(session->token);
     slc_flights_release(&session->flights);
     free(session->shown);
     free(session->guess);
@@ -366,6 +371,26 @@ void slc_session_cut_off(slc_session *session)
         slc_session_close(session);
 }
 
+/* It may authenticate again (KIP-368), also after a while of silence, as with Kafka; but not for ever. */
+static void tick_expired(slc_session *session, int64_t now_ms)
+{
+    if (!session->expired) {
+        session->expired = true;
+        session->deadline_ms = now_ms + session->front->limits->kafka_expiry_grace_ms;
+    } else if (now_ms >= session->deadline_ms) {
+        slc_session_refuse(session, SLC_DENIED, "expired", EXPIRED);
+        slc_session_close(session);
+    }
+}
+
+enum slc_parse slc_session_end_expired(slc_session *session)
+{
+    session->cut_off = true;
+    session->deadline_ms = slc_monotonic_ms() + session->front->limits->kafka_expiry_grace_ms;
+    slc_session_refuse(session, SLC_DENIED, "expired", EXPIRED);
+    return slc_session_settled(session) ? SLC_PARSE_CLOSE : SLC_PARSE_WAIT;
+}
+
 void slc_session_tick(slc_session *session, int64_t now_ms)
 {
     bool early = session->vcluster == NULL || !session->allowed;
@@ -385,9 +410,8 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
         slc_session_close(session);
     } else if (session->state == SLC_SESSION_CLIENT && now_ms - session->active_ms >= idle_ms) {
         slc_session_close(session); /* with a broker, it is the broker that tells idle clients to go */
-    } else if (session->principal.expires_at_ms != 0 && session->principal.expires_at_ms <= slc_wall_ms()) {
-        slc_session_refuse(session, SLC_DENIED, "expired", "the credential has expired");
-        slc_session_close(session);
+    } else if (session->expires_ms != 0 && session->expires_ms <= slc_wall_ms()) {
+        tick_expired(session, now_ms);
     } else if (session->front->draining && slc_session_settled(session) &&
                session->client.start == session->client.stop) {
         slc_session_close(session);

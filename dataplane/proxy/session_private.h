@@ -3,6 +3,7 @@
 #ifndef SLC_DATAPLANE_PROXY_SESSION_PRIVATE_H
 #define SLC_DATAPLANE_PROXY_SESSION_PRIVATE_H
 
+#include "dataplane/identity/token.h"
 #include "dataplane/kafka/header.h"
 #include "dataplane/kafka/rewrite.h"
 #include "dataplane/policy/access.h"
@@ -65,7 +66,8 @@ typedef struct slc_session {
 
     bool greeted;     /* the first byte of the client's TLS handshake came */
     bool allowed;     /* authenticated, or need not be */
-    bool handshaken;  /* a SASL mechanism was agreed on */
+    bool by_sasl;     /* and by SASL, not by a certificate */
+    bool expired;     /* only authenticating again is accepted */
     bool passthrough; /* the client authenticates to the broker */
     bool misplaced;   /* dialled another than `node`: to be closed once the client has its answers */
     bool cut_off;     /* the configuration is too old: no more requests, closed with the last answer */
@@ -75,6 +77,9 @@ typedef struct slc_session {
     bool authorised;               /* `access` and `throttle` are those of `authorised_as` */
     char authorised_as[24];        /* the credential; empty: none */
     struct slc_throttle *throttle; /* NULL: nothing is limited */
+    slc_token *token;      /* that the client authenticated by: own reference; NULL: it did not by one */
+    struct slc_sasl *sasl; /* an exchange under way; NULL: none */
+    int64_t expires_ms;    /* wall clock: of the principal, or kafka.session-lifetime; 0: never */
 
     int16_t key, version;  /* of the request or answer that was looked at last; -1: none was */
     int64_t held_since_us; /* when the request that cannot go on yet was first seen; 0: none waits */
@@ -103,6 +108,8 @@ void slc_session_close(slc_session *session);
 void slc_session_apply(slc_session *session, const slc_snapshot *snapshot);
 /* The configuration is too old: ends when the requests that were taken are answered. May close it. */
 void slc_session_cut_off(slc_session *session);
+/* A request came after the expiry: ends likewise. */
+enum slc_parse slc_session_end_expired(slc_session *session);
 void slc_session_tick(slc_session *session, int64_t now_ms);
 /* Goes on with whatever can go on. May close the session. */
 void slc_session_pump(slc_session *session);
@@ -201,6 +208,16 @@ void slc_session_count_error(const slc_session *session, int key, int16_t code);
  */
 bool slc_session_count_whole_error(const slc_session *session, const slc_flight *flight, const uint8_t *data,
                                    size_t len, size_t size) SLC_CHECKED;
+
+/* ---- sasl.c ---- */
+enum slc_parse slc_session_answer_handshake(slc_session *session, const slc_kafka_request_header *header,
+                                            const uint8_t *body, size_t len);
+enum slc_parse slc_session_answer_authenticate(slc_session *session, const slc_kafka_request_header *header,
+                                               const uint8_t *body, size_t len);
+void slc_session_forget_sasl(slc_session *session);
+/* Lets the client in by its certificate, if the virtual cluster takes any and this one is somebody's. False:
+ * there is no other way in, and the session is to be closed. */
+bool slc_session_take_certificate(slc_session *session);
 
 /* ---- address.c: brokers' addresses become the gateway's, and names the client's ---- */
 /* Does the response hold any address? */

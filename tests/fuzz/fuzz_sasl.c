@@ -1,4 +1,5 @@
-/* What clients say before anybody knows them: SCRAM and OAUTHBEARER. No message may get in without the secret. */
+/* What clients say before anybody knows them: SCRAM and OAUTHBEARER. No message may get in without the secret.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@ static void try_scram(const uint8_t *data, size_t size, bool sha512)
     slc_buf_init(&out, 64 * 1024);
     slc_scram_server_init(&scram, sha512);
     if (slc_scram_server_first(&scram, data, first, &err) &&
-        slc_scram_server_challenge(&scram, verifier, sha512 ? SLC_SCRAM_VERIFIER_512 : SLC_SCRAM_VERIFIER_256, pepper,
-                                   "server", &out, &err) &&
+        slc_scram_server_challenge(&scram, verifier, sha512 ? SLC_SCRAM_VERIFIER_512 : SLC_SCRAM_VERIFIER_256,
+                                   pepper, "server", &out, &err) &&
         first < size)
         SLC_BUG_ON(slc_scram_server_final(&scram, data + first + 1, size - first - 1, &out, &err));
     slc_scram_server_release(&scram);

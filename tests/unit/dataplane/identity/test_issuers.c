@@ -148,8 +148,7 @@ static void expect(const char *text, enum slc_token_state state, bool at_once)
 
 static char *token_by(EVP_PKEY *by, const char *kid, const char *subject)
 {
-    char *claims =
-        slc_asprintf("{\"iss\":\"https://login.test\",\"sub\":\"%s\",\"exp\":4000000000}", subject);
+    char *claims = slc_asprintf("{\"iss\":\"https://login.test\",\"sub\":\"%s\",\"exp\":4000000000}", subject);
     char *token = t_token_of(by, "ES256", kid, claims);
 
     free(claims);
@@ -172,7 +171,8 @@ START_TEST(what_is_no_token_or_of_nobody_is_refused)
 {
     static const char *const none[] = {"", "abc", "a.b", ".b.c", "a.b.", "a.b.c.d"};
     EVP_PKEY *other = t_new_key("ES256");
-    char *forged = token_by(other, "k", "shop"), *stranger = t_token_of(key, "ES256", "k", "{\"iss\":\"x\",\"exp\":1}");
+    char *forged = token_by(other, "k", "shop"),
+         *stranger = t_token_of(key, "ES256", "k", "{\"iss\":\"x\",\"exp\":1}");
 
     start();
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)

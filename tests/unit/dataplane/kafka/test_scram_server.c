@@ -131,7 +131,8 @@ START_TEST(our_client_gets_in)
             slc_buf_clear(&message);
             ck_assert(slc_scram_client_final(&client, "secret", 6, out.data, out.len, &message, &err));
             slc_buf_clear(&out);
-            ck_assert_msg(slc_scram_server_final(&server, message.data, message.len, &out, &err), "%s", err.message);
+            ck_assert_msg(slc_scram_server_final(&server, message.data, message.len, &out, &err), "%s",
+                          err.message);
             ck_assert(slc_scram_client_verify(&client, out.data, out.len, &err));
             slc_scram_client_release(&client);
             slc_buf_release(&message);
@@ -141,8 +142,21 @@ START_TEST(our_client_gets_in)
 END_TEST
 
 static const char *const bad_firsts[] = {
-    "", "n", "n,", "n,,", "n,,n=user", "n,,r=x,n=user", "n,,n=,r=x", "n,,n=user,r=", "p=tls-unique,,n=user,r=x",
-    "n,a=other,n=user,r=x", "n,,n=us=er,r=x", "n,,n=user,r=a b", "n,a=,n=user,r=x", "x,,n=user,r=x", "n,,m=1,n=user,r=x",
+    "",
+    "n",
+    "n,",
+    "n,,",
+    "n,,n=user",
+    "n,,r=x,n=user",
+    "n,,n=,r=x",
+    "n,,n=user,r=",
+    "p=tls-unique,,n=user,r=x",
+    "n,a=other,n=user,r=x",
+    "n,,n=us=er,r=x",
+    "n,,n=user,r=a b",
+    "n,a=,n=user,r=x",
+    "x,,n=user,r=x",
+    "n,,m=1,n=user,r=x",
 };
 
 START_TEST(malformed_first_messages_are_refused)
@@ -162,9 +176,17 @@ START_TEST(an_identity_of_ones_own_is_taken_and_extensions_are_read_over)
 END_TEST
 
 static const char *const bad_finals[] = {
-    "", "c=biws", "c=biws,r=" NONCE, "c=biws,r=" NONCE ",p=", "c=biws,r=" NONCE ",p=AAAA", "r=" NONCE ",c=biws,p=" PROOF,
-    "c=biws,r=x" NONCE ",p=" PROOF, "c=eSws,r=" NONCE ",p=" PROOF, "c=biws,r=" NONCE ",p=" PROOF ",x=1",
-    "c=biws,r=" NONCE ",x=1,", "c=biws,r=" NONCE ",x=1",
+    "",
+    "c=biws",
+    "c=biws,r=" NONCE,
+    "c=biws,r=" NONCE ",p=",
+    "c=biws,r=" NONCE ",p=AAAA",
+    "r=" NONCE ",c=biws,p=" PROOF,
+    "c=biws,r=x" NONCE ",p=" PROOF,
+    "c=eSws,r=" NONCE ",p=" PROOF,
+    "c=biws,r=" NONCE ",p=" PROOF ",x=1",
+    "c=biws,r=" NONCE ",x=1,",
+    "c=biws,r=" NONCE ",x=1",
 };
 
 START_TEST(malformed_last_messages_are_refused)
@@ -189,9 +211,11 @@ int main(void)
     tcase_add_test(tcase, a_wrong_secret_is_refused);
     tcase_add_test(tcase, nobody_is_refused_at_the_end);
     tcase_add_test(tcase, our_client_gets_in);
-    tcase_add_loop_test(tcase, malformed_first_messages_are_refused, 0, (int)(sizeof bad_firsts / sizeof *bad_firsts));
+    tcase_add_loop_test(tcase, malformed_first_messages_are_refused, 0,
+                        (int)(sizeof bad_firsts / sizeof *bad_firsts));
     tcase_add_test(tcase, an_identity_of_ones_own_is_taken_and_extensions_are_read_over);
-    tcase_add_loop_test(tcase, malformed_last_messages_are_refused, 0, (int)(sizeof bad_finals / sizeof *bad_finals));
+    tcase_add_loop_test(tcase, malformed_last_messages_are_refused, 0,
+                        (int)(sizeof bad_finals / sizeof *bad_finals));
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
