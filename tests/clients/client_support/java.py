@@ -56,11 +56,12 @@ def _word(data):
 class Java:
     """One virtual machine with the jars of a version. `run` may be called from several threads."""
 
-    def __init__(self, log_path, version=None):
+    def __init__(self, log_path, version=None, properties=None):
         jars = Path(_run(_KAFKA, "fetch", *(["--version", version] if version else [])))
         names = ["Runner"] if version else sorted(path.stem for path in (_HERE / "java").glob("*.java"))
         self._command = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                         "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
+                         "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                         *(f"-D{name}={value}" for name, value in (properties or {}).items()), "-cp",
                          f"{_classes(jars, names)}:{jars}/*"]
         self._log_path, self._calls, self._lock = log_path, {}, threading.Lock()
         with open(log_path, "wb") as log:
