@@ -48,35 +48,56 @@ static bool gather_api(slc_compile *compile, const Sluice__Snapshot__V1__EventAp
     return row == 1;
 }
 
-/* Every field in which some key-auth policy on the way to the API looks for a key; what gateways do by
- * themselves when there is none. */
+/* A policy that says how clients authenticate. */
+static void add_way(struct gathered *all, sqlite3_stmt *stmt)
+{
+    const char *type = slc_column_text(stmt, 0), *header = slc_column_text(stmt, 1);
+    size_t count = json_array_size(all->headers);
+    const char *last = count > 0 ? json_string_value(json_array_get(all->headers, count - 1)) : "";
+    bool key = strcmp(type, "key-auth") == 0;
+    if (key && strcmp(header, last) != 0)
+        json_array_append_new(all->headers, json_string(header));
+    all->source.basic |= strcmp(type, "basic-auth") == 0 || (key && sqlite3_column_int(stmt, 2) != 0);
+    all->source.bearer |= strcmp(type, "oidc") == 0;
+    all->source.certificate |= strcmp(type, "mtls") == 0;
+}
+
+/* What gateways take when no policy says anything: of tokens only when there can be any. */
+static bool add_default_ways(slc_compile *compile, struct gathered *all, slc_error *err)
+{
+    sqlite3_stmt *stmt = slc_txn_prepare(
+        compile->txn, "SELECT 1 FROM credentials WHERE oidc_issuer IS NOT NULL AND revoked_at IS NULL LIMIT 1",
+        err);
+    int row = stmt != NULL ? slc_txn_step(compile->txn, stmt, err) : -1;
+    json_array_append_new(all->headers, json_string(DEFAULT_KEY_HEADER));
+    all->source.basic = true;
+    all->source.bearer = row == 1;
+    slc_txn_finish(compile->txn, stmt);
+    return row >= 0;
+}
+
+/* Every way in that some policy on the way to the API opens. */
 static bool gather_security(slc_compile *compile, const Sluice__Snapshot__V1__EventApi *api,
                             struct gathered *all, slc_error *err)
 {
     int row = 0;
-    sqlite3_stmt *stmt =
-        slc_txn_query(compile->txn, err,
-                      "SELECT DISTINCT coalesce(json_extract(config, '$.header'), '" DEFAULT_KEY_HEADER "'), "
-                      "coalesce(json_extract(config, '$.basic'), 1) FROM policies WHERE type = 'key-auth' AND "
-                      "enabled = 1 AND dry_run = 0 AND (scope_group = ?1 OR scope_listener = ?2 OR "
-                      "scope_virtual_cluster = ?3 "
-                      "OR scope_event_api = ?4) ORDER BY 1",
-                      "ssss", compile->group_id, api->listener_id, api->virtual_cluster_id, api->id);
+    size_t rows = 0;
+    sqlite3_stmt *stmt = slc_txn_query(
+        compile->txn, err,
+        "SELECT DISTINCT type, coalesce(json_extract(config, '$.header'), '" DEFAULT_KEY_HEADER "'), "
+        "coalesce(json_extract(config, '$.basic'), 1) FROM policies WHERE "
+        "type IN ('key-auth', 'basic-auth', 'oidc', 'mtls') AND "
+        "enabled = 1 AND dry_run = 0 AND (scope_group = ?1 OR scope_listener = ?2 OR "
+        "scope_virtual_cluster = ?3 "
+        "OR scope_event_api = ?4) ORDER BY 1, 2",
+        "ssss", compile->group_id, api->listener_id, api->virtual_cluster_id, api->id);
     all->headers = json_array();
-    while (stmt != NULL && (row = slc_txn_step(compile->txn, stmt, err)) == 1) {
-        size_t count = json_array_size(all->headers);
-        const char *header = slc_column_text(stmt, 0);
-        const char *last = count > 0 ? json_string_value(json_array_get(all->headers, count - 1)) : "";
-        if (strcmp(header, last) != 0)
-            json_array_append_new(all->headers, json_string(header));
-        all->source.basic |= sqlite3_column_int(stmt, 1) != 0;
-    }
+    for (; stmt != NULL && (row = slc_txn_step(compile->txn, stmt, err)) == 1; rows++)
+        add_way(all, stmt);
     slc_txn_finish(compile->txn, stmt);
-    if (json_array_size(all->headers) == 0) {
-        json_array_append_new(all->headers, json_string(DEFAULT_KEY_HEADER));
-        all->source.basic = true;
-    }
-    return stmt != NULL && row == 0;
+    if (stmt == NULL || row != 0)
+        return false;
+    return rows > 0 || add_default_ways(compile, all, err);
 }
 
 static const char *describe_key(const Sluice__Snapshot__V1__EventApi *api, char out[TEXT_CHARS])

@@ -98,6 +98,17 @@ static void set_openapi_security(const slc_document_source *source, json_t *docu
                                       "A credential's id and secret."));
         json_array_append_new(ways, json_pack("{s:[]}", "basic"));
     }
+    if (source->bearer) {
+        json_object_set_new(schemes, "bearer",
+                            json_pack("{s:s, s:s, s:s, s:s}", "type", "http", "scheme", "bearer",
+                                      "bearerFormat", "JWT", "description",
+                                      "An access token of an application."));
+        json_array_append_new(ways, json_pack("{s:[]}", "bearer"));
+    }
+    if (source->certificate) {
+        json_object_set_new(schemes, "certificate", json_pack("{s:s}", "type", "mutualTLS"));
+        json_array_append_new(ways, json_pack("{s:[]}", "certificate"));
+    }
 }
 
 /* Streams can also be opened by a ticket, which opens nothing else. */
@@ -235,6 +246,16 @@ static json_t *async_security(const slc_document_source *source, json_t *documen
     if (source->basic) {
         json_object_set_new(schemes, "basic", json_pack("{s:s, s:s}", "type", "http", "scheme", "basic"));
         json_array_append_new(ways, json_pack("{s:s}", "$ref", "#/components/securitySchemes/basic"));
+    }
+    if (source->bearer) {
+        json_object_set_new(
+            schemes, "bearer",
+            json_pack("{s:s, s:s, s:s}", "type", "http", "scheme", "bearer", "bearerFormat", "JWT"));
+        json_array_append_new(ways, json_pack("{s:s}", "$ref", "#/components/securitySchemes/bearer"));
+    }
+    if (source->certificate) {
+        json_object_set_new(schemes, "certificate", json_pack("{s:s}", "type", "X509"));
+        json_array_append_new(ways, json_pack("{s:s}", "$ref", "#/components/securitySchemes/certificate"));
     }
     return ways;
 }

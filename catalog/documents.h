@@ -30,6 +30,8 @@ typedef struct slc_document_source {
     const json_t *schema;      /* the definition, borrowed; NULL: unknown here */
     const json_t *key_headers; /* array of fields that an API key is sent in; borrowed */
     bool basic;                /* HTTP Basic is taken too */
+    bool bearer;               /* access tokens are */
+    bool certificate;          /* client certificates are */
 } slc_document_source;
 
 /* New. */

@@ -94,19 +94,25 @@ def test_media_types(sample, apis):
     assert response.status_code == 405 and response.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_the_document_follows_the_configuration(sample, apis):
+def test_the_document_follows_the_configuration(sample, apis, tmp_path):
     """The server is the group's URL, the security schemes are those that policies really ask for."""
     path = f"/{apis[0]}/v2/openapi.json"
     before = get(sample, path).json()
     sample.admin.patch("gateway-groups", sample.group, rest_url="https://events.example.com/base/")
     sample.admin.create("policies", name="own-header", type="key-auth", config={"header": "X-Shop-Key", "basic": False},
                         scope={"kind": "event-api", "ref": f"{apis[0]}.v2"})
-    wait_until(lambda: "example.com" in get(sample, path).text and "X-Shop-Key" in get(sample, path).text, 20,
-               "the new URL and policy")
+    for kind in ("oidc", "mtls"):
+        sample.admin.create("policies", name=f"by-{kind}", type=kind,
+                            scope={"kind": "event-api", "ref": f"{apis[0]}.v2"})
+    expected = ("example.com", "X-Shop-Key", "bearer", "mutualTLS")
+    wait_until(lambda: all(word in get(sample, path).text for word in expected), 20, "the new URL and policies")
     after = get(sample, path).json()
+    result = validate(tmp_path, {kind: get(sample, f"/{apis[0]}/v2/{kind}.json").text
+                                 for kind in ("openapi", "asyncapi")})
+    assert result.returncode == 0, result.stdout + result.stderr
     assert [scheme["name"] for scheme in before["components"]["securitySchemes"].values() if "name" in scheme] == [
         "X-API-Key"]
-    assert after["security"] == [{"apiKey": []}]
+    assert after["security"] == [{"apiKey": []}, {"bearer": []}, {"certificate": []}]
     assert before["servers"] == [{"url": f"/{apis[0]}/v2"}]
     assert after["servers"] == [{"url": f"https://events.example.com/base/{apis[0]}/v2"}]
 

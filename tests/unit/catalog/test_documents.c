@@ -19,7 +19,9 @@ static slc_document_source source_of(unsigned bits)
                                  .topic = "shop.orders",
                                  .rest_url = bits & 32 ? "https://api.example.com:8443/events/" : NULL,
                                  .max_event_bytes = 1000,
-                                 .basic = bits & 32};
+                                 .basic = bits & 32,
+                                 .bearer = bits & 16,
+                                 .certificate = bits & 8};
 }
 
 /* Follows "#/a/b" through the document. */

@@ -116,6 +116,9 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .path = "/orders/v1/events",
                                   .protocol = asker,
                                   .charges = &charges,
+                                  .token = asker->token,
+                                  .certificate = asker->certificate,
+                                  .asks_certificate = asker->certificate != NULL,
                                   .principal = &asker->principal};
     enum slc_verdict verdict = slc_chain_run(api->chain, &request, &asker->denial);
     asker->charges = charges;

@@ -31,6 +31,8 @@ struct asker {
     bool stream; /* what it asks for is a stream */
     uint64_t body_bytes;
     const char *address; /* NULL: 192.0.2.1 */
+    slc_token *token;    /* what it brings besides headers; borrowed; NULL: none */
+    const slc_certificate *certificate;
     slc_limits *limits;
     slc_charges charges; /* of the last question */
     bool keep;           /* the test releases them */
