@@ -159,6 +159,18 @@ def test_keys_that_never_came_make_503(sample, issuer, tmp_path):
     other.close()
 
 
+def test_keys_over_https_by_the_authorities_of_the_issuer(sample, tmp_path):
+    authority = Authority(tmp_path)
+    other = Issuer(tmp_path, "ES256", authority.issue("issuer", ["IP:127.0.0.1"]))
+    sample.admin.create("issuers", name="tls", url=other.url)
+    sample.admin.create("credentials", application=sample.application, type="oidc",
+                        oidc={"issuer": "tls", "value": "shop"})
+    wait_until(lambda: ask(sample, other.token()).status_code == 503, what="the certificate to be distrusted")
+    sample.admin.patch("issuers", "tls", ca_pem=authority.ca.read_text())
+    wait_until(lambda: ask(sample, other.token()).status_code == 201, what="the certificate to be trusted")
+    other.close()
+
+
 def test_other_claims_and_values_of_any_length(sample, issuer):
     value = "v" * 400
     sample.match(claim="azp", value=value)
@@ -184,6 +196,19 @@ def test_a_stream_ends_with_its_token(sample, issuer):
     with SseReader(sample.url, {"Authorization": f"Bearer {issuer.token(exp=int(time.time()) + 2)}"}, timeout=20) as reader:
         assert reader.status == 200
         reader.wait_end()
+
+
+def test_a_ticket_that_a_token_bought_ends_with_it(sample, issuer):
+    until = int(time.time()) + 3
+    answer = session().post(sample.url + "/tickets", timeout=30,
+                            headers={"Authorization": f"Bearer {issuer.token(exp=until)}"})
+    assert answer.status_code == 201
+    with SseReader(f"{sample.url}?ticket={answer.json()['ticket']}", timeout=20) as reader:
+        assert reader.status == 200
+        reader.wait_end()
+    assert time.time() >= until
+    with SseReader(f"{sample.url}?ticket={answer.json()['ticket']}", timeout=20) as late:
+        assert late.status == 401
 
 
 def test_revoking_the_credential_ends_streams_and_refuses_tokens(sample, issuer):

@@ -3,6 +3,7 @@
 import base64
 import http.server
 import json
+import ssl
 import threading
 import time
 import urllib.parse
@@ -13,9 +14,9 @@ from .service_account import SigningKey, jwt
 
 class Issuer:
     """`fetches` counts who asked for keys; `down` makes it answer 503. `clients` are those of the token endpoint, with
-    their secrets; its tokens say so in sub and azp."""
+    their secrets; its tokens say so in sub and azp. `certificate` and key make it HTTPS."""
 
-    def __init__(self, folder, algorithm="RS256"):
+    def __init__(self, folder, algorithm="RS256", certificate=None):
         self.folder = Path(folder)
         self.key = SigningKey(folder, "key-1", algorithm)
         self.published = [self.key]
@@ -43,7 +44,11 @@ class Issuer:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._server.server_port}"
         self.keys_url, self.token_url = f"{self.url}/keys", f"{self.url}/token"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
