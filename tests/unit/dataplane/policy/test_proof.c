@@ -87,7 +87,8 @@ START_TEST(tokens_that_are_not_good)
     strcpy(token.reason, "forged");
     refused(401, "invalid-token", "forged");
     ck_assert_ptr_null(strstr(asker->denial.detail, "forged"));
-    ck_assert_str_eq(asker_answer(asker, "WWW-Authenticate"), "Bearer realm=\"sluice\", error=\"invalid_token\"");
+    ck_assert_str_eq(asker_answer(asker, "WWW-Authenticate"),
+                     "Bearer realm=\"sluice\", error=\"invalid_token\"");
     token.state = SLC_TOKEN_UNAVAILABLE;
     strcpy(token.reason, "no keys");
     refused(503, "identity-unavailable", "no keys");
@@ -128,8 +129,9 @@ START_TEST(scopes_and_issuers)
 {
     asker_policy(asker, "tokens", "oidc", "{\"scopes\":[\"orders:read\",\"orders:write\"]}");
     refused(403, "insufficient-scope", "lacks the scope orders:write");
-    ck_assert_str_eq(asker_answer(asker, "WWW-Authenticate"),
-                     "Bearer realm=\"sluice\", error=\"insufficient_scope\", scope=\"orders:read orders:write\"");
+    ck_assert_str_eq(
+        asker_answer(asker, "WWW-Authenticate"),
+        "Bearer realm=\"sluice\", error=\"insufficient_scope\", scope=\"orders:read orders:write\"");
     asker->maker->policy[0].config_json = "{\"scopes\":[\"orders:read\"],\"issuers\":[\"login\"]}";
     asker_rebuild(asker);
     ck_assert_int_eq(asker_ask(asker, "POST"), SLC_ALLOW);
@@ -185,8 +187,9 @@ START_TEST(who_brings_nothing_is_told_the_ways)
 {
     asker->token = NULL;
     ck_assert_int_eq(asker_ask(asker, "POST"), SLC_DENY);
-    ck_assert_str_eq(asker->denial.detail, "Send the application's API key in X-API-Key, or its id and secret as HTTP "
-                                           "Basic, or an access token as Bearer.");
+    ck_assert_str_eq(asker->denial.detail,
+                     "Send the application's API key in X-API-Key, or its id and secret as HTTP "
+                     "Basic, or an access token as Bearer.");
     ck_assert_uint_eq(asker_answer_count(asker, "WWW-Authenticate"), 2);
     asker->certificate = &certificate; /* the listener asks for them */
     certificate.lookup_count = 0;
