@@ -81,8 +81,6 @@ static bool enter_cluster(slc_session *session, slc_vcluster *vcluster)
     slc_series_add(slc_proxy_metrics_of(session->front, vcluster->msg->name)->sessions, 1);
     if (!session->passthrough && !slc_session_take_certificate(session))
         return false;
-    if (session->allowed && !slc_session_authorise(session))
-        return false;
     session->state = SLC_SESSION_CLIENT;
     session->deadline_ms = slc_monotonic_ms() + session->front->limits->kafka_authentication_timeout_ms;
     return true;

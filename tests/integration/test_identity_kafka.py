@@ -55,7 +55,7 @@ def bearer(cluster, issuer, **claims):
     def token(_):
         lifetime_s = claims.get("lifetime_s", 300)
         rest = {name: value for name, value in claims.items() if name != "lifetime_s"}
-        return issuer.token(**{"exp": int(time.time()) + lifetime_s + 1, **rest}), time.time() + lifetime_s
+        return issuer.token(**{"exp": int(time.time()) + lifetime_s + 2, **rest}), time.time() + lifetime_s
     return {"bootstrap.servers": cluster.bootstrap_servers, "security.protocol": "SASL_PLAINTEXT",
             "sasl.mechanism": "OAUTHBEARER", "oauth_cb": token}
 
