@@ -1,4 +1,4 @@
-"""The README's section for Kafka clients does what it says, with the ports, the topic and the folder of a test."""
+"""The README's sections for Kafka clients do what they say, with the ports, the topic and the folder of a test."""
 
 import os
 import re
@@ -13,17 +13,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _commands():
-    """The blocks of the section, as printed."""
-    section = (ROOT / "README.md").read_text().split("## Use it with your Kafka client\n")[1].split("\n## ")[0]
-    return re.findall(r"```sh\n(.*?)```", section, re.S)
+    """The blocks of the sections, as printed."""
+    sections = (ROOT / "README.md").read_text().split("## Use it with your Kafka client\n")[1].split("\n## Read on")[0]
+    return re.findall(r"```sh\n(.*?)```", sections, re.S)
 
 
 @pytest.fixture
 def shell(gateway_sample, tmp_path):
     """Runs a block and returns what it printed."""
-    port = free_ports(4)
+    port, team_port = free_ports(4), free_ports(4)
     places = ((r"http://127\.0\.0\.1:8001", gateway_sample.control.admin_url), (r"\b19092\b", str(port)),
-              (r"\b19093\b", str(port + 1)), (r"(?<= )orders\b", gateway_sample.topic),
+              (r"\b19093\b", str(port + 1)),
+              (r"\b19192\b", str(team_port)), (r"\b19193\b", str(team_port + 1)), (r"(?<= )orders\b", gateway_sample.topic),
               (r"(?m)^scripts/", f"{ROOT}/scripts/"))
     environment = {**os.environ, "SLUICE_TOKEN": gateway_sample.control.token, "no_proxy": "127.0.0.1",
                    "CREDENTIAL_ID": gateway_sample.credential["id"],
@@ -42,7 +43,7 @@ def shell(gateway_sample, tmp_path):
 
 
 def test_the_commands_of_the_readme_work(shell):
-    setup, use = _commands()
+    setup, use, team_setup, team_use = _commands()
     made = shell(setup)
     assert '"status":4' not in made and '"shop"' in made
     wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19092") == "", 20, "the listener")
@@ -50,3 +51,10 @@ def test_the_commands_of_the_readme_work(shell):
     assert f"broker 1 at 127.0.0.1:{shell.port + 1}" in said
     assert '{"item": "kettle"}' in said
     assert sorted(re.findall(r":\d:(\d)$", said, re.M)) == ["0", "0", "1"]
+    api, sasl = setup.splitlines()[0], use.splitlines()[0]
+    made = shell(f"{api}\n{team_setup}")
+    assert '"status":4' not in made and '"team-a"' in made
+    wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19192") == "", 20, "the team's listener")
+    said = shell(f"{sasl}\n{team_use}")
+    assert re.findall(r"(?m)^\S+$", said) == ["greetings"]
+    assert 'topic "team-a.greetings" with 1 partitions' in said
