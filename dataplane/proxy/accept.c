@@ -135,8 +135,8 @@ static const char *const refusals[SLC_PROXY_REFUSALS] = {
 static const char *const refusal_texts[SLC_PROXY_REFUSALS] = {
     [SLC_PROXY_REFUSED_WORKER] = "the worker has as many sessions as kafka.connections allows",
     [SLC_PROXY_REFUSED_LISTENER] = "the listener has as many as its kafka.max_connections allows",
-    [SLC_PROXY_REFUSED_ADDRESS] = "its address has as many as kafka.max_connections_per_address of the "
-                                  "listener, or else kafka.connections-per-address, allows",
+    [SLC_PROXY_REFUSED_ADDRESS] = ("its address has as many as kafka.max_connections_per_address of the "
+                                   "listener, or else kafka.connections-per-address, allows"),
 };
 
 static void tell_refusal(slc_proxy_listener *listener, enum slc_proxy_refusal why, const char *address)
