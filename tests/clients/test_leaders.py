@@ -82,9 +82,10 @@ class _Clients:
 
 
 def _not_leader(sample, api):
-    """How often a broker answered that another leads (NOT_LEADER_OR_FOLLOWER)."""
-    name = f'sluice_kafka_answer_errors_total{{virtual_cluster="leaders",api="{api}",code="6"}}'
-    return sample.gateway.metrics().get(name, 0)
+    """How often a broker answered that another leads, with where: NOT_LEADER_OR_FOLLOWER or, to who names an epoch that is
+    over, FENCED_LEADER_EPOCH."""
+    name = 'sluice_kafka_answer_errors_total{{virtual_cluster="leaders",api="{}",code="{}"}}'
+    return sum(sample.gateway.metrics().get(name.format(api, code), 0) for code in (6, 74))
 
 
 def test_the_new_leader_is_reached_by_the_gateway(nodes, guards, kafka, sample):

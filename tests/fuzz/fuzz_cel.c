@@ -36,7 +36,14 @@ static bool resolve(void *ctx, size_t variable, slc_cel_value *value)
     case SLC_CEL_TIMESTAMP:
         *value = slc_cel_timestamp_ms(-1);
         break;
+    case SLC_CEL_LIST: {
+        static const slc_cel_value items[] = {{.kind = SLC_CEL_STRING, .as.text = {"team", 4}},
+                                              {.kind = SLC_CEL_STRING, .as.text = {"\xff", 1}}};
+        *value = (slc_cel_value){.kind = SLC_CEL_LIST, .as.list = {items, variable % 2 + 1}};
+        break;
+    }
     default:
+        SLC_BUG_ON(slc_attributes[variable].kind != SLC_CEL_LOOKUP);
         *value = (slc_cel_value){.kind = SLC_CEL_LOOKUP, .as.lookup = {find, NULL}};
     }
     return true;
