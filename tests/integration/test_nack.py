@@ -111,6 +111,12 @@ def _occupy():
     return occupant, occupant.getsockname()[1]
 
 
+def _kept(gateway):
+    """Which file holds the configuration on the gateway's disk: written anew a moment after the version is acknowledged."""
+    file = gateway.state_dir / "cache" / "manifest"
+    return file.exists() and (file.stat().st_ino, file.stat().st_mtime_ns)
+
+
 def test_a_port_that_becomes_free_is_taken_and_kept(fleet):
     gateway = fleet.add()
     occupant, port = _occupy()
@@ -118,12 +124,14 @@ def test_a_port_that_becomes_free_is_taken_and_kept(fleet):
                                                   protocol="http", address=f"127.0.0.1:{port}"))
     nack = fleet.wait_refused(gateway, new)
     assert nack["entity"] == "listener/edge" and str(port) in nack["message"]
+    before = _kept(gateway)
     occupant.close()
     fleet.wait_applied(gateway, new)
     assert "last_nack" not in fleet.node(gateway)
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
     # It is in the cache too: the node starts with it when nobody can be asked.
+    wait_until(lambda: _kept(gateway) != before, what="the configuration on the gateway's disk")
     fleet.sample.control.kill()
     gateway.kill()
     gateway.start()
@@ -134,6 +142,7 @@ def test_a_port_that_is_taken_at_a_cold_start_is_waited_for(fleet):
     gateway = fleet.add()
     version = fleet.version()
     fleet.wait_applied(gateway, version)
+    wait_until(lambda: _kept(gateway), what="the configuration on the gateway's disk")
     fleet.sample.control.kill()
     gateway.kill()
     with socket.socket() as occupant:
