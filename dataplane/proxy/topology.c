@@ -271,7 +271,7 @@ void slc_topology_narrow(slc_topology *topology, const slc_dialled *dialled)
 bool slc_versions_cover(const slc_kafka_api_versions *versions, const slc_kafka_api_versions *shown)
 {
     for (size_t key = 0; key < SLC_KAFKA_KEYS; key++) {
-        if (shown->of[key].min > shown->of[key].max)
+        if (shown->of[key].min > shown->of[key].max || key == SLC_KAFKA_API_VERSIONS_KEY)
             continue;
         if (versions->of[key].min > shown->of[key].min || versions->of[key].max < shown->of[key].max)
             return false;

@@ -92,7 +92,8 @@ bool slc_topology_bootstrap(slc_topology *topology, char host[256], uint16_t *po
  * to twice that: a cluster that was upgraded under open sessions can do more then. */
 #define SLC_TOPOLOGY_LATELY_MS 300000
 void slc_topology_narrow(slc_topology *topology, const slc_dialled *dialled);
-/* Does `versions` offer all that `shown` does? */
+/* Does `versions` offer all that `shown` does? ApiVersions is left out: the gateway answers it itself, in
+ * versions that an older broker does not know. */
 bool slc_versions_cover(const slc_kafka_api_versions *versions, const slc_kafka_api_versions *shown);
 
 #endif

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sluice_support import KafkaHelper, NativeCluster, wait_until
+from sluice_support import KafkaHelper, NativeCluster, known, wait_until
 
 MIB = 1 << 20
 
@@ -127,8 +127,8 @@ def test_a_client_that_has_no_name_for_itself_is_told_so(native, kafka, name):
 
 def ask_versions(address, cluster, node):
     """ApiVersions of version 5, for whoever believes to talk to that node of that cluster."""
-    known = b"\0" if cluster is None else bytes([len(cluster) + 1]) + cluster.encode()
-    frame = struct.pack(">hhihb", 18, 5, 7, -1, 0) + b"\x02a\x021" + known + struct.pack(">ib", node, 0)
+    believed = b"\0" if cluster is None else bytes([len(cluster) + 1]) + cluster.encode()
+    frame = struct.pack(">hhihb", 18, 5, 7, -1, 0) + b"\x02a\x021" + believed + struct.pack(">ib", node, 0)
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(struct.pack(">i", len(frame)) + frame)
         size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
@@ -141,8 +141,11 @@ def test_a_client_that_looks_for_another_cluster_or_node_is_told_so(native, kafk
     """KIP-1242: as Kafka does, at the port of its node 1."""
     cluster = kafka.admin.list_topics(timeout=10).cluster_id if cluster == "right" else cluster
     host, port = kafka.bootstrap_servers.split(":")
-    theirs = ask_versions((host, int(port)), cluster, node)
     ours = ask_versions(("127.0.0.1", native.port + 2), cluster, node)
+    if not known("4.4"):  # the broker does not know the version; the gateway answers it by itself
+        assert ours[4:6] in (b"\0\0", struct.pack(">h", 42), struct.pack(">h", 129))
+        return
+    theirs = ask_versions((host, int(port)), cluster, node)
     assert ours[:6] == theirs[:6]
     assert ours[4:6] == b"\0\0" or ours == theirs
 
