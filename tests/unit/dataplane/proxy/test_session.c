@@ -391,6 +391,19 @@ static int16_t after_dialling(int16_t fetch_max)
     return stage.topology->versions.of[FETCH].max;
 }
 
+/* The gateway answers ApiVersions itself, in versions that a broker may not have. */
+START_TEST(an_older_broker_need_not_know_our_api_versions)
+{
+    slc_kafka_api_versions shown = {0}, versions;
+    shown.of[SLC_KAFKA_API_VERSIONS_KEY].max = 5;
+    versions = shown;
+    versions.of[SLC_KAFKA_API_VERSIONS_KEY].max = 4;
+    ck_assert(slc_versions_cover(&versions, &shown));
+    shown.of[FETCH].max = 1;
+    ck_assert(!slc_versions_cover(&versions, &shown));
+}
+END_TEST
+
 /* Brokers that are upgraded one after the other, while sessions are open. */
 START_TEST(an_upgraded_backend_can_do_more)
 {
@@ -588,9 +601,10 @@ END_TEST
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
           every_answer_that_names_nodes_names_the_gateway, the_nodes_behind_many_records_are_hidden,
           addresses_behind_many_records_become_the_gateways, an_upgraded_backend_can_do_more,
-          a_node_that_cannot_be_reached_is_asked_for_again, a_drain_ends_a_busy_session_with_its_answer,
-          a_silent_client_without_a_broker_is_closed, what_holds_no_address_passes_as_it_is,
-          byte_by_byte_is_the_same, a_client_that_is_cut_off_anywhere_ends_the_session,
+          an_older_broker_need_not_know_our_api_versions, a_node_that_cannot_be_reached_is_asked_for_again,
+          a_drain_ends_a_busy_session_with_its_answer, a_silent_client_without_a_broker_is_closed,
+          what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
+          a_client_that_is_cut_off_anywhere_ends_the_session,
           a_broker_that_is_cut_off_anywhere_ends_the_session, an_answer_that_nobody_asked_for_ends_the_session,
           a_client_that_reads_nothing_is_waited_for, nothing_passes_before_authentication,
           error_codes_of_answers_are_counted, error_codes_of_answers_that_come_in_pieces_are_counted,
