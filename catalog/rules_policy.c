@@ -9,6 +9,7 @@
 #include "catalog/store.h"
 #include "common/acl_glob.h"
 #include "common/cel/attributes.h"
+#include "common/header_rule.h"
 
 static const slc_field key_auth_fields[] = {
     {.name = "header",
@@ -231,6 +232,90 @@ static bool check_acl(slc_txn *txn, const json_t *config, slc_error *err)
     return true;
 }
 
+static const slc_field header_rule_fields[] = {
+    {.name = "in",
+     .type = SLC_F_ENUM,
+     .flags = SLC_F_REQUIRED,
+     .values = slc_header_place_names,
+     .help = "Where: fields of the HTTP request or answer, or headers of records that are published or read."},
+    {.name = "action",
+     .type = SLC_F_ENUM,
+     .flags = SLC_F_REQUIRED,
+     .values = slc_header_action_names,
+     .help = "What is done to the headers of that name."},
+    {.name = "name",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_REQUIRED,
+     .min = 1,
+     .max = SLC_HEADER_NAME_MAX,
+     .help = "Name of the header."},
+    {.name = "value",
+     .type = SLC_F_STRING,
+     .min = 1,
+     .max = SLC_HEADER_VALUE_MAX,
+     .help = "For set and add; names in ${...} are put in."},
+    {.name = "to", .type = SLC_F_STRING, .min = 1, .max = SLC_HEADER_NAME_MAX, .help = "For rename."},
+    SLC_FIELD_END,
+};
+
+static const slc_field headers_fields[] = {
+    {.name = "rules",
+     .type = SLC_F_OBJECT_LIST,
+     .flags = SLC_F_REQUIRED,
+     .fields = header_rule_fields,
+     .min = 1,
+     .max = SLC_HEADER_RULES,
+     .help = "Rules, applied in their order."},
+    SLC_FIELD_END,
+};
+
+static int index_of(const char *const *names, const char *name)
+{
+    int at = 0;
+    while (strcmp(names[at], name) != 0) /* the field's own check has seen to it */
+        at++;
+    return at;
+}
+
+static bool check_headers(slc_txn *txn, const json_t *config, slc_error *err)
+{
+    size_t number;
+    json_t *item;
+    char pointer[64];
+    json_array_foreach (json_object_get(config, "rules"), number, item) {
+        const slc_header_rule rule = {
+            .place = (enum slc_header_place)index_of(slc_header_place_names, slc_get_text(item, "in")),
+            .action = (enum slc_header_action)index_of(slc_header_action_names, slc_get_text(item, "action")),
+            .name = slc_get_text(item, "name"),
+            .value = slc_get_text(item, "value"),
+            .to = slc_get_text(item, "to")};
+        const char *member;
+        const char *wrong = slc_header_rule_check(&rule, &member);
+        snprintf(pointer, sizeof pointer, "/rules/%zu/%s", number, member);
+        if (wrong != NULL)
+            return slc_txn_problem(txn, pointer, err, "%s", wrong);
+    }
+    return true;
+}
+
+/* What is read is made once for all readers. */
+static bool check_headers_place(slc_txn *txn, const json_t *policy, slc_error *err)
+{
+    const char *scope = slc_get_text(json_object_get(policy, "scope"), "kind");
+    const char *condition = slc_get_text(policy, "condition");
+    bool narrow = strcmp(scope, "plan") == 0 || strcmp(scope, "application") == 0;
+    bool conditional = condition != NULL && condition[0] != '\0';
+    size_t number;
+    json_t *rule;
+    json_array_foreach (json_object_get(json_object_get(policy, "config"), "rules"), number, rule) {
+        if ((narrow || conditional) && strcmp(slc_get_text(rule, "in"), "read") == 0)
+            return slc_txn_problem(txn, conditional ? "/condition" : "/scope/kind", err,
+                                   "rules for what is read hold for all readers: they go with no condition, "
+                                   "plan or application");
+    }
+    return true;
+}
+
 static bool check_rate_limit(slc_txn *txn, const json_t *config, slc_error *err)
 {
     static const char *const limits[] = {"requests_per_second", "events_per_second", "bytes_per_second",
@@ -283,6 +368,12 @@ static const slc_policy_kind policy_kinds[] = {
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = acl_fields,
      .check = check_acl},
+    {.name = "headers",
+     .help = "Changes HTTP fields and record headers.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = headers_fields,
+     .check = check_headers,
+     .check_place = check_headers_place},
     {.name = NULL},
 };
 
@@ -353,7 +444,8 @@ static bool check_policy(slc_txn *txn, slc_change *change, slc_error *err)
     if ((kind->scopes & scope_bit(scope)) == 0)
         return slc_txn_problem(txn, "/scope/kind", err, "a policy of type %s cannot be attached to a %s",
                                kind->name, scope);
-    return check_condition(txn, change->next, err) && check_config(txn, kind, change->next, err);
+    return check_condition(txn, change->next, err) && check_config(txn, kind, change->next, err) &&
+           (kind->check_place == NULL || kind->check_place(txn, change->next, err));
 }
 
 const struct slc_kind_rules slc_rules_policy = {.check = check_policy};

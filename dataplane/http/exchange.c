@@ -112,6 +112,7 @@ static void finish_exchange(struct slc_exchange_private *self)
     if (exchange->page_holder != NULL)
         slc_page_bytes_end(&exchange->worker->page_bytes, exchange->page_holder, exchange->page_bytes);
     slc_token_unref(exchange->token);
+    slc_header_policies_release(&exchange->headers);
     if (self->streaming)
         front->streams--;
     TAILQ_REMOVE(&front->exchanges, self, entry);
@@ -164,16 +165,20 @@ static bool begin_answer(struct slc_exchange_private *self, int status)
 void slc_exchange_problem(slc_exchange *exchange, int status, const char *type, const char *title,
                           const char *detail, json_t *extra)
 {
-    if (begin_answer(private_of(exchange), status))
-        slc_http_problem(exchange->req, status, type, title, detail, extra);
-    else
+    if (!begin_answer(private_of(exchange), status)) {
         json_decref(extra);
+        return;
+    }
+    slc_exchange_rewrite_answer(exchange);
+    slc_http_problem(exchange->req, status, type, title, detail, extra);
 }
 
 void slc_exchange_empty(slc_exchange *exchange, int status)
 {
-    if (begin_answer(private_of(exchange), status))
-        slc_http_send(exchange->req, status, NULL, NULL, 0);
+    if (!begin_answer(private_of(exchange), status))
+        return;
+    slc_exchange_rewrite_answer(exchange);
+    slc_http_send(exchange->req, status, NULL, NULL, 0);
 }
 
 /* evhttp would send a body with HEAD, which the client would take for the next answer. */
@@ -201,6 +206,7 @@ void slc_exchange_reply(slc_exchange *exchange, int status, const char *content_
         evhttp_add_header(headers, "Content-Type", content_type);
     if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD)
         keep_length_only(headers, body);
+    slc_exchange_rewrite_answer(exchange);
     evhttp_send_reply(req, status, slc_http_reason(status), body);
 }
 
@@ -217,6 +223,7 @@ void slc_exchange_stream_start(slc_exchange *exchange, int status, const char *c
     if (self->aborted)
         return;
     evhttp_add_header(evhttp_request_get_output_headers(exchange->req), "Content-Type", content_type);
+    slc_exchange_rewrite_answer(exchange);
     evhttp_send_reply_start(exchange->req, status, slc_http_reason(status));
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "dataplane/identity/token.h"
+#include "dataplane/policy/headers.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
 #include "dataplane/worker.h"
@@ -24,9 +25,10 @@ typedef struct slc_exchange {
         snapshot; /* pinned for the exchange's life before streaming starts; own reference; may be NULL later */
     slc_event_api *api; /* own reference; NULL for requests that are not an event API's */
     Sluice__Snapshot__V1__Operation operation;
-    slc_principal principal; /* who; empty before authentication */
-    slc_token *token;        /* the front's: what it brought, until policies were asked; NULL: none */
-    slc_charges *charges;    /* the front's: what it takes of limits; NULL: of none */
+    slc_principal principal;     /* who; empty before authentication */
+    slc_token *token;            /* the front's: what it brought, until policies were asked; NULL: none */
+    slc_charges *charges;        /* the front's: what it takes of limits; NULL: of none */
+    slc_header_policies headers; /* the front's: those that change what it says, is told, or publishes */
     char request_id[65];
     char client_address[64]; /* the true client's */
     int64_t started_us;      /* monotonic */
@@ -50,6 +52,10 @@ bool slc_exchange_query_is_valid(slc_exchange *exchange) SLC_CHECKED;
 /* Does the parameter come more than once? */
 bool slc_exchange_query_repeats(slc_exchange *exchange, const char *name) SLC_CHECKED;
 const char *slc_exchange_header(slc_exchange *exchange, const char *name);
+
+/* What headers policies do at that place of it; NULL: nothing. The caller frees it, before the exchange lets
+ * its snapshot go. */
+slc_header_edits *slc_exchange_edits(slc_exchange *exchange, enum slc_header_place place);
 
 /* Ends of an exchange: each answers, writes the access log line, counts, and frees it. */
 void slc_exchange_problem(slc_exchange *exchange, int status, const char *type, const char *title,

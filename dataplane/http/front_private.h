@@ -11,6 +11,7 @@
 #include "dataplane/http/front.h"
 #include "dataplane/identity/tokens.h"
 #include "dataplane/observe/metrics.h"
+#include "dataplane/policy/policy.h"
 
 #define SLC_EXCHANGE_MAGIC 0x51ce8c4au
 #define SLC_FRONT_MAGIC    0x51cf4047u
@@ -65,6 +66,11 @@ void slc_exchange_note_connection(slc_exchange *exchange);
 slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_request *req);
 /* Tells the limits what it has cost so far. */
 void slc_exchange_pay(slc_exchange *exchange);
+/* route.c: the exchange as policies see it. */
+slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const char *method);
+/* rewrite.c: the request's fields, once it was allowed; the answer's, before they are sent. */
+void slc_exchange_rewrite_request(slc_exchange *exchange);
+void slc_exchange_rewrite_answer(slc_exchange *exchange);
 /* For the access log: why it was refused. */
 void slc_exchange_note_denial(slc_exchange *exchange, const char *reason);
 void slc_exchange_empty(slc_exchange *exchange, int status);

@@ -170,7 +170,7 @@ static bool asks_certificate(const slc_exchange *exchange)
            (strcmp(msg->client_auth, "request") == 0 || strcmp(msg->client_auth, "require") == 0);
 }
 
-static slc_policy_request policy_request(slc_exchange *exchange, const char *method)
+slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const char *method)
 {
     return (slc_policy_request){.snapshot = exchange->snapshot,
                                 .api = exchange->api,
@@ -186,20 +186,21 @@ static slc_policy_request policy_request(slc_exchange *exchange, const char *met
                                 .token = exchange->token,
                                 .certificate = slc_proof_certificate(exchange),
                                 .asks_certificate = asks_certificate(exchange),
+                                .headers = &exchange->headers,
                                 .principal = &exchange->principal};
 }
 
 /* A page in a browser must be able to read also what is answered without the policies. */
 static void add_other_fields(slc_exchange *exchange)
 {
-    slc_policy_request request = policy_request(exchange, slc_http_method(exchange->req));
+    slc_policy_request request = slc_exchange_policy_request(exchange, slc_http_method(exchange->req));
     slc_chain_other_answer(exchange->api->chain, &request);
 }
 
 static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bool stream, slc_denial *denial)
 {
     slc_charges charges = {.limits = exchange->worker->limits};
-    slc_policy_request request = policy_request(exchange, method);
+    slc_policy_request request = slc_exchange_policy_request(exchange, method);
     request.stream = stream;
     request.charges = &charges;
     enum slc_verdict verdict = slc_chain_run(exchange->api->chain, &request, denial);
@@ -211,6 +212,8 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
     } else {
         slc_charges_release(&charges);
     }
+    if (verdict == SLC_ALLOW)
+        slc_exchange_rewrite_request(exchange);
     slc_token_unref(exchange->token);
     exchange->token = NULL;
     return verdict;

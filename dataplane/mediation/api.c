@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "dataplane/mediation/problem.h"
 #include "dataplane/mediation/reader.h"
+#include "dataplane/policy/policy.h"
 
 /* What a worker waits for before it goes
  * --------------------------------------------------------------------------- */
@@ -54,6 +55,7 @@ static void begin_view(slc_api *api, const slc_feed_update *update)
         slc_ring_release(&api->ring);
     slc_ring_init(&api->ring, &api->codec, update->topic_id, update->start, update->partitions, first,
                   (size_t)api->worker->limits->feed_ring_bytes / 4, &api->worker->scratch);
+    slc_ring_set_edits(&api->ring, slc_chain_reading(api->api->chain));
     api->live = true;
     append(api, update);
     if (other)
@@ -228,9 +230,14 @@ static void rebind(slc_api *api, slc_event_api *event_api)
     }
     slc_event_api *old = api->api;
     api->api = slc_event_api_ref(event_api);
+    const slc_header_edits *edits = slc_chain_reading(event_api->chain);
     api->codec = api->ring.codec = codec;
-    TAILQ_FOREACH (scan, &api->scans, entry)
+    if (api->live)
+        slc_ring_set_edits(&api->ring, edits);
+    TAILQ_FOREACH (scan, &api->scans, entry) {
         scan->ring.codec = codec;
+        slc_ring_set_edits(&scan->ring, edits);
+    }
     slc_event_api_unref(old);
 }
 

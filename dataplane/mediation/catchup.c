@@ -7,6 +7,7 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "dataplane/mediation/reader.h"
+#include "dataplane/policy/policy.h"
 
 #define SCAN_MAGIC   0x5343414eU
 #define NEAR_RECORDS 20000 /* readers this close share a scan */
@@ -398,6 +399,7 @@ slc_scan *slc_scan_for(slc_api *api, const slc_position *own)
     }
     slc_ring_init(&scan->ring, &api->codec, api->ring.topic_id, own, api->ring.partitions, 0,
                   window_of(scan) / 2, &api->worker->scratch);
+    slc_ring_set_edits(&scan->ring, slc_chain_reading(api->api->chain));
     TAILQ_INIT(&scan->readers);
     TAILQ_INIT(&scan->tail);
     TAILQ_INSERT_TAIL(&api->scans, scan, entry);

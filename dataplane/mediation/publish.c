@@ -30,8 +30,9 @@ struct slc_publish {
     slc_api *api;
     bool batch, asynchronous, listed;
     const char *idempotency_key;
-    atomic_size_t to_post; /* acknowledgements that the broker owes, and one for the caller */
-    size_t left;           /* those that were not handled here */
+    slc_header_edits *edits; /* of the records' headers; NULL: none */
+    atomic_size_t to_post;   /* acknowledgements that the broker owes, and one for the caller */
+    size_t left;             /* those that were not handled here */
     size_t count, max_items;
     int64_t deadline_ms; /* a tick early: the tick keeps it. The broker decides sooner, unless it is stuck */
     TAILQ_ENTRY(slc_publish) entry;
@@ -311,19 +312,9 @@ static bool is_over(const slc_publish *publish, const slc_outgoing *record)
     return limit > 0 && publish->api->link->ops->stored_bytes(record) > (size_t)limit;
 }
 
-void slc_publish_event(slc_publish *publish, slc_outgoing *record)
+static void check_and_send(slc_publish *publish, slc_outgoing *record)
 {
-    slc_broker_header headers[SLC_PUBLISH_MAX_HEADERS + 1];
     int64_t max_bytes = publish->api->api->msg->max_event_bytes;
-    record->topic = publish->api->api->backend_topic;
-    if (publish->idempotency_key != NULL) {
-        SLC_BUG_ON(record->header_count > SLC_PUBLISH_MAX_HEADERS);
-        if (record->header_count > 0)
-            memcpy(headers, record->headers, record->header_count * sizeof *headers);
-        headers[record->header_count++] =
-            (slc_broker_header){"idempotency-key", publish->idempotency_key, strlen(publish->idempotency_key)};
-        record->headers = headers;
-    }
     const slc_topic_info *topic = &publish->api->topic;
     record->limit_bytes = topic->max_message_bytes;
     record->partitions = topic->partitions;
@@ -333,6 +324,47 @@ void slc_publish_event(slc_publish *publish, slc_outgoing *record)
         slc_publish_reject(publish, SLC_PROBLEM_KEY, "Events of this stream need a key.");
     else
         send_record(publish, record);
+}
+
+/* With the headers that policies make of them. All names end with a NUL: they are the policies' or ours. */
+static void edit_and_send(slc_publish *publish, slc_outgoing *record)
+{
+    size_t places = record->header_count + publish->edits->count;
+    slc_record_header *before = slc_calloc(record->header_count + 1, sizeof *before);
+    slc_record_header *after = slc_calloc(places + 1, sizeof *after);
+    slc_broker_header *headers = slc_calloc(places + 1, sizeof *headers);
+    for (size_t i = 0; i < record->header_count; i++)
+        before[i] = (slc_record_header){.name = record->headers[i].name,
+                                        .name_len = (uint32_t)strlen(record->headers[i].name),
+                                        .value = record->headers[i].value,
+                                        .value_len = (uint32_t)record->headers[i].value_len};
+    record->header_count =
+        slc_header_edits_record(publish->edits, before, (uint32_t)record->header_count, after);
+    for (size_t i = 0; i < record->header_count; i++)
+        headers[i] = (slc_broker_header){after[i].name, after[i].value, after[i].value_len};
+    record->headers = headers;
+    check_and_send(publish, record);
+    free(headers);
+    free(after);
+    free(before);
+}
+
+void slc_publish_event(slc_publish *publish, slc_outgoing *record)
+{
+    slc_broker_header headers[SLC_PUBLISH_MAX_HEADERS + 1];
+    record->topic = publish->api->api->backend_topic;
+    if (publish->idempotency_key != NULL) {
+        SLC_BUG_ON(record->header_count > SLC_PUBLISH_MAX_HEADERS);
+        if (record->header_count > 0)
+            memcpy(headers, record->headers, record->header_count * sizeof *headers);
+        headers[record->header_count++] =
+            (slc_broker_header){"idempotency-key", publish->idempotency_key, strlen(publish->idempotency_key)};
+        record->headers = headers;
+    }
+    if (publish->edits != NULL)
+        edit_and_send(publish, record);
+    else
+        check_and_send(publish, record);
 }
 
 /* Start and end
@@ -357,6 +389,7 @@ slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_
                              .batch = batch,
                              .asynchronous = slc_prefers(fields, "respond-async"),
                              .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
+                             .edits = slc_exchange_edits(exchange, SLC_HEADERS_PUBLISH),
                              .max_items = max_items,
                              .deadline_ms =
                                  slc_monotonic_ms() + api->worker->limits->publish_deadline_ms - SLC_TICK_MS};
@@ -374,6 +407,8 @@ void slc_publish_end(slc_publish *publish)
     SLC_BUG_ON(publish->count == 0);
     owe_one_less(publish, NULL);
     publish->idempotency_key = NULL; /* the request's */
+    slc_header_edits_free(publish->edits);
+    publish->edits = NULL;
     if (publish->left == 0) {
         answer(publish);
         free_if_done(publish);

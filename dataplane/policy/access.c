@@ -26,6 +26,7 @@ struct slc_access {
     slc_snapshot *snapshot;
     slc_chain *chain;
     const Sluice__Snapshot__V1__Application *application;
+    bool open;        /* what nobody denies is allowed: nobody has to grant it */
     bool conditional; /* some policy has a condition: nothing is remembered */
     int64_t until_ms; /* wall clock: a subscription expires then; 0: none does */
     size_t count;
@@ -119,7 +120,7 @@ static enum slc_verdict ask_chain(const slc_access *access, const slc_chain *cha
     enum slc_verdict verdict = SLC_PASS;
     for (size_t i = 0; chain != NULL && i < chain->count; i++) {
         const slc_chain_entry *entry = &chain->entries[i];
-        if (entry->type->access == NULL || !concerns(access, entry, question))
+        if (!slc_chain_asks_access(entry) || !concerns(access, entry, question))
             continue;
         enum slc_verdict said = ask_entry(entry, question, denial);
         if (said == SLC_DENY)
@@ -173,7 +174,7 @@ static bool decide(slc_access *access, enum slc_operation operation, enum slc_re
                                           .names = names == SLC_GUARD_LOOK ? SLC_GUARD_ONE : names,
                                           .name = name,
                                           .len = len};
-    struct asking asking = {.question = &question};
+    struct asking asking = {.question = &question, .allowed = access->open};
     (void)each_chain(access, ask_one, &asking);
     if (!asking.allowed && tell && access->subject.denied != NULL)
         access->subject.denied(access->subject.ctx, operation, resource, name, len,
@@ -312,19 +313,19 @@ static bool has_condition(const slc_access *access, const slc_chain *chain, void
 {
     (void)access, (void)arg;
     for (size_t i = 0; chain != NULL && i < chain->count; i++)
-        if (chain->entries[i].type->access != NULL && chain->entries[i].condition != NULL)
+        if (slc_chain_asks_access(&chain->entries[i]) && chain->entries[i].condition != NULL)
             return false;
     return true;
 }
 
-/* Is there an acl policy for clients without an application? */
-static bool restricts_anonymous(const slc_chain *chain, const char *listener_id)
+/* Is there a policy of that type with a say for clients without an application? */
+static bool has_policy(const slc_chain *chain, const slc_policy_type *type, const char *listener_id)
 {
     for (size_t i = 0; chain != NULL && i < chain->count; i++) {
         const slc_chain_entry *entry = &chain->entries[i];
         bool elsewhere = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_LISTENER &&
                          strcmp(entry->scope_id, listener_id) != 0;
-        if (entry->type == &slc_policy_acl && !entry->dry_run && !elsewhere)
+        if (entry->type == type && slc_chain_asks_access(entry) && !entry->dry_run && !elsewhere)
             return true;
     }
     return false;
@@ -333,11 +334,13 @@ static bool restricts_anonymous(const slc_chain *chain, const char *listener_id)
 slc_access *slc_access_new(const slc_access_subject *subject, slc_snapshot *snapshot)
 {
     slc_chain *chain = slc_snapshot_native(snapshot, subject->vcluster->msg->id);
-    if (!subject->principal->authenticated && !restricts_anonymous(chain, subject->listener_id))
+    bool open = !subject->principal->authenticated && !has_policy(chain, &slc_policy_acl, subject->listener_id);
+    if (open && !has_policy(chain, &slc_policy_headers, subject->listener_id))
         return NULL;
     slc_access *access = slc_calloc(1, sizeof *access);
     access->guard.allows = allows;
     access->subject = *subject;
+    access->open = open;
     access->snapshot = slc_snapshot_ref(snapshot);
     access->chain = chain != NULL ? slc_chain_ref(chain) : NULL;
     access->application = slc_snapshot_application(snapshot, subject->principal->application_id);

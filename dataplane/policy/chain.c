@@ -57,6 +57,20 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
     return true;
 }
 
+/* The policies that change headers. What is read is rendered for everybody, so its edits are made now. */
+static void find_headers(slc_chain *chain)
+{
+    slc_header_policies policies = {0};
+    for (size_t i = 0; i < chain->count; i++) {
+        if (chain->entries[i].type != &slc_policy_headers || chain->entries[i].dry_run)
+            continue;
+        chain->headers = true;
+        slc_header_policies_add(&policies, chain->entries[i].compiled);
+    }
+    chain->reading = slc_header_edits_new(&policies, SLC_HEADERS_READ, NULL, NULL);
+    slc_header_policies_release(&policies);
+}
+
 static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, bool builtins,
                           slc_error *err)
 {
@@ -73,6 +87,7 @@ static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, s
         chain->count += ok ? 1 : 0;
     }
     chain->configured = chain->count;
+    find_headers(chain);
     for (size_t i = 0; ok && builtins && i < BUILTINS; i++)
         ok = add_builtin(chain, builtin_types[i], err);
     free(sorted);
@@ -108,6 +123,7 @@ void slc_chain_free(slc_chain *chain)
         return;
     for (size_t i = 0; i < chain->count; i++)
         release_entry(&chain->entries[i]);
+    slc_header_edits_free(chain->reading);
     chain->magic = 0;
     free(chain);
 }
@@ -120,6 +136,12 @@ static void release_entry(slc_chain_entry *entry)
     free(entry->id);
     free(entry->name);
     free(entry->scope_id);
+}
+
+static bool is_narrow(const Sluice__Snapshot__V1__Policy *policy)
+{
+    return policy->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN ||
+           policy->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_APPLICATION;
 }
 
 static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err)
@@ -140,6 +162,12 @@ static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Po
         ok = slc_fail(&inner, SLC_INVALID, "/config", "config must be an object");
     ok = ok && type->compile(config, &entry->compiled, &inner);
     json_decref(config);
+    if (ok && type->attach != NULL &&
+        !type->attach(entry->compiled, is_narrow(policy), condition != NULL, &inner)) {
+        type->release(entry->compiled);
+        entry->compiled = NULL;
+        ok = false;
+    }
     if (!ok) {
         slc_cel_free(condition);
         return slc_fail(err, inner.code, field, "%s%s%s", inner.field, inner.field[0] != '\0' ? ": " : "",
@@ -179,7 +207,7 @@ static bool concerns(const slc_chain_entry *entry, const slc_principal *principa
 
 typedef enum slc_verdict (*phase_fn)(void *compiled, slc_policy_request *request, slc_denial *denial);
 
-enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT };
+enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT, TRANSFORM };
 
 static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
 {
@@ -192,6 +220,8 @@ static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
         return type->authorise;
     case LIMIT:
         return type->limit;
+    case TRANSFORM:
+        return type->transform;
     }
     return NULL;
 }
@@ -233,6 +263,7 @@ static void run_dry(const slc_chain_entry *entry, phase_fn fn, const slc_policy_
     slc_denial denial = {0};
     copy.principal = &principal;
     copy.add_header = drop_header;
+    copy.headers = NULL;
     unsigned charged = request->charges != NULL ? request->charges->count : 0;
     enum slc_condition_answer answer = holds(entry, &copy, &denial);
     if (answer == SLC_CONDITION_UNKNOWN ||
@@ -281,9 +312,9 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
                                   slc_denial *denial)
 {
     enum slc_verdict verdict = run_entries(chain, phase, request, denial);
-    if (verdict == SLC_PASS && phase == LIMIT)
+    if (verdict == SLC_PASS && phase >= LIMIT)
         verdict = run_narrow(request->principal->plan_id, phase, request, denial);
-    if (verdict == SLC_PASS && (phase == AUTHORISE || phase == LIMIT))
+    if (verdict == SLC_PASS && phase >= AUTHORISE)
         verdict = run_narrow(request->principal->application_id, phase, request, denial);
     return verdict;
 }
@@ -326,7 +357,30 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
         return verdict;
     if (verdict != SLC_ALLOW)
         return slc_deny(denial, 403, "denied", "Denied", NULL, "no policy granted the request");
-    return run_phase(chain, LIMIT, request, denial) == SLC_DENY ? SLC_DENY : SLC_ALLOW;
+    if (run_phase(chain, LIMIT, request, denial) == SLC_DENY ||
+        run_phase(chain, TRANSFORM, request, denial) == SLC_DENY)
+        return SLC_DENY;
+    if (request->headers != NULL)
+        request->headers->judged = true;
+    return SLC_ALLOW;
+}
+
+/* Nothing is refused here any more: a condition that cannot be evaluated leaves its policy out. */
+void slc_chain_answer_headers(const slc_chain *chain, slc_policy_request *request)
+{
+    slc_denial denial = {0};
+    SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
+    for (size_t i = 0; chain->headers && i < chain->count; i++) {
+        const slc_chain_entry *entry = &chain->entries[i];
+        if (entry->type == &slc_policy_headers && !entry->dry_run &&
+            holds(entry, request, &denial) == SLC_CONDITION_TRUE)
+            slc_header_policies_add(request->headers, entry->compiled);
+    }
+}
+
+const slc_header_edits *slc_chain_reading(const slc_chain *chain)
+{
+    return chain != NULL ? chain->reading : NULL;
 }
 
 void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)

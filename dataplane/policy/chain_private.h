@@ -3,6 +3,7 @@
 #define SLC_DATAPLANE_POLICY_CHAIN_PRIVATE_H
 
 #include "dataplane/policy/condition.h"
+#include "dataplane/policy/headers.h"
 #include "dataplane/policy/types.h"
 
 typedef struct slc_chain_entry {
@@ -19,12 +20,21 @@ typedef struct slc_chain_entry {
 struct slc_chain {
     unsigned magic;
     unsigned refs;
-    size_t count, configured; /* the first ones: of all */
+    size_t count, configured;  /* the first ones: of all */
+    bool headers;              /* some policy changes headers */
+    slc_header_edits *reading; /* what all of them do to records that are read; NULL: nothing */
     slc_chain_entry entries[];
 };
 
 /* Is the condition true? When it cannot be evaluated `denial` says why. */
 enum slc_condition_answer slc_chain_condition(const slc_chain_entry *entry, slc_policy_request *request,
                                               slc_denial *denial);
+
+/* Has it a say in what native clients may do? */
+static inline bool slc_chain_asks_access(const slc_chain_entry *entry)
+{
+    return entry->type->access != NULL &&
+           (entry->type->asks_access == NULL || entry->type->asks_access(entry->compiled));
+}
 
 #endif

@@ -17,6 +17,7 @@
 #include "dataplane/config/snapshot.h"
 #include "dataplane/identity/certificate.h"
 #include "dataplane/identity/token.h"
+#include "dataplane/policy/headers.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
 #include "dataplane/virtual/guard.h"
@@ -41,7 +42,9 @@ typedef struct slc_policy_request {
     slc_principal *principal;
     slc_charges
         *charges; /* what it takes of limits: the caller's, who adds what it costs later and releases it */
-    const char *policy_id; /* the chain's: of the policy that is asked */
+    slc_header_policies *headers; /* the caller's, who releases it: gets the policies that change headers; NULL:
+                                     nothing that they could change */
+    const char *policy_id;        /* the chain's: of the policy that is asked */
     /* What else the connection or the request brought: */
     const slc_token *token;             /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */
@@ -92,6 +95,8 @@ typedef struct slc_policy_type {
     /* Compiles the config (borrowed) into `*compiled`; NULL when the type has none. Errors carry a pointer. */
     bool (*compile)(const json_t *config, void **compiled, slc_error *err);
     void (*release)(void *compiled);
+    /* May it hang on a plan or an application, and go with a condition? NULL: yes. Errors carry a pointer. */
+    bool (*attach)(const void *compiled, bool narrow, bool conditional, slc_error *err);
     /* Adds its fields to an answer that is given without the chain: a description, or a refusal before anybody
      * is asked. NULL: has none. */
     void (*on_other_answer)(void *compiled, slc_policy_request *request);
@@ -102,9 +107,13 @@ typedef struct slc_policy_type {
     /* All of them are asked, of requests that were allowed: SLC_PASS or SLC_DENY. For limits, and for whatever
      * else restricts what is granted. */
     enum slc_verdict (*limit)(void *compiled, slc_policy_request *request, slc_denial *denial);
+    /* All of them, of requests that got through all of this: what they change is noted in the request. */
+    enum slc_verdict (*transform)(void *compiled, slc_policy_request *request, slc_denial *denial);
     /* Native Kafka. All of them are asked: one SLC_DENY outweighs every SLC_ALLOW, as Kafka's authoriser has
      * it. */
     enum slc_verdict (*access)(void *compiled, const slc_access_question *question, slc_denial *denial);
+    /* Has it ever anything to say there? NULL: yes. */
+    bool (*asks_access)(const void *compiled);
     /* Limits of native sessions: what they are and for whom it is counted. False: it counts nothing there. */
     bool (*rates)(void *compiled, const slc_policy_request *request, slc_rates *rates, const char **subject);
     /* Does it still say so of an HTTP stream that is open? Without conditions, which are not looked at again.
@@ -136,6 +145,10 @@ void slc_chain_free(slc_chain *chain);
 /* Runs every phase, with the policies of the plan and the application that turn out to ask. SLC_ALLOW, SLC_DENY
  * or SLC_ANSWER. */
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
+/* Of a request that did not get through it: the policies of wide scopes that change headers, for its answer. */
+void slc_chain_answer_headers(const slc_chain *chain, slc_policy_request *request);
+/* What the chain does to the headers of records that are read; NULL: nothing. Lives as long as the chain. */
+const slc_header_edits *slc_chain_reading(const slc_chain *chain);
 /* For an answer that is given without running it: adds what the policies want on every answer. */
 void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request);
 /* The configuration changed while something is open: the limits that it was charged to have their present

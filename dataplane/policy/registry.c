@@ -4,17 +4,9 @@
 #include "dataplane/policy/types.h"
 
 static const slc_policy_type *const types[] = {
-    &slc_policy_cors,
-    &slc_policy_key_auth,
-    &slc_policy_basic_auth,
-    &slc_policy_oidc,
-    &slc_policy_mtls,
-    &slc_policy_subscription,
-    &slc_policy_acl,
-    &slc_policy_rate_limit,
-    &slc_policy_ip_restriction,
-    &slc_policy_request_size,
-    NULL,
+    &slc_policy_cors,           &slc_policy_key_auth,     &slc_policy_basic_auth, &slc_policy_oidc,
+    &slc_policy_mtls,           &slc_policy_subscription, &slc_policy_acl,        &slc_policy_rate_limit,
+    &slc_policy_ip_restriction, &slc_policy_request_size, &slc_policy_headers,    NULL,
 };
 
 const slc_policy_type *const *slc_policy_types(void)

@@ -224,6 +224,41 @@ START_TEST(what_no_policy_is_asked_about_can_be_read_by_pages)
 }
 END_TEST
 
+/* Also answers that no policy was asked about, and refusals. */
+START_TEST(headers_policies_change_requests_and_answers)
+{
+    static const struct {
+        const char *line, *headers, *body;
+        int status;
+        bool allowed;
+    } cases[] = {
+        {"POST /orders/v1/events", RIG_KEY "X-Old: 1\r\n", "{}", 200, true},
+        {"GET /orders/v1/events", RIG_KEY, NULL, 200, true},
+        {"POST /orders/v1/events", "", "{}", 401, false},
+        {"DELETE /orders/v1/events", "", NULL, 405, false},
+        {"GET /orders/v1", "", NULL, 200, false},
+    };
+    rig = rig_new();
+    asker_policy(
+        rig->asker, "h", "headers",
+        "{\"rules\":[{\"in\":\"response\",\"action\":\"set\",\"name\":\"X-Who\",\"value\":\"${application."
+        "name}\"},{\"in\":\"response\",\"action\":\"add\",\"name\":\"X-Many\",\"value\":\"1\"},"
+        "{\"in\":\"response\",\"action\":\"rename\",\"name\":\"x-MANY\",\"to\":\"X-One\"},"
+        "{\"in\":\"response\",\"action\":\"remove\",\"name\":\"www-authenticate\"}]}");
+    rig_open(rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = rig_ask(rig, cases[i].line, cases[i].headers, cases[i].body);
+        ck_assert_msg(rig_status(text) == cases[i].status, "%s: %s", cases[i].line, text);
+        ck_assert_msg((rig_header(text, "X-Who") != NULL) == cases[i].allowed, "%s: %s", cases[i].line, text);
+        ck_assert_msg(rig_header(text, "X-One") != NULL, "%s: %s", cases[i].line, text);
+        ck_assert_ptr_null(rig_header(text, "X-Many"));
+        ck_assert_ptr_null(rig_header(text, "WWW-Authenticate"));
+        free(text);
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(the_description_says_what_is_offered)
 {
     setup();
@@ -539,10 +574,11 @@ UNIT_MAIN("front", an_unknown_path_is_not_found_whoever_asks, only_the_granted_c
           a_refusal_names_how_to_authenticate_and_nothing_else, a_method_that_is_not_offered_is_not_allowed,
           an_exposure_that_is_not_offered_is_not_acceptable, head_is_told_what_get_would_be,
           options_lists_the_methods, a_preflight_is_answered_by_the_cors_policy,
-          what_no_policy_is_asked_about_can_be_read_by_pages, the_description_says_what_is_offered,
-          head_keeps_the_connection_in_step, head_starts_no_stream, connect_makes_no_tunnel,
-          one_connection_serves_many_requests, a_client_that_waits_for_continue_gets_it,
-          a_chunked_body_is_one_body, a_request_id_comes_back, a_configuration_that_is_too_old_serves_nobody,
-          streams_have_a_limit, a_listener_that_is_gone_closes_its_idle_connections,
+          what_no_policy_is_asked_about_can_be_read_by_pages, headers_policies_change_requests_and_answers,
+          the_description_says_what_is_offered, head_keeps_the_connection_in_step, head_starts_no_stream,
+          connect_makes_no_tunnel, one_connection_serves_many_requests,
+          a_client_that_waits_for_continue_gets_it, a_chunked_body_is_one_body, a_request_id_comes_back,
+          a_configuration_that_is_too_old_serves_nobody, streams_have_a_limit,
+          a_listener_that_is_gone_closes_its_idle_connections,
           a_listener_that_is_gone_answers_what_it_has_taken,
           other_client_certificates_end_connections_and_keep_the_socket, the_access_log_tells_who_did_what)

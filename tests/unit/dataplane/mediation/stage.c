@@ -71,6 +71,26 @@ void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, 
     (void)charges;
 }
 
+static slc_header_policies rules;
+
+void stage_headers(const slc_headers *headers)
+{
+    slc_header_policies_release(&rules);
+    if (headers != NULL)
+        slc_header_policies_add(&rules, headers);
+}
+
+slc_header_edits *slc_exchange_edits(slc_exchange *exchange, enum slc_header_place place)
+{
+    (void)exchange;
+    return slc_header_edits_new(&rules, place, NULL, NULL);
+}
+
+const slc_header_edits *slc_chain_reading(const slc_chain *chain)
+{
+    return (const slc_header_edits *)chain;
+}
+
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway)
 {
     return &((const stage *)gateway)->limits;

@@ -526,6 +526,56 @@ START_TEST(respond_async_names_what_was_refused)
 }
 END_TEST
 
+/* What a policy makes of the headers is stored, behind what the gateway puts there itself. */
+START_TEST(policies_change_the_headers_of_records)
+{
+    static const slc_header_rule rules[] = {
+        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_REMOVE, .name = "ce_secret"},
+        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_RENAME, .name = "ce_id", .to = "id"},
+        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_ADD, .name = "via", .value = "one"},
+        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_ADD, .name = "via", .value = "two"},
+        {.place = SLC_HEADERS_READ, .action = SLC_HEADER_ADD, .name = "other", .value = "place"},
+    };
+    const size_t count = sizeof rules / sizeof *rules;
+    slc_headers *headers = slc_calloc(1, sizeof *headers + sizeof rules);
+    stage s;
+    headers->count = count;
+    headers->places[SLC_HEADERS_PUBLISH] = true;
+    memcpy(headers->rules, rules, sizeof rules);
+    stage_defaults(&s);
+    stage_open(&s, 1);
+    stage_headers(headers);
+    const field fields[] = {{"ce-specversion", "1.0"},
+                            {"ce-id", "7"},
+                            {"ce-source", "/t"},
+                            {"ce-type", "t"},
+                            {"ce-secret", "x"},
+                            {"Idempotency-Key", "k"},
+                            {0}};
+    post_only(&s, "application/json", "1", fields, 201);
+    static const char *const wanted[][2] = {{"ce_specversion", "1.0"},
+                                            {"id", "7"},
+                                            {"ce_source", "/t"},
+                                            {"ce_type", "t"},
+                                            {"content-type", "application/json"},
+                                            {"idempotency-key", "k"},
+                                            {"via", "one"},
+                                            {"via", "two"}};
+    slc_record *found = record(&s, 0);
+    ck_assert_uint_eq(found->header_count, sizeof wanted / sizeof *wanted);
+    for (uint32_t i = 0; i < found->header_count; i++) {
+        ck_assert_uint_eq(found->headers[i].name_len, strlen(wanted[i][0]));
+        ck_assert_mem_eq(found->headers[i].name, wanted[i][0], strlen(wanted[i][0]));
+        ck_assert_uint_eq(found->headers[i].value_len, strlen(wanted[i][1]));
+        ck_assert_mem_eq(found->headers[i].value, wanted[i][1], strlen(wanted[i][1]));
+    }
+    slc_record_unref(found);
+    stage_headers(NULL);
+    free(headers);
+    stage_close(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("publish");
@@ -550,6 +600,7 @@ int main(void)
     tcase_add_test(tcase, attributes_are_unquoted_and_decoded_once);
     tcase_add_test(tcase, preferences_and_idempotency);
     tcase_add_test(tcase, respond_async_names_what_was_refused);
+    tcase_add_test(tcase, policies_change_the_headers_of_records);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -1,0 +1,175 @@
+/* headers: sets, adds, removes and renames fields of HTTP messages and headers of records. */
+#include "dataplane/policy/headers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "dataplane/policy/types.h"
+
+/* ---- the configuration ---- */
+
+static void release(void *compiled)
+{
+    slc_headers *headers = compiled;
+    for (size_t i = 0; i < headers->count; i++) {
+        free((char *)headers->rules[i].name);
+        free((char *)headers->rules[i].value);
+        free((char *)headers->rules[i].to);
+    }
+    free(headers);
+}
+
+/* Which of the names it is; -1 with err. */
+static int choice(const json_t *rule, const char *member, const char *const *names, slc_error *err)
+{
+    const char *text = slc_policy_config_string(rule, member, "", 20, err);
+    for (int i = 0; text != NULL && names[i] != NULL; i++)
+        if (strcmp(names[i], text) == 0)
+            return i;
+    if (text != NULL)
+        slc_fail(err, SLC_INVALID, "/config/rules", "%s is none of those that there are", member);
+    return -1;
+}
+
+/* A text of the rule's own; NULL when it is absent. */
+static bool text_of(const json_t *rule, const char *member, size_t max, const char **out, slc_error *err)
+{
+    if (json_object_get(rule, member) == NULL)
+        return true;
+    const char *text = slc_policy_config_string(rule, member, NULL, max, err);
+    if (text == NULL)
+        return false;
+    *out = slc_strdup(text);
+    return true;
+}
+
+static bool compile_rule(const json_t *config, slc_header_rule *rule, slc_error *err)
+{
+    static const char *const known[] = {"in", "action", "name", "value", "to", NULL};
+    const char *member = "", *wrong;
+    if (!json_is_object(config))
+        return slc_fail(err, SLC_INVALID, "/config/rules", "a rule must be an object");
+    if (!slc_policy_config_known(config, known, err))
+        return false;
+    int place = choice(config, "in", slc_header_place_names, err);
+    int action = place >= 0 ? choice(config, "action", slc_header_action_names, err) : -1;
+    if (action < 0)
+        return false;
+    rule->place = (enum slc_header_place)place;
+    rule->action = (enum slc_header_action)action;
+    if (!text_of(config, "name", SLC_HEADER_NAME_MAX, &rule->name, err) ||
+        !text_of(config, "value", SLC_HEADER_VALUE_MAX, &rule->value, err) ||
+        !text_of(config, "to", SLC_HEADER_NAME_MAX, &rule->to, err))
+        return false;
+    wrong = slc_header_rule_check(rule, &member);
+    return wrong == NULL || slc_fail(err, SLC_INVALID, "/config/rules", "%s %s", member, wrong);
+}
+
+static bool compile(const json_t *config, void **compiled, slc_error *err)
+{
+    static const char *const known[] = {"rules", NULL};
+    const json_t *rules = json_object_get(config, "rules");
+    size_t i;
+    json_t *rule;
+    if (!slc_policy_config_known(config, known, err))
+        return false;
+    if (!json_is_array(rules) || json_array_size(rules) == 0 || json_array_size(rules) > SLC_HEADER_RULES)
+        return slc_fail(err, SLC_INVALID, "/config/rules", "rules must be a list of 1 to %d rules",
+                        SLC_HEADER_RULES);
+    slc_headers *headers =
+        slc_calloc(1, sizeof *headers + json_array_size(rules) * sizeof headers->rules[0]);
+    json_array_foreach ((json_t *)rules, i, rule) {
+        headers->count++;
+        if (!compile_rule(rule, &headers->rules[i], err)) {
+            release(headers);
+            return false;
+        }
+        headers->places[headers->rules[i].place] = true;
+    }
+    *compiled = headers;
+    return true;
+}
+
+/* What everybody reads cannot depend on who reads, or when. */
+static bool attach(const void *compiled, bool narrow, bool conditional, slc_error *err)
+{
+    const slc_headers *headers = compiled;
+    if (!headers->places[SLC_HEADERS_READ] || (!narrow && !conditional))
+        return true;
+    return slc_fail(err, SLC_INVALID, conditional ? "/condition" : "/scope",
+                    "rules for what is read hold for all readers: they go with no condition, plan or "
+                    "application");
+}
+
+/* ---- at work ---- */
+
+static enum slc_verdict transform(void *compiled, slc_policy_request *request, slc_denial *denial)
+{
+    (void)denial;
+    if (request->headers != NULL)
+        slc_header_policies_add(request->headers, compiled);
+    return SLC_PASS;
+}
+
+/* Batches of native clients pass as they are. Rather than letting through what a rule would have changed, the
+ * policy refuses; one that is for HTTP alone says so in its condition. */
+static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)
+{
+    const slc_headers *headers = compiled;
+    bool writes = question->operation == SLC_OP_WRITE && headers->places[SLC_HEADERS_PUBLISH];
+    bool reads = question->operation == SLC_OP_READ && headers->places[SLC_HEADERS_READ];
+    if (question->resource != SLC_RESOURCE_TOPIC || (!writes && !reads))
+        return SLC_PASS;
+    return slc_deny(denial, 403, "denied", "Denied", NULL,
+                    "headers %s: its rules for records that are %s are not applied to native clients' batches",
+                    question->request->policy_id, writes ? "published" : "read");
+}
+
+static bool asks_access(const void *compiled)
+{
+    const slc_headers *headers = compiled;
+    return headers->places[SLC_HEADERS_PUBLISH] || headers->places[SLC_HEADERS_READ];
+}
+
+const slc_policy_type slc_policy_headers = {
+    .name = "headers",
+    .summary =
+        "Sets, adds, removes and renames fields of HTTP requests and answers, and headers of records. Rules "
+        "are applied in their\norder, those of wide scopes first; of several headers with one name each keeps "
+        "its place. Requests are changed after all policies\nhave looked at them, and before the event is "
+        "made of them; answers to requests\nthat were "
+        "refused get the rules of wide scopes. Fields that frame a message (`Content-Length`, `Connection`, "
+        "...), `Content-Type`,\n`Accept`, `Authorization` and `X-Request-Id` stay as they are. What is read is made once "
+        "for all readers: rules `in` `read` go with no\ncondition, plan or application.\n\n"
+        "On native Kafka records pass as they are: where a rule `in` `publish` or `read` holds for a topic, "
+        "native clients are refused to write\nor to read it. With the condition `request.protocol == 'http'` "
+        "rules `in` `publish` leave them alone. Clients that authenticate to the\nbroker themselves "
+        "(pass-through) are the broker's to judge, also here.",
+    .config_schema =
+        "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"rules\"],\"properties\":{"
+        "\"rules\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,\"description\":\"Applied in their "
+        "order.\","
+        "\"items\":{\"type\":\"object\",\"additionalProperties\":false,"
+        "\"required\":[\"in\",\"action\",\"name\"],\"properties\":{"
+        "\"in\":{\"type\":\"string\",\"enum\":[\"request\",\"response\",\"publish\",\"read\"],"
+        "\"description\":\"Fields of the HTTP request or answer, or headers of records that are published or "
+        "read.\"},"
+        "\"action\":{\"type\":\"string\",\"enum\":[\"set\",\"add\",\"remove\",\"rename\"],"
+        "\"description\":\"`set`: one of that name is left, with the value. `add`: one more. `remove`, "
+        "`rename`: all of that name.\"},"
+        "\"name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":249,"
+        "\"description\":\"In any case for HTTP, byte by byte for records.\"},"
+        "\"value\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1000,"
+        "\"description\":\"For `set` and `add`. ${application.id}, ${application.name}, ${application.team}, "
+        "${credential.id}, ${plan.name}, ${client.address} and ${request.id} are put in, not where it is read. "
+        "When one of them is nothing, `set` removes and `add` does nothing.\"},"
+        "\"to\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":249,"
+        "\"description\":\"For `rename`: the new name.\"}}}}}}",
+    .compile = compile,
+    .release = release,
+    .attach = attach,
+    .transform = transform,
+    .access = access_native,
+    .asks_access = asks_access,
+};
