@@ -12,9 +12,9 @@
 const char *const slc_header_place_names[] = {"request", "response", "publish", "read", NULL};
 const char *const slc_header_action_names[] = {"set", "add", "remove", "rename", NULL};
 
-static const char *const variables[] = {"application.id", "application.name", "application.team",
-                                        "credential.id",  "plan.name",        "client.address",
-                                        "request.id",     NULL};
+static const char *const variables[] = {
+    "application.id", "application.name", "application.team", "credential.id",
+    "plan.name",      "client.address",   "request.id",       NULL};
 
 static bool is_http(enum slc_header_place place)
 {
@@ -25,9 +25,13 @@ static bool is_http(enum slc_header_place place)
  * say, or carry a secret that must not get a name under which it is written down. */
 static bool is_fixed(const char *name)
 {
-    static const char *const fixed[] = {
-        "Accept", "Authorization", "Connection", "Content-Length", "Content-Type", "Date", "Expect", "Host", "Keep-Alive",
-        "TE", "Trailer", "Transfer-Encoding", "Upgrade", "X-Request-Id"};
+    static const char *const fixed[] = {"Accept",       "Authorization",
+                                        "Connection",   "Content-Length",
+                                        "Content-Type", "Date",
+                                        "Expect",       "Host",
+                                        "Keep-Alive",   "TE",
+                                        "Trailer",      "Transfer-Encoding",
+                                        "Upgrade",      "X-Request-Id"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (strcasecmp(fixed[i], name) == 0)
             return true;
@@ -39,8 +43,7 @@ static bool is_token(const char *text)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
     for (const char *at = text; *at != '\0'; at++) {
-        bool plain =
-            (*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+        bool plain = (*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
         if (!plain && strchr(others, *at) == NULL)
             return false;
     }
@@ -149,8 +152,7 @@ char *slc_header_value_expand(const char *value, slc_header_value_fn *fn, void *
             slc_buf_adds(&out, text);
         at = end;
     }
-    char *expanded =
-        whole && !out.overflow ? slc_strndup((const char *)out.data, out.len) : NULL;
+    char *expanded = whole && !out.overflow ? slc_strndup((const char *)out.data, out.len) : NULL;
     slc_buf_release(&out);
     return expanded;
 }

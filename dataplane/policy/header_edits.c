@@ -106,4 +106,3 @@ uint32_t slc_header_edits_record(const slc_header_edits *edits, const slc_record
         count = apply(&edits->items[i], out, count);
     return count;
 }
-

@@ -77,8 +77,7 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
     if (!json_is_array(rules) || json_array_size(rules) == 0 || json_array_size(rules) > SLC_HEADER_RULES)
         return slc_fail(err, SLC_INVALID, "/config/rules", "rules must be a list of 1 to %d rules",
                         SLC_HEADER_RULES);
-    slc_headers *headers =
-        slc_calloc(1, sizeof *headers + json_array_size(rules) * sizeof headers->rules[0]);
+    slc_headers *headers = slc_calloc(1, sizeof *headers + json_array_size(rules) * sizeof headers->rules[0]);
     json_array_foreach ((json_t *)rules, i, rule) {
         headers->count++;
         if (!compile_rule(rule, &headers->rules[i], err)) {
@@ -140,7 +139,8 @@ const slc_policy_type slc_policy_headers = {
         "its place. Requests are changed after all policies\nhave looked at them, and before the event is "
         "made of them; answers to requests\nthat were "
         "refused get the rules of wide scopes. Fields that frame a message (`Content-Length`, `Connection`, "
-        "...), `Content-Type`,\n`Accept`, `Authorization` and `X-Request-Id` stay as they are. What is read is made once "
+        "...), `Content-Type`,\n`Accept`, `Authorization` and `X-Request-Id` stay as they are. What is read is "
+        "made once "
         "for all readers: rules `in` `read` go with no\ncondition, plan or application.\n\n"
         "On native Kafka records pass as they are: where a rule `in` `publish` or `read` holds for a topic, "
         "native clients are refused to write\nor to read it. With the condition `request.protocol == 'http'` "

@@ -30,7 +30,7 @@ void slc_header_policies_release(slc_header_policies *policies);
 typedef struct slc_header_edit {
     enum slc_header_action action;
     const char *name, *to; /* borrowed of the policy */
-    const char *value;     /* NULL with SET and ADD: nothing could be put in, so SET removes and ADD does nothing */
+    const char *value; /* NULL with SET and ADD: nothing could be put in, so SET removes and ADD does nothing */
     char *owned;
 } slc_header_edit;
 

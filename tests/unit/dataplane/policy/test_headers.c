@@ -127,8 +127,7 @@ START_TEST(rules_for_reading_hang_on_no_plan_and_no_condition)
         policy.config_json = READING;
         policy.scope = cases[i].scope;
         policy.condition = (char *)cases[i].condition;
-        slc_chain *chain =
-            slc_chain_compile((const Sluice__Snapshot__V1__Policy *const *)policies, 1, &err);
+        slc_chain *chain = slc_chain_compile((const Sluice__Snapshot__V1__Policy *const *)policies, 1, &err);
         ck_assert_msg((chain != NULL) == cases[i].good, "case %zu: %s", i, err.message);
         if (chain != NULL)
             ck_assert_uint_eq(slc_chain_reading(chain)->count, 1);
