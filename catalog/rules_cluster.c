@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "catalog/entity.h"
+#include "catalog/namespace.h"
 #include "catalog/store.h"
 
 struct requirement {
@@ -135,6 +136,11 @@ static bool check_names(slc_txn *txn, const json_t *namespace, bool none, slc_er
     if (none && json_object_get(namespace, "limits") != NULL)
         return slc_txn_problem(txn, "/namespace/limits", err, "has no meaning with mode none");
     for (size_t i = 0; i < json_array_size(aliases); i++) {
+        char topic_place[SLC_POINTER_CHARS];
+        snprintf(topic_place, sizeof topic_place, "/namespace/aliases/%zu/topic", i);
+        if (slc_namespace_is_internal(slc_get_text(json_array_get(aliases, i), "topic")))
+            return slc_txn_problem(txn, topic_place, err,
+                                   "is a topic of Kafka's own, which tells of all its clients");
         for (size_t j = 0; j < i; j++) {
             const json_t *a = json_array_get(aliases, i), *b = json_array_get(aliases, j);
             bool name = strcmp(slc_get_text(a, "name"), slc_get_text(b, "name")) == 0;
@@ -195,4 +201,24 @@ static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *e
     return true;
 }
 
-const struct slc_kind_rules slc_rules_virtual_cluster = {.check = check_virtual_cluster};
+/* A gateway takes no configuration in which a deployment's topic has no name. */
+static bool virtual_cluster_settled(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    sqlite3_stmt *stmt = slc_txn_query(
+        txn, err, "SELECT key, topic FROM deployments WHERE virtual_cluster = ?1", "s", change->id);
+    int rc = stmt == NULL ? -1 : 1;
+    bool named = true;
+    while (named && rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1) {
+        named = slc_namespace_has_topic(change->next, slc_column_text(stmt, 1));
+        if (!named)
+            slc_fail(
+                err, SLC_CONFLICT, "/namespace",
+                "deployment %s has the topic %s, which is not one of these names: change or delete it first",
+                slc_column_text(stmt, 0), slc_column_text(stmt, 1));
+    }
+    slc_txn_finish(txn, stmt);
+    return named && rc == 0;
+}
+
+const struct slc_kind_rules slc_rules_virtual_cluster = {.check = check_virtual_cluster,
+                                                         .settled = virtual_cluster_settled};

@@ -5,6 +5,7 @@
 #include "catalog/access.h"
 #include "catalog/entity.h"
 #include "catalog/grants.h"
+#include "catalog/namespace.h"
 #include "catalog/store.h"
 
 static bool check_listener(slc_txn *txn, const json_t *next, const json_t *api, const json_t *listener,
@@ -52,4 +53,17 @@ static bool check_deployment(slc_txn *txn, slc_change *change, slc_error *err)
     return ok;
 }
 
-const struct slc_kind_rules slc_rules_deployment = {.check = check_deployment};
+static bool deployment_settled(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    const char *topic = slc_get_text(change->next, "topic");
+    json_t *vcluster = slc_entity_load(txn, slc_kind_find("virtual-clusters"),
+                                       slc_get_text(change->next, "virtual_cluster"), err);
+    bool ok = vcluster != NULL &&
+              (slc_namespace_has_topic(vcluster, topic) ||
+               slc_txn_problem(txn, "/topic", err, "is not one that clients of virtual cluster %s can name",
+                               slc_get_text(vcluster, "name")));
+    json_decref(vcluster);
+    return ok;
+}
+
+const struct slc_kind_rules slc_rules_deployment = {.check = check_deployment, .settled = deployment_settled};

@@ -225,8 +225,10 @@ bool slc_kafka_rewriter_init(slc_kafka_rewriter *rw, const slc_kafka_message *me
                              const slc_kafka_rewrite_ops *ops, void *ctx, slc_kafka_edits *edits,
                              slc_error *err)
 {
-    slc_kafka_walk_options options = {
-        .wants = ops->roles | SLC_KAFKA_WANT_SHAPE, .whole = ops->whole, .trailing_ok = ops->trailing_ok};
+    slc_kafka_walk_options options = {.wants = ops->roles | SLC_KAFKA_WANT_SHAPE,
+                                      .whole = ops->whole,
+                                      .any_null = ops->any_null,
+                                      .trailing_ok = ops->trailing_ok};
     SLC_BUG_ON(edits->count != 0);
     rw->ops_ = ops;
     rw->ctx_ = ctx;

@@ -39,6 +39,7 @@ typedef enum slc_kafka_verdict slc_kafka_map_fn(void *ctx, const slc_kafka_event
 typedef struct slc_kafka_rewrite_ops {
     uint64_t roles; /* SLC_KAFKA_WANT bits */
     uint64_t whole; /* as in slc_kafka_walk_options */
+    bool any_null;
     bool trailing_ok;
     slc_kafka_map_fn *map;
 } slc_kafka_rewrite_ops;

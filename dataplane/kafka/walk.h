@@ -71,6 +71,7 @@ typedef struct slc_kafka_walk_options {
     uint64_t wants; /* SLC_KAFKA_WANT(role) bits and the SLC_KAFKA_WANT_ sets */
     uint64_t whole; /* roles whose bytes or records must come in one piece; the caller's window must be able to
                        grow to it */
+    bool any_null;  /* what may be null is so with any negative length, as Kafka itself reads it */
     bool trailing_ok; /* ignore bytes after the last field, as embedded data of a later version has them */
 } slc_kafka_walk_options;
 

@@ -119,6 +119,8 @@ enum progress slc_kafka_walk_peek_prefix(slc_kafka_walk *w, const slc_kafka_fiel
     enum progress p = peek_raw_prefix(w, field, fixed, out, err);
     if (p != AGAIN)
         return p;
+    if (out->length < -1 && w->options_.any_null)
+        out->length = -1;
     if (out->length < -1)
         return slc_kafka_walk_refuse(w, err, SLC_INVALID, field, "has the negative length %lld",
                                      (long long)out->length);

@@ -20,7 +20,8 @@ struct slc_names {
 };
 
 static const char *const internal_topics[] = {"__consumer_offsets", "__transaction_state",
-                                              "__share_group_state", "__cluster_metadata"};
+                                              "__share_group_state", "__cluster_metadata",
+                                              "__remote_log_metadata"};
 
 /* Of two aliases of one name or topic, which the catalog refuses, the first counts. */
 static void index_aliases(slc_names *names)

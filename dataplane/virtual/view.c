@@ -19,7 +19,7 @@
 
 void slc_view_init(slc_view *view, const slc_names *names, slc_topic_ids *ids)
 {
-    *view = (slc_view){.names = names, .ids = ids, .consumer = true};
+    *view = (slc_view){.names = names, .ids = ids};
     SLC_BUG_ON(RAND_bytes(view->secret, sizeof view->secret) != 1);
     slc_buf_init(&view->scratch, MAX_SCRATCH_BYTES);
     slc_kafka_edits_init(&view->inner, MAX_BLOB_EDITS, MAX_SCRATCH_BYTES);
@@ -87,21 +87,25 @@ bool slc_view_concerns(const slc_kafka_message *message, int version)
 }
 
 enum slc_kafka_verdict slc_view_blob(slc_view *view, const slc_kafka_event *event, slc_kafka_map_fn *map,
-                                     void *ctx, slc_kafka_value *out)
+                                     void *ctx, slc_kafka_value *out, slc_error *err)
 {
     const slc_kafka_rewrite_ops ops = {.roles = WANT(TOPIC), .map = map};
-    slc_error err = {0};
+    slc_error why = {0};
     if (event->data == NULL || event->len != event->total)
         return SLC_KAFKA_KEEP;
     slc_buf blob;
     slc_buf_init(&blob, MAX_SCRATCH_BYTES);
     bool read = slc_kafka_consumer_protocol_rewrite(event->field->role, event->data, event->len, &ops, ctx,
-                                                    &view->inner, &blob, &err);
+                                                    &view->inner, &blob, &why);
     slc_buf_clear(&view->scratch);
     read = read && (blob.len == 0 || slc_buf_add(&view->scratch, blob.data, blob.len));
     slc_buf_release(&blob);
-    if (!read)
+    if (!read && why.code == SLC_INVALID) /* by no broker either */
         return SLC_KAFKA_KEEP;
+    if (!read) {
+        *err = why;
+        return SLC_KAFKA_REFUSE;
+    }
     out->body = (slc_kafka_span){view->scratch.data, view->scratch.len};
     return SLC_KAFKA_REPLACE;
 }

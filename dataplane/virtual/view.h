@@ -47,7 +47,6 @@ typedef struct slc_view {
     int64_t recheck_at_ms;
     int32_t fetch_session;    /* that a broker began on this connection; 0: none */
     bool shares;              /* has a share session, or had */
-    bool consumer;            /* the protocol type of the last JoinGroup, or not known */
     struct slc_view_own *own; /* the namespace's topics, while a request waits for them */
     size_t own_count, own_cap;
     int64_t own_partitions;

@@ -107,14 +107,16 @@ static bool teaches(int key)
     return key == KEY_METADATA || key == KEY_CREATE_TOPICS || key == KEY_DESCRIBE_TOPIC_PARTITIONS;
 }
 
-/* A member keeps what it was assigned before the topic left the namespace, until it hears otherwise; a fetch
- * has it until it is answered. What id it is, the worker has learnt when the topic was still there. */
+/* A member keeps what it was assigned before the topic left the namespace, until it hears otherwise; a group
+ * keeps its offsets; a fetch has it until it is answered. What id it is, the worker has learnt when the topic
+ * was still there. */
 static bool has_left(const slc_view_answer *answer, const slc_kafka_event *event)
 {
     bool fetch = answer->key == KEY_FETCH && answer->view->next != NULL;
     slc_kafka_span client;
     size_t len;
-    if (!fetch && answer->key != KEY_CONSUMER_GROUP_HEARTBEAT && answer->key != KEY_SHARE_GROUP_HEARTBEAT)
+    if (!fetch && answer->key != KEY_CONSUMER_GROUP_HEARTBEAT && answer->key != KEY_SHARE_GROUP_HEARTBEAT &&
+        answer->key != KEY_OFFSET_FETCH)
         return false;
     const uint8_t *name = slc_topic_ids_find(answer->view->ids, event->data, &len);
     if (name == NULL)
@@ -218,6 +220,17 @@ static enum slc_kafka_verdict unmap_code(slc_view_answer *answer, const slc_kafk
     return verdict;
 }
 
+/* A broker repeats an expression that its own engine (RE2/J) does not take as it was sent: with the names of
+ * the backend in it, and not as they are written elsewhere. */
+static bool repeats_pattern(const slc_view_answer *answer, const slc_kafka_event *event)
+{
+    static const char about[] = "regular expression", group[] = "(?:";
+    return !slc_names_is_identity(answer->view->names) &&
+           (answer->key == KEY_CONSUMER_GROUP_HEARTBEAT || answer->key == KEY_STREAMS_GROUP_HEARTBEAT) &&
+           memmem(event->data, event->len, about, sizeof about - 1) != NULL &&
+           memmem(event->data, event->len, group, sizeof group - 1) != NULL;
+}
+
 static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafka_event *event,
                                          slc_kafka_value *out)
 {
@@ -227,6 +240,8 @@ static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafk
     slc_buf_clear(scratch);
     if (answer->over)
         slc_view_over_text(answer->view->names, scratch);
+    else if (repeats_pattern(answer, event))
+        slc_buf_adds(scratch, "The broker does not take the pattern as a regular expression of RE2/J.");
     else
         slc_names_text(answer->view->names, event->data, without_others(answer, event), scratch);
     out->body = (slc_kafka_span){scratch->data, scratch->len};
@@ -234,9 +249,9 @@ static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafk
 }
 
 static enum slc_kafka_verdict unmap_blob(slc_view_answer *answer, const slc_kafka_event *event,
-                                         slc_kafka_value *out)
+                                         slc_kafka_value *out, slc_error *err)
 {
-    return answer->consumer ? slc_view_blob(answer->view, event, unmap_blob_topic, answer, out)
+    return answer->consumer ? slc_view_blob(answer->view, event, unmap_blob_topic, answer, out, err)
                             : SLC_KAFKA_KEEP;
 }
 
@@ -245,7 +260,6 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
 {
     slc_view_answer *answer = ctx;
     enum slc_kafka_verdict verdict;
-    (void)err;
     if (answer->view->guard != NULL && slc_view_guard_unmap(answer, event, out, &verdict))
         return verdict;
     if (event->kind != SLC_KAFKA_EV_VALUE)
@@ -271,7 +285,7 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
         return SLC_KAFKA_KEEP;
     case SLC_KAFKA_ROLE_SUBSCRIPTION:
     case SLC_KAFKA_ROLE_ASSIGNMENT:
-        return unmap_blob(answer, event, out);
+        return unmap_blob(answer, event, out, err);
     case SLC_KAFKA_ROLE_ERROR_TEXT:
         return unmap_text(answer, event, out);
     case SLC_KAFKA_ROLE_ERROR_CODE:

@@ -46,6 +46,7 @@ enum {
     KEY_SHARE_GROUP_DESCRIBE = 77,
     KEY_SHARE_FETCH = 78,
     KEY_SHARE_ACKNOWLEDGE = 79,
+    KEY_STREAMS_GROUP_HEARTBEAT = 88,
     KEY_STREAMS_GROUP_DESCRIBE = 89,
     KEY_DESCRIBE_SHARE_GROUP_OFFSETS = 90,
 };
@@ -119,8 +120,9 @@ enum slc_view_outcome slc_view_check_cluster(const slc_view *view, slc_view_requ
 bool slc_view_guard_unmap(slc_view_answer *answer, const slc_kafka_event *event, slc_kafka_value *out,
                           enum slc_kafka_verdict *verdict);
 
-/* Rewrites a subscription or an assignment; what cannot be read is kept. */
+/* Rewrites a subscription or an assignment; what no broker can read is kept. REFUSE with `err`: names do not
+ * fit. */
 enum slc_kafka_verdict slc_view_blob(slc_view *view, const slc_kafka_event *event, slc_kafka_map_fn *map,
-                                     void *ctx, slc_kafka_value *out);
+                                     void *ctx, slc_kafka_value *out, slc_error *err);
 
 #endif

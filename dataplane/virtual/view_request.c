@@ -460,13 +460,12 @@ static enum slc_kafka_verdict map_acl(struct mapping *m, const slc_kafka_event *
             : "ACLs are made here for topics, groups and transactional ids of this virtual cluster.");
 }
 
+/* A broker holds it against the group's. Where a request does not say it, its blobs are taken for a consumer's
+ * if they can be read as that. */
 static void note_protocol(struct mapping *m, const slc_kafka_event *event)
 {
-    if (event->data == NULL)
-        return;
-    m->request->consumer = slc_view_is_text(event, "consumer");
-    if (m->request->header->key == KEY_JOIN_GROUP)
-        m->view->consumer = m->request->consumer;
+    if (event->data != NULL)
+        m->request->consumer = slc_view_is_text(event, "consumer");
 }
 
 /* Fields without a role: patterns of ACLs, and whether Metadata may make topics. */
@@ -505,7 +504,8 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
         return SLC_KAFKA_KEEP;
     case SLC_KAFKA_ROLE_SUBSCRIPTION:
     case SLC_KAFKA_ROLE_ASSIGNMENT:
-        return m->request->consumer ? slc_view_blob(m->view, event, map_blob_topic, m, out) : SLC_KAFKA_KEEP;
+        return m->request->consumer ? slc_view_blob(m->view, event, map_blob_topic, m, out, err)
+                                    : SLC_KAFKA_KEEP;
     case SLC_KAFKA_ROLE_NONE:
         return map_plain(m, event, out);
     default:
@@ -524,7 +524,7 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
                                        .trailing_ok = true,
                                        .map = map};
     struct mapping m = {.view = view, .request = request};
-    request->consumer = view->consumer;
+    request->consumer = true;
     request->denied = 0;
     view->missing_count = 0;
     view->shares = view->shares || header->key == KEY_SHARE_FETCH || header->key == KEY_SHARE_ACKNOWLEDGE;

@@ -71,6 +71,52 @@ START_TEST(namespaces_of_a_backend_do_not_overlap)
 }
 END_TEST
 
+START_TEST(a_deployments_topic_has_a_name_in_the_virtual_cluster)
+{
+    static const struct {
+        const char *namespace, *extra_topics;
+        bool named;
+    } cases[] = {
+        {"{'mode': 'hide', 'prefix': 'a.'}", "[]", true},
+        {"{'mode': 'hide', 'prefix': 'a.', 'topic_filter': ['x', 'orders-*']}", "[]", false},
+        {"{'mode': 'hide', 'prefix': 'a.', 'topic_filter': ['x', 'ord*']}", "[]", true},
+        {"{'mode': 'enforce', 'prefix': 'a.'}", "[]", false},
+        {"{'mode': 'enforce', 'prefix': 'ord'}", "[]", true},
+        {"{'mode': 'enforce', 'prefix': 'a.'}", "['o*s']", true},
+        {"{'mode': 'enforce', 'prefix': 'a.', 'aliases': [{'name': 'orders', 'topic': 'y'}]}", "[]", true},
+        {"{'mode': 'enforce', 'prefix': 'a.', 'aliases': [{'name': 'y', 'topic': 'orders'}]}", "[]", false},
+        {"{'mode': 'none', 'prefix': null}", "[]", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char patch[300];
+        json_decref(t_patch("virtual-clusters", "local",
+                            "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'aliases': [], 'topic_filter': []},"
+                            "'extra_topics': []}"));
+        snprintf(patch, sizeof patch, "{'namespace': %s, 'extra_topics': %s}", cases[i].namespace,
+                 cases[i].extra_topics);
+        if (cases[i].named)
+            json_decref(t_patch("virtual-clusters", "local", patch));
+        else
+            t_patch_fails("virtual-clusters", "local", patch, SLC_CONFLICT, "/namespace");
+    }
+    json_decref(t_patch("virtual-clusters", "local",
+                        "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'topic_filter': ['ord*']}}"));
+    t_patch_fails("deployments", "orders.v1@dev", "{'topic': 'payments'}", SLC_INVALID, "/topic");
+    json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'ordinary'}"));
+    t_delete("deployments", "orders.v1@dev");
+    json_decref(t_patch("virtual-clusters", "local", "{'namespace': {'mode': 'enforce', 'prefix': 'b.'}}"));
+}
+END_TEST
+
+START_TEST(no_alias_leads_to_kafkas_own_topics)
+{
+    t_patch_fails("virtual-clusters", "local",
+                  "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'aliases': [{'name': 'x', 'topic': 'y'},"
+                  "{'name': 'z', 'topic': '__consumer_offsets'}]}}",
+                  SLC_INVALID, "/namespace/aliases/1/topic");
+}
+END_TEST
+
 START_TEST(aliases_are_distinct)
 {
     t_patch_fails("virtual-clusters", "local",
@@ -375,6 +421,8 @@ static Suite *suite(void)
     tcase_add_test(tc, a_namespace_needs_its_prefix);
     tcase_add_test(tc, no_virtual_cluster_is_named_like_a_broker);
     tcase_add_test(tc, namespaces_of_a_backend_do_not_overlap);
+    tcase_add_test(tc, a_deployments_topic_has_a_name_in_the_virtual_cluster);
+    tcase_add_test(tc, no_alias_leads_to_kafkas_own_topics);
     tcase_add_test(tc, aliases_are_distinct);
     tcase_add_test(tc, a_key_ring_needs_what_its_provider_needs);
     tcase_add_test(tc, no_two_listeners_of_a_group_share_a_port);

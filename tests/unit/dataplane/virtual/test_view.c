@@ -265,6 +265,37 @@ START_TEST(a_member_is_not_told_of_topics_that_have_left)
 }
 END_TEST
 
+/* OffsetFetch version 10 of a group: what it has committed of all topics. */
+static void committed(const uint8_t *const *topics, int count)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_count(&in, COMPACT, 1);
+    text(&in, COMPACT, "a.g");
+    slc_kafka_add_count(&in, COMPACT, count);
+    for (int i = 0; i < count; i++) {
+        slc_buf_add(&in, topics[i], 16);
+        slc_kafka_add_count(&in, COMPACT, 0);
+        slc_kafka_add_no_tags(&in);
+    }
+    slc_kafka_add_int16(&in, 0);
+    slc_kafka_add_no_tags(&in);
+    slc_kafka_add_no_tags(&in);
+}
+
+START_TEST(a_group_has_no_offsets_of_topics_that_have_left)
+{
+    static const uint8_t *const topics[] = {ours, theirs, nobodys};
+    open_view(HIDE);
+    learn(ours, "a.orders");
+    learn(theirs, "b.orders");
+    committed(topics, 3);
+    ck_assert_msg(unmap(9, 10, true), "%s", err.message);
+    ck_assert(has(&out, ours, 16) && !has(&out, theirs, 16) && has(&out, nobodys, 16));
+    close_view();
+}
+END_TEST
+
 START_TEST(a_connection_may_name_so_many_foreign_ids)
 {
     uint8_t id[16] = {1};
@@ -359,6 +390,122 @@ static void join(const char *group, const char *protocol_type, const char *topic
     slc_kafka_add_bytes(&in, OLD, blob.data, blob.len);
     slc_buf_release(&blob);
 }
+
+/* JoinGroup version 0 with these bytes for a subscription. */
+static void join_with(const slc_buf *blob)
+{
+    slc_buf_clear(&in);
+    text(&in, OLD, "g");
+    slc_kafka_add_int32(&in, 1000);
+    text(&in, OLD, "");
+    text(&in, OLD, "consumer");
+    slc_kafka_add_count(&in, OLD, 1);
+    text(&in, OLD, "range");
+    slc_kafka_add_bytes(&in, OLD, blob->data, blob->len);
+}
+
+static void begin_subscription(slc_buf *blob, int16_t version, int32_t topics)
+{
+    slc_buf_clear(blob);
+    slc_kafka_add_int16(blob, version);
+    slc_kafka_add_int32(blob, topics);
+    text(blob, OLD, "b.secret");
+}
+
+/* Whatever a broker would make of it: it reads topics as of version 0, and any negative length as null. */
+START_TEST(what_a_broker_can_read_of_a_subscription_is_mapped)
+{
+    slc_buf blob;
+    slc_buf_init(&blob, MESSAGE_MAX);
+    open_view(HIDE);
+    static const struct {
+        int16_t version;
+        int32_t user_data;
+    } cases[] = {{0, -1}, {0, -2}, {1, -1}, {1, -2}, {3, INT32_MIN}, {-1, -1}, {INT16_MIN, -7}, {9, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin_subscription(&blob, cases[i].version, 1);
+        slc_kafka_add_int32(&blob, cases[i].user_data);
+        join_with(&blob); /* versions above 0 would have more fields, which are not there */
+        ck_assert_int_eq(map(11, 0, false), SLC_VIEW_SEND);
+        ck_assert_msg(has(&out, "a.b.secret", 10), "version %d", cases[i].version);
+        slc_kafka_add_int32(&blob, 1); /* owned partitions */
+        text(&blob, OLD, "b.owned");
+        slc_kafka_add_int32(&blob, 0);
+        join_with(&blob);
+        ck_assert_int_eq(map(11, 0, false), SLC_VIEW_SEND);
+        ck_assert_msg(has(&out, "a.b.secret", 10), "version %d", cases[i].version);
+        ck_assert(cases[i].version != 1 || has(&out, "a.b.owned", 9));
+    }
+    close_view();
+    slc_buf_release(&blob);
+}
+END_TEST
+
+START_TEST(a_subscription_whose_names_do_not_fit_is_not_sent)
+{
+    static const uint8_t longest[32767] = {'x'};
+    slc_buf blob;
+    slc_buf_init(&blob, MESSAGE_MAX);
+    open_view(HIDE);
+    begin_subscription(&blob, 0, 2);
+    slc_kafka_add_int16(&blob, sizeof longest);
+    slc_buf_add(&blob, longest, sizeof longest);
+    slc_kafka_add_int32(&blob, -1);
+    join_with(&blob);
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_FAIL);
+    ck_assert_int_eq(err.code, SLC_TOO_LARGE);
+    close_view();
+    slc_buf_release(&blob);
+}
+END_TEST
+
+/* SyncGroup with an assignment; before version 5 it does not say the protocol type, and later need not. */
+static void sync_group(int version, const char *protocol_type)
+{
+    bool how = version >= 4 ? COMPACT : OLD;
+    slc_buf blob;
+    slc_buf_init(&blob, 1000);
+    slc_kafka_add_int16(&blob, 0);
+    slc_kafka_add_count(&blob, OLD, 1);
+    text(&blob, OLD, "b.secret");
+    slc_kafka_add_count(&blob, OLD, 0);
+    slc_kafka_add_int32(&blob, -1);
+    slc_buf_clear(&in);
+    text(&in, how, "g");
+    slc_kafka_add_int32(&in, 1);
+    text(&in, how, "member");
+    if (version >= 3)
+        slc_kafka_add_string(&in, how, NULL, 0);
+    if (version >= 5) {
+        slc_kafka_add_string(&in, how, protocol_type, protocol_type == NULL ? 0 : strlen(protocol_type));
+        slc_kafka_add_string(&in, how, NULL, 0);
+    }
+    slc_kafka_add_count(&in, how, 1);
+    text(&in, how, "member");
+    slc_kafka_add_bytes(&in, how, blob.data, blob.len);
+    if (how == COMPACT) {
+        slc_kafka_add_no_tags(&in);
+        slc_kafka_add_no_tags(&in);
+    }
+    slc_buf_release(&blob);
+}
+
+START_TEST(an_assignment_is_mapped_whatever_the_connection_joined_before)
+{
+    open_view(HIDE);
+    join("another", "connect", "topic");
+    ck_assert_int_eq(map(11, 0, false), SLC_VIEW_SEND);
+    for (int version = 0; version <= 5; version++) {
+        sync_group(version, NULL);
+        ck_assert_int_eq(map(14, version, false), SLC_VIEW_SEND);
+        ck_assert_msg(has(&out, "a.b.secret", 10) && request.consumer, "version %d", version);
+    }
+    sync_group(5, "connect"); /* a broker refuses it for a group of consumers */
+    ck_assert_int_eq(map(14, 5, false), SLC_VIEW_SEND);
+    ck_assert(!has(&out, "a.b.secret", 10) && !request.consumer);
+    close_view();
+}
+END_TEST
 
 START_TEST(subscriptions_are_mapped_for_consumers_alone)
 {
@@ -610,6 +757,23 @@ START_TEST(texts_do_not_name_what_a_new_topic_collides_with)
 }
 END_TEST
 
+START_TEST(texts_do_not_repeat_patterns_as_they_were_sent)
+{
+    open_view(HIDE);
+    slc_kafka_add_int32(&in, 0); /* ConsumerGroupHeartbeat version 1 */
+    slc_kafka_add_int16(&in, 128);
+    text(&in, COMPACT, "SubscribedTopicRegex `b\\.secret|a\\.(?:x)` is not a valid regular expression: no.");
+    text(&in, COMPACT, "member");
+    slc_kafka_add_int32(&in, 1);
+    slc_kafka_add_int32(&in, 1);
+    slc_kafka_add_int8(&in, -1);
+    slc_kafka_add_no_tags(&in);
+    ck_assert_msg(unmap(68, 1, false), "%s", err.message);
+    ck_assert(has(&out, "regular expression", 18) && !has(&out, "secret", 6) && !has(&out, "a\\.", 3));
+    close_view();
+}
+END_TEST
+
 START_TEST(ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_too_many)
 {
     size_t len;
@@ -635,5 +799,8 @@ TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
           topics_over_a_limit_are_refused_one_by_one,
           topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
           a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited,
-          texts_do_not_name_what_a_new_topic_collides_with,
+          texts_do_not_name_what_a_new_topic_collides_with, texts_do_not_repeat_patterns_as_they_were_sent,
+          what_a_broker_can_read_of_a_subscription_is_mapped, a_subscription_whose_names_do_not_fit_is_not_sent,
+          an_assignment_is_mapped_whatever_the_connection_joined_before,
+          a_group_has_no_offsets_of_topics_that_have_left,
           ids_are_learnt_from_names_beside_them_and_forgotten_when_there_are_too_many)

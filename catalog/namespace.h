@@ -1,0 +1,15 @@
+/* Which topics clients of a virtual cluster can name. A gateway decides it by dataplane/virtual/names.h, which
+ * this repeats, and takes no configuration in which a deployment's topic is none of them: so nobody may make one. */
+#ifndef SLC_CATALOG_NAMESPACE_H
+#define SLC_CATALOG_NAMESPACE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* `vcluster` in stored form. */
+bool slc_namespace_has_topic(const json_t *vcluster, const char *topic);
+
+/* One of Kafka's own, such as __consumer_offsets, which tells of all tenants. */
+bool slc_namespace_is_internal(const char *topic);
+
+#endif
