@@ -1,5 +1,6 @@
 /* Which topics clients of a virtual cluster can name. A gateway decides it by dataplane/virtual/names.h, which
- * this repeats, and takes no configuration in which a deployment's topic is none of them: so nobody may make one. */
+ * this repeats, and takes no configuration in which a deployment's topic is none of them: so nobody may make
+ * one. */
 #ifndef SLC_CATALOG_NAMESPACE_H
 #define SLC_CATALOG_NAMESPACE_H
 

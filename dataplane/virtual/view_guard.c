@@ -81,12 +81,19 @@ static bool wants_all_offsets(const slc_view_request *request)
     return false;
 }
 
+/* May a group have offsets of topics that its clients may not see? */
+static bool hides_topics(const slc_view *view)
+{
+    return view->guard != NULL || slc_names_filters(view->names, SLC_NAME_TOPIC) ||
+           slc_names_has_extras(view->names);
+}
+
 bool slc_view_wants_topics(const slc_view *view, const slc_view_request *request)
 {
     int key = request->header->key, version = request->header->version;
-    return view->guard != NULL &&
-           ((key == KEY_METADATA && version < METADATA_SAYS_CREATE) ||
-            (key == KEY_OFFSET_FETCH && version >= OFFSETS_BY_ID && wants_all_offsets(request)));
+    return (view->guard != NULL && key == KEY_METADATA && version < METADATA_SAYS_CREATE) ||
+           (key == KEY_OFFSET_FETCH && version >= OFFSETS_BY_ID && hides_topics(view) &&
+            wants_all_offsets(request));
 }
 
 /* ---- answers: what there is to say ---- */

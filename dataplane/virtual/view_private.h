@@ -112,7 +112,7 @@ bool slc_view_may_txn_id(const slc_view *view, int key, const uint8_t *name, siz
 /* A resource of a configuration; `*code` gets the error when it is not. */
 bool slc_view_may_resource(const slc_view *view, int key, int16_t type, const uint8_t *name, size_t len,
                            int16_t *code);
-/* Has the request to wait for a list of all topics, which the guard needs? */
+/* Has the request to wait for a list of all topics, because its answer tells of them by ids alone? */
 bool slc_view_wants_topics(const slc_view *view, const slc_view_request *request);
 /* What needs no name: SLC_VIEW_SEND or SLC_VIEW_REFUSE with its code. */
 enum slc_view_outcome slc_view_check_cluster(const slc_view *view, slc_view_request *request);

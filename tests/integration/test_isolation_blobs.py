@@ -1,0 +1,162 @@
+"""What brokers read of the bytes that members of a group give each other. Seen at the broker, past the gateway: no group of
+one tenant may be about a topic of another, whatever the bytes say they are."""
+
+import struct
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from sluice_support import ApiError, Definitions, SampleApi, Tenant, Wire, known, wait_until
+
+SECRET = "orders"
+DEFINITIONS = Definitions()
+OFFSET_FETCH, JOIN_GROUP, SYNC_GROUP, DESCRIBE_GROUPS, CONSUMER_GROUP_HEARTBEAT = 9, 11, 14, 15, 68
+
+
+def ask(wire, key, version, **tree):
+    return wire.ask(DEFINITIONS.requests[key], version, tree)
+
+
+def first_broker(tenant):
+    """A connection to it, through the gateway."""
+    return Wire(DEFINITIONS, f"127.0.0.1:{tenant.cluster.port + 2}")
+
+
+@pytest.fixture(scope="module")
+def sample(module_servers, kafka):
+    sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders"))
+    sample.start_gateway(module_servers)
+    return sample
+
+
+@pytest.fixture(scope="module")
+def attacker(sample):
+    return Tenant(sample, "hide")
+
+
+@pytest.fixture(scope="module")
+def victim(sample):
+    victim = Tenant(sample, "hide")
+    victim.create(SECRET)
+    return victim
+
+
+def names(*texts):
+    data = [text.encode() for text in texts]
+    return struct.pack(">i", len(data)) + b"".join(struct.pack(">h", len(text)) + text for text in data)
+
+
+def assignment(topic):
+    return struct.pack(">h", 0) + names(topic) + struct.pack(">iii", 1, 0, -1)
+
+
+# How a subscription may be written so that a broker reads its topics and a careful reader fails.
+WRITTEN = {
+    "as it should be": lambda topic: struct.pack(">h", 0) + names(topic) + struct.pack(">i", -1),
+    "of a version that has more": lambda topic: struct.pack(">h", 1) + names(topic) + struct.pack(">i", -1),
+    "of a version before the first": lambda topic: struct.pack(">h", -1) + names(topic) + struct.pack(">i", -1),
+    "of a version to come": lambda topic: struct.pack(">h", 99) + names(topic) + struct.pack(">i", -1),
+    "without its user data": lambda topic: struct.pack(">h", 0) + names(topic) + struct.pack(">i", -2),
+    "with owned partitions": lambda topic: struct.pack(">h", 1) + names(topic) + struct.pack(">i", -2) + names(topic) +
+    struct.pack(">ii", 1, 0),
+    "with a name that does not fit": lambda topic: struct.pack(">h", 0) + names(topic, "x" * 32767) + struct.pack(">i", -1),
+}
+
+
+def join(wire, group, metadata, protocol="consumer"):
+    return ask(wire, JOIN_GROUP, 3, GroupId=group, SessionTimeoutMs=10_000, RebalanceTimeoutMs=1000, MemberId="",
+               ProtocolType=protocol, Protocols=[{"Name": "range", "Metadata": metadata}])
+
+
+def sync(wire, group, answer, data, version=3):
+    member = answer["MemberId"].decode()
+    return ask(wire, SYNC_GROUP, version, GroupId=group, GenerationId=answer["GenerationId"], MemberId=member,
+               Assignments=[{"MemberId": member, "Assignment": data}])
+
+
+def members_at_the_broker(kafka, group):
+    wire = Wire(DEFINITIONS, kafka.bootstrap_servers)
+    described, = ask(wire, DESCRIBE_GROUPS, 4, Groups=[group])["Groups"]
+    wire.close()
+    return [member["MemberMetadata"] + member["MemberAssignment"] for member in described["Members"]]
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_no_subscription_is_to_another_tenants_topic(attacker, victim, kafka, how):
+    foreign, group, wire = victim.backend(SECRET), f"g-{uuid.uuid4().hex[:8]}", first_broker(attacker)
+    if how == "with a name that does not fit":
+        with pytest.raises((AssertionError, ConnectionError)):
+            join(wire, group, WRITTEN[how](foreign))
+        assert members_at_the_broker(kafka, attacker.prefix + group) == []
+        return
+    answer = join(wire, group, WRITTEN[how](foreign))
+    assert answer["ErrorCode"] == 0 and sync(wire, group, answer, b"")["ErrorCode"] == 0
+    member, = members_at_the_broker(kafka, attacker.prefix + group)
+    assert (attacker.prefix + foreign).encode() in member  # it is there, as one's own
+    assert member.count(victim.prefix.encode()) == member.count((attacker.prefix + foreign).encode())
+
+
+@pytest.mark.parametrize("version", range(5))
+def test_no_assignment_is_of_another_tenants_topic(attacker, victim, kafka, version):
+    """In the versions that do not say the protocol's type; also not when the connection has joined a group of another
+    protocol before."""
+    foreign, group = victim.backend(SECRET), f"g-{uuid.uuid4().hex[:8]}"
+    member, other = first_broker(attacker), first_broker(attacker)
+    answer = join(member, group, WRITTEN["as it should be"]("orders"))
+    assert join(other, f"{group}-connect", b"anything", protocol="connect")["ErrorCode"] == 0
+    assert sync(other, group, answer, assignment(foreign), version)["ErrorCode"] == 0
+    member, = members_at_the_broker(kafka, attacker.prefix + group)
+    assert (attacker.prefix + foreign).encode() in member
+    assert member.count(victim.prefix.encode()) == member.count((attacker.prefix + foreign).encode())
+
+
+def test_other_protocols_pass_as_they_are(attacker, kafka):
+    group, data = f"g-{uuid.uuid4().hex[:8]}", b"\0\1\0\0\0\x16connect-1-of-all-workers\0\x15http://127.0.0.1:8083"
+    wire = first_broker(attacker)
+    answer = join(wire, group, data, protocol="connect")
+    assert sync(wire, group, answer, data)["Assignment"] == data
+    assert members_at_the_broker(kafka, attacker.prefix + group) == [data + data]
+
+
+@pytest.mark.skipif(not known("4.0"), reason="patterns are evaluated by brokers since 4.0")
+def test_no_text_repeats_a_pattern_with_anothers_names(sample, victim):
+    """RE2 takes \\C, the broker's engine does not and says what it was sent."""
+    tenant = Tenant(sample, "hide", {"aliases": [{"name": "shared", "topic": victim.backend(SECRET)}]})
+    answer = ask(first_broker(tenant), CONSUMER_GROUP_HEARTBEAT, 1, GroupId="patterns", MemberId=str(uuid.uuid4()),
+                 MemberEpoch=0, RebalanceTimeoutMs=5000, SubscribedTopicNames=[], SubscribedTopicRegex="(shared|\\Cx)",
+                 TopicPartitions=[])
+    assert answer["ErrorCode"] == 128  # INVALID_REGULAR_EXPRESSION
+    assert b"regular expression" in answer["ErrorMessage"]
+    for other in (tenant, victim):
+        assert other.prefix.rstrip(".").encode() not in answer["ErrorMessage"]
+
+
+def test_a_group_keeps_no_ids_of_topics_that_have_left(sample, kafka):
+    tenant = Tenant(sample, "hide", namespace={"topic_filter": ["stays", "leaves"]})
+    ids = {name: kafka.topic_id(tenant.backend(tenant.create(name))) for name in ("stays", "leaves")}
+    consumer = Consumer({**tenant.config, "group.id": "g"})
+    consumer.commit(offsets=[TopicPartition(name, 0, 1) for name in ids], asynchronous=False)
+    consumer.close()
+    sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace={"topic_filter": ["stays"]})
+    wait_until(lambda: "leaves" not in tenant.admin.list_topics(timeout=10).topics, 20, "the topic to leave")
+    wire = first_broker(tenant)
+    for version in (8, 10) if known("4.1") else (8,):
+        group, = ask(wire, OFFSET_FETCH, version, RequireStable=False, Groups=[
+            {"GroupId": "g", "MemberId": None, "MemberEpoch": -1, "Topics": None}])["Groups"]
+        shown, = (topic.get("TopicId") or topic["Name"] for topic in group["Topics"])
+        assert shown in (ids["stays"], b"stays")
+
+
+def test_a_deployed_topic_does_not_lose_its_name(sample):
+    """Or gateways would take no configuration at all any more, not even other tenants'."""
+    tenant = Tenant(sample, "hide", namespace={"topic_filter": ["public-*"]})
+    sample.admin.create("event-apis", name="kept", major=1, team=sample.team, operations=["read"], exposures=["rest"])
+    deployment = {"event_api": "kept.v1", "gateway_group": sample.group, "virtual_cluster": tenant.cluster.name,
+                  "listener": sample.listener}
+    with pytest.raises(ApiError, match="400"):
+        sample.admin.create("deployments", topic="secret", **deployment)
+    sample.admin.create("deployments", topic="public-one", **deployment)
+    with pytest.raises(ApiError, match="409"):
+        sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace={"topic_filter": ["other"]})
+    Tenant(sample, "hide")  # is served
