@@ -1,6 +1,7 @@
-/* A virtual cluster's names in requests. A frame is held whole; what lies behind its last change passes from
- * where it was read. When it names topic ids that nobody has told us of, the broker is asked on the same
- * connection, and the request waits with all that is behind it. */
+/* A virtual cluster's names in requests. A frame is held until all of it is there that may have to be changed;
+ * what lies behind its last change passes from where it was read, or as it comes. When it names topic ids that
+ * nobody has told us of, the broker is asked on the same connection, and the request waits with all that is
+ * behind it. */
 #include <string.h>
 
 #include "common/alloc.h"
@@ -148,11 +149,12 @@ static enum slc_parse pass_on(slc_session *session, const slc_view_request *requ
 }
 
 static enum slc_parse map(slc_session *session, const slc_kafka_request_header *header, size_t size,
-                          bool answered, slc_kafka_edits *edits)
+                          size_t there, bool answered, slc_kafka_edits *edits)
 {
     const uint8_t *data = session->client.chunk + session->client.start;
     slc_view_request request = {.header = header,
                                 .body = data + 4 + header->size,
+                                .there = there,
                                 .len = size - header->size,
                                 .asked = session->looked,
                                 .now_ms = slc_monotonic_ms()};
@@ -176,21 +178,27 @@ enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_hea
                                bool answered)
 {
     slc_kafka_edits edits;
-    size_t len;
-    (void)slc_end_data(&session->client, &len);
+    size_t len, body = size - header->size;
+    const uint8_t *data = slc_end_data(&session->client, &len);
     if (session->looking)
         return SLC_PARSE_WAIT;
-    if (size > (size_t)session->front->limits->kafka_rewrite_bytes)
+    len = len < 4 + size ? len : 4 + size;
+    size_t before = 4 + header->size, there = len - before, wanted = body;
+    if (!slc_session_counts_events(session)) /* which are counted in all of it */
+        wanted = slc_view_head(session->view, header, data + before, there, body);
+    if (wanted == 0)
+        return slc_session_hold_some(session, 4 + size);
+    if (wanted == body && size > (size_t)session->front->limits->kafka_rewrite_bytes)
         return slc_session_refuse(session, SLC_TOO_LARGE, "limit",
                                   "a %s request of %zu bytes; kafka.rewrite-limit allows less",
                                   slc_kafka_apis[header->key].name, size);
-    if (len < 4 + size)
+    if (there < wanted)
         return slc_end_hold(&session->client, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
                                                                                             : SLC_PARSE_MEMORY;
     if (!slc_end_settle(&session->broker, &session->client))
         return SLC_PARSE_WAIT;
     slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
-    enum slc_parse parsed = map(session, header, size, answered, &edits);
+    enum slc_parse parsed = map(session, header, size, wanted, answered, &edits);
     slc_kafka_edits_release(&edits);
     return parsed;
 }

@@ -99,9 +99,8 @@ static enum slc_parse hold(slc_session *session, size_t size)
                                                                                     : SLC_PARSE_MEMORY;
 }
 
-/* Room for a piece of `size` bytes, or what is likely to be seen of it next: whoever claims much and sends
- * little is not believed. */
-static enum slc_parse hold_some(slc_session *session, size_t size)
+/* Whoever claims much and sends little is not believed. */
+enum slc_parse slc_session_hold_some(slc_session *session, size_t size)
 {
     size_t len;
     (void)slc_end_data(&session->client, &len);
@@ -124,7 +123,7 @@ static enum slc_parse take_local(slc_session *session, const slc_kafka_request_h
         return slc_session_refuse(session, SLC_TOO_LARGE, "protocol", "a %s request of %zu bytes",
                                   slc_kafka_apis[header->key].name, size);
     if (len < 4 + size)
-        return hold_some(session, 4 + size);
+        return slc_session_hold_some(session, 4 + size);
     enum slc_parse parsed = slc_session_answer(session, header, data + 4 + header->size, size - header->size);
     if (parsed != SLC_PARSE_MORE)
         return parsed;
@@ -223,7 +222,7 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
     case SLC_KAFKA_DONE:
         break;
     case SLC_KAFKA_MORE:
-        return hold_some(session, size + 4 < SLC_SESSION_LOCAL ? size + 4 : SLC_SESSION_LOCAL);
+        return slc_session_hold_some(session, size + 4 < SLC_SESSION_LOCAL ? size + 4 : SLC_SESSION_LOCAL);
     default:
         note_unknown_client(session, data, len, size);
         session->key = header.key;
@@ -237,7 +236,7 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
         }
         if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY &&
             size <= SLC_SESSION_LOCAL)
-            return hold_some(session, size + 4);
+            return slc_session_hold_some(session, size + 4);
         return slc_session_refuse(session, err.code, "protocol", "%.200s", err.message);
     }
     uint32_t start = session->client.start;

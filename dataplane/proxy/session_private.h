@@ -178,6 +178,8 @@ size_t slc_session_response_unseen(const slc_session *session);
 void slc_session_request_moved(slc_session *session, size_t len);
 void slc_session_response_moved(slc_session *session, size_t len);
 void slc_session_forget_stream(slc_session *session);
+/* Makes room for a piece of the client's of `size` bytes, or as much as is likely to be seen of it next. */
+enum slc_parse slc_session_hold_some(slc_session *session, size_t size);
 /* Counts a request that goes to the broker, and remembers that it wants an answer: NULL when it does not. */
 slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_header *header, size_t size,
                                bool answered);

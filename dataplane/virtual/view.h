@@ -74,8 +74,9 @@ enum slc_view_outcome {
 typedef struct slc_view_request {
     const slc_kafka_request_header *header;
     const uint8_t *body;
-    size_t len;
-    bool asked; /* for the missing ids of this request, or all topics: what is not known now is nobody's */
+    size_t there; /* bytes of the body: all, or as many as slc_view_head says */
+    size_t len;   /* of all of it */
+    bool asked;   /* for the missing ids of this request, or all topics: what is not known now is nobody's */
     int64_t now_ms;
     /* out */
     int16_t refusal;
@@ -123,7 +124,12 @@ bool slc_view_concerns(const slc_kafka_message *message, int version);
 /* Has the guard to be asked about the key, or to look at its answer, whatever it holds? */
 bool slc_view_guards(const slc_view *view, int key);
 
-/* Puts the changes of a whole request into `edits`, which is empty. */
+/* How many bytes of a request's body must be there before it is mapped, of which `there` are: what is behind
+ * them holds nothing to be mapped, and passes as it is. `len`: all. 0: nobody knows yet; more than `there`. */
+size_t slc_view_head(const slc_view *view, const slc_kafka_request_header *header, const uint8_t *body,
+                     size_t there, size_t len);
+/* Puts the changes of a request into `edits`, which is empty. Only of one that is there whole it is certain
+ * that all of it can be read, and only that one is ever refused. */
 enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
                                    slc_error *err) SLC_CHECKED;
 

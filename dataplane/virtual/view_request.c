@@ -513,6 +513,19 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     }
 }
 
+/* As far as it is there. */
+static bool rewrite(const slc_view_request *request, const slc_kafka_rewrite_ops *ops, struct mapping *m,
+                    slc_kafka_edits *edits, slc_error *err)
+{
+    slc_kafka_rewriter rewriter;
+    if (!slc_kafka_rewriter_init(&rewriter, request->header->message, request->header->version, request->len,
+                                 ops, m, edits, err))
+        return false;
+    slc_kafka_rewriter_feed(&rewriter, request->body, request->there);
+    enum slc_kafka_step step = slc_kafka_rewriter_run(&rewriter, err);
+    return step == SLC_KAFKA_DONE || step == SLC_KAFKA_MORE;
+}
+
 enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
                                    slc_error *err)
 {
@@ -540,8 +553,7 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
         slc_view_forget_own(view);
         return SLC_VIEW_FAIL;
     }
-    bool done =
-        slc_kafka_rewrite(header->message, header->version, request->body, request->len, &ops, &m, edits, err);
+    bool done = rewrite(request, &ops, &m, edits, err);
     slc_view_forget_own(view);
     if (!done)
         return m.refused ? SLC_VIEW_REFUSE : SLC_VIEW_FAIL;

@@ -40,7 +40,7 @@ static void try_request(slc_view *view, const slc_kafka_message *message, int ve
 {
     const slc_kafka_refusal refusal = {.code = 30, .text = "no"};
     slc_kafka_request_header header = {.key = message->key, .version = (int16_t)version, .message = message};
-    slc_view_request request = {.header = &header, .body = data, .len = size};
+    slc_view_request request = {.header = &header, .body = data, .there = size, .len = size};
     slc_error err = {0};
     for (int asked = 0; asked < 2; asked++) {
         request.asked = asked != 0;

@@ -54,7 +54,8 @@ static enum slc_view_outcome map(int key, int version, bool asked)
 {
     header = (slc_kafka_request_header){.key = (int16_t)key, .version = (int16_t)version};
     header.message = message_of(key, version, SLC_KAFKA_REQUEST);
-    request = (slc_view_request){.header = &header, .body = in.data, .len = in.len, .asked = asked};
+    request =
+        (slc_view_request){.header = &header, .body = in.data, .there = in.len, .len = in.len, .asked = asked};
     slc_kafka_edits_clear(&edits);
     slc_buf_clear(&out);
     enum slc_view_outcome outcome = slc_view_map(&view, &request, &edits, &err);
