@@ -2,8 +2,8 @@
  * topic was said nothing behind it can name another: its length is known, and the rest may pass as it comes. */
 #include "dataplane/virtual/view_private.h"
 
-/* The transactional id comes before the topics. A refusal is an answer to the whole request, so it is found out here
- * without a word to the guard, who counts what he denies. */
+/* The transactional id comes before the topics. A refusal is an answer to the whole request, so it is found out
+ * here without a word to the guard, who counts what he denies. */
 static bool is_refused(const slc_view *view, const slc_kafka_event *event)
 {
     const slc_guard_rule *rule = slc_guard_rule_of(KEY_PRODUCE);
@@ -34,7 +34,8 @@ size_t slc_view_head(const slc_view *view, const slc_kafka_request_header *heade
             return len;
         if (event.kind == SLC_KAFKA_EV_ARRAY && event.number != 1)
             return len;
-        if (value && (event.field->role == SLC_KAFKA_ROLE_TOPIC || event.field->role == SLC_KAFKA_ROLE_TOPIC_ID))
+        if (value &&
+            (event.field->role == SLC_KAFKA_ROLE_TOPIC || event.field->role == SLC_KAFKA_ROLE_TOPIC_ID))
             return slc_kafka_walk_offset(&walk);
     }
     if (step == SLC_KAFKA_FAILED)

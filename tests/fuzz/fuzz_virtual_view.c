@@ -59,6 +59,40 @@ static void try_request(slc_view *view, const slc_kafka_message *message, int ve
     }
 }
 
+static enum slc_view_outcome map_part(slc_view *view, slc_kafka_request_header *header, const uint8_t *data,
+                                      size_t there, size_t size, slc_kafka_edits *edits, slc_buf *out)
+{
+    slc_view_request request = {.header = header, .body = data, .there = there, .len = size, .asked = true};
+    slc_error err = {0};
+    slc_kafka_edits_clear(edits);
+    slc_buf_clear(out);
+    enum slc_view_outcome outcome = slc_view_map(view, &request, edits, &err);
+    if (outcome == SLC_VIEW_SEND && !slc_kafka_edits_apply(edits, data, size, out, &err))
+        return SLC_VIEW_FAIL;
+    return outcome;
+}
+
+/* What its head makes of a request is what all of it does. */
+static void try_head(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
+                     size_t size, slc_kafka_edits *edits, slc_buf *out)
+{
+    slc_kafka_request_header header = {.key = message->key, .version = (int16_t)version, .message = message};
+    slc_buf whole;
+    slc_buf_init(&whole, out->max);
+    for (size_t there = 0; there < size; there += 1 + size / 8) {
+        size_t head = slc_view_head(view, &header, data, there, size);
+        SLC_BUG_ON(head > there && head != size);
+        if (head == 0 || head == size)
+            continue;
+        enum slc_view_outcome outcome = map_part(view, &header, data, head, size, edits, out);
+        SLC_BUG_ON(outcome == SLC_VIEW_REFUSE);
+        if (map_part(view, &header, data, size, size, edits, &whole) == SLC_VIEW_SEND)
+            SLC_BUG_ON(outcome != SLC_VIEW_SEND || whole.len != out->len ||
+                       memcmp(whole.data, out->data, out->len) != 0);
+    }
+    slc_buf_release(&whole);
+}
+
 static void try_answer(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
                        size_t size, slc_kafka_edits *edits, slc_buf *out)
 {
@@ -164,9 +198,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size -= CHOICE_BYTES;
     try_name(names, data, size);
     try_acl(names, data, size);
-    if (message != NULL && message->kind == SLC_KAFKA_REQUEST)
+    if (message != NULL && message->kind == SLC_KAFKA_REQUEST) {
         try_request(&view, message, version, data, size, &edits, &out);
-    else if (message != NULL)
+        try_head(&view, message, version, data, size, &edits, &out);
+    } else if (message != NULL)
         try_answer(&view, message, version, data, size, &edits, &out);
     slc_buf_release(&out);
     slc_kafka_edits_release(&edits);

@@ -1,4 +1,5 @@
-/* produce: in a namespace, the records of one topic pass while they come, and what cannot pass reaches no broker. */
+/* produce: in a namespace, the records of one topic pass while they come, and what cannot pass reaches no
+ * broker. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,8 @@ static size_t carry(size_t from, size_t until, size_t piece)
     size_t most = 0;
     for (int idle = 0; idle < 100;) {
         size_t left = until - from, before = got_len;
-        size_t len = left > 0 ? stage_send(&stage, stage.client, sent.data + from, left < piece ? left : piece) : 0;
+        size_t len =
+            left > 0 ? stage_send(&stage, stage.client, sent.data + from, left < piece ? left : piece) : 0;
         from += len;
         most = stage.front->pool.taken_bytes > most ? stage.front->pool.taken_bytes : most;
         receive();
@@ -216,7 +218,8 @@ static void answer_question(int32_t correlation_id, const char *id, const char *
 {
     slc_buf answer;
     slc_buf_init(&answer, 1000);
-    size_t at = slc_kafka_response_begin(&answer, SLC_KAFKA_METADATA_KEY, SLC_KAFKA_METADATA_VERSION, correlation_id);
+    size_t at =
+        slc_kafka_response_begin(&answer, SLC_KAFKA_METADATA_KEY, SLC_KAFKA_METADATA_VERSION, correlation_id);
     slc_kafka_add_int32(&answer, 0);
     slc_kafka_add_count(&answer, true, 0); /* brokers */
     slc_kafka_add_string(&answer, true, NULL, 0);

@@ -40,7 +40,8 @@ static int last_version(void)
     return slc_kafka_apis[PRODUCE].served.until;
 }
 
-/* One of `topics` topics, each of two partitions. Returns how much of it there is up to the first one's name. */
+/* One of `topics` topics, each of two partitions. Returns how much of it there is up to the first one's name.
+ */
 static size_t produce(int version, const char *txn_id, int topics, const uint8_t *id)
 {
     size_t head = 0;
@@ -198,8 +199,8 @@ static uint64_t roles_of(const slc_kafka_field *field)
     return roles;
 }
 
-/* In the table, whatever the version: behind a topic's name and its id stands nothing that has a role but records, and
- * nothing at all behind the topics. A new version of Kafka's that puts a name there fails here. */
+/* In the table, whatever the version: behind a topic's name and its id stands nothing that has a role but
+ * records, and nothing at all behind the topics. A new version of Kafka's that puts a name there fails here. */
 START_TEST(nothing_behind_the_topic_has_a_name)
 {
     const slc_kafka_node *all = &slc_kafka_nodes[slc_kafka_apis[PRODUCE].request->node];
