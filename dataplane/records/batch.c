@@ -33,8 +33,8 @@ static void read_header(const uint8_t *bytes, size_t len, slc_batch *batch)
     };
 }
 
-static enum slc_batch_step fail_batch(slc_error *err, enum slc_code code, const uint8_t *bytes, const char *what,
-                                      int64_t number)
+static enum slc_batch_step fail_batch(slc_error *err, enum slc_code code, const uint8_t *bytes,
+                                      const char *what, int64_t number)
 {
     slc_fail(err, code, NULL, "The record batch at offset %" PRId64 " has %s %" PRId64 ".",
              (int64_t)slc_kafka_get64(bytes), what, number);
@@ -45,13 +45,15 @@ static enum slc_batch_step fail_batch(slc_error *err, enum slc_code code, const 
 static enum slc_batch_step fail_magic(slc_error *err, const uint8_t *bytes)
 {
     slc_fail(err, SLC_UNSUPPORTED, NULL,
-             "The records at offset %" PRId64 " are of the message format %d. Policies on records need the format 2, "
+             "The records at offset %" PRId64
+             " are of the message format %d. Policies on records need the format 2, "
              "which brokers write since 0.11.",
              (int64_t)slc_kafka_get64(bytes), bytes[AT_MAGIC]);
     return SLC_BATCH_FAILED;
 }
 
-enum slc_batch_step slc_batch_next(const uint8_t *data, size_t len, size_t *at, slc_batch *batch, slc_error *err)
+enum slc_batch_step slc_batch_next(const uint8_t *data, size_t len, size_t *at, slc_batch *batch,
+                                   slc_error *err)
 {
     size_t left = len - *at;
     if (left == 0)
@@ -70,7 +72,8 @@ enum slc_batch_step slc_batch_next(const uint8_t *data, size_t len, size_t *at, 
     if (batch->count < 0)
         return fail_batch(err, SLC_CORRUPT, bytes, "the impossible count of records", batch->count);
     if (batch->last_offset_delta < 0)
-        return fail_batch(err, SLC_CORRUPT, bytes, "the impossible last offset delta", batch->last_offset_delta);
+        return fail_batch(err, SLC_CORRUPT, bytes, "the impossible last offset delta",
+                          batch->last_offset_delta);
     if (slc_batch_codec(batch) >= SLC_CODECS)
         return fail_batch(err, SLC_UNSUPPORTED, bytes, "the unknown compression", slc_batch_codec(batch));
     *at += batch->len;
@@ -167,8 +170,9 @@ static const char *read_record(slc_record_cursor *cursor, slc_record *record)
 static enum slc_record_step fail_record(const slc_record_cursor *cursor, const char *wrong, slc_error *err)
 {
     const slc_batch *batch = cursor->batch_;
-    slc_fail(err, SLC_CORRUPT, NULL, "In the record batch at offset %" PRId64 ", record %d of %d is damaged: %s.",
-             batch->base_offset, batch->count - cursor->left_ + 1, batch->count, wrong);
+    slc_fail(err, SLC_CORRUPT, NULL,
+             "In the record batch at offset %" PRId64 ", record %d of %d is damaged: %s.", batch->base_offset,
+             batch->count - cursor->left_ + 1, batch->count, wrong);
     return SLC_RECORD_FAILED;
 }
 

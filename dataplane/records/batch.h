@@ -20,7 +20,8 @@ enum slc_batch_attributes {
     SLC_BATCH_LOG_APPEND_TIME = 0x08,
     SLC_BATCH_TRANSACTIONAL = 0x10,
     SLC_BATCH_CONTROL = 0x20,
-    SLC_BATCH_DELETE_HORIZON = 0x40, /* the base timestamp is it; the records' deltas are from there (KIP-534) */
+    SLC_BATCH_DELETE_HORIZON =
+        0x40, /* the base timestamp is it; the records' deltas are from there (KIP-534) */
 };
 
 typedef struct slc_batch {
@@ -48,9 +49,9 @@ enum slc_batch_step {
     SLC_BATCH_FAILED,
 };
 
-/* Reads the batch at data[*at] and moves *at behind it; at the end, and at a partial batch, *at stays. The checksum is
- * not looked at. FAILED fills `err`: SLC_CORRUPT for a length that cannot be, SLC_UNSUPPORTED for another format than 2
- * (the formats 0 and 1 of brokers before 0.11 in old segments). */
+/* Reads the batch at data[*at] and moves *at behind it; at the end, and at a partial batch, *at stays. The
+ * checksum is not looked at. FAILED fills `err`: SLC_CORRUPT for a length that cannot be, SLC_UNSUPPORTED for
+ * another format than 2 (the formats 0 and 1 of brokers before 0.11 in old segments). */
 enum slc_batch_step slc_batch_next(const uint8_t *data, size_t len, size_t *at, slc_batch *batch,
                                    slc_error *err) SLC_CHECKED;
 

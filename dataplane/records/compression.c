@@ -96,21 +96,24 @@ uint8_t *slc_inflated_room(slc_compression *c, size_t want, size_t *room, slc_er
 
 bool slc_inflated_too_large(const slc_compression *c, slc_error *err)
 {
-    return slc_fail(err, SLC_TOO_LARGE, NULL,
-                    "The batch's records are larger than %zu bytes when they are inflated. Send smaller batches, or "
-                    "raise the limit.",
-                    c->options.inflated_max_bytes);
+    return slc_fail(
+        err, SLC_TOO_LARGE, NULL,
+        "The batch's records are larger than %zu bytes when they are inflated. Send smaller batches, or "
+        "raise the limit.",
+        c->options.inflated_max_bytes);
 }
 
 bool slc_not_of_codec(enum slc_codec codec, const char *why, slc_error *err)
 {
-    return slc_fail(err, SLC_CORRUPT, NULL, "The batch's records are not valid %s: %s.", codecs[codec].name, why);
+    return slc_fail(err, SLC_CORRUPT, NULL, "The batch's records are not valid %s: %s.", codecs[codec].name,
+                    why);
 }
 
 uint8_t *slc_deflated_room(slc_buf *out, size_t most, slc_error *err)
 {
     uint8_t *room = slc_buf_extend(out, most);
     if (room == NULL)
-        slc_fail(err, SLC_TOO_LARGE, NULL, "The rewritten batch may be larger than the limit of %zu bytes.", out->max);
+        slc_fail(err, SLC_TOO_LARGE, NULL, "The rewritten batch may be larger than the limit of %zu bytes.",
+                 out->max);
     return room;
 }

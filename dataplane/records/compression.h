@@ -1,7 +1,9 @@
-/* The compression of Kafka's record batches: gzip, snappy (raw, and framed as snappy-java does), lz4 frames, zstd.
+/* The compression of Kafka's record batches: gzip, snappy (raw, and framed as snappy-java does), lz4 frames,
+ * zstd.
  *
  * Everything is done in buffers that are kept: a codec's state is made when it is first needed, and after that
- * nothing is allocated but what libsnappy takes for itself for each block. Not thread safe: one for each worker.
+ * nothing is allocated but what libsnappy takes for itself for each block. Not thread safe: one for each
+ * worker.
  */
 #ifndef SLC_DATAPLANE_RECORDS_COMPRESSION_H
 #define SLC_DATAPLANE_RECORDS_COMPRESSION_H
@@ -46,17 +48,17 @@ void slc_compression_free(slc_compression *compression);
 /* "none", "gzip", ... or "unknown". */
 const char *slc_codec_name(unsigned codec);
 
-/* Inflates `len` bytes. `*data` is the compression's own until the next inflate, trim or free. False with `err`:
- * SLC_CORRUPT when the bytes are not of that codec, end early or have more behind them; SLC_TOO_LARGE over the
- * limit, before more than that was written. Not for SLC_CODEC_NONE. */
+/* Inflates `len` bytes. `*data` is the compression's own until the next inflate, trim or free. False with
+ * `err`: SLC_CORRUPT when the bytes are not of that codec, end early or have more behind them; SLC_TOO_LARGE
+ * over the limit, before more than that was written. Not for SLC_CODEC_NONE. */
 bool slc_inflate(slc_compression *compression, enum slc_codec codec, const uint8_t *in, size_t len,
                  const uint8_t **data, size_t *data_len, slc_error *err) SLC_CHECKED;
 
 /* Adds the bytes to `out`, compressed. lz4 is one frame of independent 64 KiB blocks and snappy is framed as
- * snappy-java writes it, which every client reads. False with `err` (SLC_TOO_LARGE) when it may not fit; `out` is
- * then as it was. */
-bool slc_deflate(slc_compression *compression, enum slc_codec codec, const uint8_t *in, size_t len, slc_buf *out,
-                 slc_error *err) SLC_CHECKED;
+ * snappy-java writes it, which every client reads. False with `err` (SLC_TOO_LARGE) when it may not fit; `out`
+ * is then as it was. */
+bool slc_deflate(slc_compression *compression, enum slc_codec codec, const uint8_t *in, size_t len,
+                 slc_buf *out, slc_error *err) SLC_CHECKED;
 
 /* Gives memory back that one large batch took. */
 void slc_compression_trim(slc_compression *compression);

@@ -31,14 +31,18 @@ bool slc_lz4_inflate(slc_compression *c, const uint8_t *in, size_t len, slc_erro
 bool slc_zstd_inflate(slc_compression *c, const uint8_t *in, size_t len, slc_error *err) SLC_CHECKED;
 
 /* Each adds to `out`. */
-bool slc_gzip_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out, slc_error *err) SLC_CHECKED;
+bool slc_gzip_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out,
+                      slc_error *err) SLC_CHECKED;
 bool slc_snappy_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out,
                         slc_error *err) SLC_CHECKED;
-bool slc_lz4_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out, slc_error *err) SLC_CHECKED;
-bool slc_zstd_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out, slc_error *err) SLC_CHECKED;
+bool slc_lz4_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out,
+                     slc_error *err) SLC_CHECKED;
+bool slc_zstd_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf *out,
+                      slc_error *err) SLC_CHECKED;
 
-/* The room behind the content of c->inflated: all that is allocated, and `want` bytes at least as far as the limit
- * lets. It becomes content; what is not used must be taken back from `len`. NULL with `err` over the limit. */
+/* The room behind the content of c->inflated: all that is allocated, and `want` bytes at least as far as the
+ * limit lets. It becomes content; what is not used must be taken back from `len`. NULL with `err` over the
+ * limit. */
 uint8_t *slc_inflated_room(slc_compression *c, size_t want, size_t *room, slc_error *err) SLC_CHECKED;
 
 bool slc_inflated_too_large(const slc_compression *c, slc_error *err);

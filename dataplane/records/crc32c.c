@@ -10,16 +10,16 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
-#define HAVE_INSTRUCTION 1
-#define WITH_INSTRUCTION __attribute__((target("sse4.2")))
+#define HAVE_INSTRUCTION  1
+#define WITH_INSTRUCTION  __attribute__((target("sse4.2")))
 #define CRC_64(crc, word) ((uint32_t)_mm_crc32_u64((crc), (word)))
 #define CRC_8(crc, byte)  _mm_crc32_u8((crc), (byte))
 #elif defined(__aarch64__) && defined(__linux__)
 #include <arm_acle.h>
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
-#define HAVE_INSTRUCTION 1
-#define WITH_INSTRUCTION __attribute__((target("+crc")))
+#define HAVE_INSTRUCTION  1
+#define WITH_INSTRUCTION  __attribute__((target("+crc")))
 #define CRC_64(crc, word) __crc32cd((crc), (word))
 #define CRC_8(crc, byte)  __crc32cb((crc), (byte))
 #else
@@ -31,7 +31,7 @@
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 static slc_crc32c_fn *chosen;
-static uint32_t slices[8][256];  /* [k][b]: of the byte b and k zero bytes behind it */
+static uint32_t slices[8][256];   /* [k][b]: of the byte b and k zero bytes behind it */
 static uint32_t over_run[4][256]; /* [k][b]: the checksum with b as its byte k, moved over RUN_BYTES zeros */
 
 static uint64_t little_endian(const uint8_t *p)

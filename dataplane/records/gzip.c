@@ -51,7 +51,8 @@ bool slc_gzip_inflate(slc_compression *c, const uint8_t *in, size_t len, slc_err
         }
         if (result != Z_OK)
             return slc_not_of_codec(SLC_CODEC_GZIP,
-                                    result == Z_BUF_ERROR ? "they end early" : "zlib does not understand them", err);
+                                    result == Z_BUF_ERROR ? "they end early" : "zlib does not understand them",
+                                    err);
     }
 }
 
@@ -59,8 +60,8 @@ bool slc_gzip_deflate(slc_compression *c, const uint8_t *in, size_t len, slc_buf
 {
     z_stream *z = &c->deflate;
     int result = c->deflate_ready ? deflateReset(z)
-                                  : deflateInit2(z, c->options.gzip_level, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL,
-                                                 Z_DEFAULT_STRATEGY);
+                                  : deflateInit2(z, c->options.gzip_level, Z_DEFLATED, GZIP_WINDOW,
+                                                 MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
     SLC_BUG_ON(result != Z_OK);
     c->deflate_ready = true;
     if (len > PIECE_MAX_BYTES)

@@ -1,6 +1,6 @@
 /* LZ4 frames. What Java's reader wants of them (it is its own, not the library's): one frame, of independent
- * blocks. It skips checksums of content and verifies those of blocks, and neither is written. The header checksum that
- * old clients computed wrongly is a matter of the message formats before the record batch. */
+ * blocks. It skips checksums of content and verifies those of blocks, and neither is written. The header
+ * checksum that old clients computed wrongly is a matter of the message formats before the record batch. */
 #include "common/assert.h"
 #include "dataplane/records/compression_private.h"
 

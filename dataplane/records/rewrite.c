@@ -102,7 +102,8 @@ static bool one_batch(const struct walk *w, enum slc_batch_step step, slc_error 
         return true;
     if (step == SLC_BATCH_PARTIAL)
         return slc_fail(err, SLC_CORRUPT, NULL, "The record batch is cut off.");
-    return slc_fail(err, SLC_INVALID, NULL, "A Produce request has exactly one record batch for each partition.");
+    return slc_fail(err, SLC_INVALID, NULL,
+                    "A Produce request has exactly one record batch for each partition.");
 }
 
 enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *data, size_t len,

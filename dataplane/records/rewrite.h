@@ -1,8 +1,9 @@
 /* Changes records in their batches, one pass over each: inflate, ask about each record, deflate, checksum.
  *
- * A batch of which no record changes is left as it is, byte for byte. One that changes keeps all of its header but
- * length, checksum and count, and each record keeps its offset and timestamp: producer id, epoch and sequence,
- * transactions, compaction and timestamps work as before. docs/decisions/0015-record-batches.md has the design.
+ * A batch of which no record changes is left as it is, byte for byte. One that changes keeps all of its header
+ * but length, checksum and count, and each record keeps its offset and timestamp: producer id, epoch and
+ * sequence, transactions, compaction and timestamps work as before. docs/decisions/0015-record-batches.md has
+ * the design.
  */
 #ifndef SLC_DATAPLANE_RECORDS_REWRITE_H
 #define SLC_DATAPLANE_RECORDS_REWRITE_H
@@ -24,8 +25,9 @@ enum slc_record_verdict {
     SLC_RECORD_LATER,  /* something is being fetched: nothing happened, and the caller asks again */
 };
 
-/* Asked once for each record, in order. `changed` is a copy of `record`: for CHANGE it takes other key, value and headers
- * (encoded, see slc_record_headers_add), all of which must live until the next call; its other members are ignored. */
+/* Asked once for each record, in order. `changed` is a copy of `record`: for CHANGE it takes other key, value
+ * and headers (encoded, see slc_record_headers_add), all of which must live until the next call; its other
+ * members are ignored. */
 typedef enum slc_record_verdict slc_record_fn(void *ctx, const slc_batch *batch, const slc_record *record,
                                               slc_record *changed, slc_error *err);
 
@@ -33,8 +35,8 @@ typedef struct slc_rewrite_rules {
     slc_record_fn *record;
     void *ctx;
     bool consume;        /* else produce: exactly one batch, no control batch, nothing dropped */
-    int64_t from_offset; /* consume: where the client reads from. What fails below it is left out, so that one can
-                            always seek past a record that fails */
+    int64_t from_offset; /* consume: where the client reads from. What fails below it is left out, so that one
+                            can always seek past a record that fails */
 } slc_rewrite_rules;
 
 typedef struct slc_rewrite_report {
@@ -63,11 +65,11 @@ enum slc_rewritten {
 
 /* Rewrites the records of one partition, as they stand in a Produce request or a Fetch answer.
  *
- * Produce: FAILED when anything fails: SLC_CORRUPT for damaged bytes, SLC_UNSUPPORTED for other formats, SLC_TOO_LARGE
- * over a limit, SLC_INVALID for anything but one batch of data, or what the record function said.
- * Consume: a batch that is cut off at the end is left out, for nobody looked at what is in it. A batch that fails below
- * from_offset becomes one without records. Where another one fails, the batches before it are the result and `stopped`
- * is set; FAILED if none of those reaches from_offset. */
+ * Produce: FAILED when anything fails: SLC_CORRUPT for damaged bytes, SLC_UNSUPPORTED for other formats,
+ * SLC_TOO_LARGE over a limit, SLC_INVALID for anything but one batch of data, or what the record function said.
+ * Consume: a batch that is cut off at the end is left out, for nobody looked at what is in it. A batch that
+ * fails below from_offset becomes one without records. Where another one fails, the batches before it are the
+ * result and `stopped` is set; FAILED if none of those reaches from_offset. */
 enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *data, size_t len,
                                        const slc_rewrite_rules *rules, slc_buf *out, slc_rewrite_report *report,
                                        slc_error *err) SLC_CHECKED;

@@ -9,7 +9,8 @@
 #include "dataplane/records/rewrite_private.h"
 #include "dataplane/records/varint.h"
 
-/* A batch on its way. Records that stay are not copied one by one: `run` is where those begin that are still to be. */
+/* A batch on its way. Records that stay are not copied one by one: `run` is where those begin that are still to
+ * be. */
 struct pass {
     slc_rewriter *rewriter;
     const slc_batch *batch;
@@ -17,7 +18,8 @@ struct pass {
     slc_kafka_span before;
     slc_buf *out;
     size_t start; /* where the batch begins in `out` */
-    slc_buf *to; /* where records go: `out`, or `plain` if they will be compressed; NULL while nothing has changed */
+    slc_buf *
+        to; /* where records go: `out`, or `plain` if they will be compressed; NULL while nothing has changed */
     const uint8_t *data;
     size_t data_len;
     const uint8_t *run;
@@ -90,8 +92,8 @@ static bool write_record(struct pass *p, const slc_record *was, const slc_record
 }
 
 /* The header of a batch whose bytes from `start` on are all there. */
-static bool finish_header(const slc_batch *batch, uint16_t attributes, int32_t count, slc_buf *out, size_t start,
-                          slc_error *err)
+static bool finish_header(const slc_batch *batch, uint16_t attributes, int32_t count, slc_buf *out,
+                          size_t start, slc_error *err)
 {
     uint8_t *bytes = out->data + start;
     size_t len = out->len - start;
@@ -191,7 +193,8 @@ static bool inflate_records(struct pass *p, slc_error *err)
     p->data_len = batch->records_len;
     /* Compaction leaves the header alone. */
     if (codec != SLC_CODEC_NONE && batch->records_len > 0 &&
-        !slc_inflate(p->rewriter->compression, codec, batch->records, batch->records_len, &p->data, &p->data_len, err))
+        !slc_inflate(p->rewriter->compression, codec, batch->records, batch->records_len, &p->data,
+                     &p->data_len, err))
         return slc_fail_context(err, "the record batch at offset %" PRId64, batch->base_offset);
     p->run = p->data;
     return true;
@@ -208,9 +211,9 @@ static bool admit(const slc_batch *batch, const slc_rewrite_rules *rules, slc_er
     return true;
 }
 
-enum slc_rewritten slc_batch_rewrite(slc_rewriter *rewriter, const slc_batch *batch, const slc_rewrite_rules *rules,
-                                     slc_kafka_span before, slc_buf *out, slc_rewrite_report *report,
-                                     slc_error *err)
+enum slc_rewritten slc_batch_rewrite(slc_rewriter *rewriter, const slc_batch *batch,
+                                     const slc_rewrite_rules *rules, slc_kafka_span before, slc_buf *out,
+                                     slc_rewrite_report *report, slc_error *err)
 {
     struct pass p = {.rewriter = rewriter, .batch = batch, .rules = rules, .before = before, .out = out};
     size_t start = out->len;

@@ -11,11 +11,11 @@ struct slc_rewriter {
     size_t keep_bytes;
 };
 
-/* If the batch changes, adds the bytes `before` and then the batch to `out`. Counts records, changed and dropped in
- * `report`, also of batches that fail. */
-enum slc_rewritten slc_batch_rewrite(slc_rewriter *rewriter, const slc_batch *batch, const slc_rewrite_rules *rules,
-                                     slc_kafka_span before, slc_buf *out, slc_rewrite_report *report,
-                                     slc_error *err) SLC_CHECKED;
+/* If the batch changes, adds the bytes `before` and then the batch to `out`. Counts records, changed and
+ * dropped in `report`, also of batches that fail. */
+enum slc_rewritten slc_batch_rewrite(slc_rewriter *rewriter, const slc_batch *batch,
+                                     const slc_rewrite_rules *rules, slc_kafka_span before, slc_buf *out,
+                                     slc_rewrite_report *report, slc_error *err) SLC_CHECKED;
 
 /* Adds the batch without its records. */
 bool slc_batch_add_empty(const slc_batch *batch, slc_buf *out, slc_error *err) SLC_CHECKED;

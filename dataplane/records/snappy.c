@@ -1,6 +1,6 @@
-/* Snappy knows whole blocks only. librdkafka writes one raw block; snappy-java, and with it Kafka's own clients, a
- * header of 16 bytes and then blocks with their length in front. Streams of the second kind may stand one behind
- * the other. */
+/* Snappy knows whole blocks only. librdkafka writes one raw block; snappy-java, and with it Kafka's own
+ * clients, a header of 16 bytes and then blocks with their length in front. Streams of the second kind may
+ * stand one behind the other. */
 #include <snappy-c.h>
 #include <string.h>
 

@@ -30,8 +30,8 @@ static inline uint8_t *slc_varint_put(uint8_t *p, int64_t value)
     return p;
 }
 
-/* Reads one of at most `max_bytes` at *p, before `end`, and moves *p behind it. False when it is longer or the bytes
- * end; encodings that are longer than they need be are read. */
+/* Reads one of at most `max_bytes` at *p, before `end`, and moves *p behind it. False when it is longer or the
+ * bytes end; encodings that are longer than they need be are read. */
 static inline bool slc_varlong_get(const uint8_t **p, const uint8_t *end, unsigned max_bytes, int64_t *value)
 {
     uint64_t bits = 0;

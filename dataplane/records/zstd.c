@@ -1,6 +1,6 @@
-/* zstd, always from one buffer into one buffer: then the output is its own window, and a frame that asks for a window of
- * 128 MiB costs no memory. Streams do not say how large they get (Java's never do), so that a buffer that was too
- * small is doubled and the work done again; the buffer is kept, so that this is rare. */
+/* zstd, always from one buffer into one buffer: then the output is its own window, and a frame that asks for a
+ * window of 128 MiB costs no memory. Streams do not say how large they get (Java's never do), so that a buffer
+ * that was too small is doubled and the work done again; the buffer is kept, so that this is rare. */
 #include <zstd_errors.h>
 
 #include "common/assert.h"

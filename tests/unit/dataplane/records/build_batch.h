@@ -97,8 +97,8 @@ static inline void seal_batch(slc_buf *buf, size_t start)
 }
 
 /* Adds a batch with these records' bytes, compressed by what the attributes say. */
-static inline void put_batch_of(slc_buf *buf, const struct build_batch *batch, const uint8_t *records, size_t len,
-                                int count, int last_offset_delta)
+static inline void put_batch_of(slc_buf *buf, const struct build_batch *batch, const uint8_t *records,
+                                size_t len, int count, int last_offset_delta)
 {
     size_t start = buf->len;
     put_number(buf, (uint64_t)batch->base_offset, 8);

@@ -41,8 +41,11 @@ START_TEST(test_every_field_of_a_batch)
 {
     struct fixture f;
     fixture_init(&f);
-    put_batch(&f.in, &(struct build_batch){.base_offset = INT64_C(1) << 40, .attributes = SLC_BATCH_TRANSACTIONAL,
-                                           .base_timestamp = 5000, .max_timestamp = 9000},
+    put_batch(&f.in,
+              &(struct build_batch){.base_offset = INT64_C(1) << 40,
+                                    .attributes = SLC_BATCH_TRANSACTIONAL,
+                                    .base_timestamp = 5000,
+                                    .max_timestamp = 9000},
               three, 3);
     ck_assert_int_eq(first_batch(&f), SLC_BATCH);
     ck_assert_ptr_eq(f.batch.bytes, f.in.data);
@@ -122,8 +125,9 @@ START_TEST(test_log_append_time_is_that_of_the_batch)
     struct fixture f;
     slc_record_cursor cursor;
     fixture_init(&f);
-    put_batch(&f.in, &(struct build_batch){.attributes = SLC_BATCH_LOG_APPEND_TIME, .base_timestamp = 5000,
-                                           .max_timestamp = 9000},
+    put_batch(&f.in,
+              &(struct build_batch){
+                  .attributes = SLC_BATCH_LOG_APPEND_TIME, .base_timestamp = 5000, .max_timestamp = 9000},
               three, 3);
     ck_assert_int_eq(first_batch(&f), SLC_BATCH);
     slc_record_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);

@@ -142,7 +142,8 @@ START_TEST(test_nothing_is_allocated_once_warm)
     pack(&f, _i, f.text, TEXT_BYTES);
     for (int round = 0; round < 3; round++) {
         uint64_t before = allocations_so_far();
-        bool ok = slc_inflate(f.compression, (enum slc_codec)_i, f.packed.data, f.packed.len, &f.data, &f.len, &f.err);
+        bool ok = slc_inflate(f.compression, (enum slc_codec)_i, f.packed.data, f.packed.len, &f.data, &f.len,
+                              &f.err);
         slc_buf_clear(&f.packed);
         ok = ok && slc_deflate(f.compression, (enum slc_codec)_i, f.text, TEXT_BYTES, &f.packed, &f.err);
         uint64_t allocated = allocations_so_far() - before; /* before libcheck, which allocates */

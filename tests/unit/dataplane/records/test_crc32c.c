@@ -31,8 +31,8 @@ static uint32_t slowly(uint32_t crc, const uint8_t *data, size_t len)
 
 START_TEST(test_examples_of_the_rfc)
 {
-    static const uint8_t read_command[48] = {0x01, 0xc0, [16] = 0x14, [22] = 0x04, [27] = 0x14, [31] = 0x18,
-                                             0x28, [40] = 0x02};
+    static const uint8_t read_command[48] = {
+        0x01, 0xc0, [16] = 0x14, [22] = 0x04, [27] = 0x14, [31] = 0x18, 0x28, [40] = 0x02};
     uint8_t bytes[32] = {0};
     ck_assert_uint_eq(slc_crc32c(0, bytes, 32), 0x8a9136aa);
     memset(bytes, 0xff, 32);

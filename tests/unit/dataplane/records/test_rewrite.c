@@ -114,11 +114,11 @@ END_TEST
 
 START_TEST(test_changed_records_keep_offset_timestamp_and_header_of_the_batch)
 {
-    const struct build_record expected[] = {four[0],
-                                            {.timestamp_delta = 2, .key = "other", .value = "longer than it was"},
-                                            four[2],
-                                            {.timestamp_delta = 3, .key = "other", .value = "longer than it was",
-                                             .headers = "x=y"}};
+    const struct build_record expected[] = {
+        four[0],
+        {.timestamp_delta = 2, .key = "other", .value = "longer than it was"},
+        four[2],
+        {.timestamp_delta = 3, .key = "other", .value = "longer than it was", .headers = "x=y"}};
     const struct build_batch batch = at(70, _i);
     struct fixture f;
     fixture_init(&f, false);
@@ -135,9 +135,10 @@ END_TEST
 
 START_TEST(test_null_and_headers)
 {
-    const struct build_record expected[] = {{.timestamp_delta = 0, .headers = "a=1;n;n="}, four[1], four[2], four[3]};
-    const slc_record_header headers[] = {{"a", 1, (const uint8_t *)"1", 1}, {"n", 1, NULL, 0},
-                                         {"n", 1, (const uint8_t *)"", 0}};
+    const struct build_record expected[] = {
+        {.timestamp_delta = 0, .headers = "a=1;n;n="}, four[1], four[2], four[3]};
+    const slc_record_header headers[] = {
+        {"a", 1, (const uint8_t *)"1", 1}, {"n", 1, NULL, 0}, {"n", 1, (const uint8_t *)"", 0}};
     const struct build_batch batch = at(0, SLC_CODEC_NONE);
     struct fixture f;
     slc_buf encoded;
@@ -158,8 +159,8 @@ END_TEST
 
 START_TEST(test_dropped_records_leave_the_offsets_of_others)
 {
-    const struct build_record expected[] = {{.timestamp_delta = 2, .key = "k2", .value = "v2", .skip_offsets = 1},
-                                            four[2]};
+    const struct build_record expected[] = {
+        {.timestamp_delta = 2, .key = "k2", .value = "v2", .skip_offsets = 1}, four[2]};
     struct build_batch batch = at(70, _i);
     struct fixture f;
     fixture_init(&f, true);
@@ -485,7 +486,8 @@ int main(void)
     TCase *tcase = tcase_create("rewrite");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_what_stays_is_not_touched, 0, SLC_CODECS);
-    tcase_add_loop_test(tcase, test_changed_records_keep_offset_timestamp_and_header_of_the_batch, 0, SLC_CODECS);
+    tcase_add_loop_test(tcase, test_changed_records_keep_offset_timestamp_and_header_of_the_batch, 0,
+                        SLC_CODECS);
     tcase_add_test(tcase, test_null_and_headers);
     tcase_add_loop_test(tcase, test_dropped_records_leave_the_offsets_of_others, 0, SLC_CODECS);
     tcase_add_loop_test(tcase, test_a_batch_without_records_is_its_header, 0, SLC_CODECS);

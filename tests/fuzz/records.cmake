@@ -1,0 +1,1 @@
+slc_fuzz_target(fuzz_record_batch SOURCES fuzz_record_batch.c LINKS slc_records)
