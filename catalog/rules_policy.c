@@ -10,6 +10,8 @@
 #include "common/acl_glob.h"
 #include "common/cel/attributes.h"
 #include "common/header_rule.h"
+#include "common/kafka_config_rule.h"
+#include "common/re2/re2_face.h"
 
 static const slc_field key_auth_fields[] = {
     {.name = "header",
@@ -316,6 +318,121 @@ static bool check_headers_place(slc_txn *txn, const json_t *policy, slc_error *e
     return true;
 }
 
+static const slc_field topic_config_fields[] = {
+    {.name = "name",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_REQUIRED,
+     .min = 1,
+     .max = SLC_KAFKA_CONFIG_NAME_MAX,
+     .help = "Name of a topic configuration, such as cleanup.policy."},
+    {.name = "values",
+     .type = SLC_F_STRING_LIST,
+     .min = 1,
+     .max = SLC_KAFKA_CONFIG_VALUES,
+     .item_max = SLC_KAFKA_CONFIG_VALUE_MAX,
+     .help = "What it may be set to; absent: it may not be set."},
+    {.name = "required",
+     .type = SLC_F_BOOL,
+     .default_json = "false",
+     .help = "Must it be set when a topic is made?"},
+    SLC_FIELD_END,
+};
+
+static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+
+static const slc_field kafka_requests_fields[] = {
+    {.name = "max_partitions",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 1000000,
+     .help = "Partitions that a topic may be made with, or get."},
+    {.name = "min_replication_factor",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 32767,
+     .help = "Of topics that are made."},
+    {.name = "max_replication_factor",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = 32767,
+     .help = "Of topics that are made."},
+    {.name = "topic_configs",
+     .type = SLC_F_OBJECT_LIST,
+     .fields = topic_config_fields,
+     .min = 1,
+     .max = SLC_KAFKA_CONFIG_RULES,
+     .help = "Rules for configurations of topics."},
+    {.name = "compression",
+     .type = SLC_F_ENUM_LIST,
+     .values = codecs,
+     .min = 1,
+     .max = 5,
+     .help = "Compression of batches that are taken."},
+    {.name = "acks_all", .type = SLC_F_BOOL, .default_json = "false", .help = "Only acks=all?"},
+    {.name = "idempotent", .type = SLC_F_BOOL, .default_json = "false", .help = "Only idempotent producers?"},
+    {.name = "client_id",
+     .type = SLC_F_STRING,
+     .min = 1,
+     .max = 1000,
+     .help = "Regular expression (RE2) that the whole client.id must match."},
+    SLC_FIELD_END,
+};
+
+static bool check_topic_config(slc_txn *txn, const json_t *rule, size_t number, slc_error *err)
+{
+    const char *name = slc_get_text(rule, "name");
+    const json_t *values = json_object_get(rule, "values");
+    char pointer[64];
+    size_t at;
+    json_t *value;
+    snprintf(pointer, sizeof pointer, "/topic_configs/%zu/name", number);
+    if (!slc_kafka_config_is_name(name, strlen(name)))
+        return slc_txn_problem(txn, pointer, err, "must be the name of a configuration of Kafka topics");
+    json_array_foreach ((json_t *)values, at, value) {
+        snprintf(pointer, sizeof pointer, "/topic_configs/%zu/values/%zu", number, at);
+        if (!slc_kafka_config_is_value(json_string_value(value), json_string_length(value)))
+            return slc_txn_problem(txn, pointer, err,
+                                   "must have neither control characters nor spaces around it");
+    }
+    snprintf(pointer, sizeof pointer, "/topic_configs/%zu/required", number);
+    return !json_is_true(json_object_get(rule, "required")) || json_array_size(values) > 0 ||
+           slc_txn_problem(txn, pointer, err, "what is required needs values");
+}
+
+static bool check_client_id(slc_txn *txn, const char *pattern, slc_error *err)
+{
+    char reason[128];
+    slc_re2 *re2 = pattern != NULL ? slc_re2_new(pattern, strlen(pattern), reason, sizeof reason) : NULL;
+    if (pattern != NULL && re2 == NULL)
+        return slc_txn_problem(txn, "/client_id", err, "is no regular expression of RE2: %s", reason);
+    slc_re2_free(re2);
+    return true;
+}
+
+static bool check_kafka_requests(slc_txn *txn, const json_t *config, slc_error *err)
+{
+    static const char *const rules[] = {
+        "max_partitions", "min_replication_factor", "max_replication_factor", "topic_configs", "compression",
+        "client_id"};
+    bool any = json_is_true(json_object_get(config, "acks_all")) ||
+               json_is_true(json_object_get(config, "idempotent"));
+    const json_t *min = json_object_get(config, rules[1]), *max = json_object_get(config, rules[2]);
+    size_t number;
+    json_t *rule;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        any = any ||
+              (json_object_get(config, rules[i]) != NULL && !json_is_null(json_object_get(config, rules[i])));
+    if (!any)
+        return slc_txn_problem(txn, "", err, "at least one rule must be set");
+    if (json_is_integer(min) && json_is_integer(max) && json_integer_value(min) > json_integer_value(max))
+        return slc_txn_problem(txn, "/max_replication_factor", err, "is below min_replication_factor");
+    json_array_foreach (json_object_get(config, "topic_configs"), number, rule) {
+        if (!check_topic_config(txn, rule, number, err))
+            return false;
+    }
+    return check_client_id(txn, slc_get_text(config, "client_id"), err);
+}
+
 static bool check_rate_limit(slc_txn *txn, const json_t *config, slc_error *err)
 {
     static const char *const limits[] = {"requests_per_second", "events_per_second", "bytes_per_second",
@@ -374,6 +491,11 @@ static const slc_policy_kind policy_kinds[] = {
      .fields = headers_fields,
      .check = check_headers,
      .check_place = check_headers_place},
+    {.name = "kafka-requests",
+     .help = "Rules for requests of native Kafka clients.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = kafka_requests_fields,
+     .check = check_kafka_requests},
     {.name = NULL},
 };
 

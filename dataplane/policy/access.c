@@ -7,31 +7,10 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "dataplane/policy/chain_private.h"
+#include "dataplane/policy/access_private.h"
 
 #define REMEMBERED 128 /* names of which the answers are kept; when they are all taken, all are forgotten */
-#define SLOTS      256
-
-/* The answers about one name, as bits of operations. */
-struct answer {
-    char *name; /* NULL: free */
-    size_t len;
-    enum slc_resource resource;
-    uint16_t known, allowed, told;
-};
-
-struct slc_access {
-    slc_guard guard; /* first */
-    slc_access_subject subject;
-    slc_snapshot *snapshot;
-    slc_chain *chain;
-    const Sluice__Snapshot__V1__Application *application;
-    bool open;        /* what nobody denies is allowed: nobody has to grant it */
-    bool conditional; /* some policy has a condition: nothing is remembered */
-    int64_t until_ms; /* wall clock: a subscription expires then; 0: none does */
-    size_t count;
-    struct answer answers[SLOTS];
-};
+#define SLOTS      SLC_ACCESS_SLOTS
 
 /* ---- who asks ---- */
 
@@ -77,8 +56,8 @@ static bool is_topic_of(const slc_access_question *question, const char *api_id)
 
 /* A policy of an event API says nothing about any other name. Of all names together it would: who has one that
  * denies may not be taken for somebody who may do it everywhere. */
-static bool concerns(const slc_access *access, const slc_chain_entry *entry,
-                     const slc_access_question *question)
+bool slc_access_concerns(const slc_access *access, const slc_chain_entry *entry,
+                         const slc_access_question *question)
 {
     switch (entry->scope) {
     case SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_LISTENER:
@@ -96,33 +75,60 @@ static bool concerns(const slc_access *access, const slc_chain_entry *entry,
 
 /* ---- asking ---- */
 
-/* One policy's word; of a policy in dry run the log alone hears. */
-static enum slc_verdict ask_entry(const slc_chain_entry *entry, const slc_access_question *question,
-                                  slc_denial *denial)
+struct asking {
+    const slc_access_question *question;
+    slc_denial denial;
+    const slc_chain_entry *policy; /* that denied it */
+    bool allowed;
+    bool tells; /* somebody asks to do it, and not only to look */
+};
+
+static void tell(const slc_access *access, const struct asking *asking, const slc_chain_entry *policy,
+                 const char *reason)
 {
+    const slc_access_question *question = asking->question;
+    const slc_access_denial denial = {.operation = question->operation,
+                                      .resource = question->resource,
+                                      .name = question->name,
+                                      .len = question->len,
+                                      .reason = reason,
+                                      .policy = policy,
+                                      .dry_run = policy != NULL && policy->dry_run};
+    if (asking->tells && access->subject.denied != NULL)
+        access->subject.denied(access->subject.ctx, &denial);
+}
+
+/* One policy's word; of a policy in dry run the log alone hears. */
+static enum slc_verdict ask_entry(const slc_access *access, const slc_chain_entry *entry, struct asking *asking)
+{
+    const slc_access_question *question = asking->question;
+    slc_denial denial = {0};
     question->request->policy_id = entry->name;
-    enum slc_condition_answer answer = slc_chain_condition(entry, question->request, denial);
+    enum slc_condition_answer answer = slc_chain_condition(entry, question->request, &denial);
     enum slc_verdict verdict = answer == SLC_CONDITION_UNKNOWN ? SLC_DENY
                                : answer == SLC_CONDITION_TRUE
-                                   ? entry->type->access(entry->compiled, question, denial)
+                                   ? entry->type->access(entry->compiled, question, &denial)
                                    : SLC_PASS;
-    if (!entry->dry_run)
+    if (!entry->dry_run) {
+        if (verdict == SLC_DENY) {
+            asking->denial = denial;
+            asking->policy = entry;
+        }
         return verdict;
+    }
     if (verdict == SLC_DENY)
-        slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
-                LS("reason", denial->reason));
+        tell(access, asking, entry, denial.reason);
     return SLC_PASS;
 }
 
-static enum slc_verdict ask_chain(const slc_access *access, const slc_chain *chain,
-                                  const slc_access_question *question, slc_denial *denial)
+static enum slc_verdict ask_chain(const slc_access *access, const slc_chain *chain, struct asking *asking)
 {
     enum slc_verdict verdict = SLC_PASS;
     for (size_t i = 0; chain != NULL && i < chain->count; i++) {
         const slc_chain_entry *entry = &chain->entries[i];
-        if (!slc_chain_asks_access(entry) || !concerns(access, entry, question))
+        if (!slc_chain_asks_access(entry) || !slc_access_concerns(access, entry, asking->question))
             continue;
-        enum slc_verdict said = ask_entry(entry, question, denial);
+        enum slc_verdict said = ask_entry(access, entry, asking);
         if (said == SLC_DENY)
             return SLC_DENY;
         if (said == SLC_ALLOW)
@@ -131,9 +137,8 @@ static enum slc_verdict ask_chain(const slc_access *access, const slc_chain *cha
     return verdict;
 }
 
-/* All chains that concern the subject: the virtual cluster's, its plans' and its own. */
-static bool each_chain(const slc_access *access,
-                       bool (*fn)(const slc_access *access, const slc_chain *chain, void *arg), void *arg)
+bool slc_access_each_chain(const slc_access *access,
+                           bool (*fn)(const slc_access *access, const slc_chain *chain, void *arg), void *arg)
 {
     const char *id = access->subject.principal->application_id;
     if (!fn(access, access->chain, arg))
@@ -148,16 +153,10 @@ static bool each_chain(const slc_access *access,
     return own == NULL || fn(access, own, arg);
 }
 
-struct asking {
-    const slc_access_question *question;
-    slc_denial denial;
-    bool allowed;
-};
-
 static bool ask_one(const slc_access *access, const slc_chain *chain, void *arg)
 {
     struct asking *asking = arg;
-    enum slc_verdict verdict = ask_chain(access, chain, asking->question, &asking->denial);
+    enum slc_verdict verdict = ask_chain(access, chain, asking);
     asking->allowed = verdict != SLC_DENY && (asking->allowed || verdict == SLC_ALLOW);
     return verdict != SLC_DENY;
 }
@@ -165,7 +164,6 @@ static bool ask_one(const slc_access *access, const slc_chain *chain, void *arg)
 static bool decide(slc_access *access, enum slc_operation operation, enum slc_resource resource,
                    enum slc_guard_names names, const uint8_t *name, size_t len)
 {
-    bool tell = names == SLC_GUARD_ONE;
     slc_policy_request request = slc_access_request(&access->subject, access->snapshot);
     const slc_access_question question = {.request = &request,
                                           .vcluster = access->subject.vcluster,
@@ -174,11 +172,11 @@ static bool decide(slc_access *access, enum slc_operation operation, enum slc_re
                                           .names = names == SLC_GUARD_LOOK ? SLC_GUARD_ONE : names,
                                           .name = name,
                                           .len = len};
-    struct asking asking = {.question = &question, .allowed = access->open};
-    (void)each_chain(access, ask_one, &asking);
-    if (!asking.allowed && tell && access->subject.denied != NULL)
-        access->subject.denied(access->subject.ctx, operation, resource, name, len,
-                               asking.denial.reason[0] != '\0' ? asking.denial.reason : "nothing grants it");
+    struct asking asking = {.question = &question, .allowed = access->open, .tells = names == SLC_GUARD_ONE};
+    (void)slc_access_each_chain(access, ask_one, &asking);
+    if (!asking.allowed)
+        tell(access, &asking, asking.policy,
+             asking.policy != NULL ? asking.denial.reason : "nothing grants it");
     return asking.allowed;
 }
 
@@ -192,7 +190,7 @@ static bool visit(const slc_access *access, const slc_chain *chain, void *arg)
 {
     struct visiting *visiting = arg;
     for (size_t i = 0; chain != NULL && i < chain->count; i++)
-        if (concerns(access, &chain->entries[i], &visiting->question) &&
+        if (slc_access_concerns(access, &chain->entries[i], &visiting->question) &&
             !visiting->fn(&chain->entries[i], visiting->arg))
             return false;
     return true;
@@ -209,7 +207,7 @@ bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *sna
                                .chain = slc_snapshot_native(snapshot, subject->vcluster->msg->id),
                                .application =
                                    slc_snapshot_application(snapshot, subject->principal->application_id)};
-    return each_chain(&access, visit, &visiting);
+    return slc_access_each_chain(&access, visit, &visiting);
 }
 
 struct admission {
@@ -249,12 +247,13 @@ static void forget(slc_access *access)
 {
     for (size_t i = 0; i < SLOTS; i++) {
         free(access->answers[i].name);
-        access->answers[i] = (struct answer){0};
+        access->answers[i] = (struct slc_access_answer){0};
     }
     access->count = 0;
 }
 
-static struct answer *answer_of(slc_access *access, enum slc_resource resource, const uint8_t *name, size_t len)
+static struct slc_access_answer *answer_of(slc_access *access, enum slc_resource resource, const uint8_t *name,
+                                           size_t len)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ resource;
     for (size_t i = 0; i < len; i++)
@@ -262,9 +261,9 @@ static struct answer *answer_of(slc_access *access, enum slc_resource resource, 
     if (access->count == REMEMBERED)
         forget(access);
     for (size_t at = (hash >> 32) % SLOTS;; at = (at + 1) % SLOTS) {
-        struct answer *answer = &access->answers[at];
+        struct slc_access_answer *answer = &access->answers[at];
         if (answer->name == NULL) {
-            *answer = (struct answer){slc_strndup((const char *)name, len), len, resource, 0, 0, 0};
+            *answer = (struct slc_access_answer){slc_strndup((const char *)name, len), len, resource, 0, 0, 0};
             access->count++;
             return answer;
         }
@@ -295,7 +294,7 @@ static bool allows(slc_guard *guard, enum slc_operation operation, enum slc_reso
     }
     if ((names != SLC_GUARD_ONE && names != SLC_GUARD_LOOK) || access->conditional)
         return decide(access, operation, resource, names, name, len);
-    struct answer *answer = answer_of(access, resource, name, len);
+    struct slc_access_answer *answer = answer_of(access, resource, name, len);
     uint16_t bit = (uint16_t)(1u << operation);
     bool untold = names == SLC_GUARD_ONE && ((answer->allowed | answer->told) & bit) == 0;
     if ((answer->known & bit) == 0 || untold) {
@@ -318,34 +317,45 @@ static bool has_condition(const slc_access *access, const slc_chain *chain, void
     return true;
 }
 
-/* Is there a policy of that type with a say for clients without an application? */
-static bool has_policy(const slc_chain *chain, const slc_policy_type *type, const char *listener_id)
+/* What clients without an application may do: everything; everything that no policy refuses; or what policies
+ * allow, if there is an acl. */
+enum openness { OPEN, RESTRICTED, CLOSED };
+
+static enum openness openness_of(const slc_chain *chain, const char *listener_id)
 {
+    enum openness openness = OPEN;
     for (size_t i = 0; chain != NULL && i < chain->count; i++) {
         const slc_chain_entry *entry = &chain->entries[i];
         bool elsewhere = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_LISTENER &&
                          strcmp(entry->scope_id, listener_id) != 0;
-        if (entry->type == type && slc_chain_asks_access(entry) && !entry->dry_run && !elsewhere)
-            return true;
+        if (elsewhere)
+            continue;
+        if (entry->type == &slc_policy_acl && !entry->dry_run)
+            return CLOSED;
+        if (entry->type->demands != NULL ||
+            (entry->type == &slc_policy_headers && slc_chain_asks_access(entry)))
+            openness = RESTRICTED;
     }
-    return false;
+    return openness;
 }
 
 slc_access *slc_access_new(const slc_access_subject *subject, slc_snapshot *snapshot)
 {
     slc_chain *chain = slc_snapshot_native(snapshot, subject->vcluster->msg->id);
-    bool open = !subject->principal->authenticated && !has_policy(chain, &slc_policy_acl, subject->listener_id);
-    if (open && !has_policy(chain, &slc_policy_headers, subject->listener_id))
+    enum openness openness =
+        subject->principal->authenticated ? CLOSED : openness_of(chain, subject->listener_id);
+    if (openness == OPEN)
         return NULL;
     slc_access *access = slc_calloc(1, sizeof *access);
     access->guard.allows = allows;
     access->subject = *subject;
-    access->open = open;
+    access->open = openness == RESTRICTED;
     access->snapshot = slc_snapshot_ref(snapshot);
     access->chain = chain != NULL ? slc_chain_ref(chain) : NULL;
     access->application = slc_snapshot_application(snapshot, subject->principal->application_id);
     access->until_ms = next_expiry(access);
-    access->conditional = access->chain != NULL && !each_chain(access, has_condition, NULL);
+    slc_access_find_demands(access);
+    access->conditional = access->chain != NULL && !slc_access_each_chain(access, has_condition, NULL);
     return access;
 }
 

@@ -12,6 +12,18 @@
 
 typedef struct slc_access slc_access;
 
+struct slc_chain_entry;
+
+typedef struct slc_access_denial {
+    enum slc_operation operation;
+    enum slc_resource resource;
+    const uint8_t *name;
+    size_t len;
+    const char *reason;                   /* names the rule */
+    const struct slc_chain_entry *policy; /* NULL: nobody allows it */
+    bool dry_run;                         /* it goes through all the same */
+} slc_access_denial;
+
 /* Who asks, where. What is pointed to must outlive the access. */
 typedef struct slc_access_subject {
     const slc_vcluster *vcluster;
@@ -20,10 +32,9 @@ typedef struct slc_access_subject {
     slc_principal *principal;           /* filled by authentication, or not at all */
     const slc_token *token;             /* that it was authenticated by; NULL: none */
     const slc_certificate *certificate; /* of the client; NULL: none */
-    /* Something was denied; for the log and metrics. `reason` names the rule. Answers that are remembered are
-     * not told again. */
-    void (*denied)(void *ctx, enum slc_operation operation, enum slc_resource resource, const uint8_t *name,
-                   size_t len, const char *reason);
+    /* Something was denied, or would have been; for the log and metrics. Answers that are remembered are not
+     * told again. */
+    void (*denied)(void *ctx, const struct slc_access_denial *denial);
     void *ctx;
 } slc_access_subject;
 
@@ -39,7 +50,6 @@ bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot
 
 /* A request of the subject's, for policies: without API and HTTP. */
 slc_policy_request slc_access_request(const slc_access_subject *subject, const slc_snapshot *snapshot);
-struct slc_chain_entry;
 /* Calls `fn` with each policy that concerns the subject, whatever it does; ends with false when `fn` says so.
  */
 bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot,

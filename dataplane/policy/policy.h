@@ -114,6 +114,11 @@ typedef struct slc_policy_type {
     enum slc_verdict (*access)(void *compiled, const slc_access_question *question, slc_denial *denial);
     /* Has it ever anything to say there? NULL: yes. */
     bool (*asks_access)(const void *compiled);
+    /* What it demands of native requests (virtual/demands.h): the kinds; whether a request meets it, 0 or
+     * Kafka's error with the reason for the log; and in sentences for who does not. */
+    unsigned (*demands)(const void *compiled);
+    int16_t (*meets)(const void *compiled, const slc_demand *demand, char reason[160]);
+    void (*explain)(const void *compiled, slc_buf *out);
     /* Limits of native sessions: what they are and for whom it is counted. False: it counts nothing there. */
     bool (*rates)(void *compiled, const slc_policy_request *request, slc_rates *rates, const char **subject);
     /* Does it still say so of an HTTP stream that is open? Without conditions, which are not looked at again.

@@ -8,20 +8,23 @@
 #include "common/log.h"
 #include "dataplane/proxy/session_private.h"
 
-#define TEXT "native request denied"
+#define TEXT     "native request denied"
+#define DRY_TEXT "dry run: native request would have been denied"
 
 /* What a line says. Texts are cut to fit. */
 struct denial {
     char virtual_cluster[64], client[64], application[64], credential[24];
     char api[40], operation[24], resource[24], name[256], reason[200];
+    bool dry_run;
 };
 
 static void write_line(const struct denial *denial, uint64_t repeated)
 {
-    slc_log(SLC_LOG_INFO, TEXT, LS("virtual_cluster", denial->virtual_cluster), LS("client", denial->client),
-            LS("application", denial->application), LS("credential", denial->credential),
-            LS("api", denial->api), LS("operation", denial->operation), LS("resource", denial->resource),
-            LS("name", denial->name), LS("reason", denial->reason), LI("repeated", (int64_t)repeated));
+    slc_log(SLC_LOG_INFO, denial->dry_run ? DRY_TEXT : TEXT, LS("virtual_cluster", denial->virtual_cluster),
+            LS("client", denial->client), LS("application", denial->application),
+            LS("credential", denial->credential), LS("api", denial->api), LS("operation", denial->operation),
+            LS("resource", denial->resource), LS("name", denial->name), LS("reason", denial->reason),
+            LI("repeated", (int64_t)repeated));
 }
 
 static uint64_t key_of(const struct denial *denial)
@@ -32,7 +35,7 @@ static uint64_t key_of(const struct denial *denial)
     uint64_t key = SLC_REPEATS_KEY;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         key = slc_repeats_key(key, parts[i]);
-    return key;
+    return slc_repeats_key(key, denial->dry_run ? "dry" : "");
 }
 
 /* Only printable characters go to logs. */
@@ -44,8 +47,7 @@ static void print_name(char *out, size_t cap, const uint8_t *name, size_t len)
     out[count] = '\0';
 }
 
-static void on_denied(void *ctx, enum slc_operation operation, enum slc_resource resource, const uint8_t *name,
-                      size_t len, const char *reason)
+static void on_denied(void *ctx, const slc_access_denial *what)
 {
     slc_session *session = ctx;
     slc_proxy_front *front = session->front;
@@ -56,11 +58,13 @@ static void on_denied(void *ctx, enum slc_operation operation, enum slc_resource
     snprintf(denial.application, sizeof denial.application, "%s", session->principal.application_name);
     snprintf(denial.credential, sizeof denial.credential, "%s", session->principal.credential_id);
     snprintf(denial.api, sizeof denial.api, "%s", session->key >= 0 ? slc_kafka_apis[session->key].name : "");
-    snprintf(denial.operation, sizeof denial.operation, "%s", slc_operation_name(operation));
-    snprintf(denial.resource, sizeof denial.resource, "%s", slc_resource_name(resource));
-    snprintf(denial.reason, sizeof denial.reason, "%s", reason);
-    print_name(denial.name, sizeof denial.name, name, len);
-    slc_proxy_metrics_denied(denial.virtual_cluster, denial.api, denial.resource);
+    snprintf(denial.operation, sizeof denial.operation, "%s", slc_operation_name(what->operation));
+    snprintf(denial.resource, sizeof denial.resource, "%s", slc_resource_name(what->resource));
+    snprintf(denial.reason, sizeof denial.reason, "%s", what->reason);
+    print_name(denial.name, sizeof denial.name, what->name, what->len);
+    denial.dry_run = what->dry_run;
+    if (!what->dry_run)
+        slc_proxy_metrics_denied(denial.virtual_cluster, denial.api, denial.resource);
     if (front->limits->kafka_log_interval_ms == 0) {
         write_line(&denial, 0);
     } else if (slc_repeats_first(&front->denials, key_of(&denial), slc_monotonic_ms(), &repeat)) {

@@ -203,7 +203,8 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
         return SLC_PARSE_WAIT;
     }
     if (session->view != NULL &&
-        (slc_view_concerns(header->message, header->version) || slc_view_guards(session->view, header->key)))
+        (slc_view_concerns(header->message, header->version) || slc_view_guards(session->view, header->key) ||
+         slc_view_judges(session->view, header->key)))
         return slc_session_map(session, header, size, answered);
     slc_session_depart(session, header, size, answered);
     session->request_left = (uint32_t)(size + 4);

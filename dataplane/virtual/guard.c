@@ -158,7 +158,9 @@ const char *slc_guard_text(int16_t code)
         return "Group authorization failed.";
     case CLUSTER_AUTHORIZATION_FAILED:
         return "Cluster authorization failed.";
-    default:
+    case TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
         return "Transactional Id authorization failed.";
+    default:
+        return NULL;
     }
 }

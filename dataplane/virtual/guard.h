@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/virtual/demands.h"
+
 /* Numbered as Kafka's ACLs on the wire. */
 enum slc_operation {
     SLC_OP_ALL = 2,
@@ -48,6 +50,11 @@ typedef struct slc_guard slc_guard;
 struct slc_guard {
     bool (*allows)(slc_guard *guard, enum slc_operation operation, enum slc_resource resource,
                    enum slc_guard_names names, const uint8_t *name, size_t len);
+    unsigned demands; /* kinds of what is demanded (demands.h); 0: nothing, and the others are not called */
+    /* 0: it does; else Kafka's error. */
+    int16_t (*meets)(slc_guard *guard, const slc_demand *demand);
+    /* Adds what is demanded, for who did not meet it: sentences, each with a space before it. */
+    void (*explain)(slc_guard *guard, slc_buf *out);
 };
 
 #define SLC_GUARD_CLUSTER "kafka-cluster"
@@ -72,7 +79,7 @@ bool slc_guard_look_cluster(slc_guard *guard, enum slc_operation operation);
 /* The bits that Kafka shows of a resource: 1 << operation, of those that make sense there. */
 int32_t slc_guard_bits(slc_guard *guard, enum slc_resource resource, const uint8_t *name, size_t len);
 
-/* Kafka's error for it, and its words. */
+/* Kafka's error for it, and its words; NULL for other errors. */
 int16_t slc_guard_code(enum slc_resource resource);
 const char *slc_guard_text(int16_t code);
 

@@ -42,6 +42,8 @@ void slc_view_release(slc_view *view)
     free(view->foreign);
     free(view->missing);
     free(view->over);
+    free(view->batches);
+    free(view->configs);
     free(view->spans);
     slc_view_forget_own(view);
     slc_buf_release(&view->scratch);

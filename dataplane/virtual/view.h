@@ -53,7 +53,12 @@ typedef struct slc_view {
     bool counting;
     bool *over; /* which of the request's topics are over a limit */
     size_t over_count, over_cap;
-    slc_guard *guard;  /* NULL: everything is allowed. The holder's; may change between requests */
+    slc_guard *guard; /* NULL: everything is allowed. The holder's; may change between requests */
+    int16_t *batches; /* the errors of a Produce request's partitions, in order; 0: none */
+    size_t batch_count, batch_cap, batch_at;
+    bool batch_refused;         /* one of them has one */
+    slc_demand_config *configs; /* of the topic at hand */
+    size_t config_count, config_cap;
     bool fetch_denied; /* a fetch of this connection named what it may not read: the broker's session may hold
                           it */
     slc_view_span *spans; /* of the answer at hand */
@@ -123,6 +128,9 @@ int slc_view_min_version(const slc_names *names, int key);
 bool slc_view_concerns(const slc_kafka_message *message, int version);
 /* Has the guard to be asked about the key, or to look at its answer, whatever it holds? */
 bool slc_view_guards(const slc_view *view, int key);
+
+/* Has a request of the key to be looked at for what the guard demands? */
+bool slc_view_judges(const slc_view *view, int key);
 
 /* How many bytes of a request's body must be there before it is mapped, of which `there` are: what is behind
  * them holds nothing to be mapped, and passes as it is. `len`: all. 0: nobody knows yet; more than `there`. */

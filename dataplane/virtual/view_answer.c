@@ -239,7 +239,7 @@ static enum slc_kafka_verdict unmap_text(slc_view_answer *answer, const slc_kafk
         return SLC_KAFKA_KEEP;
     slc_buf_clear(scratch);
     if (answer->over)
-        slc_view_over_text(answer->view->names, scratch);
+        slc_view_over_text(answer->view, scratch);
     else if (repeats_pattern(answer, event))
         slc_buf_adds(scratch, "The broker does not take the pattern as a regular expression of RE2/J.");
     else

@@ -176,9 +176,10 @@ static int16_t denied_code(const slc_view_answer *answer, const slc_kafka_event 
     case SLC_KAFKA_ROLE_CONFIG_RESOURCE:
         if (!is_void(answer, event) || !client_name(answer, SLC_NAME_TOPIC, event, &client))
             return 0;
-        return slc_view_may_resource(view, answer->key, event->resource_type, client.data, client.len, &code)
-                   ? 0
-                   : code;
+        return !slc_view_may_resource(view, answer->key, event->resource_type, client.data, client.len, &code)
+                   ? code
+               : slc_view_was_over(view->names, event->data, event->len) ? POLICY_VIOLATION
+                                                                         : 0;
     default:
         return 0;
     }
@@ -212,6 +213,7 @@ static void look(struct ahead *ahead, const slc_kafka_event *event)
 {
     slc_view_answer *answer = ahead->answer;
     slc_kafka_span client;
+    int64_t index;
     int16_t code;
     switch (event->kind) {
     case SLC_KAFKA_EV_ELEMENT:
@@ -225,6 +227,8 @@ static void look(struct ahead *ahead, const slc_kafka_event *event)
             answer->view->spans[ahead->open[ahead->depth].span].end = event->at;
         break;
     case SLC_KAFKA_EV_VALUE:
+        if (ahead->depth > 0 && slc_view_was_refused(answer, event, &index, &code))
+            mark(ahead, ahead->depth - 1, code, false);
         if (ahead->depth == 0 || event->data == NULL)
             break;
         code = denied_code(answer, event);
@@ -243,7 +247,8 @@ static void look(struct ahead *ahead, const slc_kafka_event *event)
 bool slc_view_look_ahead(slc_view_answer *answer, int version, const uint8_t *body, size_t len, uint64_t *roles,
                          slc_error *err)
 {
-    const slc_kafka_walk_options options = {.wants = NAMES | SLC_KAFKA_WANT_SHAPE};
+    const uint64_t plain = answer->key == KEY_PRODUCE ? WANT(NONE) : 0;
+    const slc_kafka_walk_options options = {.wants = NAMES | SLC_KAFKA_WANT_SHAPE | plain};
     slc_view *view = answer->view;
     struct ahead ahead = {.answer = answer};
     slc_kafka_walk walk;
@@ -259,7 +264,7 @@ bool slc_view_look_ahead(slc_view_answer *answer, int version, const uint8_t *bo
     bool denied = answer->denied != 0 || (answer->key == KEY_FETCH && view->fetch_denied);
     if (!denied && !tells_members(answer->key))
         return true;
-    *roles |= WANT(ERROR_CODE) | WANT(ERROR_TEXT) | SLC_KAFKA_WANT_SHAPE;
+    *roles |= WANT(ERROR_CODE) | WANT(ERROR_TEXT) | SLC_KAFKA_WANT_SHAPE | plain;
     if (!slc_kafka_walk_init(&walk, slc_kafka_apis[answer->key].response, version, len, &options, err))
         return false;
     slc_kafka_walk_feed(&walk, body, len);
@@ -348,10 +353,22 @@ static void note_name(slc_view_answer *answer, const slc_kafka_event *event)
     answer->named_len = answer->named != NULL ? client.len : 0;
 }
 
+/* Until the next one. */
+static slc_kafka_span text_of(slc_view *view, int16_t code)
+{
+    const char *text = slc_guard_text(code);
+    if (text != NULL)
+        return (slc_kafka_span){text, strlen(text)};
+    slc_buf_clear(&view->scratch);
+    slc_view_demand_text(view, code, &view->scratch);
+    return (slc_kafka_span){view->scratch.data, view->scratch.len};
+}
+
 bool slc_view_guard_unmap(slc_view_answer *answer, const slc_kafka_event *event, slc_kafka_value *out,
                           enum slc_kafka_verdict *verdict)
 {
     const slc_view_span *span = span_of(answer, event);
+    int16_t code;
     *verdict = SLC_KAFKA_KEEP;
     if (event->kind != SLC_KAFKA_EV_VALUE) {
         if (event->kind == SLC_KAFKA_EV_ELEMENT && span != NULL && span->hollow && event->at > span->begin)
@@ -360,6 +377,10 @@ bool slc_view_guard_unmap(slc_view_answer *answer, const slc_kafka_event *event,
     }
     switch (event->field->role) {
     case SLC_KAFKA_ROLE_NONE:
+        if (slc_view_was_refused(answer, event, &out->number, &code)) {
+            *verdict = SLC_KAFKA_REPLACE;
+            return true;
+        }
         if (!shows_bits(answer->key))
             return false;
         *verdict = show_bits(answer, event, span != NULL, out);
@@ -373,7 +394,7 @@ bool slc_view_guard_unmap(slc_view_answer *answer, const slc_kafka_event *event,
     case SLC_KAFKA_ROLE_ERROR_TEXT:
         if (span == NULL)
             return false;
-        out->body = (slc_kafka_span){slc_guard_text(span->code), strlen(slc_guard_text(span->code))};
+        out->body = text_of(answer->view, span->code);
         *verdict = SLC_KAFKA_REPLACE;
         return true;
     case SLC_KAFKA_ROLE_TOPIC:

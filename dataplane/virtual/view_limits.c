@@ -8,11 +8,6 @@
 #include "common/alloc.h"
 #include "dataplane/virtual/view_private.h"
 
-/* Kafka's error codes. */
-enum {
-    POLICY_VIOLATION = 44,
-};
-
 struct slc_view_own {
     char *name; /* on the backend */
     size_t len;
@@ -89,8 +84,10 @@ struct growth {
     bool creates; /* topics; else partitions */
     const uint8_t *name;
     size_t len;
-    int64_t wanted, assigned; /* partitions of the topic at hand */
-    bool forbidden;           /* a configuration of it is */
+    int64_t wanted, assigned;       /* partitions of the topic at hand */
+    int32_t replicas, fewest, most; /* its replication factor; replicas of its assignments */
+    slc_kafka_span config;          /* name of its configuration at hand */
+    bool forbidden;                 /* a configuration of it is */
     int64_t topics, partitions;
 };
 
@@ -113,7 +110,7 @@ bool slc_view_has_own(const slc_view *view, const uint8_t *name, size_t len)
     return find_own(view, name, len) != NULL;
 }
 
-static void note_verdict(slc_view *view, bool over)
+void slc_view_note_over(slc_view *view, bool over)
 {
     if (view->over_count == view->over_cap) {
         view->over_cap = view->over_cap == 0 ? 16 : view->over_cap * 2;
@@ -125,6 +122,25 @@ static void note_verdict(slc_view *view, bool over)
 static bool is_over(uint32_t limit, size_t there, int64_t growth, int64_t more)
 {
     return limit > 0 && more > 0 && (int64_t)there + growth + more > limit;
+}
+
+/* Is the topic at hand as it is demanded? */
+static bool meets(const struct growth *growth)
+{
+    bool assigned = growth->wanted <= 0 && growth->assigned > 0;
+    const slc_demand demand = {.kind = SLC_DEMAND_TOPIC,
+                               .topic = growth->name,
+                               .topic_len = growth->len,
+                               .made = growth->creates,
+                               .partitions = growth->wanted > 0 ? growth->wanted
+                                             : assigned         ? growth->assigned
+                                                                : -1,
+                               .replicas = assigned ? growth->fewest : growth->replicas,
+                               .most_replicas = assigned ? growth->most : growth->replicas,
+                               .whole = true,
+                               .configs = growth->view->configs,
+                               .config_count = growth->view->config_count};
+    return slc_view_meets(growth->view, &demand) == 0;
 }
 
 /* Adds what the topic at hand would add, unless that is too much. What is there already is the broker's to
@@ -143,11 +159,21 @@ static void settle(struct growth *growth)
     } else if (!growth->creates && own != NULL && partitions > own->partitions) {
         more = partitions - own->partitions;
     }
-    bool over = growth->forbidden || is_over(growth->limits.topics, view->own_count, growth->topics, topics) ||
+    bool over = growth->forbidden || !meets(growth) ||
+                is_over(growth->limits.topics, view->own_count, growth->topics, topics) ||
                 is_over(growth->limits.partitions, (size_t)view->own_partitions, growth->partitions, more);
     growth->topics += over ? 0 : topics;
     growth->partitions += over ? 0 : more;
-    note_verdict(view, over);
+    slc_view_note_over(view, over);
+    view->config_count = 0;
+}
+
+/* An array of integers is one value. */
+static void note_replicas(struct growth *growth, const slc_kafka_event *ev)
+{
+    int32_t count = (int32_t)(ev->total / sizeof(int32_t));
+    growth->fewest = growth->fewest < 0 || count < growth->fewest ? count : growth->fewest;
+    growth->most = count > growth->most ? count : growth->most;
 }
 
 static void look(struct growth *growth, const slc_kafka_event *ev)
@@ -157,15 +183,24 @@ static void look(struct growth *growth, const slc_kafka_event *ev)
         growth->name = ev->data;
         growth->len = ev->len;
         growth->wanted = growth->assigned = 0;
+        growth->replicas = growth->fewest = growth->most = -1;
         growth->forbidden = false;
     } else if (ev->kind == SLC_KAFKA_EV_VALUE && ev->field->role == SLC_KAFKA_ROLE_CONFIG_NAME) {
+        growth->config = (slc_kafka_span){ev->data, ev->len};
         growth->forbidden = growth->forbidden ||
                             (ev->data != NULL && !slc_names_may_set(growth->view->names, ev->data, ev->len));
     } else if (ev->kind == SLC_KAFKA_EV_VALUE &&
                (strcmp(ev->field->name, "NumPartitions") == 0 || strcmp(ev->field->name, "Count") == 0)) {
         growth->wanted = ev->number;
+    } else if (ev->kind == SLC_KAFKA_EV_VALUE && ev->field->role == SLC_KAFKA_ROLE_CONFIG_VALUE) {
+        slc_view_add_config(growth->view,
+                            &(const slc_demand_config){.name = growth->config, .value = {ev->data, ev->len}});
+    } else if (ev->kind == SLC_KAFKA_EV_VALUE && strcmp(ev->field->name, "ReplicationFactor") == 0) {
+        growth->replicas = ev->number > 0 ? (int32_t)ev->number : -1;
     } else if (ev->kind == SLC_KAFKA_EV_ARRAY && strcmp(ev->field->name, "Assignments") == 0) {
         growth->assigned = ev->number;
+    } else if (growth->creates && strcmp(ev->field->name, "BrokerIds") == 0) {
+        note_replicas(growth, ev);
     }
 }
 
@@ -179,7 +214,9 @@ bool slc_view_counts(const slc_view *view, int key)
 bool slc_view_limits(const slc_view *view, int key)
 {
     return slc_view_counts(view, key) ||
-           (key == KEY_CREATE_TOPICS && slc_names_limits_of(view->names).topic_configs);
+           (key == KEY_CREATE_TOPICS && slc_names_limits_of(view->names).topic_configs) ||
+           ((key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS) &&
+            slc_view_is_demanded(view, SLC_DEMAND_TOPIC));
 }
 
 bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_error *err)
@@ -190,6 +227,7 @@ bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_
     slc_kafka_walk walk;
     slc_kafka_event ev;
     enum slc_kafka_step step;
+    view->config_count = 0;
     if (!begin(&walk, request->header->message, request->header->version, request->body, request->len, err))
         return false;
     while ((step = slc_kafka_walk_next(&walk, &ev, err)) == SLC_KAFKA_EVENT)
@@ -221,10 +259,17 @@ enum slc_kafka_verdict slc_view_over_code(const slc_kafka_event *event, slc_kafk
     return SLC_KAFKA_REPLACE;
 }
 
-void slc_view_over_text(const slc_names *names, slc_buf *out)
+void slc_view_over_text(slc_view *view, slc_buf *out)
 {
+    const slc_names *names = view->names;
     const slc_names_limits limits = slc_names_limits_of(names);
     const char *before = "";
+    if (slc_view_is_demanded(view, SLC_DEMAND_TOPICS)) {
+        slc_view_demand_text(view, POLICY_VIOLATION, out);
+        if (limits.topics == 0 && limits.partitions == 0 && !limits.topic_configs)
+            return;
+        slc_buf_addc(out, ' ');
+    }
     slc_buf_adds(out, "The limits of the virtual cluster: ");
     if (limits.topics > 0) {
         slc_buf_addf(out, "%u topics", limits.topics);

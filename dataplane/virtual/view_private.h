@@ -12,6 +12,7 @@
 enum {
     UNKNOWN_TOPIC_OR_PARTITION = 3,
     INVALID_TOPIC_EXCEPTION = 17,
+    POLICY_VIOLATION = SLC_KAFKA_POLICY_VIOLATION,
 };
 
 enum {
@@ -95,7 +96,9 @@ bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_
 /* In answers: is it the name of a topic that was? Then its error and the text say so. */
 bool slc_view_was_over(const slc_names *names, const uint8_t *data, size_t len);
 enum slc_kafka_verdict slc_view_over_code(const slc_kafka_event *event, slc_kafka_value *out);
-void slc_view_over_text(const slc_names *names, slc_buf *out);
+void slc_view_over_text(slc_view *view, slc_buf *out);
+/* Notes whether the next topic is too much, or not what is demanded. */
+void slc_view_note_over(slc_view *view, bool over);
 /* Does the answer tell of topics that limits may have refused? */
 static inline bool slc_view_may_be_over(int key)
 {
@@ -104,6 +107,23 @@ static inline bool slc_view_may_be_over(int key)
 void slc_view_forget_own(slc_view *view);
 /* Is it a topic of the namespace that was counted? `name` is the client's. */
 bool slc_view_has_own(const slc_view *view, const uint8_t *name, size_t len);
+
+/* view_demands.c: does anybody demand such things? */
+bool slc_view_is_demanded(const slc_view *view, unsigned kinds);
+/* 0, or the error. */
+int16_t slc_view_meets(const slc_view *view, const slc_demand *demand);
+void slc_view_add_config(slc_view *view, const slc_demand_config *config);
+/* SLC_VIEW_SEND or SLC_VIEW_REFUSE. */
+enum slc_view_outcome slc_view_check_client_id(const slc_view *view, slc_view_request *request);
+/* Of Produce: the partitions' errors. Of changed configurations: view->over, in which topics alone count. */
+bool slc_view_check_demands(slc_view *view, const slc_view_request *request, slc_error *err) SLC_CHECKED;
+/* At a field of Produce without a role: a partition that is refused becomes one that does not exist. */
+enum slc_kafka_verdict slc_view_put_partition(slc_view *view, slc_view_request *request,
+                                              const slc_kafka_event *event, slc_kafka_value *out);
+/* In answers: is it such a partition? */
+bool slc_view_was_refused(const slc_view_answer *answer, const slc_kafka_event *event, int64_t *index,
+                          int16_t *code);
+void slc_view_demand_text(slc_view *view, int16_t code, slc_buf *out);
 
 /* view_guard.c: is it allowed for what the key does? `name` is the client's. */
 bool slc_view_may_topic(const slc_view *view, int key, const uint8_t *name, size_t len);

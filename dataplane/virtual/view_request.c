@@ -14,7 +14,6 @@ enum {
     GROUP_AUTHORIZATION_FAILED = 30,
     CLUSTER_AUTHORIZATION_FAILED = 31,
     INVALID_REQUEST = 42,
-    POLICY_VIOLATION = 44,
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53,
     FETCH_SESSION_ID_NOT_FOUND = 70,
     INVALID_REGULAR_EXPRESSION = 128,
@@ -50,7 +49,9 @@ static enum slc_kafka_verdict deny(struct mapping *m, int16_t code, const slc_ka
                                    slc_kafka_value *out)
 {
     m->request->denied = code;
-    m->topics += event->field->role == SLC_KAFKA_ROLE_TOPIC;
+    m->topics +=
+        event->field->role == SLC_KAFKA_ROLE_TOPIC || (event->field->role == SLC_KAFKA_ROLE_CONFIG_RESOURCE &&
+                                                       event->resource_type == SLC_KAFKA_CONFIG_TOPIC);
     m->view->fetch_denied = m->view->fetch_denied || m->request->header->key == KEY_FETCH;
     slc_names_void(m->view->names, &out->head);
     out->body = (slc_kafka_span){event->data, event->len};
@@ -82,18 +83,20 @@ static bool must_not_make(const struct mapping *m)
 {
     const slc_names_limits limits = slc_names_limits_of(m->view->names);
     return m->request->header->key == KEY_METADATA &&
-           (m->outside || limits.topics > 0 || limits.partitions > 0);
+           (m->outside || limits.topics > 0 || limits.partitions > 0 ||
+            slc_view_is_demanded(m->view, SLC_DEMAND_TOPIC));
 }
 
 /* Can the request say that it makes none? */
 static bool may_look_only(struct mapping *m)
 {
     return !must_not_make(m) || m->request->header->version >= SLC_VIEW_METADATA_MIN ||
-           slc_fail(m->err, SLC_UNSUPPORTED, "versions",
-                    "Metadata version %d makes topics, which this virtual cluster's limits or extra topics do "
-                    "not let it; "
-                    "clients since Kafka 0.11 can do without",
-                    m->request->header->version);
+           slc_fail(
+               m->err, SLC_UNSUPPORTED, "versions",
+               "Metadata version %d makes topics, which this virtual cluster's limits, rules or extra topics "
+               "do not let it; "
+               "clients since Kafka 0.11 can do without",
+               m->request->header->version);
 }
 
 /* At a field of Metadata without a role. */
@@ -132,6 +135,8 @@ static enum slc_kafka_verdict map_topic(struct mapping *m, const slc_kafka_event
     m->outside = m->outside || (name.visible && !name.owned);
     if (!may_look_only(m))
         return SLC_KAFKA_REFUSE;
+    if (over)
+        m->request->denied = POLICY_VIOLATION;
     if (over || (name.visible && !name.owned && needs_own(m->request->header->key))) {
         slc_names_void(m->view->names, &name.head);
         name.body = (slc_kafka_span){event->data, event->len};
@@ -473,6 +478,8 @@ static enum slc_kafka_verdict map_plain(struct mapping *m, const slc_kafka_event
 {
     if (m->request->header->key == KEY_METADATA)
         return look_only(m, event, out);
+    if (m->request->header->key == KEY_PRODUCE)
+        return slc_view_put_partition(m->view, m->request, event, out);
     return slc_names_is_identity(m->view->names) ? SLC_KAFKA_KEEP
                                                  : slc_view_put_pattern(event, &m->acl_pattern, out);
 }
@@ -530,8 +537,14 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
                                    slc_error *err)
 {
     const slc_kafka_request_header *header = request->header;
+    if (slc_view_check_client_id(view, request) == SLC_VIEW_REFUSE)
+        return SLC_VIEW_REFUSE;
+    view->over_count = 0;
+    if (!slc_view_check_demands(view, request, err))
+        return SLC_VIEW_FAIL;
+    /* Also fields without a role. */
+    bool all = slc_view_is_acl(header->key) || header->key == KEY_METADATA || view->batch_refused;
     /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
-    bool all = slc_view_is_acl(header->key) || header->key == KEY_METADATA; /* also fields without a role */
     const slc_kafka_rewrite_ops ops = {.roles = all ? ROLES | WANT(NONE) : ROLES,
                                        .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT),
                                        .trailing_ok = true,
@@ -545,7 +558,6 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
         return SLC_VIEW_REFUSE;
     if (check_fetch_session(&m) == SLC_KAFKA_REFUSE)
         return SLC_VIEW_REFUSE;
-    view->over_count = 0;
     view->counting = slc_view_counts(view, header->key) || slc_view_wants_topics(view, request);
     if (view->counting && !request->asked)
         return SLC_VIEW_COUNT;

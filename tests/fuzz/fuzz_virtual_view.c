@@ -16,6 +16,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Allows what has an even number of bytes, and finds fault with every third thing. */
+static bool allows(slc_guard *guard, enum slc_operation operation, enum slc_resource resource,
+                   enum slc_guard_names names, const uint8_t *name, size_t len)
+{
+    (void)guard, (void)operation, (void)resource, (void)names, (void)name;
+    return len % 2 == 0;
+}
+
+static int16_t meets(slc_guard *guard, const slc_demand *demand)
+{
+    static const int16_t codes[] = {SLC_KAFKA_POLICY_VIOLATION, SLC_KAFKA_INVALID_REQUIRED_ACKS,
+                                    SLC_KAFKA_UNSUPPORTED_COMPRESSION_TYPE};
+    size_t sum = demand->topic_len + demand->config_count + demand->codec + (size_t)demand->acks;
+    (void)guard;
+    for (size_t i = 0; i < demand->config_count; i++)
+        sum += demand->configs[i].name.len + demand->configs[i].value.len;
+    return sum % 3 == 0 ? codes[sum % 9 / 3] : 0;
+}
+
+static slc_guard guard = {.allows = allows, .demands = ~0u, .meets = meets};
+
 static Sluice__Snapshot__V1__TopicAlias alias = {.name = "alias", .topic = "legacy"};
 static Sluice__Snapshot__V1__TopicAlias *aliases[] = {&alias};
 static char *extras[] = {"shared-*"}, *filter[] = {"*"};
@@ -96,17 +117,22 @@ static void try_head(slc_view *view, const slc_kafka_message *message, int versi
 static void try_answer(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
                        size_t size, slc_kafka_edits *edits, slc_buf *out)
 {
-    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(message->key),
-                                       .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
-                                                SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
-                                       .map = slc_view_unmap};
+    slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(message->key),
+                                 .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
+                                          SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
+                                 .map = slc_view_unmap};
     slc_view_answer answer = {.view = view,
                               .key = message->key,
                               .version = (int16_t)version,
                               .consumer = true,
+                              .denied = view->guard != NULL ? SLC_KAFKA_POLICY_VIOLATION : 0,
                               .body = data,
                               .len = size};
     slc_error err = {0};
+    uint64_t more;
+    if (!slc_view_look_ahead(&answer, version, data, size, &more, &err))
+        return;
+    ops.roles |= more;
     slc_view_note(view, message->key, version, data, size);
     slc_kafka_edits_clear(edits);
     slc_buf_clear(out);
@@ -178,7 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .max_topics = (data[0] & 16) != 0,
         .topic_configs = filter,
         .n_topic_configs = (data[0] & 16) != 0};
-    bool renames = (data[0] & 32) != 0;
+    bool renames = (data[0] & 32) != 0, guarded = (data[0] & 64) != 0;
     Sluice__Snapshot__V1__VirtualCluster later = {.mode = msg.mode, .prefix = "a."};
     const slc_kafka_message *message = slc_kafka_message_find(
         data[2], version, data[1] % 2 != 0 ? SLC_KAFKA_RESPONSE : SLC_KAFKA_REQUEST, &err);
@@ -190,6 +216,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slc_topic_ids_init(&ids, 1000);
     slc_view_init(&view, names, &ids);
     slc_names *next = slc_names_new(&later);
+    if (guarded)
+        slc_view_set_guard(&view, &guard);
     if (renames)
         slc_view_will_rename(&view, next);
     slc_kafka_edits_init(&edits, MAX_EDITS, LIMIT);

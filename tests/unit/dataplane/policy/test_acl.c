@@ -41,12 +41,11 @@ static void rules(const char *text)
     asker_policy(asker, "rules", "acl", text);
 }
 
-static void on_denied(void *ctx, enum slc_operation operation, enum slc_resource resource, const uint8_t *name,
-                      size_t len, const char *why)
+static void on_denied(void *ctx, const slc_access_denial *denial)
 {
-    (void)ctx, (void)operation, (void)resource, (void)name, (void)len;
-    denials++;
-    snprintf(reason, sizeof reason, "%s", why);
+    (void)ctx;
+    denials += !denial->dry_run;
+    snprintf(reason, sizeof reason, "%s", denial->reason);
 }
 
 static slc_guard *guard_of(bool authenticated)

@@ -1,0 +1,41 @@
+/* An access, for the files that ask policies about it. Private to policy/. */
+#ifndef SLC_DATAPLANE_POLICY_ACCESS_PRIVATE_H
+#define SLC_DATAPLANE_POLICY_ACCESS_PRIVATE_H
+
+#include "dataplane/policy/access.h"
+#include "dataplane/policy/chain_private.h"
+
+#define SLC_ACCESS_SLOTS 256
+
+/* The answers about one name, as bits of operations. */
+struct slc_access_answer {
+    char *name; /* NULL: free */
+    size_t len;
+    enum slc_resource resource;
+    uint16_t known, allowed, told;
+};
+
+struct slc_access {
+    slc_guard guard; /* first */
+    slc_access_subject subject;
+    slc_snapshot *snapshot;
+    slc_chain *chain;
+    const Sluice__Snapshot__V1__Application *application;
+    bool open;        /* what nobody denies is allowed: nobody has to grant it */
+    bool conditional; /* some policy has a condition: nothing is remembered */
+    int64_t until_ms; /* wall clock: a subscription expires then; 0: none does */
+    size_t count;
+    struct slc_access_answer answers[SLC_ACCESS_SLOTS];
+};
+
+/* All chains that concern the subject: the virtual cluster's, its plans' and its own; until one says false. */
+bool slc_access_each_chain(const slc_access *access,
+                           bool (*fn)(const slc_access *access, const slc_chain *chain, void *arg), void *arg);
+/* Does the policy say anything about what the question is about? */
+bool slc_access_concerns(const slc_access *access, const slc_chain_entry *entry,
+                         const slc_access_question *question);
+
+/* access_demands.c: the guard's part in what policies demand of requests. */
+void slc_access_find_demands(slc_access *access);
+
+#endif

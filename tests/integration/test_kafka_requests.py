@@ -1,0 +1,196 @@
+"""Rules for native requests: how topics are made and configured, batches written, clients called."""
+
+import uuid
+from contextlib import closing, contextmanager
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
+from kafka.record.memory_records import MemoryRecordsBuilder
+
+from sluice_support import Definitions, KafkaHelper, NativeCluster, SampleApi, Wire, wait_until
+
+TOPICS = {"max_partitions": 4, "max_replication_factor": 1,
+          "topic_configs": [{"name": "cleanup.policy", "values": ["delete"], "required": True},
+                            {"name": "retention.ms"}]}
+GOOD = {"cleanup.policy": "delete"}
+KINDS = ("none", "hide", "anonymous")
+
+
+class Place:
+    """A virtual cluster and a client of it."""
+
+    def __init__(self, sample, kind):
+        self.kind, self.prefix = kind, f"{uuid.uuid4().hex[:6]}." if kind == "hide" else ""
+        self.cluster = NativeCluster(sample, f"native-{kind}",
+                                     authentication=["anonymous" if kind == "anonymous" else "plain"],
+                                     namespace={"mode": "hide", "prefix": self.prefix} if self.prefix else None)
+        self.credentials = {} if kind == "anonymous" else {
+            "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": sample.credential["id"],
+            "sasl.password": sample.credential["secret"]}
+        self.native = KafkaHelper(self.cluster.bootstrap_servers, self.credentials)
+        wait_until(lambda: self.native.admin.list_topics(timeout=3), 20, "the listener")
+
+
+@pytest.fixture(scope="module")
+def sample(module_servers, kafka):
+    sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders"))
+    sample.start_gateway(module_servers)
+    sample.places = {kind: Place(sample, kind) for kind in KINDS}
+    return sample
+
+
+@contextmanager
+def rules(sample, config, until, place="none", **fields):
+    """The policy of a virtual cluster, once `until` is so."""
+    sample.admin.create("policies", name="r", type="kafka-requests", config=config,
+                        scope={"kind": "virtual-cluster", "ref": f"native-{place}"}, **fields)
+    try:
+        wait_until(until, what="the policy")
+        yield
+    finally:
+        sample.admin.delete("policies", "r")
+
+
+def named(prefix="t"):
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def error_of(future):
+    """The error's code and text, or None."""
+    try:
+        future.result(30)
+        return None
+    except KafkaException as error:
+        return error.args[0].code(), error.args[0].str()
+
+
+def create(place, *topics):
+    """What becomes of each."""
+    return [error_of(future) for future in place.native.admin.create_topics(list(topics)).values()]
+
+
+def refuses_many(place):
+    return lambda: create(place, NewTopic(named(), 5, 1, config=GOOD))[0] is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_topics_are_made_by_the_rules_and_refused_one_by_one(sample, kafka, kind):
+    place = sample.places[kind]
+    good = named()
+    bad = [NewTopic(named("many"), 5, 1, config=GOOD), NewTopic(named("copies"), 1, 3, config=GOOD),
+           NewTopic(named("plain"), 1, 1), NewTopic(named("compact"), 1, 1, config={"cleanup.policy": "compact"}),
+           NewTopic(named("kept"), 1, 1, config={**GOOD, "retention.ms": "1000"}),
+           NewTopic(named("assigned"), 5, replica_assignment=[[1]] * 5, config=GOOD)]
+    with rules(sample, TOPICS, refuses_many(place), kind):
+        made = create(place, *bad, NewTopic(good, 4, 1, config=GOOD))
+        assert made[-1] is None
+        assert {error[0] for error in made[:-1]} == {KafkaError.POLICY_VIOLATION}, made
+        assert "At most 4 partitions." in made[0][1] and "cleanup.policy: delete, required." in made[0][1]
+        wait_until(lambda: len(place.native.admin.list_topics(good, timeout=10).topics[good].partitions) == 4,
+                   what="the topic")
+        there = kafka.admin.list_topics(timeout=10).topics
+        assert place.prefix + good in there and not {place.prefix + topic.topic for topic in bad} & set(there)
+        more = place.native.admin.create_partitions([NewPartitions(good, 6)])[good]
+        assert error_of(more)[0] == KafkaError.POLICY_VIOLATION
+
+
+def alter(place, changes):
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[
+        ConfigEntry(name, value, incremental_operation=operation)]) for topic, name, value, operation in changes]
+    return [error_of(future) for future in place.native.admin.incremental_alter_configs(resources).values()]
+
+
+@pytest.mark.parametrize("kind", ("none", "hide"))
+def test_configurations_are_changed_by_the_rules_and_refused_one_by_one(sample, kind):
+    place, operation = sample.places[kind], AlterConfigOpType
+    topics = [named() for _ in range(6)]
+    assert create(place, *(NewTopic(topic, 1, 1) for topic in topics)) == [None] * 6
+    with rules(sample, TOPICS, refuses_many(place), kind):
+        changed = alter(place, [(topics[0], "cleanup.policy", "compact", operation.SET),
+                                (topics[1], "cleanup.policy", "delete", operation.SET),
+                                (topics[2], "cleanup.policy", None, operation.DELETE),
+                                (topics[3], "cleanup.policy", "compact", operation.APPEND),
+                                (topics[4], "retention.ms", "1000", operation.SET),
+                                (topics[5], "segment.ms", "60000", operation.SET)])
+        violation = KafkaError.POLICY_VIOLATION
+        assert [error and error[0] for error in changed] == [violation, None, violation, violation, violation, None]
+        assert "retention.ms: not to be set" in changed[0][1]
+
+
+def produced(place, topic, **config):
+    """The error of a record's delivery, or None."""
+    errors = []
+    producer = Producer({**place.native.config, "linger.ms": 0, "message.timeout.ms": 20000, **config})
+    producer.produce(topic, b"x" * 200, on_delivery=lambda error, _: errors.append(error))
+    assert producer.flush(30) == 0
+    return errors[0].code() if errors[0] else None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_are_taken_by_the_rules(sample, kind):
+    place, topic = sample.places[kind], named()
+    assert create(place, NewTopic(topic, 1, 1)) == [None]
+    config = {"acks_all": True, "compression": ["zstd", "lz4"], "idempotent": True}
+    good = {"acks": "all", "compression.type": "zstd", "enable.idempotence": True}
+    plain = {**good, "enable.idempotence": False}
+    with rules(sample, config, lambda: produced(place, topic) is not None, kind):
+        assert produced(place, topic, **good) is None
+        assert produced(place, topic, **{**good, "compression.type": "none"}) == KafkaError.UNSUPPORTED_COMPRESSION_TYPE
+        assert produced(place, topic, **{**good, "compression.type": "gzip"}) == KafkaError.UNSUPPORTED_COMPRESSION_TYPE
+        assert produced(place, topic, **plain) == KafkaError.POLICY_VIOLATION
+        assert produced(place, topic, **{**plain, "acks": "1"}) == KafkaError.INVALID_REQUIRED_ACKS
+    wait_until(lambda: produced(place, topic, **{**plain, "compression.type": "none"}) is None,
+               what="the policy to be gone")
+
+
+def batch(codec):
+    builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=1 << 20)
+    builder.append(timestamp=1, key=None, value=b"value" * 20, headers=[])
+    builder.close()
+    return bytes(builder.buffer())
+
+
+@pytest.mark.parametrize("kind", ("none", "hide"))
+def test_a_partition_is_refused_and_not_the_others_of_the_request(sample, kind):
+    """Also by topic ids, which version 13 has."""
+    place, definitions, topic = sample.places[kind], Definitions(), named()
+    assert create(place, NewTopic(topic, 3, 1)) == [None]
+    with rules(sample, {"compression": ["gzip"]}, lambda: produced(place, topic) is not None, kind):
+        def partitions():
+            return [{"Index": index, "Records": batch(codec)} for index, codec in ((0, 1), (1, 0), (2, 1))]
+        with closing(Wire(definitions, f"127.0.0.1:{place.cluster.port + 2}", sample.credential["id"],
+                          sample.credential["secret"])) as wire:
+            topic_id = wire.ask(definitions.requests[3], 12, {"Topics": [{"Name": topic}]})["Topics"][0]["TopicId"]
+            for version, name in ((9, {"Name": topic}), (13, {"TopicId": topic_id})):
+                answer = wire.ask(definitions.requests[0], version, {
+                    "Acks": -1, "TimeoutMs": 5000, "TopicData": [{**name, "PartitionData": partitions()}]})
+                got = {part["Index"]: part for part in answer["Responses"][0]["PartitionResponses"]}
+                assert {index: part["ErrorCode"] for index, part in got.items()} == {0: 0, 1: 76, 2: 0}
+                assert b"compression" in got[1]["ErrorMessage"]
+    records = place.native.consume_all(topic)
+    assert sorted(r.partition() for r in records if r.value() == b"value" * 20) == [0, 0, 2, 2]
+
+
+def test_a_client_that_calls_itself_otherwise_may_do_nothing(sample):
+    place, topic = sample.places["none"], named()
+    assert create(place, NewTopic(topic, 1, 1)) == [None]
+    other = {"client.id": "nobody"}
+    with rules(sample, {"client_id": "(shop|rdkafka)-?[a-z]*"}, lambda: produced(place, topic, **other) is not None):
+        assert produced(place, topic, **other) == KafkaError.POLICY_VIOLATION
+        assert produced(place, topic, **{"client.id": "shop-a"}) is None
+        assert '"reason":"kafka-requests r: the client.id does not match"' in sample.gateway.log().decode()
+        assert place.native.admin.list_topics(topic, timeout=10).topics[topic].partitions
+
+
+def test_a_rule_in_dry_run_or_with_a_condition_that_is_false_refuses_nothing(sample):
+    place, topic = sample.places["none"], named()
+    assert create(place, NewTopic(topic, 1, 1)) == [None]
+    def told():
+        assert produced(place, topic) is None
+        return "dry run: native request would have been denied" in sample.gateway.log().decode()
+    with rules(sample, {"compression": ["gzip"]}, told, dry_run=True):
+        pass
+    with rules(sample, {"compression": ["gzip"], "acks_all": True}, lambda: True,
+               condition=f"application.name != '{sample.application}'"):
+        assert produced(place, topic) is None
