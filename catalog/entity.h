@@ -23,6 +23,8 @@ json_t *slc_body_read(slc_txn *txn, const slc_kind *kind, const char *id, const 
                       const json_t *before, enum slc_body_mode mode, json_t **args, slc_error *err) SLC_CHECKED;
 /* An action's body against its fields: true when it is fine. */
 bool slc_body_check(slc_txn *txn, const slc_field *fields, const json_t *body, slc_error *err) SLC_CHECKED;
+/* A body that is no entity's, against its fields: its stored form (new), or NULL. */
+json_t *slc_body_take(slc_txn *txn, const slc_field *fields, const json_t *body, slc_error *err) SLC_CHECKED;
 /* RFC 7396 on the JSON form; secrets are replaced as a whole. Returns a new value. */
 json_t *slc_body_merge(const slc_kind *kind, const json_t *target, const json_t *patch);
 

@@ -545,3 +545,14 @@ bool slc_body_check(slc_txn *txn, const slc_field *fields, const json_t *body, s
         json_decref(read_object(&r, fields != NULL ? fields : none, body, NULL));
     return r.ok;
 }
+
+json_t *slc_body_take(slc_txn *txn, const slc_field *fields, const json_t *body, slc_error *err)
+{
+    slc_txn_clear_problems(txn);
+    struct reading r = {.txn = txn, .mode = SLC_BODY_CREATE, .ok = true, .err = err};
+    json_t *stored = read_object(&r, fields, body, NULL);
+    if (r.ok)
+        return stored;
+    json_decref(stored);
+    return NULL;
+}

@@ -13,9 +13,16 @@ static int64_t read_clock_us(clockid_t id)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+static _Thread_local int64_t pretended_ms;
+
 int64_t slc_wall_ms(void)
 {
-    return read_clock_us(CLOCK_REALTIME) / 1000;
+    return pretended_ms != 0 ? pretended_ms : read_clock_us(CLOCK_REALTIME) / 1000;
+}
+
+void slc_wall_pretend(int64_t wall_ms)
+{
+    pretended_ms = wall_ms;
 }
 
 int64_t slc_monotonic_ms(void)

@@ -9,6 +9,8 @@
 int64_t slc_wall_ms(void);      /* milliseconds since 1970-01-01T00:00:00Z */
 int64_t slc_monotonic_ms(void); /* CLOCK_MONOTONIC */
 int64_t slc_monotonic_us(void);
+/* For what-if questions: the wall clock of the calling thread says this from now on; 0: the time again. */
+void slc_wall_pretend(int64_t wall_ms);
 
 #define SLC_RFC3339_CHARS 25 /* "2026-11-24T20:18:39.123Z" and NUL */
 void slc_rfc3339_format(int64_t wall_ms, char out[SLC_RFC3339_CHARS]);

@@ -145,7 +145,8 @@ static bool start_admin(struct control *control, slc_error *err)
                                             .bodies_bytes = settings->admin_bodies_bytes,
                                             .request_timeout_ms = settings->admin_request_timeout_ms,
                                             .connections = (unsigned)settings->admin_connections},
-                                 .kept_bytes = settings->admin_kept_bytes};
+                                 .kept_bytes = settings->admin_kept_bytes,
+                                 .explained = (unsigned)settings->admin_explained};
     control->admin = slc_admin_new(control->loop, control->catalog, control->grpc, &options, err);
     return control->admin != NULL;
 }

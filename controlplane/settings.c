@@ -33,6 +33,9 @@ const slc_setting slc_control_settings_table[] = {
     {"admin-limits.kept-answers", SLC_SET_SIZE, "256MiB",
      "answers over 64 KiB that are kept for Idempotency-Key, in all; over it the oldest are forgotten",
      AT(admin_kept_bytes), 65536, 1LL << 29},
+    {"admin-limits.explained-groups", SLC_SET_INT, "2",
+     "gateway groups whose configuration is kept in memory to explain decisions; others are compiled anew",
+     AT(admin_explained), 1, 1000},
 
     {"grpc-address", SLC_SET_ADDRESS, "127.0.0.1:8005", "where gateways fetch configuration (mutual TLS)",
      AT(grpc_address), 0, 0},

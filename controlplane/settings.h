@@ -23,6 +23,7 @@ typedef struct slc_control_settings {
     int64_t admin_request_timeout_ms;
     int64_t admin_connections;
     int64_t admin_kept_bytes;
+    int64_t admin_explained;
     char *grpc_address;
     char *grpc_advertise;
     char *enrolment_address;

@@ -17,6 +17,7 @@
 #include "common/metrics.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/download.h"
+#include "controlplane/admin/explain_groups.h"
 #include "controlplane/admin/idempotency.h"
 #include "controlplane/admin/work.h"
 
@@ -35,6 +36,7 @@ struct slc_admin {
     int64_t kept_bytes;
     unsigned open_calls;
     slc_works works;
+    slc_explain_groups *explained;
     struct event *drain_timer;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -89,6 +91,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->max_body_bytes = options->limits.body_bytes;
     admin->kept_bytes = options->kept_bytes;
     TAILQ_INIT(&admin->works);
+    admin->explained = slc_explain_groups_new(options->explained);
     if (options->tls_certificate_file != NULL) {
         slc_tls_options tls = {.cert_file = options->tls_certificate_file, .key_file = options->tls_key_file};
         admin->tls = slc_tls_server_new(&tls, err);
@@ -119,6 +122,7 @@ void slc_admin_free(slc_admin *admin)
     if (admin->drain_timer != NULL)
         event_free(admin->drain_timer);
     slc_tls_unref(admin->tls);
+    slc_explain_groups_free(admin->explained);
     admin->magic = 0;
     free(admin);
 }
@@ -126,6 +130,11 @@ void slc_admin_free(slc_admin *admin)
 uint16_t slc_admin_port(const slc_admin *admin)
 {
     return admin->port;
+}
+
+slc_explain_groups *slc_admin_explained(const slc_admin *admin)
+{
+    return admin->explained;
 }
 
 int64_t slc_admin_kept_bytes(const slc_admin *admin)

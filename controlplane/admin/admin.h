@@ -21,6 +21,7 @@ typedef struct slc_admin_options {
     const char *tls_key_file;
     slc_httpd_limits limits;
     int64_t kept_bytes; /* of large answers that are kept by Idempotency-Key */
+    unsigned explained; /* groups whose configuration is kept in memory for POST /v1/explain */
 } slc_admin_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -42,6 +43,8 @@ int64_t slc_admin_kept_bytes(const slc_admin *admin);
 slc_loop *slc_admin_loop(const slc_admin *admin);
 slc_catalog *slc_admin_catalog(const slc_admin *admin);
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin);
+struct slc_explain_groups;
+struct slc_explain_groups *slc_admin_explained(const slc_admin *admin);
 
 /* The OpenAPI 3.1 document, from the tables of routes and kinds: new reference. */
 json_t *slc_openapi_document(void);

@@ -32,6 +32,8 @@ bool slc_route_config_apply(slc_txn *txn, slc_call *call, slc_error *err) SLC_CH
 bool slc_route_version_diff(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_version_rollback(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* explain.c */
+bool slc_route_explain(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* nodes.c */
 bool slc_route_node_connections(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* conflicts.c */

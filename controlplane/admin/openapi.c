@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/question.h"
 #include "common/alloc.h"
 #include "common/version.h"
 #include "controlplane/admin/admin.h"
@@ -120,7 +121,9 @@ static json_t *body_of(const slc_route *route, const slc_kind *kind, const slc_a
     bool patch = strcmp(route->method, "PATCH") == 0;
     const char *suffix = patch ? "Patch" : is_update(route) ? "Update" : "";
     json_t *schema;
-    if (action != NULL && action->fields != NULL)
+    if (route->run == slc_route_explain)
+        schema = slc_openapi_object_schema(slc_question_fields, SLC_OPENAPI_CREATE);
+    else if (action != NULL && action->fields != NULL)
         schema = slc_openapi_object_schema(action->fields, SLC_OPENAPI_CREATE);
     else if (action != NULL)
         schema = json_pack("{s:s, s:b}", "type", "object", "additionalProperties", 0);

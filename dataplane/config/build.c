@@ -198,3 +198,12 @@ slc_snapshot *slc_snapshot_build(const pb_manifest *manifest, const slc_chunk_so
     }
     return snapshot;
 }
+
+slc_snapshot *slc_snapshot_build_elsewhere(const pb_manifest *manifest, const slc_chunk_source *source,
+                                           slc_snapshot *previous, slc_error *err)
+{
+    slc_validate_elsewhere(true);
+    slc_snapshot *snapshot = slc_snapshot_build(manifest, source, previous, err);
+    slc_validate_elsewhere(false);
+    return snapshot;
+}

@@ -29,6 +29,12 @@ bool slc_snapshot_missing(const Sluice__Snapshot__V1__Manifest *manifest, const 
 slc_snapshot *slc_snapshot_build(const Sluice__Snapshot__V1__Manifest *manifest, const slc_chunk_source *source,
                                  slc_snapshot *previous, slc_error *err) SLC_CHECKED;
 
+/* The same where nothing is served from it: what only a gateway has, files and variables that secrets refer to,
+ * is not looked at. */
+slc_snapshot *slc_snapshot_build_elsewhere(const Sluice__Snapshot__V1__Manifest *manifest,
+                                           const slc_chunk_source *source, slc_snapshot *previous,
+                                           slc_error *err) SLC_CHECKED;
+
 /* What it was built from. Borrowed. */
 const Sluice__Snapshot__V1__Manifest *slc_snapshot_manifest(const slc_snapshot *snapshot);
 /* Every digest that the snapshot is made of, indexes and their parts too, one after the other: new memory of

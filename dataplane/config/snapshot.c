@@ -112,6 +112,29 @@ bool slc_event_api_exposes(const slc_event_api *api, const char *exposure)
     return false;
 }
 
+bool slc_event_api_offers(const slc_event_api *api, Sluice__Snapshot__V1__Operation operation)
+{
+    for (size_t i = 0; i < api->msg->n_operations; i++)
+        if (api->msg->operations[i] == operation)
+            return true;
+    return false;
+}
+
+bool slc_vcluster_takes(const slc_vcluster *vcluster, const char *way)
+{
+    for (size_t i = 0; i < vcluster->msg->n_client_authentication; i++)
+        if (strcmp(vcluster->msg->client_authentication[i], way) == 0)
+            return true;
+    return false;
+}
+
+bool slc_listener_asks_certificate(const slc_listener *listener)
+{
+    const pb_listener *msg = listener->msg;
+
+    return msg->tls && (strcmp(msg->client_auth, "request") == 0 || strcmp(msg->client_auth, "require") == 0);
+}
+
 void slc_plan_unref(slc_plan *plan)
 {
     if (plan == NULL || !release(&plan->refs))
@@ -355,4 +378,30 @@ const pb_application *slc_snapshot_application(const slc_snapshot *snapshot, con
     found = bsearch(&key, bucket->applications, bucket->n_applications, sizeof(*bucket->applications),
                     compare_application);
     return found != NULL ? *found : NULL;
+}
+
+struct visit {
+    bool (*fn)(void *arg, const pb_credential *credential);
+    void *arg;
+};
+
+static bool visit_leaf(void *arg, slc_tree *leaf)
+{
+    const struct visit *visit = arg;
+    const pb_credential_bucket *bucket = (const pb_credential_bucket *)leaf->msg;
+
+    for (size_t i = 0; i < bucket->n_credentials; i++)
+        if (!visit->fn(visit->arg, bucket->credentials[i]))
+            return false;
+    return true;
+}
+
+void slc_snapshot_each_credential(const slc_snapshot *snapshot,
+                                  bool (*fn)(void *arg, const pb_credential *credential), void *arg)
+{
+    struct visit visit = {fn, arg};
+
+    for (unsigned i = 0; i < SLC_BUCKETS; i++)
+        if (snapshot->credentials[i] != NULL && !slc_tree_each(snapshot->credentials[i], visit_leaf, &visit))
+            return;
 }

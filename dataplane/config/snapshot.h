@@ -92,6 +92,11 @@ slc_event_api *slc_event_api_ref(slc_event_api *api);
 
 /* "rest", "sse", "kafka" */
 bool slc_event_api_exposes(const slc_event_api *api, const char *exposure);
+bool slc_event_api_offers(const slc_event_api *api, Sluice__Snapshot__V1__Operation operation);
+/* Does it let clients in so: "plain", "scram", "oauthbearer", "mtls", "anonymous", "passthrough"? */
+bool slc_vcluster_takes(const slc_vcluster *vcluster, const char *way);
+/* Does it ask clients for a certificate? */
+bool slc_listener_asks_certificate(const slc_listener *listener);
 
 /* Lists: borrowed, live as long as the snapshot. */
 slc_backend *const *slc_snapshot_backends(const slc_snapshot *snapshot, size_t *count);
@@ -119,5 +124,9 @@ struct slc_chain *slc_snapshot_native(const slc_snapshot *snapshot, const char *
 const Sluice__Snapshot__V1__Credential *slc_snapshot_credential(const slc_snapshot *snapshot,
                                                                 const char *lookup, size_t lookup_len);
 const Sluice__Snapshot__V1__Application *slc_snapshot_application(const slc_snapshot *snapshot, const char *id);
+/* Every credential, in no order, until `fn` says no. Takes time with their number. */
+void slc_snapshot_each_credential(const slc_snapshot *snapshot,
+                                  bool (*fn)(void *arg, const Sluice__Snapshot__V1__Credential *credential),
+                                  void *arg);
 
 #endif

@@ -93,6 +93,8 @@ bool slc_listener_check(const pb_listener *msg, slc_error *err) SLC_CHECKED;
 bool slc_event_api_check(const pb_event_api *msg, slc_error *err) SLC_CHECKED;
 bool slc_policy_check(const pb_policy *msg, slc_error *err) SLC_CHECKED;
 bool slc_issuer_check(const pb_issuer *msg, slc_error *err) SLC_CHECKED;
+/* This thread's checks are not a gateway's: files and variables that secrets refer to are not looked at. */
+void slc_validate_elsewhere(bool is_elsewhere);
 bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err) SLC_CHECKED;
 
 /* For entities.c's own lists. */

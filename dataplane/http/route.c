@@ -112,26 +112,10 @@ void slc_http_route(struct evhttp_request *req, void *arg)
         route_description(exchange, path.resource, slc_http_method(req));
 }
 
-static bool offers(const slc_event_api *api, Sluice__Snapshot__V1__Operation operation)
-{
-    for (size_t i = 0; i < api->msg->n_operations; i++)
-        if (api->msg->operations[i] == operation)
-            return true;
-    return false;
-}
-
-static bool exposes(const slc_event_api *api, const char *exposure)
-{
-    for (size_t i = 0; i < api->msg->n_exposures; i++)
-        if (strcmp(api->msg->exposures[i], exposure) == 0)
-            return true;
-    return false;
-}
-
 static void add_allow(slc_exchange *exchange)
 {
-    bool publish = offers(exchange->api, PUBLISH) && exposes(exchange->api, "rest");
-    bool read = offers(exchange->api, READ);
+    bool publish = slc_event_api_offers(exchange->api, PUBLISH) && slc_event_api_exposes(exchange->api, "rest");
+    bool read = slc_event_api_offers(exchange->api, READ);
     const char *allow = publish && read ? "GET, HEAD, POST, OPTIONS"
                         : publish       ? "POST, OPTIONS"
                                         : "GET, HEAD, OPTIONS";
@@ -165,9 +149,7 @@ static void add_header(void *protocol, const char *name, const char *value)
 static bool asks_certificate(const slc_exchange *exchange)
 {
     const struct slc_front_listener *listener = slc_httpd_tag(exchange->req);
-    const Sluice__Snapshot__V1__Listener *msg = listener != NULL ? listener->listener->msg : NULL;
-    return msg != NULL && msg->tls &&
-           (strcmp(msg->client_auth, "request") == 0 || strcmp(msg->client_auth, "require") == 0);
+    return listener != NULL && slc_listener_asks_certificate(listener->listener);
 }
 
 slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const char *method)
@@ -290,7 +272,8 @@ static void dispatch(slc_exchange *exchange)
 
 static void not_acceptable(slc_exchange *exchange)
 {
-    bool pages = exposes(exchange->api, "rest"), streams = exposes(exchange->api, "sse");
+    bool pages = slc_event_api_exposes(exchange->api, "rest"),
+         streams = slc_event_api_exposes(exchange->api, "sse");
     add_other_fields(exchange);
     slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
                          pages && streams ? "Events come as application/json or text/event-stream."
@@ -315,7 +298,8 @@ static void route_events(slc_exchange *exchange, const char *method)
     exchange->operation = read ? READ : PUBLISH;
     if (read)
         add_header(exchange, "Vary", "Accept");
-    if (!offers(exchange->api, exchange->operation) || (!read && !exposes(exchange->api, "rest")))
+    if (!slc_event_api_offers(exchange->api, exchange->operation) ||
+        (!read && !slc_event_api_exposes(exchange->api, "rest")))
         not_allowed(exchange);
     else if (kind == SLC_READ_NEITHER)
         not_acceptable(exchange);
@@ -343,12 +327,12 @@ static void route_tickets(slc_exchange *exchange, const char *method)
         return;
     }
     exchange->operation = READ;
-    if (strcmp(method, "POST") != 0 || !offers(exchange->api, READ)) {
+    if (strcmp(method, "POST") != 0 || !slc_event_api_offers(exchange->api, READ)) {
         add_header(exchange, "Allow", "POST, OPTIONS");
         add_other_fields(exchange);
         slc_exchange_problem(exchange, 405, "method-not-allowed", "Method not allowed",
                              "Tickets are made by POST, for event APIs that can be read.", NULL);
-    } else if (!exposes(exchange->api, "sse")) {
+    } else if (!slc_event_api_exposes(exchange->api, "sse")) {
         add_other_fields(exchange);
         slc_exchange_problem(exchange, 406, "not-acceptable", "Not acceptable",
                              "This event API is not offered as server-sent events.", NULL);

@@ -246,24 +246,6 @@ static void try_token(struct issuer *issuer, struct ask *ask)
     }
 }
 
-/* The first of the snapshot's issuers that takes what the token says of itself. */
-static slc_issuer *choose_issuer(const struct ask *ask, slc_error *err)
-{
-    const char *iss = slc_jwt_text(&ask->jwt, "iss");
-    size_t count;
-    slc_issuer *const *issuers = slc_snapshot_issuers(ask->snapshot, &count);
-    slc_fail(err, SLC_UNAUTHENTICATED, "iss", "there is no issuer \"%.150s\" here that a credential names",
-             iss != NULL ? iss : "");
-    for (size_t i = 0; iss != NULL && i < count; i++) {
-        if (strcmp(issuers[i]->msg->url, iss) != 0)
-            continue;
-        slc_error_clear(err);
-        if (slc_token_claims_hold(&ask->jwt, issuers[i]->msg, slc_wall_ms(), err))
-            return issuers[i];
-    }
-    return NULL;
-}
-
 static void serve(void *arg)
 {
     struct ask *ask = arg;
@@ -276,7 +258,9 @@ static void serve(void *arg)
         answer_good(ask, slc_token_ref(known), true);
         return;
     }
-    slc_issuer *entity = slc_jwt_parse(ask->text, &ask->jwt, &err) ? choose_issuer(ask, &err) : NULL;
+    slc_issuer *entity = slc_jwt_parse(ask->text, &ask->jwt, &err)
+                             ? slc_token_issuer(&ask->jwt, ask->snapshot, slc_wall_ms(), &err)
+                             : NULL;
     if (entity == NULL)
         refuse(ask, &err);
     else

@@ -134,6 +134,23 @@ bool slc_token_claims_hold(const slc_jwt *jwt, const Sluice__Snapshot__V1__Issue
     return true;
 }
 
+slc_issuer *slc_token_issuer(const slc_jwt *jwt, const slc_snapshot *snapshot, int64_t now_ms, slc_error *err)
+{
+    const char *iss = slc_jwt_text(jwt, "iss");
+    size_t count;
+    slc_issuer *const *issuers = slc_snapshot_issuers(snapshot, &count);
+    slc_fail(err, SLC_UNAUTHENTICATED, "iss", "there is no issuer \"%.150s\" here that a credential names",
+             iss != NULL ? iss : "");
+    for (size_t i = 0; iss != NULL && i < count; i++) {
+        if (strcmp(issuers[i]->msg->url, iss) != 0)
+            continue;
+        slc_error_clear(err);
+        if (slc_token_claims_hold(jwt, issuers[i]->msg, now_ms, err))
+            return issuers[i];
+    }
+    return NULL;
+}
+
 /* ---- what a good one says ---- */
 
 static void add_name(slc_token_names *names, const char *name, size_t len)

@@ -61,6 +61,10 @@ slc_token *slc_token_bad(enum slc_token_state state, const char *why);
  * claims. `now_ms`: wall clock. */
 bool slc_token_claims_hold(const slc_jwt *jwt, const Sluice__Snapshot__V1__Issuer *issuer, int64_t now_ms,
                            slc_error *err) SLC_CHECKED;
+/* The first of the snapshot's issuers that takes what the token says of itself; NULL with the reason. Borrowed.
+ */
+slc_issuer *slc_token_issuer(const slc_jwt *jwt, const slc_snapshot *snapshot, int64_t now_ms,
+                             slc_error *err) SLC_CHECKED;
 /* What a verified token says. */
 slc_token *slc_token_good(const slc_jwt *jwt, const slc_issuer *issuer, const uint8_t digest[SLC_SHA256_BYTES]);
 

@@ -34,7 +34,8 @@ slc_policy_request slc_access_request(const slc_access_subject *subject, const s
                                 .add_header = add_no_header,
                                 .token = subject->token,
                                 .certificate = subject->certificate,
-                                .principal = subject->principal};
+                                .principal = subject->principal,
+                                .trace = subject->trace};
 }
 
 static bool subscribes(const slc_access *access, const char *plan_id)
@@ -109,6 +110,7 @@ static enum slc_verdict ask_entry(const slc_access *access, const slc_chain_entr
                                : answer == SLC_CONDITION_TRUE
                                    ? entry->type->access(entry->compiled, question, &denial)
                                    : SLC_PASS;
+    slc_chain_tell(entry, "access", question->request, answer, verdict, &denial);
     if (!entry->dry_run) {
         if (verdict == SLC_DENY) {
             asking->denial = denial;
@@ -226,9 +228,9 @@ static bool admit(const slc_chain_entry *entry, void *arg)
     bool denied = answer == SLC_CONDITION_UNKNOWN ||
                   (answer == SLC_CONDITION_TRUE &&
                    entry->type->limit(entry->compiled, &admission->request, &denial) == SLC_DENY);
+    slc_chain_tell(entry, "admit", &admission->request, answer, denied ? SLC_DENY : SLC_PASS, &denial);
     if (denied && entry->dry_run)
-        slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
-                LS("reason", denial.reason));
+        slc_chain_tell_dry(entry, &admission->request, &denial);
     if (!denied || entry->dry_run)
         return true;
     snprintf(admission->why, 200, "%s", denial.reason);

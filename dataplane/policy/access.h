@@ -36,6 +36,7 @@ typedef struct slc_access_subject {
      * told again. */
     void (*denied)(void *ctx, const struct slc_access_denial *denial);
     void *ctx;
+    slc_trace *trace; /* NULL: nobody asks why */
 } slc_access_subject;
 
 /* NULL: everything is allowed. The snapshot is referenced. */

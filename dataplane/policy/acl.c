@@ -252,6 +252,8 @@ static enum slc_verdict access_native(void *compiled, const slc_access_question 
     if (verdict == SLC_DENY)
         (void)slc_deny(denial, 403, "denied", "Denied", NULL, "acl %s: rule %zu", question->request->policy_id,
                        rule);
+    else if (verdict == SLC_ALLOW)
+        slc_policy_why(question->request, "rule %zu allows it", rule);
     return verdict;
 }
 
@@ -285,8 +287,10 @@ static enum slc_verdict authorise(void *compiled, slc_policy_request *request, s
     enum slc_verdict verdict = ask_http(compiled, request, &rule);
     if (verdict == SLC_DENY)
         return refuse(request, rule, denial);
-    if (verdict == SLC_ALLOW)
+    if (verdict == SLC_ALLOW) {
         (void)slc_subscription_grant(request->snapshot, request->api, request->operation, request->principal);
+        slc_policy_why(request, "rule %zu allows it", rule);
+    }
     return verdict;
 }
 

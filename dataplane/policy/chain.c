@@ -209,6 +209,8 @@ typedef enum slc_verdict (*phase_fn)(void *compiled, slc_policy_request *request
 
 enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT, TRANSFORM };
 
+static const char *const phase_names[] = {"request", "authenticate", "authorise", "limit"};
+
 static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
 {
     switch (phase) {
@@ -247,6 +249,38 @@ enum slc_condition_answer slc_chain_condition(const slc_chain_entry *entry, slc_
     return answer;
 }
 
+void slc_chain_tell(const slc_chain_entry *entry, const char *phase, slc_policy_request *request,
+                    enum slc_condition_answer answer, enum slc_verdict verdict, const slc_denial *denial)
+{
+    static const char *const answers[] = {
+        [SLC_CONDITION_FALSE] = "false", [SLC_CONDITION_TRUE] = "true", [SLC_CONDITION_UNKNOWN] = "unknown"};
+    slc_trace *trace = request->trace;
+    if (trace == NULL)
+        return;
+    const slc_step step = {.phase = phase,
+                           .id = entry->id,
+                           .name = entry->name,
+                           .type = entry->type->name,
+                           .scope = entry->scope,
+                           .scope_id = entry->scope_id,
+                           .condition = entry->condition != NULL ? answers[answer] : NULL,
+                           .dry_run = entry->dry_run,
+                           .verdict = verdict,
+                           .reason = verdict == SLC_DENY    ? denial->reason
+                                     : verdict == SLC_ALLOW ? trace->why
+                                                            : ""};
+    trace->told(trace->ctx, &step);
+    trace->why[0] = '\0';
+}
+
+void slc_chain_tell_dry(const slc_chain_entry *entry, const slc_policy_request *request,
+                        const slc_denial *denial)
+{
+    if (request->trace == NULL)
+        slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
+                LS("reason", denial->reason));
+}
+
 /* Does the policy take part? */
 static enum slc_condition_answer holds(const slc_chain_entry *entry, slc_policy_request *request,
                                        slc_denial *denial)
@@ -256,7 +290,7 @@ static enum slc_condition_answer holds(const slc_chain_entry *entry, slc_policy_
 }
 
 /* Asks a policy and does not do what it says: the log tells what would have happened. */
-static void run_dry(const slc_chain_entry *entry, phase_fn fn, const slc_policy_request *request)
+static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_policy_request *request)
 {
     slc_principal principal = *request->principal;
     slc_policy_request copy = *request;
@@ -266,10 +300,14 @@ static void run_dry(const slc_chain_entry *entry, phase_fn fn, const slc_policy_
     copy.headers = NULL;
     unsigned charged = request->charges != NULL ? request->charges->count : 0;
     enum slc_condition_answer answer = holds(entry, &copy, &denial);
-    if (answer == SLC_CONDITION_UNKNOWN ||
-        (answer == SLC_CONDITION_TRUE && fn(entry->compiled, &copy, &denial) == SLC_DENY))
-        slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
-                LS("reason", denial.reason));
+    enum slc_verdict verdict = answer == SLC_CONDITION_UNKNOWN ? SLC_DENY
+                               : answer == SLC_CONDITION_TRUE
+                                   ? phase_of(entry->type, phase)(entry->compiled, &copy, &denial)
+                                   : SLC_PASS;
+    if (verdict == SLC_DENY)
+        slc_chain_tell_dry(entry, request, &denial);
+    if (concerns(entry, request->principal))
+        slc_chain_tell(entry, phase_names[phase], &copy, answer, verdict, &denial);
     for (unsigned i = charged; request->charges != NULL && i < request->charges->count; i++)
         request->charges->list[i].dry = true;
 }
@@ -285,14 +323,15 @@ static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, sl
             continue;
         request->policy_id = entry->id;
         if (entry->dry_run) {
-            run_dry(entry, fn, request);
+            run_dry(entry, phase, request);
             continue;
         }
         enum slc_condition_answer answer = holds(entry, request, denial);
-        if (answer == SLC_CONDITION_UNKNOWN)
-            return SLC_DENY;
-        enum slc_verdict verdict =
-            answer == SLC_CONDITION_TRUE ? fn(entry->compiled, request, denial) : SLC_PASS;
+        enum slc_verdict verdict = answer == SLC_CONDITION_UNKNOWN ? SLC_DENY
+                                   : answer == SLC_CONDITION_TRUE  ? fn(entry->compiled, request, denial)
+                                                                   : SLC_PASS;
+        if (request->trace != NULL && concerns(entry, request->principal))
+            slc_chain_tell(entry, phase_names[phase], request, answer, verdict, denial);
         if (verdict != SLC_PASS)
             return verdict;
     }

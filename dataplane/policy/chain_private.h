@@ -26,6 +26,13 @@ struct slc_chain {
     slc_chain_entry entries[];
 };
 
+/* What the policy said in the phase, to who explains; nothing when nobody does. */
+void slc_chain_tell(const slc_chain_entry *entry, const char *phase, slc_policy_request *request,
+                    enum slc_condition_answer answer, enum slc_verdict verdict, const slc_denial *denial);
+/* One in dry run would have denied: for the log, unless somebody explains. */
+void slc_chain_tell_dry(const slc_chain_entry *entry, const slc_policy_request *request,
+                        const slc_denial *denial);
+
 /* Is the condition true? When it cannot be evaluated `denial` says why. */
 enum slc_condition_answer slc_chain_condition(const slc_chain_entry *entry, slc_policy_request *request,
                                               slc_denial *denial);

@@ -101,3 +101,13 @@ enum slc_verdict slc_deny(slc_denial *denial, int status, const char *type, cons
     va_end(args);
     return SLC_DENY;
 }
+
+void slc_policy_why(const slc_policy_request *request, const char *fmt, ...)
+{
+    va_list args;
+    if (request->trace == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(request->trace->why, sizeof request->trace->why, fmt, args);
+    va_end(args);
+}

@@ -128,17 +128,31 @@ static enum slc_verdict refuse(const struct key_auth *key_auth, slc_policy_reque
     return SLC_DENY;
 }
 
+/* 1: whose it is, and `answer`; else as read_credential. */
+static int check_credential(const struct key_auth *key_auth, slc_policy_request *request,
+                            struct presented *presented, enum slc_credential_answer *answer)
+{
+    if (request->proved != NULL) {
+        snprintf(presented->id, sizeof presented->id, "%s", request->proved);
+        *answer = slc_credential_proved(request->snapshot, presented->id, request->principal);
+        return 1;
+    }
+    int found = read_credential(key_auth, request, presented);
+    if (found > 0)
+        *answer = slc_credential_check(request->snapshot, presented->id, presented->secret, request->principal);
+    explicit_bzero(presented->secret, sizeof presented->secret);
+    return found;
+}
+
 static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     struct presented presented = {.id = ""};
-    int found = read_credential(compiled, request, &presented);
+    enum slc_credential_answer answer = SLC_CREDENTIAL_UNKNOWN;
+    int found = check_credential(compiled, request, &presented, &answer);
     if (found == 0)
         return SLC_PASS;
     if (found < 0)
         return refuse(compiled, request, denial, "not a key of this gateway", "");
-    enum slc_credential_answer answer =
-        slc_credential_check(request->snapshot, presented.id, presented.secret, request->principal);
-    explicit_bzero(presented.secret, sizeof presented.secret);
     if (answer == SLC_CREDENTIAL_UNSUBSCRIBED)
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",

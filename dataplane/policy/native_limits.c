@@ -53,6 +53,7 @@ static bool take_policy(const slc_chain_entry *entry, void *arg)
     if (entry->type->rates == NULL || !entry->type->rates(entry->compiled, &taking->request, &rates, &subject))
         return true;
     enum slc_condition_answer answer = slc_chain_condition(entry, &taking->request, &denial);
+    slc_chain_tell(entry, "limit", &taking->request, answer, SLC_PASS, &denial);
     /* What cannot be evaluated limits: nobody is let through by it. */
     return answer == SLC_CONDITION_FALSE || add(taking, entry->id, subject, &rates, entry->dry_run);
 }

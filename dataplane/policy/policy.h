@@ -22,6 +22,27 @@
 #include "dataplane/policy/principal.h"
 #include "dataplane/virtual/guard.h"
 
+/* What one policy said, for who wants to know why (slc_trace). Borrowed: valid while it is told. */
+typedef struct slc_step {
+    const char *phase; /* "request", "authenticate", "authorise", "limit", "access", "admit" */
+    const char *id;    /* of the policy; "": it is built in */
+    const char *name, *type;
+    Sluice__Snapshot__V1__ScopeKind scope;
+    const char *scope_id;
+    const char *condition; /* "true", "false", "unknown"; NULL: it has none */
+    bool dry_run;
+    int verdict;        /* enum slc_verdict: of one in dry run what it would have said */
+    const char *reason; /* why it denied or allowed; "": no more is to be said */
+} slc_step;
+
+/* Hears every policy that is asked, in order. */
+typedef struct slc_trace {
+    void (*told)(void *ctx, const slc_step *step);
+    void *ctx;
+    char why[200];            /* the policies': why the one that is asked allows */
+    char subscription_id[24]; /* the subscription's that grants, on native Kafka */
+} slc_trace;
+
 /* What a policy sees. HTTP fields are NULL-returning on other protocols. */
 typedef struct slc_policy_request {
     const slc_snapshot *snapshot;
@@ -49,6 +70,9 @@ typedef struct slc_policy_request {
     const slc_token *token;             /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */
     bool asks_certificate;              /* the listener asks clients for one */
+    /* Of who explains a decision and serves nobody; NULL in whatever is served: */
+    slc_trace *trace;
+    const char *proved; /* the credential whose secret counts as presented and right */
 } slc_policy_request;
 
 enum slc_verdict {

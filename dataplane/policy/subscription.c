@@ -49,8 +49,10 @@ bool slc_subscription_grant(const slc_snapshot *snapshot, const slc_event_api *a
 static enum slc_verdict authorise(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     (void)compiled;
-    if (slc_subscription_grant(request->snapshot, request->api, request->operation, request->principal))
+    if (slc_subscription_grant(request->snapshot, request->api, request->operation, request->principal)) {
+        slc_policy_why(request, "subscription %s grants it", request->principal->subscription_id);
         return SLC_ALLOW;
+    }
     return slc_deny(
         denial, 403, "not-subscribed", "Not subscribed",
         "The application has no approved subscription whose plan grants this operation.",
@@ -98,8 +100,13 @@ static bool has_topic(const slc_access_question *question, enum slc_operation op
         const Sluice__Snapshot__V1__Subscription *subscription = application->subscriptions[i];
         const slc_plan *plan = slc_snapshot_plan(snapshot, subscription->plan_id);
         if ((subscription->expires_at_ms == 0 || subscription->expires_at_ms > now_ms) && plan != NULL &&
-            brings(plan, operation) && grants_topic(question, plan))
+            brings(plan, operation) && grants_topic(question, plan)) {
+            slc_policy_why(question->request, "subscription %s grants it", subscription->id);
+            if (question->request->trace != NULL)
+                snprintf(question->request->trace->subscription_id,
+                         sizeof question->request->trace->subscription_id, "%s", subscription->id);
             return true;
+        }
     }
     return false;
 }
@@ -109,8 +116,11 @@ static bool is_own(const slc_access_question *question)
 {
     const char *application = question->request->principal->application_name;
     size_t len = strlen(application);
-    return question->names == SLC_GUARD_ONE && len > 0 && question->len > len + 1 &&
-           memcmp(question->name, application, len) == 0 && question->name[len] == '.';
+    bool own = question->names == SLC_GUARD_ONE && len > 0 && question->len > len + 1 &&
+               memcmp(question->name, application, len) == 0 && question->name[len] == '.';
+    if (own)
+        slc_policy_why(question->request, "names below %s. are the application's own", application);
+    return own;
 }
 
 static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)

@@ -37,6 +37,10 @@ typedef struct slc_policy_list {
 bool slc_policy_config_strings(const json_t *config, const char *name, const slc_policy_list *list,
                                const json_t **value, slc_error *err) SLC_CHECKED;
 
+/* Says why it allows, to who explains. */
+void slc_policy_why(const slc_policy_request *request, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Fills a denial; `reason` is for the log. Returns SLC_DENY. */
 enum slc_verdict slc_deny(slc_denial *denial, int status, const char *type, const char *title,
                           const char *detail, const char *reason, ...) __attribute__((format(printf, 6, 7)));

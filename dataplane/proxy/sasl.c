@@ -52,11 +52,7 @@ struct outcome {
 
 static bool takes(const slc_session *session, const char *way)
 {
-    const Sluice__Snapshot__V1__VirtualCluster *msg = session->vcluster->msg;
-    for (size_t i = 0; i < msg->n_client_authentication; i++)
-        if (strcmp(msg->client_authentication[i], way) == 0)
-            return true;
-    return false;
+    return slc_vcluster_takes(session->vcluster, way);
 }
 
 void slc_session_forget_sasl(slc_session *session)

@@ -57,19 +57,11 @@ enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, cons
 
 /* ---- what the virtual cluster wants of its clients ---- */
 
-static bool accepts(const slc_vcluster *vcluster, const char *way)
-{
-    for (size_t i = 0; i < vcluster->msg->n_client_authentication; i++)
-        if (strcmp(vcluster->msg->client_authentication[i], way) == 0)
-            return true;
-    return false;
-}
-
 static bool enter_cluster(slc_session *session, slc_vcluster *vcluster)
 {
     session->vcluster = slc_vcluster_ref(vcluster);
-    session->passthrough = accepts(vcluster, "passthrough");
-    session->allowed = session->passthrough || accepts(vcluster, "anonymous");
+    session->passthrough = slc_vcluster_takes(vcluster, "passthrough");
+    session->allowed = session->passthrough || slc_vcluster_takes(vcluster, "anonymous");
     session->topology =
         slc_topology_get(&session->front->topologies, vcluster->backend, session->passthrough, &session->why);
     if (session->topology == NULL)

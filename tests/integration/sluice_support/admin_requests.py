@@ -41,6 +41,11 @@ class AdminRequests:
         document = {"manager": "sample", "resources": {"teams": [{"name": self.samples.name()}]}}
         return Request("PUT", "/v1/config", document)
 
+    def _explain(self):
+        return Request("POST", "/v1/explain", {
+            "gateway_group": self.samples.base("gateway-groups"), "application": self.samples.base("applications"),
+            "event_api": self.samples.create("deployments")["event_api"], "operation": "publish"})
+
     def _rollback(self):
         """To a version that has everything: what people made since an older one could stand in the way."""
         self._node()
@@ -61,6 +66,7 @@ class AdminRequests:
 
     SPECIAL = {
         "PUT /v1/config": _apply,
+        "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/node-ca/rotate": lambda self: self._node_ca("retire?force=true", "rotate"),
         "POST /v1/node-ca/retire": lambda self: self._node_ca("rotate", "retire?force=true"),
