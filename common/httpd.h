@@ -94,6 +94,9 @@ void slc_httpd_on_end(struct evhttp_request *req,
 /* A place for a word about the connection that a request came in by, kept from request to request: NULL at
  * first, then malloc'd memory that goes with the connection. NULL once the client has gone. */
 void **slc_httpd_note(struct evhttp_request *req);
+/* Has `fn` called with each note that is there when its connection goes, instead of free(). Before the first
+ * connection. */
+void slc_httpd_set_note_free(slc_httpd *httpd, void (*fn)(void *note));
 
 typedef struct slc_httpd_open {
     void *tag; /* the listener's */

@@ -264,7 +264,8 @@ void slc_httpd_conn_free(struct slc_httpd_conn *conn)
     if (conn->listener->closed && conn->listener->connections == 0)
         slc_httpd_later(httpd, NULL);
     conn->magic = 0;
-    free(conn->note);
+    if (conn->note != NULL)
+        (httpd->note_free != NULL ? httpd->note_free : free)(conn->note);
     free(conn);
     slc_httpd_update_accepting(httpd);
 }
@@ -443,6 +444,11 @@ void *slc_httpd_tag(struct evhttp_request *req)
 {
     struct slc_httpd_conn *conn = conn_of(req);
     return conn != NULL ? conn->listener->tag : NULL;
+}
+
+void slc_httpd_set_note_free(slc_httpd *httpd, void (*fn)(void *note))
+{
+    httpd->note_free = fn;
 }
 
 void **slc_httpd_note(struct evhttp_request *req)

@@ -89,9 +89,10 @@ struct slc_httpd {
     TAILQ_HEAD(, slc_httpd_listener) listeners;
     TAILQ_HEAD(slc_httpd_conns, slc_httpd_conn) conns; /* the oldest first */
     TAILQ_HEAD(, slc_httpd_conn) todo;
-    unsigned connections; /* length of conns */
-    size_t held;          /* of all connections, beyond what each is given */
-    int64_t crowded_ms;   /* monotonic: when it was last said that this is too much; 0: never */
+    void (*note_free)(void *note); /* NULL: free() */
+    unsigned connections;          /* length of conns */
+    size_t held;                   /* of all connections, beyond what each is given */
+    int64_t crowded_ms;            /* monotonic: when it was last said that this is too much; 0: never */
     struct slc_httpd_conn **by_fd;
     size_t by_fd_size;
     bool draining;

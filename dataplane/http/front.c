@@ -38,6 +38,7 @@ slc_http_front *slc_http_front_new(slc_worker *worker, slc_access_file *access_f
     front->access_log = slc_access_log_new(base, access_file);
     front->metrics = slc_api_metrics_new();
     front->httpd = slc_httpd_new(base, &httpd_limits, slc_http_route, front);
+    slc_httpd_set_note_free(front->httpd, slc_connection_note_free);
     front->stall_timer = event_new(base, -1, EV_PERSIST, on_stall_timer, front);
     SLC_BUG_ON(front->stall_timer == NULL);
     event_add(front->stall_timer, &interval);

@@ -63,6 +63,9 @@ struct slc_http_front {
 
 /* Remembers who uses this connection and for what, for those who list connections. */
 void slc_exchange_note_connection(slc_exchange *exchange);
+void slc_connection_note_free(void *note);
+/* The places that limits of connections hold for it, until it closes; NULL once the client has gone. */
+slc_charges *slc_exchange_connection_charges(void *exchange);
 slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_request *req);
 /* Tells the limits what it has cost so far. */
 void slc_exchange_pay(slc_exchange *exchange);

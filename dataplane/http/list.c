@@ -17,6 +17,7 @@ struct note {
     char name[64];
     uint32_t major;
     Sluice__Snapshot__V1__Operation operation;
+    slc_charges *held; /* places of limited connections; NULL: none */
 };
 
 static void copy(char *out, size_t size, const char *text)
@@ -26,16 +27,41 @@ static void copy(char *out, size_t size, const char *text)
     out[len] = '\0';
 }
 
+/* NULL once the client has gone. */
+static struct note *note_of(slc_exchange *exchange)
+{
+    void **slot = slc_httpd_note(exchange->req);
+    if (slot != NULL && *slot == NULL)
+        *slot = slc_calloc(1, sizeof(struct note));
+    return slot != NULL ? *slot : NULL;
+}
+
+void slc_connection_note_free(void *arg)
+{
+    struct note *note = arg;
+    if (note->held != NULL)
+        slc_charges_release(note->held);
+    free(note->held);
+    free(note);
+}
+
+slc_charges *slc_exchange_connection_charges(void *arg)
+{
+    slc_exchange *exchange = arg;
+    struct note *note = note_of(exchange);
+    if (note != NULL && note->held == NULL) {
+        note->held = slc_calloc(1, sizeof *note->held);
+        note->held->limits = exchange->worker->limits;
+    }
+    return note != NULL ? note->held : NULL;
+}
+
 /* On the hot path: one allocation for each connection, then a few short copies. */
 void slc_exchange_note_connection(slc_exchange *exchange)
 {
-    void **slot = slc_httpd_note(exchange->req);
-    struct note *note;
-    if (slot == NULL)
+    struct note *note = note_of(exchange);
+    if (note == NULL)
         return;
-    if (*slot == NULL)
-        *slot = slc_malloc(sizeof *note);
-    note = *slot;
     copy(note->application, sizeof note->application, exchange->principal.application_name);
     copy(note->credential, sizeof note->credential, exchange->principal.credential_id);
     copy(note->name, sizeof note->name, exchange->api->msg->name);
@@ -63,7 +89,7 @@ static void describe(slc_open_connection *item, const struct slc_exchange_privat
 static void recall(slc_open_connection *item, const struct note *note)
 {
     item->protocol = "http";
-    if (note == NULL)
+    if (note == NULL || note->name[0] == '\0')
         return;
     set_api(item, note->name, note->major);
     item->operation = note->operation;

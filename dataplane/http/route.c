@@ -169,6 +169,7 @@ slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const cha
                                 .certificate = slc_proof_certificate(exchange),
                                 .asks_certificate = asks_certificate(exchange),
                                 .headers = &exchange->headers,
+                                .connection = slc_exchange_connection_charges,
                                 .principal = &exchange->principal};
 }
 

@@ -1,6 +1,7 @@
 #include "dataplane/policy/limits.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -245,6 +246,35 @@ bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_ra
         return refuse(answer, SLC_LIMIT_REQUESTS, wait);
     }
     charges->list[charges->count++] = (struct slc_charge){.place = place, .rates = *rates, .stream = holds};
+    return true;
+}
+
+static bool is_held(const slc_charges *charges, uint64_t hash)
+{
+    for (unsigned i = 0; i < charges->count; i++)
+        if (charges->list[i].hash == hash)
+            return true;
+    return false;
+}
+
+bool slc_charges_hold(slc_charges *charges, const char *limit, const char *subject, const slc_rates *rates,
+                      int64_t now_ns)
+{
+    const slc_rates places = {.streams = rates->connections, .burst_s = 1};
+    char key[64];
+    snprintf(key, sizeof key, "%s/connections", limit);
+    uint64_t hash = slc_limits_hash(charges->limits, key, subject);
+    if (is_held(charges, hash))
+        return true;
+    slc_limit_place *place = slc_limits_place(charges->limits, hash, now_ns);
+    if (!take_stream(charges->limits, place, &places))
+        return false;
+    if (charges->count == SLC_MAX_CHARGES) {
+        give_stream_back(charges->list[0].place);
+        memmove(charges->list, charges->list + 1, (--charges->count) * sizeof charges->list[0]);
+    }
+    charges->list[charges->count++] =
+        (struct slc_charge){.place = place, .rates = places, .stream = true, .hash = hash};
     return true;
 }
 

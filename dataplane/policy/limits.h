@@ -29,7 +29,7 @@ enum slc_limit_kind {
 typedef struct slc_rates {
     uint64_t per_second[SLC_LIMIT_RATES]; /* of the whole group; 0: no limit */
     uint32_t streams;                     /* open at once, of the whole group; 0: no limit */
-    uint32_t connections;                 /* of native clients; likewise. Counted by the caller, as streams */
+    uint32_t connections;                 /* likewise; held by slc_charges_hold */
     uint32_t burst_s;                     /* so many seconds' worth may be taken at once; at least 1 */
 } slc_rates;
 
@@ -55,7 +55,7 @@ typedef struct slc_charges {
         slc_rates rates;
         char limit[24]; /* whose: the id of a plan or a policy; empty: not to be looked up again */
         uint64_t
-            hash; /* of what lives long and holds no stream: its place may be another's by now. 0: it is not */
+            hash; /* of what lives long: without a stream its place may be another's by now. 0: it does not */
         bool stream; /* holds one */
         bool dry;    /* of a policy in dry run: it is counted, and nobody waits for it */
     } list[SLC_MAX_CHARGES];
@@ -70,6 +70,11 @@ typedef struct slc_limit_answer {
  * limit too many on one request is refused. */
 bool slc_charges_take(slc_charges *charges, slc_limit_place *place, const slc_rates *rates, bool stream,
                       int64_t now_ns, slc_limit_answer *answer);
+/* Takes a place among the limit's connections, and holds it until the release. One that is held already stays.
+ * False: there are as many as may be. When `charges` is full the first gives way: a connection that changes
+ * hands so often is not many. */
+bool slc_charges_hold(slc_charges *charges, const char *limit, const char *subject, const slc_rates *rates,
+                      int64_t now_ns);
 /* Notes a limit without taking anything of it: what is done is paid for later. One too many is left out. */
 void slc_charges_join(slc_charges *charges, uint64_t hash, const slc_rates *rates, bool dry);
 /* What it has cost since. */

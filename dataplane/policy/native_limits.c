@@ -19,13 +19,7 @@ struct taking {
 static bool hold(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates,
                  bool dry)
 {
-    char key[64];
-    slc_limit_answer answer;
-    const slc_rates places = {.streams = rates->connections, .burst_s = 1};
-    snprintf(key, sizeof key, "%s/connections", limit);
-    slc_limit_place *place =
-        slc_limits_place(taking->table, slc_limits_hash(taking->table, key, subject), taking->now_ns);
-    if (slc_charges_take(&taking->limits->connections, place, &places, true, taking->now_ns, &answer) || dry)
+    if (slc_charges_hold(&taking->limits->connections, limit, subject, rates, taking->now_ns) || dry)
         return true;
     taking->refused = true;
     snprintf(taking->why, 200, "as many connections as may be: %u by the limit %.40s of %.60s",

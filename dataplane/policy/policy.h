@@ -65,7 +65,9 @@ typedef struct slc_policy_request {
         *charges; /* what it takes of limits: the caller's, who adds what it costs later and releases it */
     slc_header_policies *headers; /* the caller's, who releases it: gets the policies that change headers; NULL:
                                      nothing that they could change */
-    const char *policy_id;        /* the chain's: of the policy that is asked */
+    /* What the connection holds of limits, until it closes; NULL once the client has gone. NULL on Kafka. */
+    slc_charges *(*connection)(void *protocol);
+    const char *policy_id; /* the chain's: of the policy that is asked */
     /* What else the connection or the request brought: */
     const slc_token *token;             /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */

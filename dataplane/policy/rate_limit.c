@@ -120,8 +120,21 @@ static void add_headers(slc_policy_request *request, const slc_limit_place *plac
         rest_len +=
             (size_t)snprintf(rest + rest_len, sizeof rest - rest_len, ";t=%" PRId64, (full_ms + 999) / 1000);
     }
+    if (quotas_len == 0)
+        return;
     request->add_header(request->protocol, "RateLimit-Policy", quotas);
     request->add_header(request->protocol, "RateLimit", rest);
+}
+
+/* Does the connection hold a place, or get one? One that gets none is closed with the answer. */
+static bool hold_connection(slc_policy_request *request, const char *limit, const char *subject,
+                            const slc_rates *rates, int64_t now_ns)
+{
+    slc_charges *held = request->connection != NULL ? request->connection(request->protocol) : NULL;
+    if (held == NULL || slc_charges_hold(held, limit, subject, rates, now_ns))
+        return true;
+    request->add_header(request->protocol, "Connection", "close");
+    return false;
 }
 
 static enum slc_verdict take(slc_policy_request *request, const char *limit, const char *subject,
@@ -131,6 +144,13 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
     int64_t now_ns = slc_limits_now_ns();
     slc_limit_answer answer;
     SLC_BUG_ON(limits == NULL);
+    if (rates->connections > 0 && !hold_connection(request, limit, subject, rates, now_ns)) {
+        (void)slc_deny(denial, 429, "rate-limited", "Too many connections",
+                       "As many connections are open as may be; use one of them, or wait.",
+                       "rate-limit %s: connections of %s", limit, subject);
+        denial->retry_after_ms = 1000;
+        return SLC_DENY;
+    }
     slc_limit_place *place = slc_limits_place(limits, slc_limits_hash(limits, limit, subject), now_ns);
     bool taken = slc_charges_take(request->charges, place, rates, request->stream, now_ns, &answer);
     if (taken) {
@@ -182,7 +202,9 @@ const slc_policy_type slc_policy_rate_limit = {
         "\"streams\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000,"
         "\"description\":\"Event streams that are open at once.\"},"
         "\"connections\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000,"
-        "\"description\":\"Connections of native Kafka clients that are open at once.\"},"
+        "\"description\":\"Connections that are open at once, of HTTP and native Kafka together. One too many: "
+        "its "
+        "requests get 429 and it is closed.\"},"
         "\"burst\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3600,\"default\":1,"
         "\"description\":\"Seconds whose worth may be taken at once.\"},"
         "\"per\":{\"type\":\"string\",\"enum\":[\"application\",\"credential\",\"plan\",\"event-api\","
@@ -212,8 +234,11 @@ static bool rates_of_plan(const slc_plan *plan, slc_rates *rates)
     *rates = (slc_rates){
         .per_second = {limits->requests_per_second, limits->events_per_second, limits->bytes_per_second},
         .streams = limits->streams,
+        .connections = limits->connections,
         .burst_s = 1};
-    return rates->per_second[0] + rates->per_second[1] + rates->per_second[2] + rates->streams > 0;
+    return rates->per_second[0] + rates->per_second[1] + rates->per_second[2] + rates->streams +
+               rates->connections >
+           0;
 }
 
 /* The rates of the rate-limit policy in one of the chains; NULL: it has gone. */

@@ -147,6 +147,34 @@ def test_only_so_many_streams_are_open_at_once(sample):
     eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
 
 
+@contextmanager
+def connected(sample):
+    """A connection of its own that stays open; the function that asks on it."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield lambda: session.post(sample.url, json={"n": 1}, headers={"X-API-Key": sample.key}, timeout=30)
+
+
+def test_only_so_many_connections_are_open_at_once(sample):
+    """Counted from their first request on that is granted; one too many is told so, and closed."""
+    for name, per in (("few-of-application", "application"), ("few-of-address", "address")):
+        with policy(sample, name, type="rate-limit", config={"connections": 2, "per": per}):
+            def refused():
+                with connected(sample) as one, connected(sample) as two, connected(sample) as three:
+                    return [one().status_code, two().status_code, three().status_code] == [201, 201, 429]
+            eventually(refused, "the policy")
+            with connected(sample) as first, connected(sample) as third:
+                wait_until(lambda: first().status_code == 201, what="the connections to be given back")
+                with connected(sample) as second:
+                    wait_until(lambda: second().status_code == 201, what="a second place")
+                    answer = third()
+                    assert answer.status_code == 429 and answer.headers["Connection"] == "close"
+                    assert answer.json()["title"] == "Too many connections" and "Retry-After" in answer.headers
+                    assert {first().status_code, second().status_code} == {201}
+                wait_until(lambda: third().status_code == 201, what="the place of the one that has gone")
+        eventually(lambda: status_of(sample) == 201, "the policy to be gone")
+
+
 def test_a_stream_is_slowed_down_to_its_limit_and_loses_nothing(sample):
     """Of a hundred events the first ten come at once, and the others one by one."""
     start = sample.page("?from=latest&wait=0s")["next"]
