@@ -198,12 +198,15 @@ static bool visit(const slc_access *access, const slc_chain *chain, void *arg)
     return true;
 }
 
-bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot,
+bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot, bool topics,
                             bool (*fn)(const slc_chain_entry *entry, void *arg), void *arg)
 {
     slc_policy_request request = slc_access_request(subject, snapshot);
-    struct visiting visiting = {
-        .fn = fn, .arg = arg, .question = {.request = &request, .vcluster = subject->vcluster}};
+    struct visiting visiting = {.fn = fn,
+                                .arg = arg,
+                                .question = {.request = &request,
+                                             .vcluster = subject->vcluster,
+                                             .names = topics ? SLC_GUARD_EVERY : SLC_GUARD_ONE}};
     const slc_access access = {.subject = *subject,
                                .snapshot = snapshot,
                                .chain = slc_snapshot_native(snapshot, subject->vcluster->msg->id),
@@ -240,7 +243,7 @@ static bool admit(const slc_chain_entry *entry, void *arg)
 bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200])
 {
     struct admission admission = {.request = slc_access_request(subject, snapshot), .why = why};
-    return slc_access_each_policy(subject, snapshot, admit, &admission);
+    return slc_access_each_policy(subject, snapshot, false, admit, &admission);
 }
 
 /* ---- remembering ---- */
@@ -323,6 +326,15 @@ static bool has_condition(const slc_access *access, const slc_chain *chain, void
  * allow, if there is an acl. */
 enum openness { OPEN, RESTRICTED, CLOSED };
 
+/* Has it a say in what they do, once they are in? */
+static bool restricts(const slc_chain_entry *entry)
+{
+    bool of_api = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
+    return entry->type->demands != NULL ||
+           (entry->type == &slc_policy_headers && slc_chain_asks_access(entry)) ||
+           (entry->type == &slc_policy_ip_restriction && of_api);
+}
+
 static enum openness openness_of(const slc_chain *chain, const char *listener_id)
 {
     enum openness openness = OPEN;
@@ -334,8 +346,7 @@ static enum openness openness_of(const slc_chain *chain, const char *listener_id
             continue;
         if (entry->type == &slc_policy_acl && !entry->dry_run)
             return CLOSED;
-        if (entry->type->demands != NULL ||
-            (entry->type == &slc_policy_headers && slc_chain_asks_access(entry)))
+        if (restricts(entry))
             openness = RESTRICTED;
     }
     return openness;

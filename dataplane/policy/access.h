@@ -51,9 +51,9 @@ bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot
 
 /* A request of the subject's, for policies: without API and HTTP. */
 slc_policy_request slc_access_request(const slc_access_subject *subject, const slc_snapshot *snapshot);
-/* Calls `fn` with each policy that concerns the subject, whatever it does; ends with false when `fn` says so.
- */
-bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot,
+/* Calls `fn` with each policy that concerns the subject, whatever it does, those of event APIs if `topics`;
+ * ends with false when `fn` says so. */
+bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot, bool topics,
                             bool (*fn)(const struct slc_chain_entry *entry, void *arg), void *arg);
 
 /* For logs: "read", "topic". */

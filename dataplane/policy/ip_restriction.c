@@ -89,6 +89,12 @@ static enum slc_verdict check(void *compiled, slc_policy_request *request, slc_d
                     request->policy_id, known ? request->client_address : "is not known");
 }
 
+/* Native clients from elsewhere are not let in at all; what an event API says is about its topic. */
+static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)
+{
+    return question->resource == SLC_RESOURCE_TOPIC ? check(compiled, question->request, denial) : SLC_PASS;
+}
+
 const slc_policy_type slc_policy_ip_restriction = {
     .name = "ip-restriction",
     .summary = "Lets requests in by the client's IP address.",
@@ -104,4 +110,5 @@ const slc_policy_type slc_policy_ip_restriction = {
     .release = release,
     .on_request = check,
     .limit = check,
+    .access = access_native,
 };

@@ -7,6 +7,7 @@
 
 struct taking {
     const slc_access_subject *subject;
+    slc_snapshot *snapshot;
     slc_limits *table;
     slc_native_limits *limits;
     slc_policy_request request;
@@ -38,20 +39,6 @@ static bool add(struct taking *taking, const char *limit, const char *subject, c
     return rates->connections == 0 || hold(taking, limit, subject, rates, dry);
 }
 
-static bool take_policy(const slc_chain_entry *entry, void *arg)
-{
-    struct taking *taking = arg;
-    const char *subject = NULL;
-    slc_rates rates;
-    slc_denial denial = {0};
-    if (entry->type->rates == NULL || !entry->type->rates(entry->compiled, &taking->request, &rates, &subject))
-        return true;
-    enum slc_condition_answer answer = slc_chain_condition(entry, &taking->request, &denial);
-    slc_chain_tell(entry, "limit", &taking->request, answer, SLC_PASS, &denial);
-    /* What cannot be evaluated limits: nobody is let through by it. */
-    return answer == SLC_CONDITION_FALSE || add(taking, entry->id, subject, &rates, entry->dry_run);
-}
-
 /* Does the plan grant anything here by native Kafka? Its limits hold then for all that the session does. */
 static bool is_used(const struct taking *taking, const slc_plan *plan)
 {
@@ -63,6 +50,28 @@ static bool is_used(const struct taking *taking, const slc_plan *plan)
             return true;
     }
     return false;
+}
+
+static bool holds_api(const slc_plan *plan, const char *event_api_id)
+{
+    for (size_t i = 0; i < plan->msg->n_event_api_ids; i++)
+        if (strcmp(plan->msg->event_api_ids[i], event_api_id) == 0)
+            return true;
+    return false;
+}
+
+/* The first of the application's plans that has the event API; NULL: none. */
+static const char *plan_of(const struct taking *taking, const char *event_api_id)
+{
+    const slc_snapshot *snapshot = taking->request.snapshot;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(snapshot, taking->subject->principal->application_id);
+    for (size_t i = 0; application != NULL && i < application->n_subscriptions; i++) {
+        const slc_plan *plan = slc_snapshot_plan(snapshot, application->subscriptions[i]->plan_id);
+        if (plan != NULL && holds_api(plan, event_api_id))
+            return plan->msg->id;
+    }
+    return NULL;
 }
 
 static bool take_plans(struct taking *taking)
@@ -85,14 +94,87 @@ static bool take_plans(struct taking *taking)
     return true;
 }
 
+/* ---- policies ---- */
+
+struct plan_limit {
+    struct taking *taking;
+    const slc_chain_entry *entry;
+    const slc_rates *rates;
+};
+
+/* The application's plans that grant something here, once each. */
+static bool each_plan(struct taking *taking, bool (*fn)(const slc_plan *plan, void *arg), void *arg)
+{
+    const slc_snapshot *snapshot = taking->request.snapshot;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(snapshot, taking->subject->principal->application_id);
+    for (size_t i = 0; application != NULL && i < application->n_subscriptions; i++) {
+        const slc_plan *plan = slc_snapshot_plan(snapshot, application->subscriptions[i]->plan_id);
+        if (plan != NULL && is_used(taking, plan) && !fn(plan, arg))
+            return false;
+    }
+    return true;
+}
+
+static bool add_for_plan(const slc_plan *plan, void *arg)
+{
+    const struct plan_limit *limit = arg;
+    const slc_chain_entry *entry = limit->entry;
+    if (entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN &&
+        strcmp(entry->scope_id, plan->msg->id) != 0)
+        return true;
+    return add(limit->taking, entry->id, plan->msg->id, limit->rates, entry->dry_run);
+}
+
+static bool add_for_topics(struct taking *taking, const slc_chain_entry *entry, const slc_native_rates *rates)
+{
+    slc_native_limits *limits = taking->limits;
+    bool of_api = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
+    const char *subject = rates->per == SLC_PER_EVENT_API ? NULL : rates->subject;
+    if (limits->topics == NULL)
+        limits->topics =
+            slc_topic_limits_new(taking->snapshot, taking->subject->vcluster->msg->id, taking->table);
+    slc_topic_limits_add(limits->topics, entry->id, of_api ? entry->scope_id : NULL, subject, &rates->rates,
+                         entry->dry_run);
+    return true;
+}
+
+static bool take_policy(const slc_chain_entry *entry, void *arg)
+{
+    struct taking *taking = arg;
+    slc_native_rates rates;
+    slc_denial denial = {0};
+    if (entry->type->rates == NULL)
+        return true;
+    enum slc_condition_answer answer = slc_chain_condition(entry, &taking->request, &denial);
+    slc_chain_tell(entry, "limit", &taking->request, answer, SLC_PASS, &denial);
+    /* What cannot be evaluated limits: nobody is let through by it. */
+    if (answer == SLC_CONDITION_FALSE)
+        return true;
+    entry->type->rates(entry->compiled, &taking->request, &rates);
+    struct plan_limit limit = {taking, entry, &rates.rates};
+    bool of_api = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
+    if (of_api && rates.per == SLC_PER_PLAN)
+        rates.subject = plan_of(taking, entry->scope_id);
+    if (of_api || rates.per == SLC_PER_EVENT_API)
+        return (of_api && rates.per == SLC_PER_PLAN && rates.subject == NULL) ||
+               add_for_topics(taking, entry, &rates);
+    return rates.per == SLC_PER_PLAN ? each_plan(taking, add_for_plan, &limit)
+                                     : add(taking, entry->id, rates.subject, &rates.rates, entry->dry_run);
+}
+
 bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
                             slc_native_limits *limits, char why[200])
 {
-    struct taking taking = {
-        .subject = subject, .table = table, .limits = limits, .now_ns = slc_limits_now_ns(), .why = why};
+    struct taking taking = {.subject = subject,
+                            .snapshot = snapshot,
+                            .table = table,
+                            .limits = limits,
+                            .now_ns = slc_limits_now_ns(),
+                            .why = why};
     *limits = (slc_native_limits){.rates.limits = table, .connections.limits = table};
     taking.request = slc_access_request(subject, snapshot);
-    if (!take_plans(&taking) || !slc_access_each_policy(subject, snapshot, take_policy, &taking)) {
+    if (!take_plans(&taking) || !slc_access_each_policy(subject, snapshot, true, take_policy, &taking)) {
         slc_native_limits_release(limits);
         return false;
     }
@@ -103,4 +185,6 @@ void slc_native_limits_release(slc_native_limits *limits)
 {
     slc_charges_release(&limits->rates);
     slc_charges_release(&limits->connections);
+    slc_topic_limits_free(limits->topics);
+    limits->topics = NULL;
 }

@@ -4,11 +4,13 @@
 #define SLC_DATAPLANE_POLICY_NATIVE_LIMITS_H
 
 #include "dataplane/policy/access.h"
+#include "dataplane/policy/topic_limits.h"
 
 typedef struct slc_native_limits {
-    slc_charges rates;       /* what it does is paid for here */
-    slc_charges connections; /* each holds a place while the session is open */
-    bool events;             /* somebody limits events: they have to be counted */
+    slc_charges rates;        /* what it does is paid for here */
+    slc_charges connections;  /* each holds a place while the session is open */
+    bool events;              /* somebody limits events: they have to be counted */
+    slc_topic_limits *topics; /* NULL: no limit is a topic's */
 } slc_native_limits;
 
 /* Fills `limits`. False with `why` when there are as many connections as may be: nothing is held. Conditions of

@@ -114,6 +114,13 @@ typedef struct slc_way {
     char text[160];        /* what to send: "an access token as Bearer" */
 } slc_way;
 
+/* A limit, as it holds for a native session. */
+typedef struct slc_native_rates {
+    slc_rates rates;
+    enum { SLC_PER_SUBJECT, SLC_PER_PLAN, SLC_PER_EVENT_API } per;
+    const char *subject; /* PER_SUBJECT; lives as long as the principal */
+} slc_native_rates;
+
 typedef struct slc_policy_type {
     const char *name; /* "key-auth" */
     const char *summary;
@@ -145,8 +152,8 @@ typedef struct slc_policy_type {
     unsigned (*demands)(const void *compiled);
     int16_t (*meets)(const void *compiled, const slc_demand *demand, char reason[160]);
     void (*explain)(const void *compiled, slc_buf *out);
-    /* Limits of native sessions: what they are and for whom it is counted. False: it counts nothing there. */
-    bool (*rates)(void *compiled, const slc_policy_request *request, slc_rates *rates, const char **subject);
+    /* Limits of native sessions: what they are and for whom it is counted; NULL: it counts nothing there. */
+    void (*rates)(const void *compiled, const slc_policy_request *request, slc_native_rates *out);
     /* Does it still say so of an HTTP stream that is open? Without conditions, which are not looked at again.
      * NULL: it has nothing to say. */
     enum slc_verdict (*recheck)(void *compiled, slc_policy_request *request);

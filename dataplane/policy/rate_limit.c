@@ -175,15 +175,16 @@ static enum slc_verdict limit(void *compiled, slc_policy_request *request, slc_d
     return take(request, request->policy_id, subject_of(limit_->subject, request), &limit_->rates, denial);
 }
 
-/* Native sessions are no one event API's and no one plan's. */
-static bool native_rates(void *compiled, const slc_policy_request *request, slc_rates *rates,
-                         const char **subject)
+static void native_rates(const void *compiled, const slc_policy_request *request, slc_native_rates *out)
 {
     const struct rate_limit *limit_ = compiled;
-    bool counted = limit_->subject != BY_EVENT_API && limit_->subject != BY_PLAN;
-    *rates = limit_->rates;
-    *subject = counted ? subject_of(limit_->subject, request) : "";
-    return counted;
+    *out = (slc_native_rates){.rates = limit_->rates};
+    if (limit_->subject == BY_PLAN)
+        out->per = SLC_PER_PLAN;
+    else if (limit_->subject == BY_EVENT_API)
+        out->per = SLC_PER_EVENT_API;
+    else
+        out->subject = subject_of(limit_->subject, request);
 }
 
 const slc_policy_type slc_policy_rate_limit = {
@@ -209,7 +210,10 @@ const slc_policy_type slc_policy_rate_limit = {
         "\"description\":\"Seconds whose worth may be taken at once.\"},"
         "\"per\":{\"type\":\"string\",\"enum\":[\"application\",\"credential\",\"plan\",\"event-api\","
         "\"address\","
-        "\"all\"],\"default\":\"application\",\"description\":\"Whom it is counted for, each on its own.\"}}}",
+        "\"all\"],\"default\":\"application\",\"description\":\"Whom it is counted for, each on its own. A "
+        "native "
+        "session belongs to each of its application\'s plans that grant something there, and what it does with "
+        "records to the event APIs on their topics.\"}}}",
     .compile = compile,
     .release = release,
     .limit = limit,

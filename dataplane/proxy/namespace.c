@@ -133,10 +133,8 @@ static enum slc_parse pass_on(slc_session *session, const slc_view_request *requ
                               const slc_kafka_edits *edits)
 {
     if (request->header->key == PRODUCE_KEY && slc_session_counts_events(session))
-        slc_session_pay(session, 0,
-                        slc_session_events_in(request->header->message, request->header->version, request->body,
-                                              request->len),
-                        0);
+        slc_session_pay_records(session, request->header->message, request->header->version, request->body,
+                                request->len, false);
     slc_flight *flight = slc_session_depart(session, request->header, size, answered);
     if (flight != NULL) {
         flight->consumer = request->consumer;

@@ -105,8 +105,7 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
         slc_view_note(session->view, flight->key, flight->version, data + 4 + header, size - header);
     bool fetch = flight->key == FETCH_KEY || flight->key == SHARE_FETCH_KEY;
     if (fetch && slc_session_counts_events(session))
-        slc_session_pay(session, 0,
-                        slc_session_events_in(message, flight->version, data + 4 + header, size - header), 0);
+        slc_session_pay_records(session, message, flight->version, data + 4 + header, size - header, true);
     slc_session_pay(session, 0, 0, size + 4);
     slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
     enum slc_parse parsed = SLC_PARSE_CLOSE;

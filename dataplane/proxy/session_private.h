@@ -153,14 +153,16 @@ bool slc_session_limit(slc_session *session, const slc_access_subject *subject,
                        slc_snapshot *snapshot) SLC_CHECKED;
 void slc_session_unlimit(slc_session *session);
 bool slc_session_is_limited(const slc_session *session);
+/* Have records to be looked at, for what they cost? */
 bool slc_session_counts_events(const slc_session *session);
 void slc_session_pay(slc_session *session, uint64_t requests, uint64_t events, uint64_t bytes);
 /* May no request be taken now? Then the session is pumped when one may. */
 bool slc_session_is_throttled(slc_session *session);
 /* What throttle_time_ms of the answer at hand says. */
 int64_t slc_session_throttle_ms(const slc_session *session);
-/* The records in a whole message. */
-uint64_t slc_session_events_in(const slc_kafka_message *message, int version, const uint8_t *body, size_t len);
+/* What the records of a whole message cost. `mapped`: its names are the backend's already. */
+void slc_session_pay_records(slc_session *session, const slc_kafka_message *message, int version,
+                             const uint8_t *body, size_t len, bool mapped);
 
 /* ---- intake.c ---- */
 /* A PROXY protocol header comes first. */

@@ -150,12 +150,28 @@ def test_an_address_that_is_shut_out_ends_open_connections(shop):
     wait_until(lambda: shop.native.admin.list_topics(timeout=3).topics, 30, "to be let in again")
 
 
+def test_an_address_that_an_event_api_shuts_out_may_not_have_its_topic(shop):
+    """Everything else it may, and the connection stays."""
+    native = shop.native
+    def error():
+        return native.admin.list_topics(shop.topic, timeout=10).topics[shop.topic].error
+    assert error() is None
+    shop.admin.create("policies", name="elsewhere", type="ip-restriction", config={"allow": ["192.0.2.0/24"]},
+                      scope={"kind": "event-api", "ref": shop.event_api})
+    try:
+        wait_until(lambda: error() is not None, 20, "the denial")
+        assert error().code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    finally:
+        shop.admin.delete("policies", "elsewhere")
+    wait_until(lambda: error() is None, 20, "the denial to be gone")
+
+
 def test_a_rule_in_dry_run_or_of_another_client_denies_nothing(shop):
     rules = [{"effect": "deny", "operations": ["all"], "topics": ["*"]}]
     policy(shop, "dry", rules, dry_run=True)
     policy(shop, "elsewhere", rules, kind="virtual-cluster", ref=shop.virtual_cluster, condition="client.address == '192.0.2.9'")
     try:
-        wait_until(lambda: "dry run: would have been denied" in shop.gateway.log().decode() or
+        wait_until(lambda: "dry run: native request would have been denied" in shop.gateway.log().decode() or
                    shop.native.produce(shop.topic, [b"dry"]), 30, "the dry run in the log")
         shop.native.produce(shop.topic, [b"dry"])
     finally:

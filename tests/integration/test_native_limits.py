@@ -128,3 +128,64 @@ def again(definitions, stage):
         return connect(definitions, stage)
     except (AssertionError, ConnectionError):
         return None
+
+
+# ---- limits of event APIs and of plans ----
+
+@pytest.fixture(scope="module")
+def offered(stage, kafka):
+    """The topic and another one as event APIs of the native virtual cluster, and the plan that the application has for the
+    first."""
+    stage.other_topic = kafka.create_topic("unlimited")
+    for name, topic in (("limited", stage.topic), ("unlimited", stage.other_topic)):
+        stage.admin.create("event-apis", name=name, major=1, team=stage.team, operations=["publish", "read"],
+                           exposures=["rest", "kafka"], lifecycle="published")
+        stage.admin.create("deployments", event_api=f"{name}.v1", gateway_group=stage.group, virtual_cluster="native",
+                           topic=topic, listener=stage.listener)
+    stage.admin.create("products", name="limited", team=stage.team, visibility="public", lifecycle="published",
+                       event_apis=["limited.v1"])
+    stage.admin.create("plans", product="limited", name="free", operations=["publish", "read"], approval="auto")
+    stage.admin.create("subscriptions", application=stage.application, plan="limited.free", environment="dev")
+    return stage
+
+
+@contextmanager
+def policy(stage, config, kind, ref):
+    stage.admin.create("policies", name="of-topic", type="rate-limit", scope={"kind": kind, "ref": ref}, config=config)
+    try:
+        yield
+    finally:
+        stage.admin.delete("policies", "of-topic")
+
+
+def produce_to(wire, stage, topic, values, version=9):
+    tree = {"Acks": -1, "TimeoutMs": 5000,
+            "TopicData": [{"Name": topic, "PartitionData": [{"Index": 0, "Records": record_batch(values)}]}]}
+    return ask(wire, PRODUCE, tree, version)["ThrottleTimeMs"]
+
+
+@pytest.mark.parametrize("config, scope", [
+    ({"events_per_second": 10, "per": "event-api"}, ("virtual-cluster", "native")),
+    ({"bytes_per_second": 1000, "per": "application"}, ("event-api", "limited.v1")),
+    ({"events_per_second": 10, "per": "plan"}, ("event-api", "limited.v1")),
+], ids=["for each event API", "of an event API", "of an event API, for each plan"])
+def test_a_limit_of_an_event_api_counts_its_topic(definitions, offered, config, scope):
+    """What is read of it too; other topics are not its."""
+    stage = offered
+    few, many = [b"x"] * 2, [b"x" * 100] * 100
+    with closing(connect(definitions, stage)) as wire, closing(connect(definitions, stage)) as reader:
+        with policy(stage, config, *scope):
+            wait_until(lambda: produce_to(wire, stage, stage.topic, many) > 0, 20, "an answer with a throttle time")
+            wait_until(lambda: fetch(reader, stage) > 0, 20, "a fetch with a throttle time")
+            with closing(connect(definitions, stage)) as other:
+                assert [produce_to(other, stage, stage.other_topic, few) for _ in range(3)] == [0] * 3
+        wait_until(lambda: produce_to(wire, stage, stage.topic, many) == 0, 20, "the limit to be gone")
+
+
+@pytest.mark.parametrize("scope", [("virtual-cluster", "native"), ("plan", "limited.free")], ids=["wide", "of the plan"])
+def test_a_limit_for_each_plan_counts_all_that_its_sessions_do(definitions, offered, scope):
+    stage = offered
+    with closing(connect(definitions, stage)) as wire:
+        with policy(stage, {"requests_per_second": 2, "per": "plan"}, *scope):
+            wait_until(lambda: metadata(wire, stage) > 0, 20, "an answer with a throttle time")
+        wait_until(lambda: metadata(wire, stage) == 0, 20, "the limit to be gone")
