@@ -15,10 +15,12 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    OffsetSpec, ResourcePatternType, ResourceType)
 from kafka.record.memory_records import MemoryRecordsBuilder
 
-from sluice_support import Definitions, KafkaHelper, Tenant, Writer, all_fields, frame, known, wait_until
+from sluice_support import (Definitions, KafkaHelper, Reader, Tenant, Wire, Writer, all_fields, frame, known,
+                            wait_until)
 from sluice_support.protocol import in_range, versions_of
 
 API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = 18, 17, 36
+DESCRIBE_TRANSACTIONS = 65
 LOCAL = {API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE}  # no names; answered by the gateway
 TOPIC, GROUP, CREW, TXN = "orders", "crew", "active", "mover"
 
@@ -65,6 +67,21 @@ class Victim:
         grant(kafka, self.operator, ("TOPIC", "*", "LITERAL"), ("GROUP", self.prefix[:1], "PREFIXED"),
               ("BROKER", "kafka-cluster", "LITERAL"))
         self.ids = {name: self._topic_id(name) for name in (TOPIC, self.vault, self.cellar)}
+        self.member, = (member.member_id for member in self._members(self.prefix + CREW))
+        self.mover = self._mover()
+
+    def _members(self, group):
+        return self.kafka.admin.describe_consumer_groups([group])[group].result(20).members
+
+    def _mover(self):
+        """The id and the epoch of the one with the open transaction."""
+        definitions = Definitions()
+        wire = Wire(definitions, self.kafka.bootstrap_servers)
+        found, = wire.ask(definitions.requests[DESCRIBE_TRANSACTIONS], 0,
+                          {"TransactionalIds": [self.prefix + TXN]})["TransactionStates"]
+        wire.close()
+        assert found["ProducerId"] >= 0
+        return found["ProducerId"], found["ProducerEpoch"]
 
     def _commit_offsets(self, group):
         consumer = Consumer({**self.tenant.config, "group.id": group, "enable.auto.commit": False})
@@ -145,10 +162,11 @@ class Way:
     """How A names what is B's. `name(kind)` for topics, groups and transactional ids."""
 
     def __init__(self, label, names=None, ids=None, pattern=None, everything=False, tags=b"", protocol="consumer",
-                 resource=2, coordinator=0, acl_pattern=3):
+                 resource=2, coordinator=0, acl_pattern=3, member=None, producer=(-1, -1)):
         self.label, self.names, self.ids, self.pattern = label, names or {}, ids, pattern
         self.everything, self.tags, self.protocol = everything, tags, protocol
         self.resource, self.coordinator, self.acl_pattern = resource, coordinator, acl_pattern
+        self.member, self.producer = member, producer
 
     def name(self, kind):
         return self.names.get(kind, {"topic": TOPIC, "group": GROUP, "txn": TXN}[kind])
@@ -196,9 +214,9 @@ def ways_of(victim, own):
         Way("prefixed ACL", {**named(b), "resource": b + TXN}, resource=5),
         Way("first letter's ACL", {**named(b), "resource": b[:1]}, resource=3, acl_pattern=4),
         Way("all below the prefix", {**named(b), "resource": b + GROUP}, resource=3, acl_pattern=2),
-        Way("vault", named(b, topic=b + victim.vault, group=b + CREW)),
         Way("vault id", named(b), ids=victim.ids[victim.vault]),
         Way("unknown tags", named(b), tags=(b + victim.vault).encode()),
+        Way("vault", named(b, topic=b + victim.vault, group=b + CREW), member=victim.member, producer=victim.mover),
     ]
 
 
@@ -234,7 +252,7 @@ NUMBERS = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, 
            "SessionEpoch": -1, "CurrentLeaderEpoch": -1, "Timestamp": -2, "Acks": -1, "TimeoutMs": 1000,
            "timeoutMs": 1000, "GenerationId": -1, "GenerationIdOrMemberEpoch": -1, "SessionTimeoutMs": 10_000,
            "RebalanceTimeoutMs": 1, "NumPartitions": 1, "ReplicationFactor": 1, "TransactionTimeoutMs": 60_000,
-           "ProducerId": -1, "ProducerEpoch": -1, "Count": 3, "ResponsePartitionLimit": 1000, "MaxRecords": 10,
+           "Count": 3, "ResponsePartitionLimit": 1000, "MaxRecords": 10,
            "BatchSize": 10, "CommittedOffset": 1, "Offset": -1, "MaxNumOffsets": 1, "MemberEpoch": 0, "Operation": 2,
            "PermissionType": 3, "ShareSessionEpoch": 0}
 
@@ -277,8 +295,8 @@ def values_of(way):
             return way.pattern
         if name == "MemberId" and path == ("MemberId",):
             # Old versions join at once and then wait for each other; one of them is enough.
-            return "nobody" if version < 3 else ""
-        return {"ProtocolType": way.protocol, "ProtocolName": "range", "MemberId": "nobody",
+            return way.member or ("nobody" if version < 3 else "")
+        return {"ProtocolType": way.protocol, "ProtocolName": "range", "MemberId": way.member or "nobody",
                 "Principal": "User:x", "Host": "*", "Reason": "none", "PrincipalFilter": None,
                 "HostFilter": None}.get(name, NotImplemented)
 
@@ -304,6 +322,8 @@ def values_of(way):
             return way.acl_pattern
         if name == "KeyType":
             return way.coordinator
+        if name in ("ProducerId", "ProducerEpoch"):
+            return way.producer[name == "ProducerEpoch"]
         if name in ("Cursor", "Topology", "TopologyDescription"):
             return NotImplemented if way.everything else {}
         return NUMBERS.get(name, NotImplemented)
@@ -382,6 +402,7 @@ class Attacker:
             assert struct.unpack(">i", answer[:4])[0] == self.cases
             self.answered += 1
         self.cases += 1
+        return answer
 
     def restore(self):
         """A's own topic of the same name, which its requests may have deleted."""
@@ -411,6 +432,53 @@ def test_nothing_of_another_tenant_is_seen_or_changed(sample, victim, mode, caps
     assert attacker.answered > expected // 3, "most requests were not even understood"
     with capsys.disabled():
         print(f"\nisolation: {attacker.cases} cases ({mode}; {attacker.answered} answered)")
+
+
+class Ghost:
+    """A tenant that there is not. What is long in the victim's names is as long in its."""
+
+    def __init__(self, victim):
+        self.prefix, self.vault, self.cellar = (f"{uuid.uuid4().hex[:8]}.", f"vault{uuid.uuid4().hex[:10]}",
+                                                f"cellar{uuid.uuid4().hex[:10]}")
+        self.ids = {name: uuid.uuid4().bytes for name in (TOPIC, self.vault)}
+        self.member = f"c{uuid.uuid4().hex}-{uuid.uuid4()}"
+        self.mover = (victim.mover[0] + 1_000_000, victim.mover[1])
+        self.instead = {victim.prefix: self.prefix, victim.vault: self.vault, victim.member: self.member}
+
+    def of(self, value, name=None):
+        """An answer about the victim as it would be about the ghost, without what differs from one answer to the next."""
+        if isinstance(value, dict):
+            return {key: self.of(item, key) for key, item in value.items() if key not in VARIES}
+        if isinstance(value, list):
+            return [self.of(item) for item in value]
+        if isinstance(value, bytes):
+            for theirs, own in self.instead.items():
+                value = value.replace(theirs.encode(), own.encode())
+        return value
+
+
+VARIES = {"ThrottleTimeMs", "TopicId", "MemberId", "Leader", "ProducerId", "TotalBytes", "UsableBytes", "PartitionSize",
+          "ClientInstanceId", "SubscriptionId"}
+NAMING = {"prefixed", "id", "vault id", "vault"}
+
+
+@pytest.mark.parametrize("mode", ["hide", "enforce"])
+def test_what_is_anothers_is_answered_as_what_is_nobodys(sample, victim, mode):
+    """Offsets, errors and numbers tell as much as names do."""
+    attacker, definitions, ghost = Attacker(sample, mode, victim), Definitions(), Ghost(victim)
+    ways = [way for way in ways_of(victim, attacker.tenant.prefix) if way.label in NAMING]
+    nobodys = {way.label: way for way in ways_of(ghost, attacker.tenant.prefix)}
+    cases = list(cases_of(definitions, ways))
+
+    def ask(definition, version, way):
+        answer = attacker.attempt(definition, version, way)
+        return ghost.of(Reader(definitions.responses[definition["apiKey"]], version, answer[4:]).body) if answer else None
+
+    for definition, version, way in cases:
+        # What a request makes, such as a topic of A's own by that name, is not there at once.
+        wait_until(lambda: ask(definition, version, way) == ask(definition, version, nobodys[way.label]), 5,
+                   f"the same answer to {definition['name']} version {version} ({way.label})")
+    assert len(cases) > 600 and attacker.answered > len(cases)
 
 
 def listed(tenant, pattern=ResourcePatternType.ANY, name=None, kind=ResourceType.ANY):
