@@ -44,7 +44,7 @@ prepare_bench() {
             die "building failed"
     fi
     export SLUICE_BUILD_DIR=$build_dir
-    [ -n "${SLUICE_TEST_KAFKA:-}" ] || start_bench_kafka
+    [ "${bench_without_kafka:-no}" = yes ] || [ -n "${SLUICE_TEST_KAFKA:-}" ] || start_bench_kafka
 }
 
 start_bench_kafka() {
