@@ -93,7 +93,7 @@ void slc_record_cursor_init(slc_record_cursor *cursor, const slc_batch *batch, c
 }
 
 /* A length of -1 is null. */
-static bool read_bytes(const uint8_t **at, const uint8_t *end, const uint8_t **data, size_t *len)
+static inline bool read_bytes(const uint8_t **at, const uint8_t *end, const uint8_t **data, size_t *len)
 {
     int32_t length;
     if (!slc_varint_get(at, end, &length) || length < -1 || length > end - *at)

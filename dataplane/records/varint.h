@@ -30,17 +30,27 @@ static inline uint8_t *slc_varint_put(uint8_t *p, int64_t value)
     return p;
 }
 
+static inline int64_t slc_unzigzag(uint64_t bits)
+{
+    return (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
+}
+
 /* Reads one of at most `max_bytes` at *p, before `end`, and moves *p behind it. False when it is longer or the
  * bytes end; encodings that are longer than they need be are read. */
 static inline bool slc_varlong_get(const uint8_t **p, const uint8_t *end, unsigned max_bytes, int64_t *value)
 {
     uint64_t bits = 0;
     const uint8_t *at = *p;
+    if (at < end && *at < 0x80) { /* most are */
+        *value = slc_unzigzag(*at);
+        *p = at + 1;
+        return true;
+    }
     for (unsigned i = 0; i < max_bytes && at < end; i++) {
         uint8_t byte = *at++;
         bits |= (uint64_t)(byte & 0x7f) << 7 * i;
-        if ((byte & 0x80) == 0) {
-            *value = (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
+        if (byte < 0x80) {
+            *value = slc_unzigzag(bits);
             *p = at;
             return true;
         }
