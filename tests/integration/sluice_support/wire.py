@@ -25,6 +25,8 @@ class Wire:
         self.socket = socket.create_connection((host, int(port)), timeout=30)
         if user is None:
             return
+        if user is None:
+            return
         assert self._call(17, 1, {"Mechanism": "PLAIN"})["ErrorCode"] == 0
         token = f"\0{user}\0{password}".encode()
         assert self._call(36, 2, {"AuthBytes": token})["ErrorCode"] == 0
