@@ -228,8 +228,8 @@ static void bare_once(struct bare *b, enum slc_codec codec, const struct sample 
 
 /* --- ours --- */
 
-static enum slc_record_verdict replace(void *ctx, const slc_batch *batch, const slc_record *record,
-                                       slc_record *changed, slc_error *err)
+static enum slc_record_verdict replace(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                       slc_batch_record *changed, slc_error *err)
 {
     const struct sample *s = ctx;
     (void)batch;

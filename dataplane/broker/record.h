@@ -7,12 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct slc_record_header {
-    const char *name;
-    uint32_t name_len;
-    uint32_t value_len;
-    const uint8_t *value; /* NULL: null */
-} slc_record_header;
+#include "dataplane/records/header.h"
 
 struct slc_record_block;
 

@@ -87,9 +87,9 @@ bool slc_batch_crc_holds(const slc_batch *batch)
 
 /* --- records --- */
 
-void slc_record_cursor_init(slc_record_cursor *cursor, const slc_batch *batch, const uint8_t *data, size_t len)
+void slc_batch_cursor_init(slc_batch_cursor *cursor, const slc_batch *batch, const uint8_t *data, size_t len)
 {
-    *cursor = (slc_record_cursor){.batch_ = batch, .at_ = data, .end_ = data + len, .left_ = batch->count};
+    *cursor = (slc_batch_cursor){.batch_ = batch, .at_ = data, .end_ = data + len, .left_ = batch->count};
 }
 
 /* A length of -1 is null. */
@@ -107,14 +107,19 @@ static inline bool read_bytes(const uint8_t **at, const uint8_t *end, const uint
 static bool read_header_of_record(const uint8_t **at, const uint8_t *end, slc_record_header *header)
 {
     const uint8_t *name;
-    if (!read_bytes(at, end, &name, &header->name_len) || name == NULL)
+    size_t name_len, value_len;
+    if (!read_bytes(at, end, &name, &name_len) || name == NULL)
         return false;
     header->name = (const char *)name;
-    return read_bytes(at, end, &header->value, &header->value_len);
+    header->name_len = (uint32_t)name_len;
+    if (!read_bytes(at, end, &header->value, &value_len))
+        return false;
+    header->value_len = (uint32_t)value_len;
+    return true;
 }
 
 /* Each header takes two bytes at least, so that a count that lies ends early. */
-static const char *read_headers(const uint8_t **at, const uint8_t *end, slc_record *record)
+static const char *read_headers(const uint8_t **at, const uint8_t *end, slc_batch_record *record)
 {
     if (!slc_varint_get(at, end, &record->n_headers) || record->n_headers < 0)
         return "the count of its headers";
@@ -128,7 +133,7 @@ static const char *read_headers(const uint8_t **at, const uint8_t *end, slc_reco
     return NULL;
 }
 
-static void place(slc_record *record, const slc_batch *batch)
+static void place(slc_batch_record *record, const slc_batch *batch)
 {
     record->offset = (int64_t)((uint64_t)batch->base_offset + (uint64_t)(int64_t)record->offset_delta);
     if ((batch->attributes & SLC_BATCH_LOG_APPEND_TIME) != 0)
@@ -138,7 +143,7 @@ static void place(slc_record *record, const slc_batch *batch)
 }
 
 /* What is wrong, or NULL. */
-static const char *read_record(slc_record_cursor *cursor, slc_record *record)
+static const char *read_record(slc_batch_cursor *cursor, slc_batch_record *record)
 {
     const uint8_t *at = cursor->at_;
     int32_t length;
@@ -167,7 +172,7 @@ static const char *read_record(slc_record_cursor *cursor, slc_record *record)
     return NULL;
 }
 
-static enum slc_record_step fail_record(const slc_record_cursor *cursor, const char *wrong, slc_error *err)
+static enum slc_batch_cursor_step fail_record(const slc_batch_cursor *cursor, const char *wrong, slc_error *err)
 {
     const slc_batch *batch = cursor->batch_;
     slc_fail(err, SLC_CORRUPT, NULL,
@@ -176,7 +181,8 @@ static enum slc_record_step fail_record(const slc_record_cursor *cursor, const c
     return SLC_RECORD_FAILED;
 }
 
-enum slc_record_step slc_record_next(slc_record_cursor *cursor, slc_record *record, slc_error *err)
+enum slc_batch_cursor_step slc_batch_cursor_next(slc_batch_cursor *cursor, slc_batch_record *record,
+                                                 slc_error *err)
 {
     if (cursor->left_ == 0) {
         if (cursor->at_ == cursor->end_)
@@ -192,12 +198,12 @@ enum slc_record_step slc_record_next(slc_record_cursor *cursor, slc_record *reco
     return SLC_RECORD;
 }
 
-void slc_record_headers_init(slc_record_headers *headers, const slc_record *record)
+void slc_batch_headers_init(slc_batch_headers *headers, const slc_batch_record *record)
 {
-    *headers = (slc_record_headers){.at_ = record->headers, .end_ = record->headers + record->headers_len};
+    *headers = (slc_batch_headers){.at_ = record->headers, .end_ = record->headers + record->headers_len};
 }
 
-bool slc_record_headers_next(slc_record_headers *headers, slc_record_header *header)
+bool slc_batch_headers_next(slc_batch_headers *headers, slc_record_header *header)
 {
     if (headers->at_ == headers->end_)
         return false;

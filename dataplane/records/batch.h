@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "dataplane/records/compression.h"
+#include "dataplane/records/header.h"
 
 #define SLC_BATCH_HEADER_BYTES 61
 #define SLC_BATCH_PREFIX_BYTES 12 /* base offset and length, which the length does not count */
@@ -69,7 +70,7 @@ static inline int64_t slc_batch_last_offset(const slc_batch *batch)
 }
 
 /* A record in its batch. All pointers are into the (inflated) batch. */
-typedef struct slc_record {
+typedef struct slc_batch_record {
     const uint8_t *bytes; /* the whole record, its length included */
     size_t bytes_len;
     uint8_t attributes; /* none are in use */
@@ -82,45 +83,39 @@ typedef struct slc_record {
     const uint8_t *value; /* NULL: null, a tombstone */
     size_t value_len;
     int32_t n_headers;
-    const uint8_t *headers; /* n_headers of them, see slc_record_header_next */
+    const uint8_t *headers; /* n_headers of them, see slc_batch_headers_next */
     size_t headers_len;
-} slc_record;
+} slc_batch_record;
 
 /* A run of records. */
-typedef struct slc_record_cursor {
+typedef struct slc_batch_cursor {
     const slc_batch *batch_;
     const uint8_t *at_;
     const uint8_t *end_;
     int32_t left_;
-} slc_record_cursor;
+} slc_batch_cursor;
 
 /* Begins at the records of a batch: `data` is batch->records, or what they inflate to. */
-void slc_record_cursor_init(slc_record_cursor *cursor, const slc_batch *batch, const uint8_t *data, size_t len);
+void slc_batch_cursor_init(slc_batch_cursor *cursor, const slc_batch *batch, const uint8_t *data, size_t len);
 
-enum slc_record_step {
+enum slc_batch_cursor_step {
     SLC_RECORD,
     SLC_RECORD_DONE, /* as many as the batch says, and not a byte more */
     SLC_RECORD_FAILED,
 };
 
 /* The next record, every length in it checked, its headers' too. FAILED fills `err` (SLC_CORRUPT). */
-enum slc_record_step slc_record_next(slc_record_cursor *cursor, slc_record *record, slc_error *err) SLC_CHECKED;
+enum slc_batch_cursor_step slc_batch_cursor_next(slc_batch_cursor *cursor, slc_batch_record *record,
+                                                 slc_error *err) SLC_CHECKED;
 
-typedef struct slc_record_header {
-    const char *name; /* not terminated; need not be UTF-8 */
-    size_t name_len;
-    const uint8_t *value; /* NULL: null */
-    size_t value_len;
-} slc_record_header;
-
-typedef struct slc_record_headers {
+typedef struct slc_batch_headers {
     const uint8_t *at_;
     const uint8_t *end_;
-} slc_record_headers;
+} slc_batch_headers;
 
-/* The headers of a record that slc_record_next() gave, in order, repeated names included. */
-void slc_record_headers_init(slc_record_headers *headers, const slc_record *record);
+/* The headers of a record that slc_batch_cursor_next() gave, in order, repeated names included. */
+void slc_batch_headers_init(slc_batch_headers *headers, const slc_batch_record *record);
 /* False at the end. */
-bool slc_record_headers_next(slc_record_headers *headers, slc_record_header *header);
+bool slc_batch_headers_next(slc_batch_headers *headers, slc_record_header *header);
 
 #endif

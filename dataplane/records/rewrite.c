@@ -144,7 +144,7 @@ static uint8_t *put(uint8_t *at, const void *data, size_t len)
     return at + len;
 }
 
-bool slc_record_headers_add(slc_buf *headers, const slc_record_header *header)
+bool slc_batch_headers_add(slc_buf *headers, const slc_record_header *header)
 {
     uint8_t *at = slc_buf_extend(headers, size_of(header->name, header->name_len) +
                                               size_of(header->value, header->value_len));

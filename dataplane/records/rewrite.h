@@ -26,10 +26,10 @@ enum slc_record_verdict {
 };
 
 /* Asked once for each record, in order. `changed` is a copy of `record`: for CHANGE it takes other key, value
- * and headers (encoded, see slc_record_headers_add), all of which must live until the next call; its other
+ * and headers (encoded, see slc_batch_headers_add), all of which must live until the next call; its other
  * members are ignored. */
-typedef enum slc_record_verdict slc_record_fn(void *ctx, const slc_batch *batch, const slc_record *record,
-                                              slc_record *changed, slc_error *err);
+typedef enum slc_record_verdict slc_record_fn(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                              slc_batch_record *changed, slc_error *err);
 
 typedef struct slc_rewrite_rules {
     slc_record_fn *record;
@@ -75,6 +75,6 @@ enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *da
                                        slc_error *err) SLC_CHECKED;
 
 /* Adds a header in a record's encoding. False when it does not fit. */
-bool slc_record_headers_add(slc_buf *headers, const slc_record_header *header) SLC_CHECKED;
+bool slc_batch_headers_add(slc_buf *headers, const slc_record_header *header) SLC_CHECKED;
 
 #endif

@@ -69,7 +69,8 @@ static size_t size_of_bytes(const uint8_t *data, size_t len)
     return slc_varint_size(data != NULL ? (int64_t)len : -1) + len;
 }
 
-static bool write_record(struct pass *p, const slc_record *was, const slc_record *is, slc_error *err)
+static bool write_record(struct pass *p, const slc_batch_record *was, const slc_batch_record *is,
+                         slc_error *err)
 {
     size_t size = 1 + slc_varint_size(was->timestamp_delta) + slc_varint_size(was->offset_delta) +
                   size_of_bytes(is->key, is->key_len) + size_of_bytes(is->value, is->value_len) +
@@ -116,7 +117,8 @@ bool slc_batch_add_empty(const slc_batch *batch, slc_buf *out, slc_error *err)
 
 /* --- one pass --- */
 
-static bool take_change(struct pass *p, const slc_record *record, const slc_record *changed, slc_error *err)
+static bool take_change(struct pass *p, const slc_batch_record *record, const slc_batch_record *changed,
+                        slc_error *err)
 {
     if (!begin(p, err) || !flush_run(p, record->bytes, err))
         return false;
@@ -124,10 +126,10 @@ static bool take_change(struct pass *p, const slc_record *record, const slc_reco
     return changed == NULL || write_record(p, record, changed, err);
 }
 
-static enum slc_rewritten take_record(struct pass *p, const slc_record *record, slc_rewrite_report *report,
-                                      slc_error *err)
+static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *record,
+                                      slc_rewrite_report *report, slc_error *err)
 {
-    slc_record changed = *record;
+    slc_batch_record changed = *record;
     enum slc_record_verdict verdict = p->rules->record(p->rules->ctx, p->batch, record, &changed, err);
     report->records++;
     if (verdict == SLC_RECORD_REJECT && p->rules->consume && record->offset < p->rules->from_offset) {
@@ -156,11 +158,11 @@ static enum slc_rewritten take_record(struct pass *p, const slc_record *record, 
 /* SAME when every record stays. */
 static enum slc_rewritten take_records(struct pass *p, slc_rewrite_report *report, slc_error *err)
 {
-    slc_record_cursor cursor;
-    slc_record record;
-    enum slc_record_step step;
-    slc_record_cursor_init(&cursor, p->batch, p->data, p->data_len);
-    while ((step = slc_record_next(&cursor, &record, err)) == SLC_RECORD) {
+    slc_batch_cursor cursor;
+    slc_batch_record record;
+    enum slc_batch_cursor_step step;
+    slc_batch_cursor_init(&cursor, p->batch, p->data, p->data_len);
+    while ((step = slc_batch_cursor_next(&cursor, &record, err)) == SLC_RECORD) {
         enum slc_rewritten done = take_record(p, &record, report, err);
         if (done == SLC_REWRITTEN_FAILED || done == SLC_REWRITTEN_LATER)
             return done;

@@ -23,7 +23,7 @@ struct plan {
 };
 
 /* One number for all that a reader sees of a record. */
-static uint32_t describe(uint32_t seen, const slc_record *record)
+static uint32_t describe(uint32_t seen, const slc_batch_record *record)
 {
     const int64_t numbers[] = {record->offset,
                                record->timestamp,
@@ -37,8 +37,8 @@ static uint32_t describe(uint32_t seen, const slc_record *record)
     return slc_crc32c(seen, record->headers, record->headers_len);
 }
 
-static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const slc_record *record,
-                                      slc_record *changed, slc_error *err)
+static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                      slc_batch_record *changed, slc_error *err)
 {
     struct plan *plan = ctx;
     unsigned turn = (unsigned)record->offset % 4;
@@ -61,8 +61,8 @@ static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const s
     return SLC_RECORD_CHANGE;
 }
 
-static enum slc_record_verdict only_look(void *ctx, const slc_batch *batch, const slc_record *record,
-                                         slc_record *changed, slc_error *err)
+static enum slc_record_verdict only_look(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                         slc_batch_record *changed, slc_error *err)
 {
     struct plan *plan = ctx;
     (void)batch;

@@ -56,15 +56,15 @@ static void print_hex(char before, const void *data, size_t len)
         printf("%02x", bytes[i]);
 }
 
-static enum slc_record_verdict print_record(const slc_record *record)
+static enum slc_record_verdict print_record(const slc_batch_record *record)
 {
-    slc_record_headers headers;
+    slc_batch_headers headers;
     slc_record_header header;
     printf("record %" PRId64 " %" PRId64, record->offset, record->timestamp);
     print_hex(' ', record->key, record->key_len);
     print_hex(' ', record->value, record->value_len);
-    slc_record_headers_init(&headers, record);
-    while (slc_record_headers_next(&headers, &header)) {
+    slc_batch_headers_init(&headers, record);
+    while (slc_batch_headers_next(&headers, &header)) {
         print_hex(' ', header.name, header.name_len);
         print_hex('=', header.value, header.value_len);
     }
@@ -76,16 +76,16 @@ static void print_records(slc_compression *compression, const slc_batch *batch)
 {
     const uint8_t *data = batch->records;
     size_t len = batch->records_len;
-    slc_record_cursor cursor;
-    slc_record record;
-    enum slc_record_step step;
+    slc_batch_cursor cursor;
+    slc_batch_record record;
+    enum slc_batch_cursor_step step;
     slc_error err = {0};
     if (slc_batch_codec(batch) != SLC_CODEC_NONE &&
         !slc_inflate(compression, slc_batch_codec(batch), batch->records, batch->records_len, &data, &len,
                      &err))
         fail("inflate", &err);
-    slc_record_cursor_init(&cursor, batch, data, len);
-    while ((step = slc_record_next(&cursor, &record, &err)) == SLC_RECORD)
+    slc_batch_cursor_init(&cursor, batch, data, len);
+    while ((step = slc_batch_cursor_next(&cursor, &record, &err)) == SLC_RECORD)
         print_record(&record);
     if (step != SLC_RECORD_DONE)
         fail("read", &err);
@@ -131,14 +131,16 @@ struct change {
 
 static void add_header(slc_buf *buf, const char *name, const char *value)
 {
-    const slc_record_header header = {name, strlen(name), (const uint8_t *)value,
-                                      value != NULL ? strlen(value) : 0};
-    SLC_BUG_ON(!slc_record_headers_add(buf, &header));
+    const slc_record_header header = {.name = name,
+                                      .name_len = (uint32_t)strlen(name),
+                                      .value = (const uint8_t *)value,
+                                      .value_len = value != NULL ? (uint32_t)strlen(value) : 0};
+    SLC_BUG_ON(!slc_batch_headers_add(buf, &header));
 }
 
 /* The same as `changed` in run-records. */
-static enum slc_record_verdict change(void *ctx, const slc_batch *batch, const slc_record *record,
-                                      slc_record *changed, slc_error *err)
+static enum slc_record_verdict change(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                      slc_batch_record *changed, slc_error *err)
 {
     struct change *c = ctx;
     (void)batch;

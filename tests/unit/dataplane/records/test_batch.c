@@ -11,7 +11,7 @@ static const struct build_record three[] = {
 struct fixture {
     slc_buf in;
     slc_batch batch;
-    slc_record record;
+    slc_batch_record record;
     slc_error err;
 };
 
@@ -71,28 +71,28 @@ END_TEST
 START_TEST(test_every_field_of_a_record)
 {
     struct fixture f;
-    slc_record_cursor cursor;
+    slc_batch_cursor cursor;
     fixture_init(&f);
     put_batch(&f.in, &plain, three, 3);
     ck_assert_int_eq(first_batch(&f), SLC_BATCH);
-    slc_record_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);
-    ck_assert_int_eq(slc_record_next(&cursor, &f.record, &f.err), SLC_RECORD);
+    slc_batch_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);
+    ck_assert_int_eq(slc_batch_cursor_next(&cursor, &f.record, &f.err), SLC_RECORD);
     ck_assert_int_eq(f.record.offset, 70);
     ck_assert_int_eq(f.record.timestamp, 5000);
     expect_text(f.record.key, f.record.key_len, "k1");
     expect_text(f.record.value, f.record.value_len, "v1");
     ck_assert_int_eq(f.record.n_headers, 4);
-    ck_assert_int_eq(slc_record_next(&cursor, &f.record, &f.err), SLC_RECORD);
+    ck_assert_int_eq(slc_batch_cursor_next(&cursor, &f.record, &f.err), SLC_RECORD);
     ck_assert_int_eq(f.record.timestamp, 4995);
     expect_text(f.record.key, f.record.key_len, NULL);
     expect_text(f.record.value, f.record.value_len, "");
     ck_assert_int_eq(f.record.n_headers, 0);
-    ck_assert_int_eq(slc_record_next(&cursor, &f.record, &f.err), SLC_RECORD);
+    ck_assert_int_eq(slc_batch_cursor_next(&cursor, &f.record, &f.err), SLC_RECORD);
     ck_assert_int_eq(f.record.offset, 75);
     ck_assert_int_eq(f.record.timestamp, 1000005007);
     expect_text(f.record.key, f.record.key_len, "");
     expect_text(f.record.value, f.record.value_len, NULL);
-    ck_assert_int_eq(slc_record_next(&cursor, &f.record, &f.err), SLC_RECORD_DONE);
+    ck_assert_int_eq(slc_batch_cursor_next(&cursor, &f.record, &f.err), SLC_RECORD_DONE);
     slc_buf_release(&f.in);
 }
 END_TEST
@@ -101,21 +101,21 @@ START_TEST(test_headers_keep_order_repetition_and_null)
 {
     static const char *const expected[][2] = {{"a", "1"}, {"a", "2"}, {"b", NULL}, {"c", ""}};
     struct fixture f;
-    slc_record_cursor cursor;
-    slc_record_headers headers;
+    slc_batch_cursor cursor;
+    slc_batch_headers headers;
     slc_record_header header;
     fixture_init(&f);
     put_batch(&f.in, &plain, three, 1);
     ck_assert_int_eq(first_batch(&f), SLC_BATCH);
-    slc_record_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);
-    ck_assert_int_eq(slc_record_next(&cursor, &f.record, &f.err), SLC_RECORD);
-    slc_record_headers_init(&headers, &f.record);
+    slc_batch_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);
+    ck_assert_int_eq(slc_batch_cursor_next(&cursor, &f.record, &f.err), SLC_RECORD);
+    slc_batch_headers_init(&headers, &f.record);
     for (int i = 0; i < 4; i++) {
-        ck_assert(slc_record_headers_next(&headers, &header));
+        ck_assert(slc_batch_headers_next(&headers, &header));
         expect_text(header.name, header.name_len, expected[i][0]);
         expect_text(header.value, header.value_len, expected[i][1]);
     }
-    ck_assert(!slc_record_headers_next(&headers, &header));
+    ck_assert(!slc_batch_headers_next(&headers, &header));
     slc_buf_release(&f.in);
 }
 END_TEST
@@ -123,16 +123,16 @@ END_TEST
 START_TEST(test_log_append_time_is_that_of_the_batch)
 {
     struct fixture f;
-    slc_record_cursor cursor;
+    slc_batch_cursor cursor;
     fixture_init(&f);
     put_batch(&f.in,
               &(struct build_batch){
                   .attributes = SLC_BATCH_LOG_APPEND_TIME, .base_timestamp = 5000, .max_timestamp = 9000},
               three, 3);
     ck_assert_int_eq(first_batch(&f), SLC_BATCH);
-    slc_record_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);
+    slc_batch_cursor_init(&cursor, &f.batch, f.batch.records, f.batch.records_len);
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(slc_record_next(&cursor, &f.record, &f.err), SLC_RECORD);
+        ck_assert_int_eq(slc_batch_cursor_next(&cursor, &f.record, &f.err), SLC_RECORD);
         ck_assert_int_eq(f.record.timestamp, 9000);
     }
     slc_buf_release(&f.in);
@@ -196,12 +196,12 @@ START_TEST(test_header_that_lies)
 }
 END_TEST
 
-static enum slc_record_step read_all(struct fixture *f, const uint8_t *data, size_t len)
+static enum slc_batch_cursor_step read_all(struct fixture *f, const uint8_t *data, size_t len)
 {
-    slc_record_cursor cursor;
-    enum slc_record_step step;
-    slc_record_cursor_init(&cursor, &f->batch, data, len);
-    while ((step = slc_record_next(&cursor, &f->record, &f->err)) == SLC_RECORD) {
+    slc_batch_cursor cursor;
+    enum slc_batch_cursor_step step;
+    slc_batch_cursor_init(&cursor, &f->batch, data, len);
+    while ((step = slc_batch_cursor_next(&cursor, &f->record, &f->err)) == SLC_RECORD) {
     }
     return step;
 }
@@ -256,7 +256,7 @@ START_TEST(test_damaged_record)
     fixture_init(&f);
     uint8_t *copy = slc_memdup(damaged[_i].bytes, damaged[_i].len);
     f.batch = (slc_batch){.count = 1};
-    enum slc_record_step step = read_all(&f, copy, damaged[_i].len);
+    enum slc_batch_cursor_step step = read_all(&f, copy, damaged[_i].len);
     ck_assert_int_eq(step, damaged[_i].says != NULL ? SLC_RECORD_FAILED : SLC_RECORD_DONE);
     if (damaged[_i].says != NULL)
         ck_assert_msg(strstr(f.err.message, damaged[_i].says) != NULL, "%s", f.err.message);

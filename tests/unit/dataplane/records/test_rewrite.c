@@ -26,8 +26,8 @@ struct fixture {
     int calls;
 };
 
-static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const slc_record *record,
-                                      slc_record *changed, slc_error *err)
+static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                      slc_batch_record *changed, slc_error *err)
 {
     struct fixture *f = ctx;
     (void)batch;
@@ -138,14 +138,16 @@ START_TEST(test_null_and_headers)
     const struct build_record expected[] = {
         {.timestamp_delta = 0, .headers = "a=1;n;n="}, four[1], four[2], four[3]};
     const slc_record_header headers[] = {
-        {"a", 1, (const uint8_t *)"1", 1}, {"n", 1, NULL, 0}, {"n", 1, (const uint8_t *)"", 0}};
+        {.name = "a", .name_len = 1, .value = (const uint8_t *)"1", .value_len = 1},
+        {.name = "n", .name_len = 1},
+        {.name = "n", .name_len = 1, .value = (const uint8_t *)""}};
     const struct build_batch batch = at(0, SLC_CODEC_NONE);
     struct fixture f;
     slc_buf encoded;
     fixture_init(&f, false);
     slc_buf_init(&encoded, 100);
     for (int i = 0; i < 3; i++)
-        ck_assert(slc_record_headers_add(&encoded, &headers[i]));
+        ck_assert(slc_batch_headers_add(&encoded, &headers[i]));
     put_batch(&f.in, &batch, four, 4);
     f.change = "1";
     f.new_headers = &encoded;
