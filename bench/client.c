@@ -112,3 +112,33 @@ double histogram_ms(const histogram *h, double quantile)
     }
     return (double)h->max_us / 1000.0;
 }
+
+const char *const *read_lines(const char *file, size_t *count)
+{
+    size_t capacity = 1024;
+    const char **lines = calloc(capacity, sizeof *lines);
+    char line[1024];
+    FILE *from = fopen(file, "r");
+    if (from == NULL)
+        die("cannot open %s", file);
+    for (*count = 0; fgets(line, sizeof line, from) != NULL;) {
+        line[strcspn(line, "\n")] = '\0';
+        if (*count == capacity)
+            lines = realloc(lines, (capacity *= 2) * sizeof *lines);
+        lines[(*count)++] = strdup(line);
+    }
+    fclose(from);
+    if (*count == 0)
+        die("%s is empty", file);
+    return lines;
+}
+
+/* xorshift64 (Marsaglia, 2003). */
+const char *next_line(const char *const *lines, size_t count)
+{
+    static uint64_t state = 88172645463325252;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return lines[state % count];
+}

@@ -16,6 +16,11 @@ int connect_local(int port, int receive_bytes);
 /* Raises the limit of open files to `wanted` or as far as it goes; returns what it is. */
 size_t raise_file_limit(size_t wanted);
 
+/* The lines of a file, which stay for ever: requests that each bring another key take them from here. */
+const char *const *read_lines(const char *file, size_t *count);
+/* One of them, by a generator of its own, so that two runs ask for the same ones. */
+const char *next_line(const char *const *lines, size_t count);
+
 /* The head of an answer that begins at `text`: true when it is whole. `body` is where the body begins, `length`
  * its Content-Length (-1: none told). */
 typedef struct answer_head {

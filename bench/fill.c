@@ -1,6 +1,12 @@
-/* Fills a new catalog with applications, each with a credential and a subscription, as fast as SQLite takes
- * them: the admin API would spend minutes on making verifiers of passwords that nobody uses. Only while no
- * control plane runs on the folder. */
+/* Fills a catalog with applications, each with a credential and a subscription, as fast as SQLite takes them:
+ * the admin API would spend minutes on making verifiers of passwords that nobody uses. Only while no control
+ * plane runs on the folder.
+ *
+ *   bench-fill DATA_DIR APPLICATIONS [KEYS]
+ *
+ * An empty catalog gets a small world first. In one that has a gateway group, a team and plans the applications
+ * are the team's, subscribed to all plans in the group's environment. KEYS is a file to write their API keys
+ * to, one a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +17,9 @@
 #include "common/crypto.h"
 #include "common/log.h"
 
-#define BATCH    5000
-#define ID_CHARS 16
+#define BATCH        5000
+#define ID_CHARS     16
+#define SECRET_CHARS 32
 
 /* What is there before the first application; ' for ". */
 static const struct {
@@ -34,11 +41,25 @@ static const struct {
 
 struct batch {
     unsigned first, count;
+    FILE *keys; /* NULL: nobody wants them */
 };
+
+/* Is there a world already? */
+static bool has_world(slc_txn *txn, bool *has, slc_error *err)
+{
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, "SELECT 1 FROM gateway_groups LIMIT 1", "");
+    int row = stmt != NULL ? slc_txn_step(txn, stmt, err) : -1;
+    slc_txn_finish(txn, stmt);
+    *has = row == 1;
+    return row >= 0;
+}
 
 static bool make_world(slc_txn *txn, void *arg, slc_error *err)
 {
+    bool has = false;
     (void)arg;
+    if (!has_world(txn, &has, err) || has)
+        return has;
     for (size_t i = 0; i < sizeof world / sizeof *world; i++) {
         char body[400];
         snprintf(body, sizeof body, "%s", world[i].body);
@@ -55,20 +76,25 @@ static bool make_world(slc_txn *txn, void *arg, slc_error *err)
     return true;
 }
 
-static bool add_application(slc_txn *txn, unsigned number, int64_t revision, slc_error *err)
+static bool add_application(slc_txn *txn, unsigned number, int64_t revision, FILE *keys, slc_error *err)
 {
     char application[ID_CHARS + 1], credential[ID_CHARS + 1], subscription[ID_CHARS + 1], name[32];
+    char secret[SECRET_CHARS + 1];
     uint8_t verifiers[32 + 84 + 148];
     int64_t now_ms = slc_txn_now_ms(txn);
     slc_random_id(application, ID_CHARS);
     slc_random_id(credential, ID_CHARS);
     slc_random_id(subscription, ID_CHARS);
     slc_random(verifiers, sizeof verifiers);
+    slc_random_id(secret, SECRET_CHARS);
+    slc_sha256(secret, SECRET_CHARS, verifiers);
+    if (keys != NULL && fprintf(keys, "slk_%s_%s\n", credential, secret) < 0)
+        return slc_fail(err, SLC_IO, NULL, "cannot write the keys");
     snprintf(name, sizeof name, "app-%u", number);
     return slc_txn_exec(
                txn, err,
                "INSERT INTO applications (id, key, revision, manager, created_at, updated_at, name, team) "
-               "SELECT ?1, ?2, ?3, 'api', ?4, ?4, ?2, id FROM teams WHERE name = 'bench'",
+               "SELECT ?1, ?2, ?3, 'api', ?4, ?4, ?2, id FROM teams LIMIT 1",
                "ssii", application, name, revision, now_ms) &&
            slc_txn_exec(
                txn, err,
@@ -81,7 +107,7 @@ static bool add_application(slc_txn *txn, unsigned number, int64_t revision, slc
                txn, err,
                "INSERT INTO subscriptions (id, key, revision, manager, created_at, updated_at, application, "
                "plan, product, environment, state) SELECT ?1, ?1, ?2, 'api', ?3, ?3, ?4, id, product, "
-               "'bench', 'approved' FROM plans",
+               "(SELECT environment FROM gateway_groups LIMIT 1), 'approved' FROM plans",
                "siis", subscription, revision, now_ms, application);
 }
 
@@ -91,18 +117,18 @@ static bool add_batch(slc_txn *txn, void *arg, slc_error *err)
     uint64_t revision;
     bool ok = slc_txn_bump(txn, &revision, err);
     for (unsigned i = 0; ok && i < batch->count; i++)
-        ok = add_application(txn, batch->first + i, (int64_t)revision, err);
+        ok = add_application(txn, batch->first + i, (int64_t)revision, batch->keys, err);
     return ok;
 }
 
-static bool fill(slc_catalog *catalog, unsigned applications, slc_error *err)
+static bool fill(slc_catalog *catalog, unsigned applications, FILE *keys, slc_error *err)
 {
     slc_actor actor = {.kind = "system", .id = "bench", .name = "bench"};
     if (!slc_catalog_write_sync(catalog, &actor, make_world, NULL, err))
         return false;
     for (unsigned first = 0; first < applications; first += BATCH) {
         unsigned left = applications - first;
-        struct batch batch = {first, left < BATCH ? left : BATCH};
+        struct batch batch = {first, left < BATCH ? left : BATCH, keys};
         if (!slc_catalog_write_sync(catalog, &actor, add_batch, &batch, err))
             return false;
     }
@@ -113,15 +139,22 @@ int main(int argc, char **argv)
 {
     slc_error err;
     slc_log_init("bench-fill", SLC_LOG_WARN, true);
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s DATA_DIR APPLICATIONS\n", argv[0]);
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: %s DATA_DIR APPLICATIONS [KEYS]\n", argv[0]);
         return 2;
+    }
+    FILE *keys = argc == 4 ? fopen(argv[3], "w") : NULL;
+    if (argc == 4 && keys == NULL) {
+        perror(argv[3]);
+        return 1;
     }
     slc_catalog_options options = {.data_dir = argv[1]};
     slc_catalog *catalog = slc_catalog_open(&options, &err);
-    bool ok = catalog != NULL && fill(catalog, (unsigned)strtoul(argv[2], NULL, 10), &err);
+    bool ok = catalog != NULL && fill(catalog, (unsigned)strtoul(argv[2], NULL, 10), keys, &err);
     slc_catalog_close(catalog);
     if (!ok)
         fprintf(stderr, "%s: %s\n", argv[0], err.message);
+    if (keys != NULL && fclose(keys) != 0)
+        ok = false;
     return ok ? 0 : 1;
 }

@@ -1,12 +1,14 @@
-/* The load generator of bench/rest: a closed loop over keep-alive connections, one request at a time on each.
+/* The load generator of bench/rest and bench/auth: a closed loop over keep-alive connections, one request at a
+ * time on each.
  *
- *   bench-load post  PORT CONNECTIONS SECONDS HEAD BODY
- *   bench-load pages PORT CONNECTIONS SECONDS HEAD STARTS
+ *   bench-load post  PORT CONNECTIONS SECONDS HEAD BODY [KEYS]
+ *   bench-load pages PORT CONNECTIONS SECONDS HEAD STARTS [KEYS]
  *
  * HEAD is a file with the request's path in its first line and header lines after it; BODY is the file to send.
  * STARTS has lines "QUERY EVENTS" for pages: connection i begins with line i (again and again) and goes on with
  * the cursor of each answer until one says that it has caught up; EVENTS is what such a walk must give. Prints
- * one JSON object. An answer other than 201 or 200 is counted in "refused".
+ * one JSON object. With KEYS, a file of API keys, each request brings another one. An answer other than 201 or
+ * 200 is counted in "refused".
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -32,6 +34,8 @@ static struct {
     char *headers;
     char *body;
     size_t body_len;
+    const char *const *keys; /* NULL: the head has what there is to say */
+    size_t key_count;
     struct start *starts;
     size_t start_count;
     struct event_base *base;
@@ -72,15 +76,18 @@ static void write_some(struct conn *conn);
 
 static void send_request(struct conn *conn, const char *query, size_t query_len)
 {
-    size_t need = strlen(load.path) + query_len + strlen(load.headers) + load.body_len + 256;
+    char key[256] = "";
+    if (load.keys != NULL)
+        snprintf(key, sizeof key, "X-API-Key: %s\r\n", next_line(load.keys, load.key_count));
+    size_t need = strlen(load.path) + query_len + strlen(load.headers) + strlen(key) + load.body_len + 256;
     if (need > conn->out_cap) {
         conn->out = realloc(conn->out, need);
         conn->out_cap = need;
     }
-    int len = load.pages ? sprintf(conn->out, "GET %s?%.*s HTTP/1.1\r\n%s\r\n", load.path, (int)query_len,
-                                   query, load.headers)
-                         : sprintf(conn->out, "POST %s HTTP/1.1\r\n%sContent-Length: %zu\r\n\r\n", load.path,
-                                   load.headers, load.body_len);
+    int len = load.pages ? sprintf(conn->out, "GET %s?%.*s HTTP/1.1\r\n%s%s\r\n", load.path, (int)query_len,
+                                   query, load.headers, key)
+                         : sprintf(conn->out, "POST %s HTTP/1.1\r\n%s%sContent-Length: %zu\r\n\r\n", load.path,
+                                   load.headers, key, load.body_len);
     if (!load.pages)
         memcpy(conn->out + len, load.body, load.body_len);
     conn->out_len = (size_t)len + (load.pages ? 0 : load.body_len);
@@ -237,8 +244,8 @@ static void report(double seconds)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: bench-load post|pages PORT CONNECTIONS SECONDS HEAD BODY|STARTS\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "usage: bench-load post|pages PORT CONNECTIONS SECONDS HEAD BODY|STARTS [KEYS]\n");
         return 2;
     }
     load.pages = strcmp(argv[1], "pages") == 0;
@@ -246,6 +253,8 @@ int main(int argc, char **argv)
     int count = atoi(argv[3]);
     double seconds = atof(argv[4]);
     read_request_head(argv[5]);
+    if (argc == 8)
+        load.keys = read_lines(argv[7], &load.key_count);
     if (load.pages)
         read_starts(argv[6]);
     else

@@ -1,12 +1,13 @@
-/* The readers of bench/sse: many event streams on one thread, each checked event by event.
+/* The readers of bench/sse and bench/auth: many event streams on one thread, each checked event by event.
  *
- *   bench-readers plain|tls PORT READERS EVENTS SECONDS HEAD
+ *   bench-readers plain|tls PORT READERS EVENTS SECONDS HEAD [KEYS]
  *
  * HEAD is a file with the request's path in its first line and header lines after it. Prints "ready" when every
- * stream is open. The server's certificate is not looked at: what is measured is the server. Events must be
- * JSON with "n" from 0 to EVENTS - 1 in order and "sent_us", the monotonic time at which it was produced on
- * this machine. Ends when every reader has all of them, or after SECONDS, with one JSON object: what is missing
- * counts as lost, and what came twice or out of order as wrong.
+ * stream is open. With KEYS, a file of API keys, each reader brings another of them. The server's certificate
+ * is not looked at: what is measured is the server. Events must be JSON with "n" from 0 to EVENTS - 1 in order
+ * and "sent_us", the monotonic time at which it was produced on this machine. Ends when every reader has all of
+ * them, or after SECONDS, with one JSON object: what is missing counts as lost, and what came twice or out of
+ * order as wrong.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -24,8 +25,10 @@
 
 static struct {
     struct event_base *base;
-    SSL_CTX *tls; /* NULL: plain */
-    const char *request;
+    SSL_CTX *tls;            /* NULL: plain */
+    const char *request;     /* without the empty line at its end */
+    const char *const *keys; /* NULL: the request has what there is to say */
+    size_t key_count;
     long readers, events, ready, done;
     uint64_t received, wrong, ended;
     histogram times;
@@ -81,10 +84,12 @@ static void take_text(struct reader *reader, const char *text, ssize_t len)
 
 static void ask(struct reader *reader, int fd)
 {
-    int len = (int)strlen(bench.request);
+    static char request[17000];
+    int len = bench.keys == NULL ? snprintf(request, sizeof request, "%s\r\n", bench.request)
+                                 : snprintf(request, sizeof request, "%sX-API-Key: %s\r\n\r\n", bench.request,
+                                            next_line(bench.keys, bench.key_count));
     reader->asked = true;
-    if ((reader->ssl != NULL ? SSL_write(reader->ssl, bench.request, len)
-                             : write(fd, bench.request, (size_t)len)) != len)
+    if ((reader->ssl != NULL ? SSL_write(reader->ssl, request, len) : write(fd, request, (size_t)len)) != len)
         die("cannot send a request");
 }
 
@@ -135,7 +140,6 @@ static char *read_request(const char *file_name)
         if (line[0] != '\0')
             len += snprintf(request + len, sizeof request - (size_t)len, "%s\r\n", line);
     }
-    snprintf(request + len, sizeof request - (size_t)len, "\r\n");
     fclose(file);
     return request;
 }
@@ -159,14 +163,16 @@ static void start_reader(int port)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: bench-readers plain|tls PORT READERS EVENTS SECONDS HEAD\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "usage: bench-readers plain|tls PORT READERS EVENTS SECONDS HEAD [KEYS]\n");
         return 2;
     }
     bench.readers = atol(argv[3]);
     bench.events = atol(argv[4]);
     bench.base = event_base_new();
     bench.request = read_request(argv[6]);
+    if (argc == 8)
+        bench.keys = read_lines(argv[7], &bench.key_count);
     if (strcmp(argv[1], "tls") == 0) {
         bench.tls = SSL_CTX_new(TLS_client_method());
         SSL_CTX_set_mode(bench.tls, SSL_MODE_RELEASE_BUFFERS);

@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/httpd.h"
 #include "common/log.h"
 #include "dataplane/config/secret.h"
@@ -28,6 +29,7 @@ struct planned {
 /* Shared by the workers; the last frees it. */
 struct slc_apply_plan {
     atomic_uint waiting;
+    atomic_int_least64_t longest_us; /* that a worker was busy with it: for so long its connections waited */
     struct slc_gateway *gateway;
     slc_snapshot *snapshot;
     size_t count;
@@ -205,18 +207,22 @@ static void report_applied(void *arg)
     uint64_t version = slc_snapshot_version(plan->snapshot);
     atomic_store(&gateway->applied, true);
     gateway->pending_plan = NULL;
-    slc_log(SLC_LOG_INFO, "configuration applied", LI("version", (int64_t)version));
+    slc_log(SLC_LOG_INFO, "configuration applied", LI("version", (int64_t)version),
+            LI("longest_swap_us", atomic_load(&plan->longest_us)));
     if (gateway->client != NULL)
         slc_config_client_applied(gateway->client, version);
     free_plan(plan);
 }
 
-static void run_swap(slc_message *message, void *owner)
+static void note_longest(struct slc_apply_plan *plan, int64_t took_us)
 {
-    struct swap_message *swap = (struct swap_message *)message;
-    struct slc_apply_plan *plan = swap->plan;
-    slc_worker *worker = owner;
-    SLC_CHECK_MAGIC(worker, SLC_WORKER_MAGIC);
+    int64_t longest = atomic_load(&plan->longest_us);
+    while (took_us > longest && !atomic_compare_exchange_weak(&plan->longest_us, &longest, took_us))
+        ;
+}
+
+static void open_listeners(const struct slc_apply_plan *plan, slc_worker *worker)
+{
     for (size_t i = 0; i < plan->count; i++) {
         struct planned *planned = &plan->listeners[i];
         if (planned->fds == NULL)
@@ -228,8 +234,19 @@ static void run_swap(slc_message *message, void *owner)
             slc_proxy_front_open(worker->kafka, planned->listener, fds, planned->tls);
         memset(fds, 0xff, planned->ports * sizeof *fds);
     }
+}
+
+static void run_swap(slc_message *message, void *owner)
+{
+    struct swap_message *swap = (struct swap_message *)message;
+    struct slc_apply_plan *plan = swap->plan;
+    slc_worker *worker = owner;
+    SLC_CHECK_MAGIC(worker, SLC_WORKER_MAGIC);
+    int64_t begun_us = slc_monotonic_us();
+    open_listeners(plan, worker);
     slc_worker_swap(worker, plan->snapshot);
     free(swap);
+    note_longest(plan, slc_monotonic_us() - begun_us);
     if (atomic_fetch_sub(&plan->waiting, 1) == 1)
         slc_loop_call(plan->gateway->loop, report_applied, plan);
 }

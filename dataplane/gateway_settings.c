@@ -154,6 +154,11 @@ const slc_setting slc_gateway_settings_table[] = {
     {"publish.queue-limit", SLC_SET_SIZE, "64MiB", "events waiting for acknowledgement, for each producer",
      AT(limits.producer_queue_bytes), 1LL << 20, 16 * GIB},
 
+    {"config.apply-slice", SLC_SET_DURATION, "2ms",
+     "so long at a time a worker looks at its streams and sessions after a change of the configuration; the "
+     "others "
+     "wait meanwhile",
+     AT(limits.apply_slice_ms), 0, 1000},
     {"stream.heartbeat", SLC_SET_DURATION, "15s", "comment on an idle event stream", AT(limits.heartbeat_ms),
      100, DAY_MS},
     {"stream.stalled-write", SLC_SET_DURATION, "5s", "a reader that takes nothing for this long is closed",

@@ -41,6 +41,7 @@ typedef struct slc_gateway_limits {
     int64_t publish_deadline_ms;  /* 10 s: then 503 or 504 */
     int64_t publish_gather_ms;    /* 1 ms: longest wait for company */
     int64_t heartbeat_ms;         /* 15 s: SSE comment */
+    int64_t apply_slice_ms;       /* 2 ms: at once for a changed configuration's connections */
     int64_t stalled_write_ms;     /* 5 s: a reader that takes nothing is closed */
     int64_t retry_ms;             /* 3 s: SSE retry field, jittered */
     int64_t feed_ring_bytes;      /* 8 MiB for each feed */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
+#include "common/pages.h"
 
 /* A two-byte submessage decodes to a struct of a hundred: real content stays far below this. */
 #define DECODE_FACTOR      16
@@ -60,7 +61,7 @@ static void *cut_alloc(void *data, size_t size)
     if (block == NULL || taken > block->size - block->used) {
         size_t room = taken > cutting->block_bytes ? taken : cutting->block_bytes;
 
-        block = slc_malloc(sizeof(*block) + room);
+        block = slc_pages_alloc(sizeof(*block) + room);
         *block = (slc_pieces){.next = cutting->blocks, .size = room};
         cutting->blocks = block;
     }
@@ -93,7 +94,7 @@ void slc_pieces_free(slc_pieces *memory)
     while (memory != NULL) {
         slc_pieces *next = memory->next;
 
-        free(memory);
+        slc_pages_free(memory, sizeof(*memory) + memory->size);
         memory = next;
     }
 }

@@ -176,6 +176,12 @@ static bool build_trees(slc_snapshot *snapshot, const slc_chunk_source *source, 
         if (*slot == NULL)
             return false;
     }
+    for (unsigned i = 0; i < SLC_BUCKETS; i++) {
+        if (snapshot->credentials[i] != NULL)
+            snapshot->credential_places[i] = snapshot->credentials[i]->places;
+        if (snapshot->applications[i] != NULL)
+            snapshot->application_places[i] = snapshot->applications[i]->places;
+    }
     return true;
 }
 

@@ -186,6 +186,7 @@ static bool build(slc_config_client *client)
     slc_push *push = client->push;
     slc_snapshot *snapshot;
     slc_error err;
+    int64_t begun_us = slc_monotonic_us();
 
     snapshot = slc_snapshot_build(push->manifest, &source, client->current, &err);
     if (snapshot == NULL && err.code == SLC_NOT_FOUND && err.field[0] == '\0')
@@ -201,6 +202,8 @@ static bool build(slc_config_client *client)
         char *nonce = push->nonce;
 
         push->nonce = NULL;
+        slc_log(SLC_LOG_INFO, "configuration built", LI("version", (int64_t)push->manifest->version),
+                LI("took_us", slc_monotonic_us() - begun_us));
         slc_client_apply(client, snapshot, nonce);
     }
     free_push(push);

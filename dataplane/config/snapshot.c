@@ -321,63 +321,23 @@ const slc_plan *slc_snapshot_plan(const slc_snapshot *snapshot, const char *id)
 
 /* ---- identity ---- */
 
-struct text {
-    const char *data;
-    size_t len;
-};
-
-static int compare_text(const struct text *key, const char *name)
+static const void *find_identity(const slc_tree_places places[SLC_BUCKETS], const char *key, size_t len)
 {
-    int order = strncmp(key->data, name, key->len);
+    uint8_t hash[SLC_SHA256_BYTES];
 
-    return order != 0 ? order : (name[key->len] == '\0' ? 0 : -1);
-}
-
-static int compare_credential(const void *key, const void *item)
-{
-    return compare_text(key, (*(pb_credential *const *)item)->lookup);
-}
-
-static int compare_application(const void *key, const void *item)
-{
-    return compare_text(key, (*(pb_application *const *)item)->id);
+    slc_sha256(key, len, hash);
+    return slc_tree_find(&places[hash[0]], hash, key, len);
 }
 
 const pb_credential *slc_snapshot_credential(const slc_snapshot *snapshot, const char *lookup,
                                              size_t lookup_len)
 {
-    const struct text key = {lookup, lookup_len};
-    uint8_t hash[SLC_SHA256_BYTES];
-    const pb_credential_bucket *bucket;
-    const slc_tree *leaf;
-    pb_credential **found;
-
-    slc_sha256(lookup, lookup_len, hash);
-    leaf = slc_tree_leaf(snapshot->credentials[hash[0]], hash, 2);
-    if (leaf == NULL)
-        return NULL;
-    bucket = (const pb_credential_bucket *)leaf->msg;
-    found = bsearch(&key, bucket->credentials, bucket->n_credentials, sizeof(*bucket->credentials),
-                    compare_credential);
-    return found != NULL ? *found : NULL;
+    return find_identity(snapshot->credential_places, lookup, lookup_len);
 }
 
 const pb_application *slc_snapshot_application(const slc_snapshot *snapshot, const char *id)
 {
-    const struct text key = {id, strlen(id)};
-    uint8_t hash[SLC_SHA256_BYTES];
-    const pb_application_bucket *bucket;
-    const slc_tree *leaf;
-    pb_application **found;
-
-    slc_sha256(id, key.len, hash);
-    leaf = slc_tree_leaf(snapshot->applications[hash[0]], hash, 2);
-    if (leaf == NULL)
-        return NULL;
-    bucket = (const pb_application_bucket *)leaf->msg;
-    found = bsearch(&key, bucket->applications, bucket->n_applications, sizeof(*bucket->applications),
-                    compare_application);
-    return found != NULL ? *found : NULL;
+    return find_identity(snapshot->application_places, id, strlen(id));
 }
 
 struct visit {

@@ -43,6 +43,8 @@ struct slc_snapshot {
     slc_tree *sections[SLC_SECTIONS];
     slc_tree *credentials[SLC_BUCKETS];
     slc_tree *applications[SLC_BUCKETS];
+    /* Of the trees: together here, so that no tree has to be looked at. */
+    slc_tree_places credential_places[SLC_BUCKETS], application_places[SLC_BUCKETS];
 
     const pb_group *group;                                                    /* in sections */
     slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */

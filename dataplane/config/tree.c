@@ -6,9 +6,11 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/pages.h"
 #include "proto/bounded.h"
 
 #define TREE_MAGIC 0x74726565u
+#define ITEM_LINES 4 /* of cache: what is read of a credential or an application */
 
 typedef Sluice__Snapshot__V1__ChunkRef chunk_ref;
 
@@ -18,6 +20,11 @@ typedef Sluice__Snapshot__V1__ChunkRef chunk_ref;
 #define KIND_INDEX         SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_INDEX
 
 /* ---- reference counts ---- */
+
+static size_t places_bytes(const slc_tree_places *places)
+{
+    return (places->mask + (size_t)1) * sizeof(*places->list);
+}
 
 slc_tree *slc_tree_ref(slc_tree *tree)
 {
@@ -35,6 +42,7 @@ void slc_tree_unref(slc_tree *tree)
         return;
     for (unsigned i = 0; i < SLC_TREE_PARTS; i++)
         slc_tree_unref(tree->parts[i]);
+    slc_pages_free(tree->places.list, places_bytes(&tree->places));
     slc_pieces_free(tree->memory);
     tree->magic = 0;
     free(tree);
@@ -111,6 +119,123 @@ static ProtobufCMessage *load(const chunk_ref *ref, const slc_chunk_source *sour
     return msg;
 }
 
+/* ---- identities ---- */
+
+/* Each request looks for two identities among perhaps very many, and each place that is looked at for the first
+ * time is far away: halving a sorted list would be a dozen of them, this is two. */
+
+static const char *key_of(Sluice__Snapshot__V1__ChunkKind kind, const void *item)
+{
+    return kind == KIND_CREDENTIALS ? ((const Sluice__Snapshot__V1__Credential *)item)->lookup
+                                    : ((const Sluice__Snapshot__V1__Application *)item)->id;
+}
+
+/* The bytes before led to the bucket and the leaf. */
+static uint64_t tag_of(const uint8_t hash[SLC_SHA256_BYTES])
+{
+    uint64_t tag;
+
+    memcpy(&tag, hash + 8, sizeof(tag));
+    return tag;
+}
+
+static void make_places(slc_tree *tree, size_t count)
+{
+    size_t places = 8;
+
+    while (places < 2 * count)
+        places *= 2;
+    tree->places = (slc_tree_places){.list = slc_pages_alloc(places * sizeof(*tree->places.list)),
+                                     .mask = (unsigned)places - 1,
+                                     .kind = tree->kind,
+                                     .count = count};
+    memset(tree->places.list, 0, places_bytes(&tree->places));
+}
+
+static void add_place(slc_tree_places *places, uint64_t tag, const void *item)
+{
+    size_t i = tag & places->mask;
+
+    while (places->list[i].item != NULL)
+        i = (i + 1) & places->mask;
+    places->list[i] = (struct slc_tree_place){tag, item};
+}
+
+static void add_item(slc_tree *leaf, const void *item)
+{
+    uint8_t hash[SLC_SHA256_BYTES];
+    const char *key = key_of(leaf->kind, item);
+
+    slc_sha256(key, strlen(key), hash);
+    add_place(&leaf->places, tag_of(hash), item);
+}
+
+/* What is there twice, the checks find. */
+static void place_leaf(slc_tree *leaf)
+{
+    const Sluice__Snapshot__V1__CredentialBucket *credentials =
+        (const Sluice__Snapshot__V1__CredentialBucket *)leaf->msg;
+    const Sluice__Snapshot__V1__ApplicationBucket *applications =
+        (const Sluice__Snapshot__V1__ApplicationBucket *)leaf->msg;
+
+    if (leaf->kind == KIND_CREDENTIALS) {
+        make_places(leaf, credentials->n_credentials);
+        for (size_t i = 0; i < credentials->n_credentials; i++)
+            add_item(leaf, credentials->credentials[i]);
+    } else if (leaf->kind == KIND_APPLICATIONS) {
+        make_places(leaf, applications->n_applications);
+        for (size_t i = 0; i < applications->n_applications; i++)
+            add_item(leaf, applications->applications[i]);
+    }
+}
+
+/* All that its parts have, so that nobody has to find the part first. */
+static void place_parts(slc_tree *tree)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < SLC_TREE_PARTS; i++)
+        count += tree->parts[i] != NULL ? tree->parts[i]->places.count : 0;
+    if (count == 0)
+        return;
+    make_places(tree, count);
+    for (unsigned i = 0; i < SLC_TREE_PARTS; i++) {
+        const slc_tree_places *part = tree->parts[i] != NULL ? &tree->parts[i]->places : NULL;
+
+        for (size_t j = 0; part != NULL && part->list != NULL && j <= part->mask; j++)
+            if (part->list[j].item != NULL)
+                add_place(&tree->places, part->list[j].tag, part->list[j].item);
+    }
+}
+
+/* Decoding lays a message's texts behind it: all of it is asked for at once. */
+static void fetch_item(const void *item)
+{
+    for (size_t i = 0; i < ITEM_LINES; i++)
+        __builtin_prefetch((const uint8_t *)item + i * 64);
+}
+
+const void *slc_tree_find(const slc_tree_places *places, const uint8_t hash[SLC_SHA256_BYTES], const char *key,
+                          size_t key_len)
+{
+    uint64_t tag = tag_of(hash);
+
+    if (places->list == NULL)
+        return NULL;
+    for (size_t i = tag & places->mask;; i = (i + 1) & places->mask) {
+        const struct slc_tree_place *place = &places->list[i];
+
+        if (place->item == NULL)
+            return NULL;
+        if (place->tag != tag)
+            continue;
+        fetch_item(place->item);
+        const char *found = key_of(places->kind, place->item);
+        if (strncmp(found, key, key_len) == 0 && found[key_len] == '\0')
+            return place->item;
+    }
+}
+
 /* ---- building ---- */
 
 static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc_tree *previous, unsigned depth,
@@ -158,9 +283,12 @@ static slc_tree *build(const chunk_ref *ref, const slc_chunk_source *source, slc
     if (!is_index) {
         tree->msg = msg;
         tree->memory = blocks;
+        place_leaf(tree);
     } else {
         ok = build_parts(tree, (const Sluice__Snapshot__V1__Index *)msg, source, previous, depth, err);
         slc_pieces_free(blocks);
+        if (ok)
+            place_parts(tree);
     }
     if (!ok) {
         slc_tree_unref(tree);

@@ -24,13 +24,25 @@ typedef struct slc_chunk_source {
     void *arg;
 } slc_chunk_source;
 
+/* Where the identities of a tree lie, by the hashes of their keys. */
+typedef struct slc_tree_places {
+    struct slc_tree_place {
+        uint64_t tag;     /* of the hash, behind what led to the bucket */
+        const void *item; /* NULL: free */
+    } * list;
+    size_t count;
+    unsigned mask;
+    Sluice__Snapshot__V1__ChunkKind kind;
+} slc_tree_places;
+
 typedef struct slc_tree {
     unsigned magic;
     unsigned refs;
+    Sluice__Snapshot__V1__ChunkKind kind; /* of the leaves */
+    ProtobufCMessage *msg;                /* a leaf's; NULL in an index */
+    slc_pieces *memory;                   /* that msg lives in */
+    slc_tree_places places;               /* if it is of identities */
     uint8_t sha256[SLC_SHA256_BYTES];
-    Sluice__Snapshot__V1__ChunkKind kind;   /* of the leaves */
-    ProtobufCMessage *msg;                  /* a leaf's; NULL in an index */
-    slc_pieces *memory;                     /* that msg lives in */
     struct slc_tree *parts[SLC_TREE_PARTS]; /* of an index, by the next four bits; NULL: empty */
 } slc_tree;
 
@@ -56,6 +68,10 @@ bool slc_tree_each(const slc_tree *tree, bool (*fn)(void *arg, slc_tree *leaf), 
 const slc_tree *slc_tree_leaf(const slc_tree *tree, const uint8_t hash[SLC_SHA256_BYTES],
                               unsigned first_nibble);
 
+/* The credential or application of that key, whose SHA-256 is `hash`; NULL: there is none. `places` may be
+ * empty. */
+const void *slc_tree_find(const slc_tree_places *places, const uint8_t hash[SLC_SHA256_BYTES], const char *key,
+                          size_t key_len);
 /* Is the digest well formed? 32 bytes. */
 bool slc_chunk_ref_ok(const Sluice__Snapshot__V1__ChunkRef *ref);
 unsigned slc_hash_nibble(const uint8_t hash[SLC_SHA256_BYTES], unsigned n);

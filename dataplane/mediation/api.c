@@ -249,7 +249,6 @@ void slc_api_apply(slc_api *api, const slc_snapshot *snapshot)
         return;
     }
     rebind(api, now);
-    slc_streams_recheck(api);
     slc_pages_recheck(api);
 }
 

@@ -146,7 +146,7 @@ slc_mediation_worker *slc_mediation_attach(slc_mediation *mediation, slc_worker 
     for (unsigned i = 0; i < SLC_API_BUCKETS; i++)
         TAILQ_INIT(&self->apis[i]);
     TAILQ_INIT(&self->retired);
-    TAILQ_INIT(&self->streams_by_heartbeat);
+    slc_streams_init(self);
     TAILQ_INIT(&self->all_pages);
     TAILQ_INIT(&self->publishes_by_deadline);
     self->tick = event_new(slc_loop_base(worker->loop), -1, EV_PERSIST, on_tick, self);
@@ -184,6 +184,9 @@ void slc_mediation_detach(slc_mediation_worker *worker)
     SLC_CHECK_MAGIC(worker, SLC_MEDIATION_WORKER_MAGIC);
     event_free(worker->tick);
     worker->tick = NULL;
+    if (worker->judge != NULL)
+        event_free(worker->judge);
+    worker->judge = NULL;
     for_each_api(worker, retire_api, NULL);
     drop_kept(worker->kept, worker->kept_count);
     worker->kept = NULL;
@@ -228,6 +231,7 @@ void slc_mediation_apply(slc_mediation_worker *worker)
     if (worker->worker->index == 0 && snapshot != NULL)
         keep_backends(worker, snapshot);
     for_each_api(worker, apply_api, snapshot);
+    slc_streams_judge(worker);
 }
 
 void slc_mediation_drain(slc_mediation_worker *worker)

@@ -88,6 +88,10 @@ struct slc_mediation_worker {
     TAILQ_HEAD(, slc_api) apis[SLC_API_BUCKETS];
     TAILQ_HEAD(, slc_api) retired;
     TAILQ_HEAD(, slc_stream) streams_by_heartbeat; /* the next to be due first */
+    TAILQ_HEAD(slc_judgement, slc_stream) judged;  /* of all streams: those that may go on, in this round */
+    struct slc_judgement unjudged;                 /* and those of which that is to be found out */
+    uint64_t round;
+    struct event *judge; /* goes on with it; NULL: never begun */
     TAILQ_HEAD(, slc_page) all_pages;
     TAILQ_HEAD(, slc_publish) publishes_by_deadline;
     struct evbuffer *out; /* what is being written: empty between writes */
@@ -125,7 +129,9 @@ void slc_readers_end(slc_api *api);
 /* stream.c */
 void slc_stream_handle(slc_exchange *exchange);
 void slc_streams_tick(slc_mediation_worker *worker, int64_t now_ms);
-void slc_streams_recheck(slc_api *api); /* those whose access ended, end */
+void slc_streams_init(slc_mediation_worker *worker);
+/* Those whose access has ended end: some now and all soon; none of them gets another event. */
+void slc_streams_judge(slc_mediation_worker *worker);
 void slc_streams_drain(slc_mediation_worker *worker);
 unsigned slc_streams_cut_off(slc_mediation_worker *worker); /* how many there were */
 

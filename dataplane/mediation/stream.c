@@ -11,12 +11,13 @@
 #include "dataplane/mediation/read.h"
 #include "dataplane/policy/policy.h"
 
-#define STREAM_MAGIC 0x53535345U
-#define WINDOW_BYTES (64 * 1024)
-#define SHARE_BYTES  2048 /* frames of this size are shared with the socket's buffer, smaller ones copied */
-#define NOTICE_BYTES (8 * 1024 * 1024) /* a gap and its id in each partition that a cursor can hold */
-#define RECHECK_MS   15000
-#define ASK_AGAIN_MS 1000
+#define STREAM_MAGIC   0x53535345U
+#define WINDOW_BYTES   (64 * 1024)
+#define SHARE_BYTES    2048 /* frames of this size are shared with the socket's buffer, smaller ones copied */
+#define NOTICE_BYTES   (8 * 1024 * 1024) /* a gap and its id in each partition that a cursor can hold */
+#define RECHECK_MS     15000
+#define JUDGED_AT_ONCE 32 /* between two looks at the clock */
+#define ASK_AGAIN_MS   1000
 
 typedef struct slc_stream {
     unsigned magic;
@@ -31,6 +32,8 @@ typedef struct slc_stream {
     slc_buf notices;   /* gaps and errors that come before the next event */
     int64_t heartbeat_ms;
     TAILQ_ENTRY(slc_stream) entry;
+    uint64_t judged; /* in which round it was looked at last whether it may go on */
+    TAILQ_ENTRY(slc_stream) judgement;
 } slc_stream;
 
 static slc_stream *stream_of(slc_reader *reader)
@@ -45,6 +48,27 @@ static slc_mediation_worker *worker_of(const slc_stream *stream)
     return stream->exchange->worker->mediation;
 }
 
+static bool is_judged(const slc_stream *stream)
+{
+    return stream->judged == worker_of(stream)->round;
+}
+
+static void leave_round(slc_stream *stream)
+{
+    slc_mediation_worker *worker = worker_of(stream);
+    if (is_judged(stream))
+        TAILQ_REMOVE(&worker->judged, stream, judgement);
+    else
+        TAILQ_REMOVE(&worker->unjudged, stream, judgement);
+}
+
+static void enter_judged(slc_stream *stream)
+{
+    slc_mediation_worker *worker = worker_of(stream);
+    stream->judged = worker->round;
+    TAILQ_INSERT_TAIL(&worker->judged, stream, judgement);
+}
+
 /* Frees the stream; the exchange stays the caller's to end. */
 static slc_exchange *stream_free(slc_stream *stream)
 {
@@ -52,6 +76,7 @@ static slc_exchange *stream_free(slc_stream *stream)
     slc_mediation_worker *worker = worker_of(stream);
     slc_api *api = stream->reader.api;
     TAILQ_REMOVE(&worker->streams_by_heartbeat, stream, entry);
+    leave_round(stream);
     worker->streams--;
     slc_series_add(api->streams, -1);
     slc_reader_release(&stream->reader);
@@ -66,6 +91,7 @@ static slc_exchange *stream_free(slc_stream *stream)
  * ---------------------------------------------------------------------------------------------------------- */
 
 static void pump(slc_stream *stream);
+static bool judge(slc_stream *stream);
 
 static void on_written(slc_exchange *exchange, void *ctx)
 {
@@ -179,7 +205,7 @@ static void note_placed(slc_stream *stream)
 static void pump(slc_stream *stream)
 {
     struct evbuffer *out = worker_of(stream)->out;
-    if (stream->writing)
+    if (stream->writing || !judge(stream)) /* what it may not see any more it does not get */
         return;
     note_state(stream);
     while (evbuffer_get_length(out) < WINDOW_BYTES) {
@@ -321,6 +347,7 @@ void slc_stream_handle(slc_exchange *exchange)
     slc_buf_init(&stream->notices, NOTICE_BYTES);
     slc_buf_addf(&stream->notices, "retry: %lld\n\n", (long long)slc_jitter_ms(worker->limits->retry_ms, 30));
     TAILQ_INSERT_TAIL(&worker->streams_by_heartbeat, stream, entry);
+    enter_judged(stream);
     worker->streams++;
     slc_series_add(api->streams, 1);
     exchange->ctx = stream;
@@ -371,8 +398,8 @@ static bool still_offered(const slc_exchange *exchange, const slc_event_api *api
     return reads && streams && strcmp(exchange->listener_id, api->msg->listener_id) == 0;
 }
 
-/* Ends the stream if the configuration no longer allows it. */
-static void recheck(slc_stream *stream)
+/* Ends the stream if the configuration no longer allows it: false. */
+static bool recheck(slc_stream *stream)
 {
     const slc_exchange *exchange = stream->exchange;
     const slc_event_api *api = stream->reader.api->api;
@@ -382,15 +409,52 @@ static void recheck(slc_stream *stream)
         end(stream, NULL, SLC_PROBLEM_DRAINING);
     else if (!still_offered(exchange, api))
         end(stream, "error", SLC_PROBLEM_REMOVED);
+    else
+        return true;
+    return false;
 }
 
-static void recheck_all(slc_mediation_worker *worker)
+/* The same, once a round. */
+static bool judge(slc_stream *stream)
 {
-    slc_stream *next, *stream = TAILQ_FIRST(&worker->streams_by_heartbeat);
-    for (; stream != NULL; stream = next) {
-        next = TAILQ_NEXT(stream, entry);
-        recheck(stream);
+    if (is_judged(stream))
+        return true;
+    leave_round(stream);
+    enter_judged(stream);
+    return recheck(stream);
+}
+
+/* As many as there is time for; the others wait for the loop's next turn, so that nobody waits for all of them.
+ */
+static void go_on_judging(slc_mediation_worker *worker)
+{
+    static const struct timeval at_once = {0};
+    int64_t until_us = slc_monotonic_us() + worker->limits->apply_slice_ms * 1000;
+    slc_stream *stream;
+    unsigned count = 0;
+    while ((stream = TAILQ_FIRST(&worker->unjudged)) != NULL) {
+        if (++count % JUDGED_AT_ONCE == 0 && slc_monotonic_us() >= until_us) {
+            event_add(worker->judge, &at_once);
+            return;
+        }
+        (void)judge(stream);
     }
+}
+
+static void on_judge(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    go_on_judging(arg);
+}
+
+void slc_streams_judge(slc_mediation_worker *worker)
+{
+    if (worker->judge == NULL)
+        worker->judge = evtimer_new(slc_loop_base(worker->worker->loop), on_judge, worker);
+    SLC_BUG_ON(worker->judge == NULL);
+    worker->round++;
+    TAILQ_CONCAT(&worker->unjudged, &worker->judged, judgement);
+    go_on_judging(worker);
 }
 
 /* Credentials that expire, and questions that are asked again. */
@@ -420,20 +484,17 @@ void slc_streams_tick(slc_mediation_worker *worker, int64_t now_ms)
     look_at_all(worker, now_ms);
     if (now_ms >= worker->recheck_ms) { /* subscriptions expire as well */
         worker->recheck_ms = now_ms + RECHECK_MS;
-        recheck_all(worker);
+        slc_streams_judge(worker);
     }
     while ((stream = TAILQ_FIRST(&worker->streams_by_heartbeat)) != NULL && stream->heartbeat_ms <= now_ms)
         heartbeat(stream, now_ms);
 }
 
-void slc_streams_recheck(slc_api *api)
+void slc_streams_init(slc_mediation_worker *worker)
 {
-    slc_reader *next, *reader = TAILQ_FIRST(&api->readers);
-    for (; reader != NULL; reader = next) {
-        next = TAILQ_NEXT(reader, entry);
-        if (reader->ops == &stream_ops)
-            recheck(stream_of(reader));
-    }
+    TAILQ_INIT(&worker->streams_by_heartbeat);
+    TAILQ_INIT(&worker->judged);
+    TAILQ_INIT(&worker->unjudged);
 }
 
 void slc_streams_drain(slc_mediation_worker *worker)

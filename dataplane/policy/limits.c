@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "common/alloc.h"
@@ -11,6 +12,7 @@
 #include "common/crypto.h"
 
 #define PROBES    8
+#define HUGE_PAGE (2UL * 1024 * 1024)
 #define SECOND_NS 1000000000
 #define DAY_NS    (86400LL * SECOND_NS)
 
@@ -40,9 +42,12 @@ slc_limits *slc_limits_new(size_t keys)
     while (count < keys)
         count *= 2;
     size = sizeof(slc_limits) + count * sizeof(slc_limit_place);
-    size = (size + 63) / 64 * 64;
-    slc_limits *limits = aligned_alloc(64, size);
+    size_t page = size >= HUGE_PAGE ? HUGE_PAGE : 64;
+    size = (size + page - 1) / page * page;
+    slc_limits *limits = aligned_alloc(page, size);
     SLC_BUG_ON(limits == NULL);
+    if (page == HUGE_PAGE)
+        (void)madvise(limits, size, MADV_HUGEPAGE); /* places are visited at random */
     memset(limits, 0, size);
     limits->mask = count - 1;
     slc_random(limits->key, sizeof limits->key);
@@ -108,6 +113,8 @@ uint64_t slc_limits_hash(const slc_limits *limits, const char *limit, const char
     sip.v[2] ^= 0xff;
     sip_rounds(&sip, 4);
     uint64_t hash = sip.v[0] ^ sip.v[1] ^ sip.v[2] ^ sip.v[3];
+    __builtin_prefetch(&limits->places[hash & limits->mask],
+                       1); /* it comes from far while the caller goes on */
     return hash != 0 ? hash : 1;
 }
 

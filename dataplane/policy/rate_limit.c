@@ -141,9 +141,9 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
                              const slc_rates *rates, slc_denial *denial)
 {
     slc_limits *limits = request->charges->limits;
-    int64_t now_ns = slc_limits_now_ns();
     slc_limit_answer answer;
     SLC_BUG_ON(limits == NULL);
+    int64_t now_ns = slc_limits_now_ns();
     if (rates->connections > 0 && !hold_connection(request, limit, subject, rates, now_ns)) {
         (void)slc_deny(denial, 429, "rate-limited", "Too many connections",
                        "As many connections are open as may be; use one of them, or wait.",
@@ -151,7 +151,8 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
         denial->retry_after_ms = 1000;
         return SLC_DENY;
     }
-    slc_limit_place *place = slc_limits_place(limits, slc_limits_hash(limits, limit, subject), now_ns);
+    uint64_t hash = slc_limits_hash(limits, limit, subject);
+    slc_limit_place *place = slc_limits_place(limits, hash, now_ns);
     bool taken = slc_charges_take(request->charges, place, rates, request->stream, now_ns, &answer);
     if (taken) {
         struct slc_charge *charge = &request->charges->list[request->charges->count - 1];

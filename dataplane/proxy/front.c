@@ -16,7 +16,10 @@
 #include "dataplane/http/front.h" /* slc_listener_same_socket */
 #include "dataplane/proxy/session_private.h"
 
-#define TICK_MS 500
+#define TICK_MS          500
+#define SESSIONS_AT_ONCE 16 /* between two looks at the clock */
+
+static void on_apply(evutil_socket_t fd, short what, void *arg);
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -58,6 +61,8 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
     front->tick = event_new(front->base, -1, EV_PERSIST, on_tick, front);
     SLC_BUG_ON(front->tick == NULL);
     event_add(front->tick, &interval);
+    front->apply = evtimer_new(front->base, on_apply, front);
+    SLC_BUG_ON(front->apply == NULL);
     return front;
 }
 
@@ -100,6 +105,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
     slc_proxy_denials_free(front);
     slc_proxy_metrics_free(front);
     event_free(front->tick);
+    event_free(front->apply);
     evdns_base_free(front->dns, 1);
     front->magic = 0;
     free(front);
@@ -173,6 +179,32 @@ static slc_listener *find_same_socket(const slc_snapshot *snapshot, const slc_pr
     return NULL;
 }
 
+/* As many sessions as there is time for; the others wait for the loop's next turn, or until they have something
+ * to do. */
+static void apply_to_sessions(slc_proxy_front *front)
+{
+    static const struct timeval at_once = {0};
+    int64_t until_us = slc_monotonic_us() + front->limits->apply_slice_ms * 1000;
+    slc_session *next, *session = TAILQ_FIRST(&front->sessions);
+    unsigned count = 0;
+    for (; session != NULL; session = next) {
+        next = TAILQ_NEXT(session, entry);
+        if (session->round == front->round)
+            continue;
+        if (++count % SESSIONS_AT_ONCE == 0 && slc_monotonic_us() >= until_us) {
+            event_add(front->apply, &at_once);
+            return;
+        }
+        (void)!slc_session_apply(session);
+    }
+}
+
+static void on_apply(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    apply_to_sessions(arg);
+}
+
 void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot)
 {
     slc_proxy_listener *next_listener, *listener = TAILQ_FIRST(&front->listeners);
@@ -187,11 +219,8 @@ void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot)
             take_balancers(listener);
         }
     }
-    slc_session *next, *session = TAILQ_FIRST(&front->sessions);
-    for (; session != NULL; session = next) {
-        next = TAILQ_NEXT(session, entry);
-        slc_session_apply(session, snapshot);
-    }
+    front->round++;
+    apply_to_sessions(front);
 }
 
 void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse)

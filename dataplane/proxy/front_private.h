@@ -69,6 +69,8 @@ struct slc_proxy_front {
     struct event_base *base;
     struct evdns_base *dns;
     struct event *tick;
+    struct event *apply; /* goes on with telling sessions of a changed configuration */
+    uint64_t round;      /* of that: what a session has of the last one told */
     slc_pool pool;
     slc_topologies topologies;
     slc_repeats endings; /* why sessions were closed, lately */

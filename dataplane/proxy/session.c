@@ -180,6 +180,7 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
     slc_end_init(&session->client, SLC_SESSION_OUT_MAX);
     slc_end_init(&session->broker, SLC_SESSION_OUT_MAX);
     session->client.stranger = true;
+    session->round = front->round;
     SSL *ssl = listener->tls != NULL ? slc_tls_accept(listener->tls) : NULL;
     if (ssl != NULL)
         SSL_set_fd(ssl, fd);
@@ -326,6 +327,8 @@ bool slc_session_connect(slc_session *session, slc_error *err)
 void slc_session_pump(slc_session *session)
 {
     SLC_CHECK_MAGIC(session, SLC_SESSION_MAGIC);
+    if (!slc_session_apply(session)) /* nothing is done by rules that hold no more */
+        return;
     if (session->intake != NULL) {
         int taken = slc_session_intake(session);
         if (taken < 0)
@@ -435,13 +438,20 @@ static bool follow_listener(slc_session *session)
     return true;
 }
 
-void slc_session_apply(slc_session *session, const slc_snapshot *snapshot)
+static bool close_it(slc_session *session)
 {
-    if (session->vcluster == NULL || session->state == SLC_SESSION_LINGER) {
-        if (session->listener == NULL || !follow_listener(session))
-            slc_session_close(session);
-        return;
-    }
+    slc_session_close(session);
+    return false;
+}
+
+bool slc_session_apply(slc_session *session)
+{
+    slc_snapshot *snapshot = session->front->worker->snapshot;
+    if (session->round == session->front->round)
+        return true;
+    session->round = session->front->round;
+    if (session->vcluster == NULL || session->state == SLC_SESSION_LINGER)
+        return (session->listener != NULL && follow_listener(session)) || close_it(session);
     slc_vcluster *now = cluster_now(session, snapshot);
     if (session->listener == NULL)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its listener is gone or has moved");
@@ -451,7 +461,7 @@ void slc_session_apply(slc_session *session, const slc_snapshot *snapshot)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its virtual cluster or backend changed");
     else if (session->principal.authenticated && !slc_credential_alive(snapshot, &session->principal))
         slc_session_refuse(session, SLC_DENIED, "revoked", "its credential or subscription is gone");
-    else if (slc_session_rights_changed(session, (slc_snapshot *)snapshot))
-        return;
-    slc_session_close(session);
+    else if (slc_session_rights_changed(session, snapshot))
+        return true;
+    return close_it(session);
 }

@@ -70,6 +70,7 @@ typedef struct slc_session {
     bool expired;     /* only authenticating again is accepted */
     bool passthrough; /* the client authenticates to the broker */
     bool misplaced;   /* dialled another than `node`: to be closed once the client has its answers */
+    uint64_t round;   /* the front's, when it was last looked at for a changed configuration */
     bool cut_off;     /* the configuration is too old: no more requests, closed with the last answer */
     bool closing;     /* when what waits for the client is written */
     slc_principal principal;
@@ -104,8 +105,8 @@ typedef struct slc_session {
 slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node, const char *address);
 /* Logs `why` (unless it is an ordinary end) and frees. */
 void slc_session_close(slc_session *session);
-/* The configuration changed. May close it. */
-void slc_session_apply(slc_session *session, const slc_snapshot *snapshot);
+/* Follows the configuration if that has changed. False: it is closed. */
+bool slc_session_apply(slc_session *session) SLC_CHECKED;
 /* The configuration is too old: ends when the requests that were taken are answered. May close it. */
 void slc_session_cut_off(slc_session *session);
 /* A request came after the expiry: ends likewise. */
