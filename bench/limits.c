@@ -99,7 +99,8 @@ int main(int argc, char **argv)
         all_ns += threads[i].all_ns / (double)count;
         refused += threads[i].refused;
     }
-    printf("{\"check_ns\":%.1f,\"check_and_pay_ns\":%.1f,\"refused\":%" PRIu64 "}\n", check_ns, all_ns, refused);
+    printf("{\"check_ns\":%.1f,\"check_and_pay_ns\":%.1f,\"refused\":%" PRIu64 "}\n", check_ns, all_ns,
+           refused);
     free(subjects);
     slc_limits_free(limits);
     return 0;

@@ -9,12 +9,11 @@
 
 #define LIMIT_KEYS 8
 
-static void on_denied(void *ctx, enum slc_operation operation, enum slc_resource resource, const uint8_t *name,
-                      size_t len, const char *reason)
+static void on_denied(void *ctx, const slc_access_denial *denial)
 {
     slc_explain_outcome *outcome = ctx;
-    (void)operation, (void)resource, (void)name, (void)len;
-    snprintf(outcome->reason, sizeof outcome->reason, "%s", reason);
+    if (!denial->dry_run)
+        snprintf(outcome->reason, sizeof outcome->reason, "%s", denial->reason);
 }
 
 static bool takes_proof(const slc_explain_case *asked, const slc_explain_proof *proof)
