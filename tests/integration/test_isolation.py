@@ -212,7 +212,7 @@ def test_nothing_of_another_tenant_is_seen_or_changed(sample, victim, mode, caps
     assert attacker.cases == expected > 3000
     offered = attacker.offered(definitions)
     unanswered = [case for case in attacker.silent if case[1] in offered.get(case[0], ())]
-    assert len(offered) > 50 and not unanswered, unanswered[:20]
+    assert len(offered) > 40 and not unanswered, unanswered[:20]
     with capsys.disabled():
         print(f"\nisolation: {attacker.cases} cases ({mode}; {attacker.answered} answered)")
 
@@ -310,7 +310,7 @@ def test_a_namespace_is_a_kafka_of_its_own(sample, victim):
                 wait_until(lambda: ask(hidden, definition, version, short) == ask(open_, definition, version, long), 5,
                            f"the same answer to {definition['name']} version {version} ({short.label})")
                 count += 1
-    assert count > 250
+    assert count > 150
 
 
 def listed(tenant, pattern=ResourcePatternType.ANY, name=None, kind=ResourceType.ANY):

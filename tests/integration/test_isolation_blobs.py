@@ -11,7 +11,7 @@ from sluice_support import ApiError, Definitions, SampleApi, Tenant, Wire, known
 
 SECRET = "orders"
 DEFINITIONS = Definitions()
-OFFSET_FETCH, JOIN_GROUP, SYNC_GROUP, DESCRIBE_GROUPS, CONSUMER_GROUP_HEARTBEAT = 9, 11, 14, 15, 68
+OFFSET_FETCH, JOIN_GROUP, SYNC_GROUP, DESCRIBE_GROUPS, CONSUMER_GROUP_HEARTBEAT, STREAMS_GROUP_HEARTBEAT = 9, 11, 14, 15, 68, 88
 
 
 def ask(wire, key, version, **tree):
@@ -130,6 +130,27 @@ def test_no_text_repeats_a_pattern_with_anothers_names(sample, victim):
     assert b"regular expression" in answer["ErrorMessage"]
     for other in (tenant, victim):
         assert other.prefix.rstrip(".").encode() not in answer["ErrorMessage"]
+
+
+@pytest.mark.skipif(not known("4.2"), reason="streams groups are new in 4.2")
+def test_a_streams_topology_is_of_ones_own_topics(attacker, victim):
+    """The broker says which source topics are missing."""
+    own, wire = attacker.create(f"source-{uuid.uuid4().hex[:8]}"), first_broker(attacker)
+
+    def missing(topic):
+        topology = {"SubtopologyId": "0", "SourceTopics": [topic], "SourceTopicRegex": [], "StateChangelogTopics": [],
+                    "RepartitionSinkTopics": [], "RepartitionSourceTopics": [], "CopartitionGroups": []}
+        answer = ask(wire, STREAMS_GROUP_HEARTBEAT, 0, GroupId=f"g-{uuid.uuid4().hex[:8]}", MemberId=str(uuid.uuid4()),
+                     MemberEpoch=0, EndpointInformationEpoch=0, RebalanceTimeoutMs=5000, ProcessId="p",
+                     Topology={"Epoch": 0, "Subtopologies": [topology]}, ActiveTasks=[], StandbyTasks=[], WarmupTasks=[],
+                     ClientTags=[])
+        assert answer["ErrorCode"] == 0, answer
+        return [status["StatusDetail"] for status in answer["Status"] if status["StatusCode"] == 1]
+
+    wait_until(lambda: not missing(own), 10, "the new topic to be known")
+    for foreign in (victim.backend(SECRET), attacker.backend(own)):
+        text, = missing(foreign)
+        assert foreign.encode() in text
 
 
 def test_a_group_keeps_no_ids_of_topics_that_have_left(sample, kafka):
