@@ -5,12 +5,23 @@
 #include "catalog/rules.h"
 #include "common/glob.h"
 
+static const char *const internal_topics[] = {"__consumer_offsets", "__transaction_state",
+                                              "__share_group_state", "__cluster_metadata",
+                                              "__remote_log_metadata"};
+#define INTERNAL_TOPICS (sizeof internal_topics / sizeof internal_topics[0])
+
 bool slc_namespace_is_internal(const char *topic)
 {
-    static const char *const topics[] = {"__consumer_offsets", "__transaction_state", "__share_group_state",
-                                         "__cluster_metadata", "__remote_log_metadata"};
-    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++)
-        if (strcmp(topics[i], topic) == 0)
+    for (size_t i = 0; i < INTERNAL_TOPICS; i++)
+        if (strcmp(internal_topics[i], topic) == 0)
+            return true;
+    return false;
+}
+
+bool slc_namespace_holds_internal(const char *prefix)
+{
+    for (size_t i = 0; i < INTERNAL_TOPICS; i++)
+        if (strncmp(internal_topics[i], prefix, strlen(prefix)) == 0)
             return true;
     return false;
 }

@@ -12,5 +12,7 @@ bool slc_namespace_has_topic(const json_t *vcluster, const char *topic);
 
 /* One of Kafka's own, such as __consumer_offsets, which tells of all tenants. */
 bool slc_namespace_is_internal(const char *topic);
+/* Would one of them be below the prefix? */
+bool slc_namespace_holds_internal(const char *prefix);
 
 #endif

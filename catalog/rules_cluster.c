@@ -188,6 +188,9 @@ static bool check_virtual_cluster(slc_txn *txn, slc_change *change, slc_error *e
     if (!none && !prefix)
         return slc_txn_problem(txn, "/namespace/prefix", err, "is required for mode %s",
                                slc_get_text(namespace, "mode"));
+    if (!none && slc_namespace_holds_internal(slc_get_text(namespace, "prefix")))
+        return slc_txn_problem(txn, "/namespace/prefix", err,
+                               "is how topics of Kafka's own begin, which tell of all its clients");
     if (none && json_array_size(json_object_get(change->next, "extra_topics")) > 0)
         return slc_txn_problem(txn, "/extra_topics", err,
                                "has no meaning with mode none: every topic is visible");

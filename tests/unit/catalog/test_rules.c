@@ -108,8 +108,17 @@ START_TEST(a_deployments_topic_has_a_name_in_the_virtual_cluster)
 }
 END_TEST
 
-START_TEST(no_alias_leads_to_kafkas_own_topics)
+START_TEST(nothing_leads_to_kafkas_own_topics)
 {
+    static const char *const prefixes[] = {"_",        "__", "__c", "__consumer_offsets", "__transaction_",
+                                           "__remote_"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        char patch[100];
+        snprintf(patch, sizeof patch, "{'namespace': {'mode': '%s', 'prefix': '%s'}}",
+                 i % 2 ? "hide" : "enforce", prefixes[i]);
+        t_patch_fails("virtual-clusters", "local", patch, SLC_INVALID, "/namespace/prefix");
+    }
+    json_decref(t_patch("virtual-clusters", "local", "{'namespace': {'mode': 'hide', 'prefix': '__team.'}}"));
     t_patch_fails("virtual-clusters", "local",
                   "{'namespace': {'mode': 'hide', 'prefix': 'a.', 'aliases': [{'name': 'x', 'topic': 'y'},"
                   "{'name': 'z', 'topic': '__consumer_offsets'}]}}",
@@ -422,7 +431,7 @@ static Suite *suite(void)
     tcase_add_test(tc, no_virtual_cluster_is_named_like_a_broker);
     tcase_add_test(tc, namespaces_of_a_backend_do_not_overlap);
     tcase_add_test(tc, a_deployments_topic_has_a_name_in_the_virtual_cluster);
-    tcase_add_test(tc, no_alias_leads_to_kafkas_own_topics);
+    tcase_add_test(tc, nothing_leads_to_kafkas_own_topics);
     tcase_add_test(tc, aliases_are_distinct);
     tcase_add_test(tc, a_key_ring_needs_what_its_provider_needs);
     tcase_add_test(tc, no_two_listeners_of_a_group_share_a_port);
