@@ -11,11 +11,12 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 
-#define SMALL_READS 32 /* in a row, before chunks are small again */
+#define SMALL_READS 32             /* in a row, before chunks are small again */
+#define MOST_USUAL  (1024u * 1024) /* a larger chunk is taken for one frame alone */
 
 void slc_end_init(slc_end *end, size_t out_limit)
 {
-    *end = (slc_end){.fd = -1};
+    *end = (slc_end){.fd = -1, .usual = SLC_CHUNK_LARGE};
     slc_buf_init(&end->out, out_limit);
 }
 
@@ -124,7 +125,7 @@ static void move_to_front(slc_end *end)
 static enum slc_io make_room(slc_end *end, slc_pool *pool)
 {
     if (end->chunk == NULL) {
-        end->chunk = take_chunk(end, pool, end->large ? SLC_CHUNK_LARGE : SLC_CHUNK_SMALL, &end->cap);
+        end->chunk = take_chunk(end, pool, end->large ? end->usual : SLC_CHUNK_SMALL, &end->cap);
         end->start = end->stop = end->pass = 0;
         return end->chunk != NULL ? SLC_IO_OK : SLC_IO_MEMORY;
     }
@@ -155,6 +156,8 @@ enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size)
     uint8_t *old = end->chunk;
     uint32_t old_cap = end->cap;
     memcpy(chunk, old, end->stop);
+    if (needed > SLC_CHUNK_LARGE)
+        end->usual = needed <= MOST_USUAL ? (uint32_t)needed : SLC_CHUNK_LARGE;
     end->chunk = chunk;
     end->cap = cap;
     slc_pool_give(pool, old, old_cap);
@@ -200,10 +203,12 @@ static ssize_t read_plain(slc_end *end, uint8_t *data, size_t room, bool *again)
  * than it needs. */
 static void judge_size(slc_end *end, size_t got, size_t space)
 {
-    if (got >= SLC_CHUNK_SMALL || got == space)
+    if (got >= SLC_CHUNK_SMALL || got == space) {
         end->small_reads = 0;
-    else if (end->large && ++end->small_reads == SMALL_READS)
+    } else if (end->large && ++end->small_reads == SMALL_READS) {
         end->large = false;
+        end->usual = SLC_CHUNK_LARGE;
+    }
     if (got == space)
         end->large = true;
 }

@@ -34,9 +34,11 @@ typedef struct slc_end {
     uint32_t cap, start, stop, pass;
     uint32_t stranger_bytes; /* of the chunk, while `stranger` */
     uint32_t piped;
-    slc_pipe *pipe;      /* NULL: nothing was piped */
-    bool stranger;       /* has not authenticated: shares little memory with others like it */
-    bool large;          /* a read filled its chunk, not long ago: take large ones */
+    slc_pipe *pipe; /* NULL: nothing was piped */
+    bool stranger;  /* has not authenticated: shares little memory with others like it */
+    bool large;     /* a read filled its chunk, not long ago: take large ones */
+    uint32_t usual; /* size of a large one: of the last frame that had to be copied into a larger chunk, within
+                       reason */
     uint8_t small_reads; /* in a row, while `large` */
     bool ready; /* the socket may have something to read: its event said so, and nothing since said it is empty
                  */
