@@ -87,7 +87,7 @@ typedef struct slc_view_request {
     int16_t refusal;
     char why[384];
     bool consumer;  /* to be given to the answer */
-    int16_t denied; /* likewise: the error code of something that the guard denied; 0: nothing was */
+    int16_t denied; /* likewise: the error code of something that the guard or a limit denied; 0: nothing was */
 } slc_view_request;
 
 /* What an answer is to. Zeroed, then filled. */
@@ -146,8 +146,8 @@ void slc_view_note(slc_view *view, int key, int version, const uint8_t *body, si
 /* A map function (rewrite.h) over slc_view_answer for values of these roles. */
 uint64_t slc_view_answer_roles(int key);
 slc_kafka_map_fn slc_view_unmap;
-/* With a guard, before the answer is mapped: finds what it has to say about what was denied. Returns the roles
- * that are to be mapped as well. */
+/* Before the answer is mapped: finds what a guard or a limit has to say about what was denied. Returns the
+ * roles that are to be mapped as well. */
 bool slc_view_look_ahead(slc_view_answer *answer, int version, const uint8_t *body, size_t len, uint64_t *roles,
                          slc_error *err) SLC_CHECKED;
 

@@ -260,7 +260,8 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
 {
     slc_view_answer *answer = ctx;
     enum slc_kafka_verdict verdict;
-    if (answer->view->guard != NULL && slc_view_guard_unmap(answer, event, out, &verdict))
+    if ((answer->view->guard != NULL || answer->view->span_count > 0) &&
+        slc_view_guard_unmap(answer, event, out, &verdict))
         return verdict;
     if (event->kind != SLC_KAFKA_EV_VALUE)
         return SLC_KAFKA_KEEP;

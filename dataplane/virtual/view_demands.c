@@ -16,6 +16,12 @@ static bool alters(int key)
     return key == KEY_ALTER_CONFIGS || key == KEY_INCREMENTAL_ALTER_CONFIGS;
 }
 
+/* Is there anything that the configurations of a topic must not be? */
+static bool binds_configs(const slc_view *view)
+{
+    return slc_names_limits_of(view->names).topic_configs || slc_view_is_demanded(view, SLC_DEMAND_CONFIGS);
+}
+
 bool slc_view_judges(const slc_view *view, int key)
 {
     unsigned kinds =
@@ -167,6 +173,7 @@ struct altering {
     slc_view *view;
     slc_demand demand;
     bool of_topic;
+    bool forbidden;           /* the namespace lets nobody set one of them */
     slc_demand_config config; /* at hand */
 };
 
@@ -176,9 +183,10 @@ static void settle(struct altering *altering)
     if (altering->of_topic) {
         altering->demand.configs = view->configs;
         altering->demand.config_count = view->config_count;
-        slc_view_note_over(view, slc_view_meets(view, &altering->demand) != 0);
+        slc_view_note_over(view, altering->forbidden || slc_view_meets(view, &altering->demand) != 0);
     }
     view->config_count = 0;
+    altering->forbidden = false;
 }
 
 static void look(struct altering *altering, const slc_kafka_event *event)
@@ -191,6 +199,8 @@ static void look(struct altering *altering, const slc_kafka_event *event)
         altering->demand.topic_len = event->len;
     } else if (event->field->role == SLC_KAFKA_ROLE_CONFIG_NAME) {
         altering->config = (slc_demand_config){.name = {event->data, event->len}};
+        altering->forbidden = altering->forbidden ||
+                              (event->data != NULL && !slc_names_may_set(view->names, event->data, event->len));
     } else if (strcmp(event->field->name, "ConfigOperation") == 0) {
         altering->config.operation = (enum slc_config_operation)event->number;
     } else if (event->field->role == SLC_KAFKA_ROLE_CONFIG_VALUE) {
@@ -224,7 +234,7 @@ bool slc_view_check_demands(slc_view *view, const slc_view_request *request, slc
     view->batch_refused = false;
     if (key == KEY_PRODUCE && slc_view_is_demanded(view, SLC_DEMAND_BATCH))
         return check_batches(view, request, err);
-    return !alters(key) || !slc_view_is_demanded(view, SLC_DEMAND_CONFIGS) || check_alters(view, request, err);
+    return !alters(key) || !binds_configs(view) || check_alters(view, request, err);
 }
 
 /* ---- answers ---- */

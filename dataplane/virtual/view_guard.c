@@ -257,7 +257,7 @@ bool slc_view_look_ahead(slc_view_answer *answer, int version, const uint8_t *bo
     *roles = 0;
     view->span_count = 0;
     answer->span = 0;
-    if (view->guard == NULL)
+    if (view->guard == NULL && answer->denied == 0)
         return true;
     if (shows_bits(answer->key))
         *roles |= WANT(NONE);
@@ -354,13 +354,17 @@ static void note_name(slc_view_answer *answer, const slc_kafka_event *event)
 }
 
 /* Until the next one. */
-static slc_kafka_span text_of(slc_view *view, int16_t code)
+static slc_kafka_span text_of(const slc_view_answer *answer, int16_t code)
 {
+    slc_view *view = answer->view;
     const char *text = slc_guard_text(code);
     if (text != NULL)
         return (slc_kafka_span){text, strlen(text)};
     slc_buf_clear(&view->scratch);
-    slc_view_demand_text(view, code, &view->scratch);
+    if (answer->key == KEY_PRODUCE)
+        slc_view_demand_text(view, code, &view->scratch);
+    else
+        slc_view_over_text(view, &view->scratch);
     return (slc_kafka_span){view->scratch.data, view->scratch.len};
 }
 
@@ -394,7 +398,7 @@ bool slc_view_guard_unmap(slc_view_answer *answer, const slc_kafka_event *event,
     case SLC_KAFKA_ROLE_ERROR_TEXT:
         if (span == NULL)
             return false;
-        out->body = text_of(answer->view, span->code);
+        out->body = text_of(answer, span->code);
         *verdict = SLC_KAFKA_REPLACE;
         return true;
     case SLC_KAFKA_ROLE_TOPIC:

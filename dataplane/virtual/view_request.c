@@ -21,8 +21,7 @@ enum {
 
 #define ROLES                                                                                                  \
     (WANT(TOPIC) | WANT(TOPIC_ID) | WANT(GROUP) | WANT(TXN_ID) | WANT(CONFIG_RESOURCE) | WANT(RESOURCE) |      \
-     WANT(COORDINATOR_KEY) | WANT(CONFIG_NAME) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) |    \
-     WANT(ASSIGNMENT))
+     WANT(COORDINATOR_KEY) | WANT(PATTERN) | WANT(PROTOCOL_TYPE) | WANT(SUBSCRIPTION) | WANT(ASSIGNMENT))
 
 struct mapping {
     slc_view *view;
@@ -32,7 +31,6 @@ struct mapping {
     int16_t acl_pattern;
     size_t topics;    /* of the request, until now */
     bool outside;     /* one of them is not the namespace's own */
-    bool of_group;    /* the configuration at hand */
     bool uncreatable; /* a topic was named that may not be made by the way */
 };
 
@@ -400,35 +398,21 @@ static enum slc_kafka_verdict map_resource(struct mapping *m, const slc_kafka_ev
 {
     slc_name name;
     int16_t code;
-    m->of_group = event->resource_type == SLC_KAFKA_CONFIG_GROUP;
+    bool of_group = event->resource_type == SLC_KAFKA_CONFIG_GROUP;
     if (!slc_view_may_resource(m->view, m->request->header->key, event->resource_type, event->data, event->len,
                                &code))
         return deny(m, code, event, out);
     if (event->resource_type == SLC_KAFKA_CONFIG_TOPIC)
         return map_topic(m, event, out);
-    if (!m->of_group && slc_names_is_identity(m->view->names))
+    if (!of_group && slc_names_is_identity(m->view->names))
         return SLC_KAFKA_KEEP;
-    if (!m->of_group)
+    if (!of_group)
         return refuse(m, CLUSTER_AUTHORIZATION_FAILED,
                       "A virtual cluster has configurations of topics and groups alone.");
     slc_names_map(m->view->names, SLC_NAME_GROUP, event->data, event->len, &name);
     if (!name.visible && m->request->header->key != KEY_DESCRIBE_CONFIGS) /* it would be made */
         return refuse(m, GROUP_AUTHORIZATION_FAILED, "The group is not one of this virtual cluster's.");
     return put(event, &name, out);
-}
-
-/* Only what changes one is of interest; those of new topics were looked at with the limits. */
-static enum slc_kafka_verdict check_config(struct mapping *m, const slc_kafka_event *event)
-{
-    int key = m->request->header->key;
-    char why[200];
-    if (m->of_group || event->data == NULL ||
-        (key != KEY_ALTER_CONFIGS && key != KEY_INCREMENTAL_ALTER_CONFIGS) ||
-        slc_names_may_set(m->view->names, event->data, event->len))
-        return SLC_KAFKA_KEEP;
-    snprintf(why, sizeof why, "The virtual cluster does not let clients set the topic configuration %.*s.",
-             (int)(event->len < 100 ? event->len : 100), (const char *)event->data);
-    return refuse(m, POLICY_VIOLATION, why);
 }
 
 static enum slc_kafka_verdict map_pattern(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
@@ -502,8 +486,6 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
         return map_coordinator_key(m, event, out);
     case SLC_KAFKA_ROLE_CONFIG_RESOURCE:
         return map_resource(m, event, out);
-    case SLC_KAFKA_ROLE_CONFIG_NAME:
-        return check_config(m, event);
     case SLC_KAFKA_ROLE_PATTERN:
         return map_pattern(m, event, out);
     case SLC_KAFKA_ROLE_PROTOCOL_TYPE:

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import (AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec,
+                                   ResourceType)
 
 from sluice_support import SampleApi, SseReader, Tenant, free_ports, known, wait_until
 
@@ -284,6 +285,16 @@ def test_limits_of_a_namespace(sample, kafka):
     assert refusal(tenant.admin.create_partitions([NewPartitions(first, 4)])).name() == "POLICY_VIOLATION"
     tenant.admin.create_partitions([NewPartitions(first, 3)])[first].result(20)
     assert not {tenant.backend(name) for name in ("large", "third", "x")} & set(kafka.admin.list_topics().topics)
+    changes = {first: ("retention.ms", "70000"), "second": ("cleanup.policy", "compact")}
+    changed = tenant.admin.incremental_alter_configs([
+        ConfigResource(ResourceType.TOPIC, name, incremental_configs=[
+            ConfigEntry(*change, incremental_operation=AlterConfigOpType.SET)]) for name, change in changes.items()])
+    changed[ConfigResource(ResourceType.TOPIC, first)].result(20)  # each for itself, too
+    config = refusal({"second": changed[ConfigResource(ResourceType.TOPIC, "second")]})
+    assert config.name() == "POLICY_VIOLATION" and "of configurations retention.ms" in config.str()
+    shown = [ConfigResource(ResourceType.TOPIC, tenant.backend(name)) for name in changes]
+    now = [future.result(20) for future in kafka.admin.describe_configs(shown).values()]
+    assert (now[0]["retention.ms"].value, now[1]["cleanup.policy"].value) == ("70000", "delete")
 
 
 def test_aliases_and_filters(sample, kafka):

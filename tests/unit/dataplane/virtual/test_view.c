@@ -66,16 +66,19 @@ static enum slc_view_outcome map(int key, int version, bool asked)
 
 static bool unmap(int key, int version, bool consumer)
 {
-    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(key), .map = slc_view_unmap};
+    uint64_t more = 0;
     slc_view_answer answer = {.view = &view,
                               .key = (int16_t)key,
                               .version = (int16_t)version,
                               .consumer = consumer,
                               .body = in.data,
-                              .len = in.len};
+                              .len = in.len,
+                              .denied = request.denied};
     slc_kafka_edits_clear(&edits);
     slc_buf_clear(&out);
     slc_error_clear(&err);
+    ck_assert(slc_view_look_ahead(&answer, version, in.data, in.len, &more, &err));
+    const slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(key) | more, .map = slc_view_unmap};
     return slc_kafka_rewrite(message_of(key, version, SLC_KAFKA_RESPONSE), version, in.data, in.len, &ops,
                              &answer, &edits, &err) &&
            slc_kafka_edits_apply(&edits, in.data, in.len, &out, &err);
@@ -662,6 +665,72 @@ static bool is_told_that_it_is_not_there(int version, const char *topic)
     return unknown;
 }
 
+/* AlterConfigs version 2 or IncrementalAlterConfigs version 1, of one configuration of each topic. */
+static void alter(int key, const char *const names_and_configs[][2], int count)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_count(&in, COMPACT, count);
+    for (int i = 0; i < count; i++) {
+        slc_kafka_add_int8(&in, SLC_KAFKA_CONFIG_TOPIC);
+        text(&in, COMPACT, names_and_configs[i][0]);
+        slc_kafka_add_count(&in, COMPACT, 1);
+        text(&in, COMPACT, names_and_configs[i][1]);
+        if (key == 44)
+            slc_kafka_add_int8(&in, 0);
+        text(&in, COMPACT, "1");
+        slc_kafka_add_no_tags(&in);
+        slc_kafka_add_no_tags(&in);
+    }
+    slc_kafka_add_int8(&in, 0);
+    slc_kafka_add_no_tags(&in);
+}
+
+/* Their answer: the name comes behind the error. */
+static void altered(const char *const names_and_texts[][2], int count)
+{
+    slc_buf_clear(&in);
+    slc_kafka_add_int32(&in, 0);
+    slc_kafka_add_count(&in, COMPACT, count);
+    for (int i = 0; i < count; i++) {
+        slc_kafka_add_int16(&in, names_and_texts[i][1] != NULL ? 3 : 0);
+        text(&in, COMPACT, names_and_texts[i][1]);
+        slc_kafka_add_int8(&in, SLC_KAFKA_CONFIG_TOPIC);
+        text(&in, COMPACT, names_and_texts[i][0]);
+        slc_kafka_add_no_tags(&in);
+    }
+    slc_kafka_add_no_tags(&in);
+}
+
+START_TEST(a_configuration_that_is_not_allowed_is_refused_topic_by_topic)
+{
+    static char *allowed[] = {"retention.ms"};
+    static const char *const changes[][2] = {
+        {"x", "cleanup.policy"}, {"y", "retention.ms"}, {"z", "retention.ms"}};
+    static const char *const answers[][2] = {{"a.\x1fx", "no topic"}, {"a.y", NULL}, {"a.z", "no topic"}};
+    static const uint8_t violation[] = {0, 44}, unknown[] = {0, 3, 9, 'n', 'o'};
+    open_view(HIDE);
+    msg.topic_configs = allowed;
+    msg.n_topic_configs = 1;
+    for (int key = 33; key <= 44; key += 11) {
+        int version = key == 33 ? 2 : 1;
+        alter(key, changes, 3);
+        ck_assert_int_eq(map(key, version, false), SLC_VIEW_SEND);
+        ck_assert(has(&out, "a.\x1fx", 4) && !has(&out, "a.x", 3) && has(&out, "a.y", 3) &&
+                  has(&out, "a.z", 3));
+        ck_assert_int_ne(request.denied, 0);
+        altered(answers, 3);
+        ck_assert(unmap(key, version, false));
+        ck_assert(has(&out, violation, 2) && has(&out, "of configurations retention.ms", 30));
+        ck_assert(has(&out, unknown, sizeof unknown)); /* z is not there: the broker's own word */
+        ck_assert(has(&out, "\2x", 2) && has(&out, "\2y", 2) && !has(&out, "a.", 2));
+        alter(key, changes + 1, 2);
+        ck_assert_int_eq(map(key, version, false), SLC_VIEW_SEND);
+        ck_assert_int_eq(request.denied, 0);
+    }
+    close_view();
+}
+END_TEST
+
 START_TEST(a_topic_that_filters_leave_out_is_not_there)
 {
     static char *filter[] = {"other"};
@@ -799,6 +868,7 @@ TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
           a_member_is_not_told_of_topics_that_have_left, a_topic_that_filters_leave_out_is_not_there,
           topics_over_a_limit_are_refused_one_by_one,
           topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
+          a_configuration_that_is_not_allowed_is_refused_topic_by_topic,
           a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited,
           texts_do_not_name_what_a_new_topic_collides_with, texts_do_not_repeat_patterns_as_they_were_sent,
           what_a_broker_can_read_of_a_subscription_is_mapped, a_subscription_whose_names_do_not_fit_is_not_sent,
