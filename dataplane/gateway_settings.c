@@ -131,6 +131,11 @@ const slc_setting slc_gateway_settings_table[] = {
      "virtual "
      "cluster change; those that take longer are closed",
      AT(limits.kafka_change_grace_ms), 0, 600000},
+    {"kafka.topic-list-lag", SLC_SET_DURATION, "5s",
+     "topics made or deleted through this gateway count in a namespace's limits for so long, whatever the "
+     "broker's list "
+     "of topics says, which comes a little behind",
+     AT(limits.kafka_list_lag_ms), 0, 600000},
     {"kafka.conflict-memory", SLC_SET_DURATION, "15m",
      "a topic that an alias or an extra topic hides is reported to the control plane for this long after an "
      "answer "

@@ -89,6 +89,8 @@ typedef struct slc_gateway_limits {
     int64_t kafka_cut_off_grace_ms;
     /* 2 s: for the answers that are under way when a virtual cluster's names change */
     int64_t kafka_change_grace_ms;
+    /* 5 s: a broker's list of topics may not show what was made or deleted before */
+    int64_t kafka_list_lag_ms;
     /* 15 min: a topic whose name is taken is told of after it was seen */
     int64_t kafka_conflict_memory_ms;
 } slc_gateway_limits;

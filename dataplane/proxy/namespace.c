@@ -176,7 +176,8 @@ static enum slc_parse map(slc_session *session, const slc_kafka_request_header *
                                 .there = there,
                                 .len = size - header->size,
                                 .asked = session->looked,
-                                .now_ms = slc_monotonic_ms()};
+                                .now_ms = slc_monotonic_ms(),
+                                .list_lag_ms = session->front->limits->kafka_list_lag_ms};
     enum slc_view_outcome outcome = slc_view_map(session->view, &request, edits, &session->why);
     if (outcome == SLC_VIEW_ASK)
         return ask(session);

@@ -85,6 +85,11 @@ const slc_names *slc_names_identity(void)
     return &names;
 }
 
+const char *slc_names_backend(const slc_names *names)
+{
+    return names->msg->backend_id != NULL ? names->msg->backend_id : "";
+}
+
 bool slc_names_is_identity(const slc_names *names)
 {
     return names->identity;

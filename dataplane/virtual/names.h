@@ -70,6 +70,9 @@ bool slc_names_filtered_out(const slc_names *names, const uint8_t *data, size_t 
 /* Adds a broker's free text with the backend's names in it replaced by the client's. */
 void slc_names_text(const slc_names *names, const uint8_t *data, size_t len, slc_buf *out);
 
+/* The id of the backend cluster; "" where nobody knows. */
+const char *slc_names_backend(const slc_names *names);
+
 /* For patterns. */
 bool slc_names_hides(const slc_names *names); /* mode hide */
 const char *slc_names_prefix(const slc_names *names);

@@ -14,7 +14,7 @@ uint64_t slc_view_answer_roles(int key)
                      WANT(SUBSCRIPTION) | WANT(ASSIGNMENT) | WANT(ERROR_TEXT);
     if (slc_view_is_acl(key)) /* pattern types have none */
         roles |= WANT(NONE);
-    if (slc_view_may_be_over(key) || key == KEY_METADATA)
+    if (slc_view_may_be_over(key) || key == KEY_DELETE_TOPICS || key == KEY_METADATA)
         roles |= WANT(ERROR_CODE);
     return roles;
 }
@@ -260,6 +260,7 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
 {
     slc_view_answer *answer = ctx;
     enum slc_kafka_verdict verdict;
+    slc_view_note_made(answer, event);
     if ((answer->view->guard != NULL || answer->view->span_count > 0) &&
         slc_view_guard_unmap(answer, event, out, &verdict))
         return verdict;

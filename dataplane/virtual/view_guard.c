@@ -29,6 +29,12 @@ bool slc_view_may_topic(const slc_view *view, int key, const uint8_t *name, size
     return slc_guard_one(view->guard, operation, SLC_RESOURCE_TOPIC, name, len);
 }
 
+bool slc_view_looks_allowed(const slc_view *view, int key, const uint8_t *name, size_t len)
+{
+    return (key == KEY_CREATE_TOPICS && slc_guard_look_cluster(view->guard, SLC_OP_CREATE)) ||
+           slc_guard_look(view->guard, slc_guard_rule_of(key)->topic, SLC_RESOURCE_TOPIC, name, len);
+}
+
 bool slc_view_may_group(const slc_view *view, int key, const uint8_t *name, size_t len)
 {
     enum slc_operation operation = slc_guard_rule_of(key)->group;

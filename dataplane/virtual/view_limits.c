@@ -4,9 +4,17 @@
  * then says what the limits are. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
+#include "dataplane/virtual/lately.h"
 #include "dataplane/virtual/view_private.h"
+
+/* Kafka's error code: it is there, whoever made it. */
+enum {
+    TOPIC_ALREADY_EXISTS = 36,
+};
 
 struct slc_view_own {
     char *name; /* on the backend */
@@ -76,12 +84,59 @@ bool slc_view_count(slc_view *view, int version, const uint8_t *body, size_t len
     return step == SLC_KAFKA_DONE;
 }
 
+/* ---- what the list does not show yet ---- */
+
+static struct slc_view_own *find_backend_name(const slc_view *view, const uint8_t *name, size_t len)
+{
+    for (size_t i = 0; i < view->own_count; i++)
+        if (view->own[i].len == len && memcmp(view->own[i].name, name, len) == 0)
+            return &view->own[i];
+    return NULL;
+}
+
+static void correct(void *ctx, const uint8_t *name, size_t len, int64_t partitions)
+{
+    slc_view *view = ctx;
+    struct slc_view_own *own = find_backend_name(view, name, len);
+    if (own == NULL && partitions > 0) {
+        add_own(view, name, len, partitions);
+    } else if (own != NULL && partitions == 0) {
+        view->own_partitions -= own->partitions;
+        free(own->name);
+        *own = view->own[--view->own_count];
+    } else if (own != NULL && partitions > own->partitions) {
+        view->own_partitions += partitions - own->partitions;
+        own->partitions = partitions;
+    }
+}
+
+void slc_view_note_made(const slc_view_answer *answer, const slc_kafka_event *event)
+{
+    const slc_names *names = answer->view->names;
+    const slc_names_limits limits = slc_names_limits_of(names);
+    slc_kafka_span head;
+    bool deletes = answer->key == KEY_DELETE_TOPICS;
+    if ((limits.topics == 0 && limits.partitions == 0) || (!deletes && !slc_view_may_be_over(answer->key)) ||
+        event->kind != SLC_KAFKA_EV_VALUE || event->field->role != SLC_KAFKA_ROLE_ERROR_CODE ||
+        answer->topic == NULL)
+        return;
+    slc_names_void(names, &head);
+    if (answer->topic_len >= head.len && memcmp(answer->topic, head.data, head.len) == 0)
+        return; /* the gateway's own doing */
+    if (deletes && event->number == 0)
+        slc_lately_note(slc_names_backend(names), answer->topic, answer->topic_len, 0, slc_monotonic_ms());
+    else if (!deletes && event->number != 0 && event->number != TOPIC_ALREADY_EXISTS)
+        slc_lately_undo(slc_names_backend(names), answer->topic, answer->topic_len);
+}
+
 /* ---- a request against what there is ---- */
 
 struct growth {
     slc_view *view;
     slc_names_limits limits;
+    int64_t now_ms;
     bool creates; /* topics; else partitions */
+    bool tries;   /* the request only asks whether it could */
     const uint8_t *name;
     size_t len;
     int64_t wanted, assigned;       /* partitions of the topic at hand */
@@ -143,6 +198,25 @@ static bool meets(const struct growth *growth)
     return slc_view_meets(growth->view, &demand) == 0;
 }
 
+/* From now on others count it too, unless it is not made: then its answer says so. */
+static void note(const struct growth *growth, int64_t partitions)
+{
+    const slc_view *view = growth->view;
+    int key = growth->creates ? KEY_CREATE_TOPICS : KEY_CREATE_PARTITIONS;
+    uint8_t backend[SLC_LATELY_LONGEST];
+    slc_name name;
+    slc_names_map(view->names, SLC_NAME_TOPIC, growth->name, growth->len, &name);
+    if (growth->tries || !slc_view_counts(view, key) || !name.owned ||
+        name.head.len + name.body.len > sizeof backend ||
+        !slc_view_looks_allowed(view, key, growth->name, growth->len))
+        return;
+    if (name.head.len > 0)
+        memcpy(backend, name.head.data, name.head.len);
+    memcpy(backend + name.head.len, name.body.data, name.body.len);
+    slc_lately_note(slc_names_backend(view->names), backend, name.head.len + name.body.len, partitions,
+                    growth->now_ms);
+}
+
 /* Adds what the topic at hand would add, unless that is too much. What is there already is the broker's to
  * refuse. */
 static void settle(struct growth *growth)
@@ -164,6 +238,8 @@ static void settle(struct growth *growth)
                 is_over(growth->limits.partitions, (size_t)view->own_partitions, growth->partitions, more);
     growth->topics += over ? 0 : topics;
     growth->partitions += over ? 0 : more;
+    if (!over && more > 0)
+        note(growth, partitions);
     slc_view_note_over(view, over);
     view->config_count = 0;
 }
@@ -219,23 +295,50 @@ bool slc_view_limits(const slc_view *view, int key)
             slc_view_is_demanded(view, SLC_DEMAND_TOPIC));
 }
 
-bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_error *err)
+/* That stands behind the topics. */
+static bool only_tries(const slc_view_request *request)
+{
+    slc_kafka_walk walk;
+    slc_kafka_event ev;
+    slc_error err = {0};
+    bool tries = false;
+    if (!begin(&walk, request->header->message, request->header->version, request->body, request->len, &err))
+        return false;
+    while (slc_kafka_walk_next(&walk, &ev, &err) == SLC_KAFKA_EVENT)
+        if (ev.kind == SLC_KAFKA_EV_VALUE && strcasecmp(ev.field->name, "ValidateOnly") == 0)
+            tries = ev.number != 0;
+    return tries;
+}
+
+static bool check(slc_view *view, const slc_view_request *request, slc_error *err)
 {
     struct growth growth = {.view = view,
                             .limits = slc_names_limits_of(view->names),
-                            .creates = request->header->key == KEY_CREATE_TOPICS};
+                            .now_ms = request->now_ms,
+                            .creates = request->header->key == KEY_CREATE_TOPICS,
+                            .tries = only_tries(request)};
     slc_kafka_walk walk;
     slc_kafka_event ev;
     enum slc_kafka_step step;
     view->config_count = 0;
     if (!begin(&walk, request->header->message, request->header->version, request->body, request->len, err))
         return false;
+    if (slc_view_counts(view, request->header->key))
+        slc_lately_each(slc_names_backend(view->names), request->now_ms - request->list_lag_ms, correct, view);
     while ((step = slc_kafka_walk_next(&walk, &ev, err)) == SLC_KAFKA_EVENT)
         look(&growth, &ev);
     if (step != SLC_KAFKA_DONE)
         return false;
     settle(&growth);
     return true;
+}
+
+bool slc_view_check_limits(slc_view *view, const slc_view_request *request, slc_error *err)
+{
+    slc_lately_begin();
+    bool checked = check(view, request, err);
+    slc_lately_end();
+    return checked;
 }
 
 /* ---- answers ---- */

@@ -105,6 +105,8 @@ static inline bool slc_view_may_be_over(int key)
     return key == KEY_CREATE_TOPICS || key == KEY_CREATE_PARTITIONS;
 }
 void slc_view_forget_own(slc_view *view);
+/* At each value of an answer: topics that were not made after all, or that were deleted. */
+void slc_view_note_made(const slc_view_answer *answer, const slc_kafka_event *event);
 /* Is it a topic of the namespace that was counted? `name` is the client's. */
 bool slc_view_has_own(const slc_view *view, const uint8_t *name, size_t len);
 
@@ -127,6 +129,8 @@ void slc_view_demand_text(slc_view *view, int16_t code, slc_buf *out);
 
 /* view_guard.c: is it allowed for what the key does? `name` is the client's. */
 bool slc_view_may_topic(const slc_view *view, int key, const uint8_t *name, size_t len);
+/* The same, and nobody is told when it is not. */
+bool slc_view_looks_allowed(const slc_view *view, int key, const uint8_t *name, size_t len);
 bool slc_view_may_group(const slc_view *view, int key, const uint8_t *name, size_t len);
 bool slc_view_may_txn_id(const slc_view *view, int key, const uint8_t *name, size_t len);
 /* A resource of a configuration; `*code` gets the error when it is not. */
