@@ -4,6 +4,7 @@ ones, and lists hold nothing of others."""
 import socket
 import struct
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec,
                                    ResourceType)
 
-from sluice_support import SampleApi, SseReader, Tenant, known, wait_until
+from sluice_support import Definitions, SampleApi, SseReader, Tenant, Wire, known, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +294,23 @@ def test_limits_of_a_namespace(sample, kafka):
     shown = [ConfigResource(ResourceType.TOPIC, tenant.backend(name)) for name in changes]
     now = [future.result(20) for future in kafka.admin.describe_configs(shown).values()]
     assert (now[0]["retention.ms"].value, now[1]["cleanup.policy"].value) == ("70000", "delete")
+
+def test_limits_hold_for_connections_at_once(sample):
+    """Sixteen of one gateway, each of which finds the same list of topics."""
+    limited = Tenant(sample, "hide", namespace={"limits": {"topics": 2}})
+    definitions = Definitions()
+
+    def create(n):
+        topic = {"Name": f"t{n}", "NumPartitions": 1, "ReplicationFactor": 1, "Assignments": [], "Configs": []}
+        wire = Wire(definitions, f"127.0.0.1:{limited.cluster.port + 2}")
+        try:
+            return wire.ask(definitions.requests[19], 7, {"Topics": [topic], "timeoutMs": 10000})["Topics"][0]["ErrorCode"]
+        finally:
+            wire.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sorted(pool.map(create, range(32))) == [0] * 2 + [44] * 30  # POLICY_VIOLATION
+
 
 def test_a_client_that_cannot_say_that_no_topic_is_to_be_made_is_closed(sample):
     """Metadata before version 4, in a namespace where that matters; the log says why."""
