@@ -16,7 +16,7 @@ from sluice_support import Definitions, KafkaHelper, Reader, Tenant, Wire, Write
 from sluice_support.protocol import versions_of
 from sluice_support.ways import API_VERSIONS, CREW, GROUP, TOPIC, TXN, Peer, Way, cases_of, named, values_of, ways_of
 
-DESCRIBE_TRANSACTIONS = 65
+DESCRIBE_TRANSACTIONS, DESCRIBE_TOPIC_PARTITIONS = 65, 75
 AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
               "super.users": "User:ANONYMOUS", "early.start.listeners": "CONTROLLER",
               "auto.create.topics.enable": "true"}
@@ -311,6 +311,25 @@ def test_a_namespace_is_a_kafka_of_its_own(sample, victim):
                            f"the same answer to {definition['name']} version {version} ({short.label})")
                 count += 1
     assert count > 150
+
+
+@pytest.mark.parametrize("mode", ["hide", "enforce"])
+def test_no_page_ends_at_another_tenants_topic(sample, victim, mode):
+    """A broker's pages hold all topics in order, and say where the next one begins."""
+    attacker, definitions, cursor, seen = Attacker(sample, mode, victim), Definitions(), None, []
+    own = {attacker.tenant.create(name).encode() for name in ("aa", "mm", "zz")}
+    wire = Wire(definitions, f"127.0.0.1:{attacker.tenant.cluster.port + 2}")
+    for _ in range(200):
+        answer = wire.ask(definitions.requests[DESCRIBE_TOPIC_PARTITIONS], 0,
+                          {"Topics": [], "ResponsePartitionLimit": 1, "Cursor": cursor})
+        seen += [topic["Name"] for topic in answer["Topics"]]
+        cursor = answer["NextCursor"]
+        said = repr([answer["Topics"], cursor]).encode()
+        assert not [secret for secret in attacker.secrets if secret in said or repr(secret)[2:-1].encode() in said], answer
+        if cursor is None:
+            break
+    assert cursor is None and set(seen) == own
+    wire.close()
 
 
 def listed(tenant, pattern=ResourcePatternType.ANY, name=None, kind=ResourceType.ANY):
