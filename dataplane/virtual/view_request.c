@@ -457,6 +457,21 @@ static void note_protocol(struct mapping *m, const slc_kafka_event *event)
         m->request->consumer = slc_view_is_text(event, "consumer");
 }
 
+/* A client that calls itself a broker's replica would be taken for one: it would see what is not committed, and
+ * move what is. Consumers are -1. */
+static bool may_claim_replica(int key)
+{
+    return key == KEY_FETCH || key == KEY_LIST_OFFSETS || key == KEY_OFFSET_FOR_LEADER_EPOCH;
+}
+
+static enum slc_kafka_verdict map_replica(const slc_kafka_event *event, slc_kafka_value *out)
+{
+    if (strcmp(event->field->name, "ReplicaId") != 0 || event->number < 0)
+        return SLC_KAFKA_KEEP;
+    out->number = -1;
+    return SLC_KAFKA_REPLACE;
+}
+
 /* Fields without a role: patterns of ACLs, and whether Metadata may make topics. */
 static enum slc_kafka_verdict map_plain(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
 {
@@ -495,6 +510,8 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     case SLC_KAFKA_ROLE_ASSIGNMENT:
         return m->request->consumer ? slc_view_blob(m->view, event, map_blob_topic, m, out, err)
                                     : SLC_KAFKA_KEEP;
+    case SLC_KAFKA_ROLE_BROKER_ID:
+        return map_replica(event, out);
     case SLC_KAFKA_ROLE_NONE:
         return map_plain(m, event, out);
     default:
@@ -527,10 +544,9 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     /* Also fields without a role. */
     bool all = slc_view_is_acl(header->key) || header->key == KEY_METADATA || view->batch_refused;
     /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
-    const slc_kafka_rewrite_ops ops = {.roles = all ? ROLES | WANT(NONE) : ROLES,
-                                       .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT),
-                                       .trailing_ok = true,
-                                       .map = map};
+    const uint64_t more = (all ? WANT(NONE) : 0) | (may_claim_replica(header->key) ? WANT(BROKER_ID) : 0);
+    const slc_kafka_rewrite_ops ops = {
+        .roles = ROLES | more, .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT), .trailing_ok = true, .map = map};
     struct mapping m = {.view = view, .request = request};
     request->consumer = true;
     request->denied = 0;

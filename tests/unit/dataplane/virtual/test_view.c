@@ -94,7 +94,7 @@ static void fetch_of(const uint8_t *id, int32_t session)
 {
     slc_buf_clear(&in);
     for (int i = 0; i < 4; i++) /* replica, wait, min and max bytes */
-        slc_kafka_add_int32(&in, 1);
+        slc_kafka_add_int32(&in, i == 0 ? -1 : 1);
     slc_kafka_add_int8(&in, 0);
     slc_kafka_add_int32(&in, session);
     slc_kafka_add_int32(&in, 1);
@@ -731,6 +731,39 @@ START_TEST(a_configuration_that_is_not_allowed_is_refused_topic_by_topic)
 }
 END_TEST
 
+/* The first field of older versions, and in a tag since Fetch 15. */
+START_TEST(nobody_is_a_replica)
+{
+    static const int keys[][2] = {{1, 13}, {2, 1}, {23, 3}};
+    static const uint8_t nobody[] = {0xff, 0xff, 0xff, 0xff}, one[] = {0, 0, 0, 1};
+    open_view(HIDE);
+    learn(ours, "a.orders");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        fetch_of(ours, 0);
+        if (keys[i][0] != 1) {
+            slc_buf_clear(&in);
+            slc_kafka_add_int32(&in, -1);
+            slc_kafka_add_count(&in, OLD, 0);
+        }
+        memcpy(in.data, one, 4);
+        ck_assert_int_eq(map(keys[i][0], keys[i][1], false), SLC_VIEW_SEND);
+        ck_assert_uint_eq(out.len, in.len);
+        ck_assert_mem_eq(out.data, nobody, 4);
+        memcpy(in.data, nobody, 4);
+        ck_assert_int_eq(map(keys[i][0], keys[i][1], false), SLC_VIEW_SEND);
+        ck_assert_uint_eq(edits.count, 0);
+    }
+    const uint8_t state[] = {1, 1, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0};
+    fetch_of(ours, 0);
+    memmove(in.data, in.data + 4, in.len -= 4);
+    in.len--;
+    slc_buf_add(&in, state, sizeof state);
+    ck_assert_int_eq(map(1, 15, false), SLC_VIEW_SEND);
+    ck_assert_mem_eq(out.data + out.len - 13, nobody, 4);
+    close_view();
+}
+END_TEST
+
 START_TEST(a_topic_that_filters_leave_out_is_not_there)
 {
     static char *filter[] = {"other"};
@@ -868,7 +901,7 @@ TEST_MAIN("view", an_unknown_id_is_asked_for_and_then_ours_theirs_or_nobodys,
           a_member_is_not_told_of_topics_that_have_left, a_topic_that_filters_leave_out_is_not_there,
           topics_over_a_limit_are_refused_one_by_one,
           topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
-          a_configuration_that_is_not_allowed_is_refused_topic_by_topic,
+          a_configuration_that_is_not_allowed_is_refused_topic_by_topic, nobody_is_a_replica,
           a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited,
           texts_do_not_name_what_a_new_topic_collides_with, texts_do_not_repeat_patterns_as_they_were_sent,
           what_a_broker_can_read_of_a_subscription_is_mapped, a_subscription_whose_names_do_not_fit_is_not_sent,
