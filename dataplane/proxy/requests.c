@@ -229,6 +229,8 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
         session->key = header.key;
         session->version = header.version;
         if (err.code == SLC_UNSUPPORTED && header.key == SLC_KAFKA_API_VERSIONS_KEY && len >= 4 + size) {
+            if (!slc_end_settle(&session->broker, &session->client))
+                return SLC_PARSE_WAIT;
             enum slc_parse answered = slc_session_answer_unknown_versions(session, &header);
             if (answered == SLC_PARSE_MORE)
                 slc_end_skip(&session->client, 4 + size);

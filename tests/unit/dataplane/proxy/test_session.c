@@ -392,6 +392,28 @@ static int16_t after_dialling(int16_t fetch_max)
 }
 
 /* The gateway answers ApiVersions itself, in versions that a broker may not have. */
+/* In one piece with what passes before it. */
+START_TEST(an_unknown_version_of_api_versions_behind_a_request_is_answered)
+{
+    uint8_t got[200];
+    begin("anonymous");
+    make_groups(1, 0);
+    size_t passing = request.len;
+    size_t at = slc_kafka_request_begin(&request, SLC_KAFKA_API_VERSIONS_KEY, 3, 2, "unit");
+    ck_assert(slc_kafka_frame_end(&request, at, &err));
+    request.data[at + 7] = 99; /* the version */
+    stage_send(&stage, stage.client, request.data, request.len);
+    broker_got(request.data, passing);
+    stage_send(&stage, stage.broker, answer.data, answer.len);
+    size_t len = stage_receive(stage.client, got, sizeof got, NULL);
+    ck_assert_uint_gt(len, answer.len + 10);
+    ck_assert_mem_eq(got, answer.data, answer.len);
+    ck_assert_uint_eq(slc_kafka_get32(got + answer.len + 4), 2);
+    ck_assert_uint_eq(slc_kafka_get16(got + answer.len + 8), 35); /* UNSUPPORTED_VERSION */
+    end();
+}
+END_TEST
+
 START_TEST(an_older_broker_need_not_know_our_api_versions)
 {
     slc_kafka_api_versions shown = {0}, versions;
@@ -601,6 +623,7 @@ END_TEST
 UNIT_MAIN("dataplane/proxy/session", bytes_pass_and_addresses_become_the_gateways,
           every_answer_that_names_nodes_names_the_gateway, the_nodes_behind_many_records_are_hidden,
           addresses_behind_many_records_become_the_gateways, an_upgraded_backend_can_do_more,
+          an_unknown_version_of_api_versions_behind_a_request_is_answered,
           an_older_broker_need_not_know_our_api_versions, a_node_that_cannot_be_reached_is_asked_for_again,
           a_drain_ends_a_busy_session_with_its_answer, a_silent_client_without_a_broker_is_closed,
           what_holds_no_address_passes_as_it_is, byte_by_byte_is_the_same,
