@@ -19,6 +19,7 @@
 #include "dataplane/identity/issuers.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
+#include "dataplane/policy/decisions.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
@@ -214,6 +215,8 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
 {
     struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
     slc_gateway_metrics_register();
+    slc_decisions_register();
+    slc_decisions_set_interval(settings->dry_run_interval_ms);
     slc_config_client_register_metrics();
     slc_proxy_register_metrics();
     slc_issuers_register_metrics();

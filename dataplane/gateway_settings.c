@@ -81,6 +81,9 @@ const slc_setting slc_gateway_settings_table[] = {
 
     {"limits.keys", SLC_SET_INT, "65536",
      "whoever is limited at once: applications, addresses, ...; 64 bytes each", AT(limit_keys), 1024, 1 << 24},
+    {"policy.dry-run-interval", SLC_SET_DURATION, "10s",
+     "what a policy in dry run would have refused is counted, and logged once in this time; 0: each is logged",
+     AT(dry_run_interval_ms), 0, DAY_MS},
 
     {"kafka.connections", SLC_SET_INT, "20000",
      "native Kafka sessions of each worker; at it new ones are closed at once, unless one that has not "

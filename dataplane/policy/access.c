@@ -6,7 +6,6 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
-#include "common/log.h"
 #include "dataplane/policy/access_private.h"
 
 #define REMEMBERED 128 /* names of which the answers are kept; when they are all taken, all are forgotten */
@@ -99,6 +98,18 @@ static void tell(const slc_access *access, const struct asking *asking, const sl
         access->subject.denied(access->subject.ctx, &denial);
 }
 
+static void count(const slc_chain_entry *entry, const slc_policy_request *request,
+                  enum slc_condition_answer answer, enum slc_verdict verdict)
+{
+    if (verdict == SLC_DENY && entry->dry_run)
+        slc_chain_count(entry, request, SLC_OUTCOME_DRY_DENIED);
+    else if (verdict != SLC_PASS)
+        slc_chain_count(entry, request,
+                        answer == SLC_CONDITION_UNKNOWN ? SLC_OUTCOME_ERROR
+                        : verdict == SLC_DENY           ? SLC_OUTCOME_DENIED
+                                                        : SLC_OUTCOME_ALLOWED);
+}
+
 /* One policy's word; of a policy in dry run the log alone hears. */
 static enum slc_verdict ask_entry(const slc_access *access, const slc_chain_entry *entry, struct asking *asking)
 {
@@ -111,6 +122,8 @@ static enum slc_verdict ask_entry(const slc_access *access, const slc_chain_entr
                                    ? entry->type->access(entry->compiled, question, &denial)
                                    : SLC_PASS;
     slc_chain_tell(entry, "access", question->request, answer, verdict, &denial);
+    if (asking->tells)
+        count(entry, question->request, answer, verdict);
     if (!entry->dry_run) {
         if (verdict == SLC_DENY) {
             asking->denial = denial;
@@ -228,10 +241,14 @@ static bool admit(const slc_chain_entry *entry, void *arg)
         return true;
     admission->request.policy_id = entry->name;
     enum slc_condition_answer answer = slc_chain_condition(entry, &admission->request, &denial);
+    if (answer == SLC_CONDITION_FALSE) {
+        slc_chain_tell(entry, "admit", &admission->request, answer, SLC_PASS, &denial);
+        return true;
+    }
     bool denied = answer == SLC_CONDITION_UNKNOWN ||
-                  (answer == SLC_CONDITION_TRUE &&
-                   entry->type->limit(entry->compiled, &admission->request, &denial) == SLC_DENY);
+                  entry->type->limit(entry->compiled, &admission->request, &denial) == SLC_DENY;
     slc_chain_tell(entry, "admit", &admission->request, answer, denied ? SLC_DENY : SLC_PASS, &denial);
+    count(entry, &admission->request, answer, denied ? SLC_DENY : SLC_ALLOW);
     if (denied && entry->dry_run)
         slc_chain_tell_dry(entry, &admission->request, &denial);
     if (!denied || entry->dry_run)

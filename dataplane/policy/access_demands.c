@@ -40,16 +40,17 @@ static void tell(const slc_access *access, const struct asking *asking, const sl
         access->subject.denied(access->subject.ctx, &denial);
 }
 
-/* 0, or the error with the reason. */
-static int16_t judge(const slc_chain_entry *entry, struct asking *asking, char reason[200])
+/* 0, or the error with the reason; -1: it does not take part. */
+static int16_t judge(const slc_chain_entry *entry, struct asking *asking, char reason[200], bool *error)
 {
     slc_denial denial = {0};
     char why[160];
     asking->request.policy_id = entry->name;
     enum slc_condition_answer answer = slc_chain_condition(entry, &asking->request, &denial);
-    if (answer == SLC_CONDITION_FALSE)
-        return 0;
-    if (answer == SLC_CONDITION_UNKNOWN) {
+    if (answer == SLC_CONDITION_FALSE || (entry->type->demands(entry->compiled) & asking->demand->kind) == 0)
+        return -1;
+    *error = answer == SLC_CONDITION_UNKNOWN;
+    if (*error) {
         snprintf(reason, 200, "%s", denial.reason);
         return SLC_KAFKA_POLICY_VIOLATION;
     }
@@ -68,7 +69,15 @@ static bool ask(const slc_access *access, const slc_chain *chain, void *arg)
         char reason[200];
         if (entry->type->demands == NULL || !slc_access_concerns(access, entry, &asking->question))
             continue;
-        int16_t code = judge(entry, asking, reason);
+        bool error = false;
+        int16_t code = judge(entry, asking, reason, &error);
+        if (code < 0)
+            continue;
+        slc_chain_count(entry, &asking->request,
+                        code == 0        ? SLC_OUTCOME_ALLOWED
+                        : entry->dry_run ? SLC_OUTCOME_DRY_DENIED
+                        : error          ? SLC_OUTCOME_ERROR
+                                         : SLC_OUTCOME_DENIED);
         if (code == 0)
             continue;
         tell(access, asking, entry, reason);

@@ -136,6 +136,7 @@ static void release_entry(slc_chain_entry *entry)
     free(entry->id);
     free(entry->name);
     free(entry->scope_id);
+    free(entry->decisions);
 }
 
 static bool is_narrow(const Sluice__Snapshot__V1__Policy *policy)
@@ -180,6 +181,7 @@ static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Po
     entry->scope = policy->scope;
     entry->scope_id = slc_strdup(policy->scope_id);
     entry->dry_run = policy->dry_run;
+    entry->decisions = slc_calloc(1, sizeof *entry->decisions);
     return true;
 }
 
@@ -277,8 +279,7 @@ void slc_chain_tell_dry(const slc_chain_entry *entry, const slc_policy_request *
                         const slc_denial *denial)
 {
     if (request->trace == NULL)
-        slc_log(SLC_LOG_INFO, "dry run: would have been denied", LS("policy", entry->name),
-                LS("reason", denial->reason));
+        slc_decisions_tell(entry->decisions, entry->name, denial->reason);
 }
 
 /* Does the policy take part? */
@@ -304,17 +305,33 @@ static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_po
                                : answer == SLC_CONDITION_TRUE
                                    ? phase_of(entry->type, phase)(entry->compiled, &copy, &denial)
                                    : SLC_PASS;
-    if (verdict == SLC_DENY)
+    if (verdict == SLC_DENY) {
+        slc_chain_count(entry, request, SLC_OUTCOME_DRY_DENIED);
         slc_chain_tell_dry(entry, request, &denial);
+    }
     if (concerns(entry, request->principal))
         slc_chain_tell(entry, phase_names[phase], &copy, answer, verdict, &denial);
     for (unsigned i = charged; request->charges != NULL && i < request->charges->count; i++)
         request->charges->list[i].dry = true;
 }
 
+/* Counts what a policy said. Who takes part in several phases lets a request through once. */
+static void count_verdict(const slc_chain_entry *entry, const slc_policy_request *request, size_t index,
+                          enum phase phase, enum slc_verdict verdict, uint64_t *counted)
+{
+    uint64_t bit = index < 64 ? UINT64_C(1) << index : 0;
+    bool asks = phase == AUTHENTICATE || phase == AUTHORISE; /* there, to pass is to say nothing */
+    if (verdict == SLC_DENY) {
+        slc_chain_count(entry, request, SLC_OUTCOME_DENIED);
+    } else if ((verdict != SLC_PASS || !asks) && (*counted & bit) == 0) {
+        slc_chain_count(entry, request, SLC_OUTCOME_ALLOWED);
+        *counted |= bit;
+    }
+}
+
 /* The first that has something to say decides. */
 static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, slc_policy_request *request,
-                                    slc_denial *denial)
+                                    slc_denial *denial, uint64_t *counted)
 {
     for (size_t i = 0; i < chain->count; i++) {
         const slc_chain_entry *entry = &chain->entries[i];
@@ -330,6 +347,10 @@ static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, sl
         enum slc_verdict verdict = answer == SLC_CONDITION_UNKNOWN ? SLC_DENY
                                    : answer == SLC_CONDITION_TRUE  ? fn(entry->compiled, request, denial)
                                                                    : SLC_PASS;
+        if (answer == SLC_CONDITION_UNKNOWN)
+            slc_chain_count(entry, request, SLC_OUTCOME_ERROR);
+        else if (answer == SLC_CONDITION_TRUE)
+            count_verdict(entry, request, i, phase, verdict, counted);
         if (request->trace != NULL && concerns(entry, request->principal))
             slc_chain_tell(entry, phase_names[phase], request, answer, verdict, denial);
         if (verdict != SLC_PASS)
@@ -339,10 +360,10 @@ static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, sl
 }
 
 static enum slc_verdict run_narrow(const char *id, enum phase phase, slc_policy_request *request,
-                                   slc_denial *denial)
+                                   slc_denial *denial, uint64_t *counted)
 {
     const slc_chain *narrow = id[0] != '\0' ? slc_snapshot_narrow(request->snapshot, id) : NULL;
-    return narrow != NULL ? run_entries(narrow, phase, request, denial) : SLC_PASS;
+    return narrow != NULL ? run_entries(narrow, phase, request, denial, counted) : SLC_PASS;
 }
 
 /* The chain, then the policies of the plan and of the application, once they are known: those of all plans and
@@ -350,11 +371,11 @@ static enum slc_verdict run_narrow(const char *id, enum phase phase, slc_policy_
 static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_policy_request *request,
                                   slc_denial *denial)
 {
-    enum slc_verdict verdict = run_entries(chain, phase, request, denial);
+    enum slc_verdict verdict = run_entries(chain, phase, request, denial, &request->counted[0]);
     if (verdict == SLC_PASS && phase >= LIMIT)
-        verdict = run_narrow(request->principal->plan_id, phase, request, denial);
+        verdict = run_narrow(request->principal->plan_id, phase, request, denial, &request->counted[1]);
     if (verdict == SLC_PASS && phase >= AUTHORISE)
-        verdict = run_narrow(request->principal->application_id, phase, request, denial);
+        verdict = run_narrow(request->principal->application_id, phase, request, denial, &request->counted[2]);
     return verdict;
 }
 

@@ -3,6 +3,7 @@
 #define SLC_DATAPLANE_POLICY_CHAIN_PRIVATE_H
 
 #include "dataplane/policy/condition.h"
+#include "dataplane/policy/decisions.h"
 #include "dataplane/policy/headers.h"
 #include "dataplane/policy/types.h"
 
@@ -15,6 +16,7 @@ typedef struct slc_chain_entry {
     Sluice__Snapshot__V1__ScopeKind scope;
     char *scope_id;
     bool dry_run;
+    slc_decisions *decisions; /* own; NULL: it is built in, and only what it refuses is counted elsewhere */
 } slc_chain_entry;
 
 struct slc_chain {
@@ -36,6 +38,14 @@ void slc_chain_tell_dry(const slc_chain_entry *entry, const slc_policy_request *
 /* Is the condition true? When it cannot be evaluated `denial` says why. */
 enum slc_condition_answer slc_chain_condition(const slc_chain_entry *entry, slc_policy_request *request,
                                               slc_denial *denial);
+
+/* Who explains decisions serves nobody, and counts nothing. */
+static inline void slc_chain_count(const slc_chain_entry *entry, const slc_policy_request *request,
+                                   enum slc_outcome outcome)
+{
+    if (entry->decisions != NULL && request->trace == NULL)
+        slc_decisions_count(entry->decisions, entry->name, outcome);
+}
 
 /* Has it a say in what native clients may do? */
 static inline bool slc_chain_asks_access(const slc_chain_entry *entry)

@@ -314,6 +314,15 @@ void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, u
     }
 }
 
+bool slc_charges_owes_dry(const slc_charges *charges, unsigned index, int64_t now_ns)
+{
+    const struct slc_charge *charge = &charges->list[index];
+    for (int kind = SLC_LIMIT_REQUESTS; charge->dry && kind < SLC_LIMIT_RATES; kind++)
+        if (wait_ns(charge->place, &charge->rates, kind, now_ns) > 0)
+            return true;
+    return false;
+}
+
 static int64_t debt_ms(const slc_charges *charges, enum slc_limit_kind first, int64_t now_ns)
 {
     int64_t longest = 0;

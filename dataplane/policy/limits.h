@@ -83,6 +83,8 @@ void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int6
 void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, uint64_t bytes, int64_t now_ns);
 /* Until nothing is owed, requests that were paid for so included; 0: nothing is. */
 int64_t slc_charges_debt_ms(const slc_charges *charges, int64_t now_ns);
+/* Does the charge owe anything, if it is of a policy in dry run? */
+bool slc_charges_owes_dry(const slc_charges *charges, unsigned index, int64_t now_ns);
 /* Until nothing is owed of what is paid afterwards; 0: nothing is. */
 int64_t slc_charges_owed_ms(const slc_charges *charges, int64_t now_ns);
 /* Gives the streams back. */

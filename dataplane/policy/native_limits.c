@@ -18,9 +18,18 @@ struct taking {
 
 /* A connection is a stream of the native side: it is counted under a key of its own. */
 static bool hold(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates,
-                 bool dry)
+                 const slc_chain_entry *entry)
 {
-    if (slc_charges_hold(&taking->limits->connections, limit, subject, rates, taking->now_ns) || dry)
+    bool held = slc_charges_hold(&taking->limits->connections, limit, subject, rates, taking->now_ns);
+    bool dry = entry != NULL && entry->dry_run;
+    if (entry != NULL)
+        slc_chain_count(entry, &taking->request,
+                        held  ? SLC_OUTCOME_ALLOWED
+                        : dry ? SLC_OUTCOME_DRY_DENIED
+                              : SLC_OUTCOME_DENIED);
+    if (!held && dry)
+        slc_decisions_tell(entry->decisions, entry->name, "rate-limit: as many connections as may be");
+    if (held || dry)
         return true;
     taking->refused = true;
     snprintf(taking->why, 200, "as many connections as may be: %u by the limit %.40s of %.60s",
@@ -28,15 +37,20 @@ static bool hold(struct taking *taking, const char *limit, const char *subject, 
     return false;
 }
 
-static bool add(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates, bool dry)
+/* `entry` NULL: the limit is a plan's. */
+static bool add(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates,
+                const slc_chain_entry *entry)
 {
     uint64_t any = rates->per_second[0] | rates->per_second[1] | rates->per_second[2];
     if (any != 0) {
         uint64_t hash = slc_limits_hash(taking->table, limit, subject);
-        slc_charges_join(&taking->limits->rates, hash, rates, dry);
+        unsigned at = taking->limits->rates.count;
+        slc_charges_join(&taking->limits->rates, hash, rates, entry != NULL && entry->dry_run);
+        if (entry != NULL && entry->dry_run && at < taking->limits->rates.count)
+            taking->limits->dry[at] = slc_decisions_series(entry->name, SLC_OUTCOME_DRY_DENIED);
         taking->limits->events = taking->limits->events || rates->per_second[SLC_LIMIT_EVENTS] > 0;
     }
-    return rates->connections == 0 || hold(taking, limit, subject, rates, dry);
+    return rates->connections == 0 || hold(taking, limit, subject, rates, entry);
 }
 
 /* Does the plan grant anything here by native Kafka? Its limits hold then for all that the session does. */
@@ -88,7 +102,7 @@ static bool take_plans(struct taking *taking)
             .per_second = {limits->requests_per_second, limits->events_per_second, limits->bytes_per_second},
             .connections = limits->connections,
             .burst_s = 1};
-        if (!add(taking, plan->msg->id, id, &rates, false))
+        if (!add(taking, plan->msg->id, id, &rates, NULL))
             return false;
     }
     return true;
@@ -123,7 +137,7 @@ static bool add_for_plan(const slc_plan *plan, void *arg)
     if (entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN &&
         strcmp(entry->scope_id, plan->msg->id) != 0)
         return true;
-    return add(limit->taking, entry->id, plan->msg->id, limit->rates, entry->dry_run);
+    return add(limit->taking, entry->id, plan->msg->id, limit->rates, entry);
 }
 
 static bool add_for_topics(struct taking *taking, const slc_chain_entry *entry, const slc_native_rates *rates)
@@ -135,7 +149,7 @@ static bool add_for_topics(struct taking *taking, const slc_chain_entry *entry, 
         limits->topics =
             slc_topic_limits_new(taking->snapshot, taking->subject->vcluster->msg->id, taking->table);
     slc_topic_limits_add(limits->topics, entry->id, of_api ? entry->scope_id : NULL, subject, &rates->rates,
-                         entry->dry_run);
+                         entry->dry_run ? entry->name : NULL);
     return true;
 }
 
@@ -160,7 +174,7 @@ static bool take_policy(const slc_chain_entry *entry, void *arg)
         return (of_api && rates.per == SLC_PER_PLAN && rates.subject == NULL) ||
                add_for_topics(taking, entry, &rates);
     return rates.per == SLC_PER_PLAN ? each_plan(taking, add_for_plan, &limit)
-                                     : add(taking, entry->id, rates.subject, &rates.rates, entry->dry_run);
+                                     : add(taking, entry->id, rates.subject, &rates.rates, entry);
 }
 
 bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
@@ -179,6 +193,16 @@ bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *sna
         return false;
     }
     return true;
+}
+
+int64_t slc_native_limits_pay(slc_native_limits *limits, uint64_t requests, uint64_t events, uint64_t bytes)
+{
+    int64_t now_ns = slc_limits_now_ns();
+    slc_charges_pay(&limits->rates, requests, events, bytes, now_ns);
+    for (unsigned i = 0; i < limits->rates.count; i++)
+        if (limits->dry[i] != NULL && slc_charges_owes_dry(&limits->rates, i, now_ns))
+            slc_series_add(limits->dry[i], 1);
+    return slc_charges_debt_ms(&limits->rates, now_ns);
 }
 
 void slc_native_limits_release(slc_native_limits *limits)

@@ -72,6 +72,7 @@ typedef struct slc_policy_request {
     const slc_token *token;             /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */
     bool asks_certificate;              /* the listener asks clients for one */
+    uint64_t counted[3];                /* the chain's: which of its policies have been counted as allowing */
     /* Of who explains a decision and serves nobody; NULL in whatever is served: */
     slc_trace *trace;
     const char *proved; /* the credential whose secret counts as presented and right */

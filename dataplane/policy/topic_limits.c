@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "dataplane/policy/decisions.h"
 
 #define REMEMBERED 32 /* topics of which it is known what they are charged to; the oldest goes */
 
@@ -13,6 +14,7 @@ struct rule {
     bool all, by_api; /* event APIs; the subject is the event API */
     slc_rates rates;
     bool dry;
+    slc_series *would; /* counts what it would have slowed down; NULL: nobody counts */
 };
 
 struct topic {
@@ -62,11 +64,14 @@ void slc_topic_limits_free(slc_topic_limits *limits)
 }
 
 void slc_topic_limits_add(slc_topic_limits *limits, const char *limit, const char *event_api,
-                          const char *subject, const slc_rates *rates, bool dry)
+                          const char *subject, const slc_rates *rates, const char *dry)
 {
     limits->rules = slc_realloc(limits->rules, (limits->rule_count + 1) * sizeof *limits->rules);
     struct rule *rule = &limits->rules[limits->rule_count++];
-    *rule = (struct rule){.all = event_api == NULL, .by_api = subject == NULL, .rates = *rates, .dry = dry};
+    *rule =
+        (struct rule){.all = event_api == NULL, .by_api = subject == NULL, .rates = *rates, .dry = dry != NULL};
+    if (dry != NULL)
+        rule->would = slc_decisions_series(dry, SLC_OUTCOME_DRY_DENIED);
     snprintf(rule->limit, sizeof rule->limit, "%s", limit);
     snprintf(rule->event_api, sizeof rule->event_api, "%s", event_api != NULL ? event_api : "");
     snprintf(rule->subject, sizeof rule->subject, "%s", subject != NULL ? subject : "");
@@ -132,5 +137,10 @@ int64_t slc_topic_limits_pay(slc_topic_limits *limits, const uint8_t *topic, siz
         slc_charges_join(&charges, known->charges[i].hash, &rule->rates, rule->dry);
     }
     slc_charges_pay(&charges, requests, events, bytes, now_ns);
+    for (unsigned i = 0; i < charges.count; i++) {
+        slc_series *would = limits->rules[known->charges[i].rule].would;
+        if (would != NULL && slc_charges_owes_dry(&charges, i, now_ns))
+            slc_series_add(would, 1);
+    }
     return slc_charges_debt_ms(&charges, now_ns);
 }

@@ -12,9 +12,10 @@ typedef struct slc_topic_limits slc_topic_limits;
 slc_topic_limits *slc_topic_limits_new(slc_snapshot *snapshot, const char *vcluster_id, slc_limits *table);
 void slc_topic_limits_free(slc_topic_limits *limits); /* NULL is fine */
 
-/* `event_api` NULL: of all; `subject` NULL: counted for the event API that it is. Texts are copied. */
+/* `event_api` NULL: of all; `subject` NULL: counted for the event API that it is; `dry`: the
+ * name of the policy, when it is in dry run, else NULL. Texts are copied. */
 void slc_topic_limits_add(slc_topic_limits *limits, const char *limit, const char *event_api,
-                          const char *subject, const slc_rates *rates, bool dry);
+                          const char *subject, const slc_rates *rates, const char *dry);
 /* What was done with records of a topic, by its name on the backend. Returns how long until nothing is owed. */
 int64_t slc_topic_limits_pay(slc_topic_limits *limits, const uint8_t *topic, size_t len, uint64_t requests,
                              uint64_t events, uint64_t bytes, int64_t now_ns);

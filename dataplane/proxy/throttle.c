@@ -82,12 +82,10 @@ bool slc_session_counts_events(const slc_session *session)
 void slc_session_pay(slc_session *session, uint64_t requests, uint64_t events, uint64_t bytes)
 {
     struct slc_throttle *throttle = session->throttle;
-    int64_t now_ns, now_ms = slc_monotonic_ms(), most = session->front->limits->kafka_throttle_max_ms;
+    int64_t now_ms = slc_monotonic_ms(), most = session->front->limits->kafka_throttle_max_ms;
     if (!slc_session_is_limited(session))
         return;
-    now_ns = slc_limits_now_ns();
-    slc_charges_pay(&throttle->limits.rates, requests, events, bytes, now_ns);
-    int64_t owed = slc_charges_debt_ms(&throttle->limits.rates, now_ns);
+    int64_t owed = slc_native_limits_pay(&throttle->limits, requests, events, bytes);
     owed = owed < most ? owed : most;
     owed = owed > throttle->topics_until_ms - now_ms ? owed : throttle->topics_until_ms - now_ms;
     throttle->answer_ms = owed;

@@ -172,13 +172,19 @@ def test_a_partition_is_refused_and_not_the_others_of_the_request(sample, kind):
     assert sorted(r.partition() for r in records if r.value() == b"value" * 20) == [0, 0, 2, 2]
 
 
+def decisions(sample, outcome):
+    return sample.gateway.metrics().get(f'sluice_policy_decisions_total{{policy="r",outcome="{outcome}"}}', 0)
+
+
 def test_a_client_that_calls_itself_otherwise_may_do_nothing(sample):
     place, topic = sample.places["none"], named()
     assert create(place, NewTopic(topic, 1, 1)) == [None]
     other = {"client.id": "nobody"}
     with rules(sample, {"client_id": "(shop|rdkafka)-?[a-z]*"}, lambda: produced(place, topic, **other) is not None):
+        denied, allowed = decisions(sample, "denied"), decisions(sample, "allowed")
         assert produced(place, topic, **other) == KafkaError.POLICY_VIOLATION
         assert produced(place, topic, **{"client.id": "shop-a"}) is None
+        assert decisions(sample, "denied") > denied and decisions(sample, "allowed") > allowed
         assert '"reason":"kafka-requests r: the client.id does not match"' in sample.gateway.log().decode()
         assert place.native.admin.list_topics(topic, timeout=10).topics[topic].partitions
 
@@ -189,8 +195,9 @@ def test_a_rule_in_dry_run_or_with_a_condition_that_is_false_refuses_nothing(sam
     def told():
         assert produced(place, topic) is None
         return "dry run: native request would have been denied" in sample.gateway.log().decode()
+    before = decisions(sample, "dry_run_denied")
     with rules(sample, {"compression": ["gzip"]}, told, dry_run=True):
-        pass
+        assert decisions(sample, "dry_run_denied") > before
     with rules(sample, {"compression": ["gzip"], "acks_all": True}, lambda: True,
                condition=f"application.name != '{sample.application}'"):
         assert produced(place, topic) is None

@@ -97,9 +97,12 @@ def test_over_a_limit_answers_say_so_and_the_session_waits(definitions, stage, c
 
 
 def test_a_limit_in_dry_run_slows_nobody(definitions, stage):
+    """It is counted what it would have slowed down."""
+    would = 'sluice_policy_decisions_total{policy="dry",outcome="dry_run_denied"}'
     with limited(stage, "dry", requests_per_second=1, dry_run=True), limited(stage, "mark", bytes_per_second=1):
         with closing(connect(definitions, stage)) as wire:
             wait_until(lambda: metadata(wire, stage) > 0, 20, "the limit that is no dry run")
+            wait_until(lambda: metadata(wire, stage) and stage.gateway.metrics().get(would, 0) > 0, 20, "the count")
     with limited(stage, "dry", requests_per_second=1, dry_run=True), closing(connect(definitions, stage)) as wire:
         wait_until(lambda: [metadata(wire, stage) for _ in range(5)] == [0] * 5, 20, "nobody to be slowed down")
 

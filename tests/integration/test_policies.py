@@ -86,6 +86,47 @@ def test_the_control_plane_refuses_a_wrong_condition(sample):
         assert answer["errors"][0]["pointer"] == "/condition" and message in answer["errors"][0]["detail"], answer
 
 
+# ---- what is counted and what is only said ----
+
+def decisions(sample, name):
+    """What a policy has said so far, by outcome."""
+    found = re.compile(r'sluice_policy_decisions_total\{policy="%s",outcome="(\w+)"\}' % name)
+    return {match[1]: int(value) for series, value in sample.gateway.metrics().items() if (match := found.match(series))}
+
+
+def test_decisions_are_counted_by_policy_and_outcome(sample):
+    """Once for each request, though some are asked in two phases."""
+    rules = [{"effect": "deny", "operations": ["write"], "topics": ["*"]}]
+    with policy(sample, "counted-address", type="ip-restriction", config={"deny": ["192.0.2.1"]}), \
+            policy(sample, "counted-acl", type="acl", config={"rules": rules}, condition="int(request.headers['x-n']) > 3"):
+        eventually(lambda: status_of(sample, **{"X-N": "4"}) == 403, "the policies")
+        acl, address = decisions(sample, "counted-acl"), decisions(sample, "counted-address")
+        assert status_of(sample, **{"X-N": "1"}) == 201
+        assert status_of(sample, **{"X-N": "5"}) == 403
+        assert status_of(sample, **{"X-N": "many"}) == 403
+        after = decisions(sample, "counted-acl")
+        assert after["denied"] == acl["denied"] + 1 and after["error"] == acl.get("error", 0) + 1
+        assert decisions(sample, "counted-address")["allowed"] == address["allowed"] + 3
+    eventually(lambda: status_of(sample) == 201, "the policies to be gone")
+
+
+DRY = [("ip-restriction", {"allow": ["192.0.2.1"]}), ("request-size", {"max_bytes": 1}),
+       ("rate-limit", {"events_per_second": 1}), ("key-auth", {"header": "X-Other-Key"}), ("basic-auth", {}),
+       ("acl", {"rules": [{"effect": "deny", "operations": ["all"], "topics": ["*"]}]})]
+
+
+def test_a_policy_in_dry_run_refuses_nothing_whatever_its_type(sample):
+    """Who would have been refused is counted and logged."""
+    wrong = {"X-Other-Key": "slk_x_y", "Authorization": "Basic Og=="}
+    for kind, config in DRY:
+        with policy(sample, f"dry-{kind}", type=kind, config=config, dry_run=True):
+            def counted():
+                assert status_of(sample, **(wrong if kind.endswith("-auth") else {})) == 201
+                return decisions(sample, f"dry-{kind}").get("dry_run_denied", 0)
+            eventually(counted, f"the dry run of {kind}")
+            assert f'"policy":"dry-{kind}"' in sample.gateway.log().decode()
+
+
 # ---- limits ----
 
 def _limits(response):
