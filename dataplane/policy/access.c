@@ -260,7 +260,51 @@ static bool admit(const slc_chain_entry *entry, void *arg)
 bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200])
 {
     struct admission admission = {.request = slc_access_request(subject, snapshot), .why = why};
-    return slc_access_each_policy(subject, snapshot, false, admit, &admission);
+    return slc_access_each_policy(subject, snapshot, false, admit, &admission) &&
+           slc_access_takes_token(subject, snapshot, why);
+}
+
+struct vetting {
+    slc_policy_request request;
+    char *why; /* of the last that did not take it */
+    bool asked, taken;
+};
+
+/* One that takes the token is enough: they are ways in. */
+static bool vet(const slc_chain_entry *entry, void *arg)
+{
+    struct vetting *vetting = arg;
+    slc_policy_request *request = &vetting->request;
+    slc_denial denial = {0};
+    char why[160];
+    if (entry->type != &slc_policy_oidc)
+        return true;
+    request->policy_id = entry->name;
+    enum slc_condition_answer answer = slc_chain_condition(entry, request, &denial);
+    bool taken = answer == SLC_CONDITION_TRUE && slc_oidc_takes(entry->compiled, request->token, why);
+    enum slc_verdict verdict = answer == SLC_CONDITION_FALSE ? SLC_PASS : taken ? SLC_ALLOW : SLC_DENY;
+    if (answer == SLC_CONDITION_TRUE && !taken)
+        snprintf(denial.reason, sizeof denial.reason, "oidc %.30s: %.150s", entry->name, why);
+    slc_chain_tell(entry, "admit", request, answer, verdict, &denial);
+    count(entry, request, answer, verdict);
+    if (verdict == SLC_DENY && entry->dry_run)
+        slc_chain_tell_dry(entry, request, &denial);
+    if (verdict == SLC_PASS || entry->dry_run)
+        return true;
+    vetting->asked = true;
+    vetting->taken = vetting->taken || taken;
+    if (!taken)
+        snprintf(vetting->why, 200, "%s", denial.reason);
+    return true;
+}
+
+bool slc_access_takes_token(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200])
+{
+    struct vetting vetting = {.request = slc_access_request(subject, snapshot), .why = why};
+    if (subject->token == NULL || subject->token->state != SLC_TOKEN_GOOD)
+        return true;
+    (void)slc_access_each_policy(subject, snapshot, false, vet, &vetting);
+    return !vetting.asked || vetting.taken;
 }
 
 /* ---- remembering ---- */

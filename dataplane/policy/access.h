@@ -46,8 +46,14 @@ slc_guard *slc_access_guard(slc_access *access);
 /* The configuration changed. False: so have this subject's rights, perhaps, and it must be made anew. */
 bool slc_access_apply(slc_access *access, slc_snapshot *snapshot);
 
-/* May the subject be here at all? Asks ip-restriction policies; false with `why`, which names the policy. */
+/* May the subject be here at all? Asks ip-restriction and oidc policies; false with `why`, which names the
+ * policy. */
 bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200]) SLC_CHECKED;
+
+/* Is the subject's token one that oidc policies take, where there are any? True without a token; false with
+ * `why`. Part of slc_access_admits; asked alone where a client can be told that its token is at fault. */
+bool slc_access_takes_token(const slc_access_subject *subject, slc_snapshot *snapshot,
+                            char why[200]) SLC_CHECKED;
 
 /* A request of the subject's, for policies: without API and HTTP. */
 slc_policy_request slc_access_request(const slc_access_subject *subject, const slc_snapshot *snapshot);

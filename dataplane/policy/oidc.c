@@ -101,6 +101,21 @@ static bool takes_issuer(const struct oidc *oidc, const char *issuer)
     return oidc->issuer_count == 0;
 }
 
+bool slc_oidc_takes(const void *compiled, const slc_token *token, char why[160])
+{
+    const struct oidc *oidc = compiled;
+    if (!takes_issuer(oidc, token->issuer)) {
+        snprintf(why, 160, "the token is of the issuer %.63s", token->issuer);
+        return false;
+    }
+    for (size_t i = 0; i < oidc->scope_count; i++)
+        if (!slc_token_has(&token->scopes, oidc->scopes[i])) {
+            snprintf(why, 160, "the token lacks the scope %.100s", oidc->scopes[i]);
+            return false;
+        }
+    return true;
+}
+
 static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     const struct oidc *oidc = compiled;
@@ -142,7 +157,12 @@ const slc_policy_type slc_policy_oidc = {
     .name = "oidc",
     .summary =
         "Authenticates by an access token (Bearer) of an issuer: the application is the one whose credential "
-        "matches a claim of it.",
+        "matches a claim of it.\nOn native Kafka (OAUTHBEARER) the virtual cluster says which ways in there "
+        "are, and "
+        "policies of the group, the listener and the virtual\ncluster which tokens are good: where there are "
+        "any, "
+        "one of them must take it. One whose condition is false says nothing there. A change reaches\nopen "
+        "sessions.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
         "\"issuers\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"string\","

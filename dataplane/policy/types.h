@@ -9,6 +9,9 @@ extern const slc_policy_type slc_policy_cors, slc_policy_key_auth, slc_policy_su
     slc_policy_request_size, slc_policy_acl, slc_policy_oidc, slc_policy_mtls, slc_policy_headers,
     slc_policy_kafka_requests;
 
+/* oidc: does a policy take this good token, of its issuers and with its scopes? False with the reason for the
+ * log. */
+bool slc_oidc_takes(const void *compiled, const slc_token *token, char why[160]) SLC_CHECKED;
 /* Does a live subscription of the principal's application grant the operation? Fills plan and subscription, and
  * shortens the principal's expiry to the subscription's. */
 bool slc_subscription_grant(const slc_snapshot *snapshot, const slc_event_api *api,

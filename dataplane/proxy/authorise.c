@@ -125,6 +125,26 @@ bool slc_session_is_authorised(slc_session *session)
     return known || slc_session_authorise(session);
 }
 
+static slc_access_subject subject_of(slc_session *session, slc_principal *principal, const slc_token *token)
+{
+    find_host(session);
+    return (slc_access_subject){.vcluster = session->vcluster,
+                                .listener_id = session->entity->msg->id,
+                                .client_address = session->host,
+                                .principal = principal,
+                                .token = token,
+                                .certificate = slc_certificate_of(session->client.ssl),
+                                .denied = on_denied,
+                                .ctx = session};
+}
+
+bool slc_session_takes_token(slc_session *session, slc_principal *principal, const slc_token *token,
+                             char why[200])
+{
+    const slc_access_subject subject = subject_of(session, principal, token);
+    return slc_access_takes_token(&subject, session->front->worker->snapshot, why);
+}
+
 bool slc_session_authorise(slc_session *session)
 {
     slc_snapshot *snapshot = session->front->worker->snapshot;
@@ -134,15 +154,7 @@ bool slc_session_authorise(slc_session *session)
     snprintf(session->authorised_as, sizeof session->authorised_as, "%s", session->principal.credential_id);
     if (snapshot == NULL || session->passthrough)
         return true;
-    find_host(session);
-    const slc_access_subject subject = {.vcluster = session->vcluster,
-                                        .listener_id = session->entity->msg->id,
-                                        .client_address = session->host,
-                                        .principal = &session->principal,
-                                        .token = session->token,
-                                        .certificate = slc_certificate_of(session->client.ssl),
-                                        .denied = on_denied,
-                                        .ctx = session};
+    const slc_access_subject subject = subject_of(session, &session->principal, session->token);
     if (!slc_access_admits(&subject, snapshot, why)) {
         slc_session_refuse(session, SLC_DENIED, "refused", "%.190s", why);
         return false;

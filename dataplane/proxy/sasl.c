@@ -38,6 +38,7 @@ struct slc_sasl {
     slc_scram_server scram;
     bool challenged;   /* SCRAM: the first message was answered. OAUTHBEARER: the token was refused */
     char refusal[256]; /* why, then */
+    char why[200];     /* policies do not take it */
     slc_token_waiter waiter;
     slc_token *token; /* what the client's was found to be: own reference */
 };
@@ -262,8 +263,7 @@ static bool acts_for_itself(const struct slc_sasl *sasl, const uint8_t *data, si
 }
 
 /* The reason, NULL when the token is good and a credential matches it. */
-static const char *judge_token(const struct slc_sasl *sasl, const uint8_t *data, size_t len,
-                               struct outcome *outcome)
+static const char *judge_token(struct slc_sasl *sasl, const uint8_t *data, size_t len, struct outcome *outcome)
 {
     if (sasl->token->state != SLC_TOKEN_GOOD)
         return sasl->token->reason;
@@ -271,7 +271,10 @@ static const char *judge_token(const struct slc_sasl *sasl, const uint8_t *data,
         return "the client wants to act for somebody else than the token's subject";
     enum slc_credential_answer answer =
         slc_credential_of_token(sasl->session->front->worker->snapshot, sasl->token, &outcome->principal);
-    return answer == SLC_CREDENTIAL_GOOD ? NULL : slc_credential_reason(answer);
+    if (answer != SLC_CREDENTIAL_GOOD)
+        return slc_credential_reason(answer);
+    return slc_session_takes_token(sasl->session, &outcome->principal, sasl->token, sasl->why) ? NULL
+                                                                                               : sasl->why;
 }
 
 static void step_oauth(struct slc_sasl *sasl, const uint8_t *data, size_t len, slc_buf *out,

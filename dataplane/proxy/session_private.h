@@ -144,6 +144,9 @@ bool slc_session_authorise(slc_session *session) SLC_CHECKED;
 /* The same of every session that has been let in, however it was, before its request is taken: nothing is done
  * when it is known already. */
 bool slc_session_is_authorised(slc_session *session) SLC_CHECKED;
+/* Do policies take a token that is good, and whose application is known? False with the reason for the log. */
+bool slc_session_takes_token(slc_session *session, slc_principal *principal, const slc_token *token,
+                             char why[200]) SLC_CHECKED;
 /* The configuration changed; the worker's snapshot is `snapshot` already. False: he may not be here any more.
  */
 bool slc_session_rights_changed(slc_session *session, slc_snapshot *snapshot) SLC_CHECKED;

@@ -102,6 +102,37 @@ def test_librdkafka_by_token(sample, cluster, issuer):
     logged(sample, "unknown credential")
 
 
+def oidc_policy(sample, cluster, name, config, **fields):
+    sample.admin.create("policies", name=name, type="oidc", config=config,
+                        scope={"kind": "virtual-cluster", "ref": cluster.name}, **fields)
+
+
+def test_policies_say_which_tokens_are_good(sample, cluster, issuer):
+    """Issuers and scopes, for new sessions and for those that are open; secrets go on. One that takes it is enough."""
+    def listed(**claims):
+        try:
+            return KafkaAdmin(bearer(cluster, issuer, **claims)).list_topics(timeout=3)
+        except KafkaException:
+            return None
+    with_scope = KafkaAdmin(bearer(cluster, issuer, scope="orders:read kafka"))
+    without = KafkaAdmin(bearer(cluster, issuer))
+    assert with_scope.list_topics(timeout=10) and without.list_topics(timeout=10)
+    oidc_policy(sample, cluster, "scoped", {"issuers": ["login"], "scopes": ["kafka"]})
+    try:
+        logged(sample, "oidc scoped: the token lacks the scope kafka")
+        assert "invalid_token" in error_of(bearer(cluster, issuer))
+        assert listed(scope="kafka") and with_scope.list_topics(timeout=10)
+        assert KafkaAdmin(secret(cluster, "PLAIN", sample.credential)).list_topics(timeout=10)
+        oidc_policy(sample, cluster, "unscoped", {})
+        wait_until(lambda: listed(), 20, "the policy that takes all tokens")
+        sample.admin.delete("policies", "unscoped")
+        sample.admin.patch("policies", "scoped", dry_run=True)
+        wait_until(lambda: listed(), 20, "the dry run")
+        logged(sample, '"policy":"scoped","reason":"oidc scoped: the token lacks the scope kafka"')
+    finally:
+        sample.admin.delete("policies", "scoped")
+
+
 class Provider(AbstractTokenProvider):
     def __init__(self, issuer):
         self.issuer = issuer
