@@ -13,13 +13,16 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/version.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
 #include "dataplane/identity/issuers.h"
+#include "dataplane/observe/audit.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
 #include "dataplane/policy/decisions.h"
+#include "dataplane/policy/failures.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
@@ -202,13 +205,29 @@ static void stop(struct slc_gateway *gateway)
     slc_mediation_free(gateway->mediation);
     slc_limits_free(gateway->limits);
     slc_headcount_free(gateway->headcount);
+    slc_failures_free(gateway->failures);
     slc_gateway_release_listeners(gateway);
+    slc_audit_free(gateway->audit);
     slc_access_file_close(gateway->access_file);
     if (gateway->drain_timer != NULL)
         event_free(gateway->drain_timer);
     for (size_t i = 0; i < sizeof gateway->signals / sizeof *gateway->signals; i++)
         event_free(gateway->signals[i]);
     slc_loop_free(gateway->loop);
+}
+
+static bool open_logs(struct slc_gateway *gateway, slc_error *err)
+{
+    const slc_gateway_settings *settings = gateway->settings;
+    const char *none[] = {NULL};
+    const slc_access_file_options access = {.path = settings->access_log,
+                                            .what = "access-log",
+                                            .limit_bytes = settings->access_log_queue_bytes,
+                                            .dropped =
+                                                slc_metrics_series("sluice_access_log_dropped_total", none)};
+    gateway->access_file = slc_access_file_open(&access, err);
+    gateway->audit = gateway->access_file != NULL ? slc_audit_new(&settings->audit, err) : NULL;
+    return gateway->audit != NULL;
 }
 
 bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
@@ -220,12 +239,14 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     slc_config_client_register_metrics();
     slc_proxy_register_metrics();
     slc_issuers_register_metrics();
+    slc_audit_register_metrics();
+    slc_failures_register_metrics();
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);
     gateway.headcount = slc_headcount_new();
-    gateway.access_file = slc_access_file_open(settings->access_log, settings->access_log_queue_bytes, err);
-    bool ok = gateway.access_file != NULL &&
+    gateway.failures = slc_failures_new(&settings->failures);
+    bool ok = open_logs(&gateway, err) &&
               (gateway.issuers = slc_issuers_new(&settings->issuers, err)) != NULL &&
               (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&
               start_observe(&gateway, err) && start_client(&gateway, err);
@@ -248,6 +269,8 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     if (signal_number == SIGHUP) {
         if (!slc_access_file_reopen(gateway->access_file, &err))
             slc_log_error(SLC_LOG_ERROR, "the access log stays as it was", &err);
+        if (!slc_audit_reopen(gateway->audit, &err))
+            slc_log_error(SLC_LOG_ERROR, "the audit trail's file stays as it was", &err);
         return;
     }
     slc_log(SLC_LOG_INFO, "stopping", LI("signal", (int64_t)signal_number));

@@ -23,8 +23,10 @@ struct slc_gateway {
     slc_loop *loop; /* main thread */
     slc_mediation *mediation;
     slc_access_file *access_file;
+    struct slc_audit *audit;
     struct slc_limits *limits;
     struct slc_headcount *headcount;
+    struct slc_failures *failures;
     struct slc_issuers *issuers;
     slc_worker **workers;
     unsigned worker_count;

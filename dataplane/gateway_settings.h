@@ -5,6 +5,8 @@
 
 #include "common/settings.h"
 #include "dataplane/identity/issuers.h"
+#include "dataplane/observe/audit.h"
+#include "dataplane/policy/failures.h"
 #include "dataplane/worker.h"
 
 typedef struct slc_gateway_settings {
@@ -18,6 +20,8 @@ typedef struct slc_gateway_settings {
     char *observe_address;
     char *access_log;
     int64_t access_log_queue_bytes;
+    slc_audit_options audit;
+    slc_failures_options failures;
     char *log_level;
     char *log_format;
     int64_t workers; /* 0: one for each core */

@@ -10,6 +10,7 @@
 #include "dataplane/http/front.h"
 #include "dataplane/identity/tokens.h"
 #include "dataplane/mediation/mediation.h"
+#include "dataplane/observe/audit.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/worker_control.h"
 
@@ -27,6 +28,7 @@ static void start_here(void *arg)
     worker->http = slc_http_front_new(worker, start->access_file);
     worker->mediation = slc_mediation_attach(start->mediation, worker);
     worker->kafka = slc_proxy_front_new(worker);
+    worker->audit = slc_audit_log_new(worker->gateway->audit, worker);
 }
 
 slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_mediation *mediation,
@@ -40,6 +42,7 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
     worker->gateway = gateway;
     worker->limits = gateway->limits;
     worker->headcount = gateway->headcount;
+    worker->failures = gateway->failures;
     snprintf(name, sizeof name, "worker-%u", index);
     worker->loop = slc_loop_new(name, worker);
     if (!slc_loop_start(worker->loop, err)) {
@@ -59,7 +62,10 @@ static void stop_here(void *arg)
     slc_proxy_front_free(worker->kafka);
     slc_http_front_close(worker->http);
     slc_mediation_detach(worker->mediation);
+    worker->mediation = NULL;
     slc_http_front_free(worker->http);
+    slc_audit_log_free(worker->audit);
+    worker->audit = NULL;
     slc_tokens_free(worker->tokens);
     worker->tokens = NULL;
     slc_snapshot_unref(worker->snapshot);

@@ -13,6 +13,7 @@
 
 struct slc_gateway;
 struct slc_proxy_front;
+struct slc_audit_log;
 struct slc_mediation_worker; /* mediation/: the worker's view of feeds and producers */
 
 typedef struct slc_worker {
@@ -21,8 +22,10 @@ typedef struct slc_worker {
     struct slc_gateway *gateway;
     slc_loop *loop;
     struct slc_limits *limits;       /* policy/limits.h; the process's */
+    struct slc_failures *failures;   /* policy/failures.h; the process's; NULL: none is counted */
     struct slc_tokens *tokens;       /* identity/tokens.h; NULL: no token is taken */
     struct slc_headcount *headcount; /* proxy/headcount.h; the process's */
+    struct slc_audit_log *audit;     /* observe/audit.h; NULL: nobody wants one */
     slc_snapshot *snapshot;          /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */
@@ -83,6 +86,8 @@ typedef struct slc_gateway_limits {
     int64_t kafka_authentication_timeout_ms;
     /* 10 min: for a client to say something that needs a broker, before one is connected */
     int64_t kafka_idle_timeout_ms;
+    /* 2 s: longest that an attempt to authenticate is held that is refused because too many failed before */
+    int64_t kafka_failure_delay_ms;
     int64_t kafka_session_lifetime_ms; /* clients authenticate again by then; 0: when what they have expires */
     int64_t kafka_expiry_grace_ms;     /* 30 s: for that, and for the answers under way */
     /* 2 s: for the answers that are under way when the configuration gets too old */

@@ -16,7 +16,6 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/clock.h"
-#include "common/metrics.h"
 #include "dataplane/http/access_log.h"
 
 #define LOOK_MS      200  /* a writer that waits for room looks so often whether it should end */
@@ -31,6 +30,7 @@ struct piece {
 
 struct slc_access_file {
     char *path;
+    const char *what;
     int fd;      /* -1: no log; the number stays the same over a reopening */
     bool stream; /* not a regular file: a write may block, and is done in pieces that fit */
     size_t limit_bytes;
@@ -49,11 +49,12 @@ static void *writer_main(void *arg);
 /* Opening
  * ----------------------------------------------------------------------------------------------------- */
 
-static int open_log(const char *path, slc_error *err)
+static int open_log(const slc_access_file *file, slc_error *err)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    int fd = open(file->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
-        slc_fail(err, SLC_IO, "access-log", "cannot open the access log %s: %s", path, strerror(errno));
+        slc_fail(err, SLC_IO, file->what, "cannot open the file %s of %s: %s", file->path, file->what,
+                 strerror(errno));
     return fd;
 }
 
@@ -72,24 +73,25 @@ static bool start(slc_access_file *file, slc_error *err)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     file->started = failed == 0;
     if (failed == 0)
-        pthread_setname_np(file->thread, "access-log");
+        pthread_setname_np(file->thread, file->what);
     return failed == 0 || slc_fail(err, SLC_IO, NULL, "cannot start a thread: %s", strerror(failed));
 }
 
-slc_access_file *slc_access_file_open(const char *path, int64_t limit_bytes, slc_error *err)
+slc_access_file *slc_access_file_open(const slc_access_file_options *options, slc_error *err)
 {
-    const char *none[] = {NULL};
+    const char *path = options->path;
     slc_access_file *file = slc_calloc(1, sizeof *file);
     pthread_mutex_init(&file->lock, NULL);
     pthread_cond_init(&file->more, NULL);
     STAILQ_INIT(&file->queue);
     file->path = slc_strdup(path);
-    file->limit_bytes = (size_t)limit_bytes;
-    file->dropped = slc_metrics_series("sluice_access_log_dropped_total", none);
+    file->what = options->what;
+    file->limit_bytes = (size_t)options->limit_bytes;
+    file->dropped = options->dropped;
     file->fd = -1;
     if (path[0] == '\0')
         return file;
-    file->fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_log(path, err);
+    file->fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_log(file, err);
     if (file->fd >= 0)
         look_at(file);
     else if (strcmp(path, "-") == 0) /* closed standard output: no log */
@@ -105,7 +107,7 @@ bool slc_access_file_reopen(slc_access_file *file, slc_error *err)
 {
     if (file->fd < 0 || strcmp(file->path, "-") == 0)
         return true;
-    int fd = open_log(file->path, err);
+    int fd = open_log(file, err);
     if (fd < 0)
         return false;
     dup3(fd, file->fd, O_CLOEXEC);

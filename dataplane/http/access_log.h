@@ -10,15 +10,21 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/metrics.h"
 
 struct event_base;
 struct slc_exchange;
 typedef struct slc_access_file slc_access_file;
 typedef struct slc_access_log slc_access_log;
 
-/* `path`: a file to append to, "-" for standard output, "" for none. `limit_bytes` may wait to be written. The
- * metrics must be registered: lines that did not fit or could not be written count as dropped. */
-slc_access_file *slc_access_file_open(const char *path, int64_t limit_bytes, slc_error *err) SLC_CHECKED;
+typedef struct slc_access_file_options {
+    const char *path;    /* a file to append to, "-" for standard output, "" for none */
+    const char *what;    /* the setting, for errors: "access-log" */
+    int64_t limit_bytes; /* may wait to be written */
+    slc_series *dropped; /* counts lines that did not fit or could not be written */
+} slc_access_file_options;
+
+slc_access_file *slc_access_file_open(const slc_access_file_options *options, slc_error *err) SLC_CHECKED;
 /* After a rotation: opens the path again. */
 bool slc_access_file_reopen(slc_access_file *file, slc_error *err) SLC_CHECKED;
 /* After the last log was freed. Waits until what is left is written, for two seconds at most. */

@@ -170,7 +170,8 @@ slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const cha
                                 .asks_certificate = asks_certificate(exchange),
                                 .headers = &exchange->headers,
                                 .connection = slc_exchange_connection_charges,
-                                .principal = &exchange->principal};
+                                .principal = &exchange->principal,
+                                .failures = exchange->worker->failures};
 }
 
 /* A page in a browser must be able to read also what is answered without the policies. */
@@ -199,6 +200,8 @@ static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bo
         slc_exchange_rewrite_request(exchange);
     slc_token_unref(exchange->token);
     exchange->token = NULL;
+    if (verdict != SLC_ANSWER)
+        slc_trail_decided(exchange, verdict == SLC_ALLOW ? NULL : denial);
     return verdict;
 }
 

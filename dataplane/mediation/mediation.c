@@ -72,6 +72,11 @@ json_t *slc_mediation_backend_health(slc_mediation *mediation)
     return slc_links_health(&mediation->links);
 }
 
+slc_link *slc_mediation_link(slc_mediation_worker *mediation, const slc_backend *backend, slc_error *err)
+{
+    return slc_link_get(&mediation->mediation->links, backend, err);
+}
+
 static slc_tally *tally_new(slc_mediation *mediation)
 {
     slc_tally *tally = slc_calloc(1, sizeof *tally);

@@ -41,6 +41,11 @@ enum slc_read_kind slc_read_kind(const slc_exchange *exchange);
 /* Do the Prefer fields have this preference? */
 bool slc_prefers(const struct evkeyvalq *fields, const char *preference);
 
+/* The way to a backend that the worker's snapshot has: its producer is shared with event APIs. New reference
+ * (link.h); NULL with an error when its configuration is unusable. The worker's thread. */
+struct slc_link *slc_mediation_link(struct slc_mediation_worker *mediation, const slc_backend *backend,
+                                    slc_error *err) SLC_CHECKED;
+
 /* {backend name: {up, last_error, since}} for /health/backends; new reference; any thread. */
 json_t *slc_mediation_backend_health(slc_mediation *mediation);
 

@@ -353,6 +353,8 @@ static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, sl
             count_verdict(entry, request, i, phase, verdict, counted);
         if (request->trace != NULL && concerns(entry, request->principal))
             slc_chain_tell(entry, phase_names[phase], request, answer, verdict, denial);
+        if (verdict == SLC_ALLOW && phase == AUTHENTICATE)
+            request->principal->by = entry->type->name;
         if (verdict != SLC_PASS)
             return verdict;
     }
@@ -408,10 +410,11 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
     if (verdict != SLC_PASS)
         return verdict;
     verdict = run_phase(chain, AUTHENTICATE, request, denial);
+    if (verdict == SLC_PASS || (verdict == SLC_ALLOW && !request->principal->authenticated))
+        verdict = ask_who(chain, request, denial);
+    denial->unauthenticated = verdict == SLC_DENY;
     if (verdict == SLC_DENY)
         return verdict;
-    if (verdict != SLC_ALLOW || !request->principal->authenticated)
-        return ask_who(chain, request, denial);
     verdict = run_phase(chain, AUTHORISE, request, denial);
     if (verdict == SLC_DENY)
         return verdict;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "dataplane/policy/failures.h"
 #include "dataplane/policy/types.h"
 
 static bool fail_at(slc_error *err, const char *name, const char *what)
@@ -110,4 +111,24 @@ void slc_policy_why(const slc_policy_request *request, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(request->trace->why, sizeof request->trace->why, fmt, args);
     va_end(args);
+}
+
+enum slc_verdict slc_policy_attempt(slc_policy_request *request, const char *credential, slc_denial *denial)
+{
+    int64_t wait_ms = slc_failures_wait_ms(request->failures, request->client_address, credential);
+    if (wait_ms == 0)
+        return SLC_PASS;
+    slc_failures_count("http");
+    slc_deny(denial, 429, "too-many-failures", "Too many failed attempts",
+             "Too many attempts to authenticate have failed; wait as long as Retry-After says.",
+             "too many attempts to authenticate have failed%s%s, from %s",
+             credential != NULL ? ", credential " : "", credential != NULL ? credential : "",
+             request->client_address);
+    denial->retry_after_ms = wait_ms;
+    return SLC_DENY;
+}
+
+void slc_policy_failed(slc_policy_request *request, const char *credential, bool known)
+{
+    slc_failures_failed(request->failures, request->client_address, credential, known);
 }

@@ -13,6 +13,7 @@
 #include "common/crypto.h"
 #include "common/http_text.h"
 #include "dataplane/policy/credential.h"
+#include "dataplane/policy/failures.h"
 #include "dataplane/policy/types.h"
 
 #define KEY_PREFIX     "slk_"
@@ -128,9 +129,11 @@ static enum slc_verdict refuse(const struct key_auth *key_auth, slc_policy_reque
     return SLC_DENY;
 }
 
-/* 1: whose it is, and `answer`; else as read_credential. */
+#define REFUSED_UNHEARD (-2)
+
+/* 1: whose it is, and `answer`; REFUSED_UNHEARD with `denial`; else as read_credential. */
 static int check_credential(const struct key_auth *key_auth, slc_policy_request *request,
-                            struct presented *presented, enum slc_credential_answer *answer)
+                            struct presented *presented, enum slc_credential_answer *answer, slc_denial *denial)
 {
     if (request->proved != NULL) {
         snprintf(presented->id, sizeof presented->id, "%s", request->proved);
@@ -138,21 +141,36 @@ static int check_credential(const struct key_auth *key_auth, slc_policy_request 
         return 1;
     }
     int found = read_credential(key_auth, request, presented);
-    if (found > 0)
+    if (found != 0 && slc_policy_attempt(request, found > 0 ? presented->id : NULL, denial) == SLC_DENY)
+        found = REFUSED_UNHEARD;
+    else if (found > 0)
         *answer = slc_credential_check(request->snapshot, presented->id, presented->secret, request->principal);
     explicit_bzero(presented->secret, sizeof presented->secret);
     return found;
+}
+
+static void count(slc_policy_request *request, const char *id, enum slc_credential_answer answer)
+{
+    if (answer == SLC_CREDENTIAL_GOOD || answer == SLC_CREDENTIAL_UNSUBSCRIBED)
+        slc_failures_passed(request->failures, request->client_address, id);
+    else
+        slc_policy_failed(request, id, answer != SLC_CREDENTIAL_UNKNOWN);
 }
 
 static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     struct presented presented = {.id = ""};
     enum slc_credential_answer answer = SLC_CREDENTIAL_UNKNOWN;
-    int found = check_credential(compiled, request, &presented, &answer);
+    int found = check_credential(compiled, request, &presented, &answer, denial);
     if (found == 0)
         return SLC_PASS;
-    if (found < 0)
+    if (found == REFUSED_UNHEARD)
+        return SLC_DENY;
+    if (found < 0) {
+        slc_policy_failed(request, NULL, false);
         return refuse(compiled, request, denial, "not a key of this gateway", "");
+    }
+    count(request, presented.id, answer);
     if (answer == SLC_CREDENTIAL_UNSUBSCRIBED)
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",

@@ -26,6 +26,7 @@ struct slc_limits {
     size_t mask;
     uint64_t key[2]; /* of the hash: nobody outside can find keys that meet */
     _Atomic uint32_t gateways;
+    _Atomic bool owing; /* somebody has owed by slc_limits_owe */
     slc_limit_place places[];
 };
 
@@ -230,6 +231,37 @@ static bool refuse(slc_limit_answer *answer, enum slc_limit_kind kind, int64_t w
     answer->refused = kind;
     answer->retry_after_ms = wait / 1000000 + 1;
     return false;
+}
+
+/* ---- what is no rate ---- */
+
+void slc_limits_owe(slc_limits *limits, uint64_t hash, int64_t cost_ns, int64_t most_ns, int64_t now_ns)
+{
+    slc_limit_place *place = slc_limits_place(limits, hash, now_ns);
+    if (atomic_load_explicit(&place->hash, memory_order_relaxed) != hash)
+        return;
+    atomic_store_explicit(&limits->owing, true, memory_order_relaxed);
+    int64_t paid = atomic_load_explicit(&place->paid[SLC_LIMIT_REQUESTS], memory_order_relaxed), next;
+    do {
+        next = (paid > now_ns ? paid : now_ns) + cost_ns;
+        next = next < now_ns + most_ns ? next : now_ns + most_ns;
+    } while (!atomic_compare_exchange_weak_explicit(&place->paid[SLC_LIMIT_REQUESTS], &paid, next,
+                                                    memory_order_relaxed, memory_order_relaxed));
+}
+
+int64_t slc_limits_owed_ns(const slc_limits *limits, uint64_t hash, int64_t now_ns)
+{
+    for (size_t i = 0; i < PROBES; i++) {
+        const slc_limit_place *place = &limits->places[(hash + i) & limits->mask];
+        if (atomic_load_explicit(&((slc_limit_place *)place)->hash, memory_order_relaxed) == hash)
+            return owed_ns(place, SLC_LIMIT_REQUESTS, now_ns);
+    }
+    return 0;
+}
+
+bool slc_limits_is_quiet(const slc_limits *limits)
+{
+    return !atomic_load_explicit(&((slc_limits *)limits)->owing, memory_order_relaxed);
 }
 
 /* ---- requests ---- */

@@ -44,6 +44,14 @@ uint64_t slc_limits_hash(const slc_limits *limits, const char *limit, const char
  * limit. */
 slc_limit_place *slc_limits_place(slc_limits *limits, uint64_t hash, int64_t now_ns);
 
+/* For what is no rate but counted alike (failures.h): the key owes this much more, and never more than
+ * `most_ns`. When all places that it may have are taken, nothing is noted. */
+void slc_limits_owe(slc_limits *limits, uint64_t hash, int64_t cost_ns, int64_t most_ns, int64_t now_ns);
+/* What the key owes; takes no place. */
+int64_t slc_limits_owed_ns(const slc_limits *limits, uint64_t hash, int64_t now_ns);
+/* Has nobody ever owed anything so? Then there is nothing to look up. */
+bool slc_limits_is_quiet(const slc_limits *limits);
+
 /* What a request has taken, and of which limits: what it costs later is added, its stream is given back.
  * Belongs to one request. */
 #define SLC_MAX_CHARGES 16

@@ -68,8 +68,12 @@ static void release(void *compiled)
     free(oidc);
 }
 
+/* A good token cannot be guessed, so it is looked at first: whoever has one gets in. */
 static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, const char *why)
 {
+    if (slc_policy_attempt(request, NULL, denial) == SLC_DENY)
+        return SLC_DENY;
+    slc_policy_failed(request, NULL, false);
     request->add_header(request->protocol, "WWW-Authenticate",
                         "Bearer realm=\"sluice\", error=\"invalid_token\"");
     return slc_deny(denial, 401, "invalid-token", "The access token is not valid",

@@ -67,7 +67,8 @@ typedef struct slc_policy_request {
                                      nothing that they could change */
     /* What the connection holds of limits, until it closes; NULL once the client has gone. NULL on Kafka. */
     slc_charges *(*connection)(void *protocol);
-    const char *policy_id; /* the chain's: of the policy that is asked */
+    struct slc_failures *failures; /* failures.h: of earlier attempts to authenticate; NULL: none is counted */
+    const char *policy_id;         /* the chain's: of the policy that is asked */
     /* What else the connection or the request brought: */
     const slc_token *token;             /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */
@@ -93,6 +94,7 @@ typedef struct slc_denial {
     char reason[200];        /* for the log: names the rule */
     char text[320];          /* a detail that was put together for this request */
     int64_t retry_after_ms;  /* 0: none */
+    bool unauthenticated;    /* nobody was let in: it was refused when they said who they are, or did not */
     const char *unevaluated; /* the policy whose condition could not be evaluated; NULL: none. Lives as long as
                                 the chain */
 } slc_denial;

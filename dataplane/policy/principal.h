@@ -7,6 +7,7 @@
 
 typedef struct slc_principal {
     bool authenticated;
+    const char *by; /* how, for logs: the type of the policy, or the SASL mechanism; NULL: not known. Static */
     char application_id[24];
     char application_name[64];
     char credential_id[24];

@@ -63,8 +63,10 @@ static void on_denied(void *ctx, const slc_access_denial *what)
     snprintf(denial.reason, sizeof denial.reason, "%s", what->reason);
     print_name(denial.name, sizeof denial.name, what->name, what->len);
     denial.dry_run = what->dry_run;
-    if (!what->dry_run)
+    if (!what->dry_run) {
         slc_proxy_metrics_denied(denial.virtual_cluster, denial.api, denial.resource);
+        slc_session_audit_denial(session, denial.operation, denial.resource, denial.name, denial.reason);
+    }
     if (front->limits->kafka_log_interval_ms == 0) {
         write_line(&denial, 0);
     } else if (slc_repeats_first(&front->denials, key_of(&denial), slc_monotonic_ms(), &repeat)) {
@@ -97,7 +99,7 @@ void slc_proxy_denials_free(slc_proxy_front *front)
 /* ---- the session's ---- */
 
 /* "192.0.2.1" of "192.0.2.1:40123", "2001:db8::1" of "[2001:db8::1]:40123". */
-static void find_host(slc_session *session)
+void slc_session_find_host(slc_session *session)
 {
     const char *from = session->address, *end = strrchr(from, ':');
     size_t len = end != NULL ? (size_t)(end - from) : strlen(from);
@@ -127,7 +129,7 @@ bool slc_session_is_authorised(slc_session *session)
 
 static slc_access_subject subject_of(slc_session *session, slc_principal *principal, const slc_token *token)
 {
-    find_host(session);
+    slc_session_find_host(session);
     return (slc_access_subject){.vcluster = session->vcluster,
                                 .listener_id = session->entity->msg->id,
                                 .client_address = session->host,
@@ -157,6 +159,7 @@ bool slc_session_authorise(slc_session *session)
     const slc_access_subject subject = subject_of(session, &session->principal, session->token);
     if (!slc_access_admits(&subject, snapshot, why)) {
         slc_session_refuse(session, SLC_DENIED, "refused", "%.190s", why);
+        slc_session_audit_denial(session, NULL, NULL, NULL, why);
         return false;
     }
     session->access = slc_access_new(&subject, snapshot);

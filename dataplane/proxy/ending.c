@@ -68,6 +68,7 @@ void slc_session_log_end(slc_session *session)
     struct ending ending;
     slc_repeat *repeat;
     slc_proxy_front *front = session->front;
+    slc_session_audit_end(session);
     if (session->why.code == SLC_OK)
         return;
     if (strcmp(session->why.field, SLC_ENDING_STALE) == 0) { /* all at once: the configuration client says it */

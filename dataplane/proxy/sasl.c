@@ -1,5 +1,6 @@
 /* SASL as the gateway terminates it: PLAIN, SCRAM-SHA-256 and -512 by an application's secret, OAUTHBEARER by a
  * token of an issuer (KIP-255); and again on the same connection before it expires (KIP-368). */
+#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/assert.h"
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "dataplane/identity/tokens.h"
@@ -14,6 +16,7 @@
 #include "dataplane/kafka/sasl_codec.h"
 #include "dataplane/kafka/scram_server.h"
 #include "dataplane/policy/credential.h"
+#include "dataplane/policy/failures.h"
 #include "dataplane/proxy/session_private.h"
 
 #define ERROR_UNSUPPORTED_MECHANISM 33
@@ -40,7 +43,9 @@ struct slc_sasl {
     char refusal[256]; /* why, then */
     char why[200];     /* policies do not take it */
     slc_token_waiter waiter;
-    slc_token *token; /* what the client's was found to be: own reference */
+    slc_token *token;   /* what the client's was found to be: own reference */
+    struct event *hold; /* too many attempts have failed: the refusal waits for it; NULL: it does not */
+    bool held;          /* long enough */
 };
 
 /* What a message leads to. */
@@ -64,6 +69,8 @@ void slc_session_forget_sasl(slc_session *session)
         return;
     slc_token_unwait(&sasl->waiter);
     slc_token_unref(sasl->token);
+    if (sasl->hold != NULL)
+        event_free(sasl->hold);
     slc_scram_server_release(&sasl->scram);
     free(sasl);
 }
@@ -288,9 +295,84 @@ static void step_oauth(struct slc_sasl *sasl, const uint8_t *data, size_t len, s
     outcome->kind = reason == NULL ? GOOD : MORE;
     if (reason == NULL)
         return;
+    slc_session_find_host(sasl->session);
+    slc_failures_failed(sasl->session->front->worker->failures, sasl->session->host, NULL, false);
+    slc_session_audit_entry(sasl->session, mechanisms[OAUTHBEARER].name, reason);
     sasl->challenged = true;
     snprintf(sasl->refusal, sizeof sasl->refusal, "%s", reason);
     slc_buf_adds(out, INVALID_TOKEN);
+}
+
+/* ---- attempts that failed before ---- */
+
+/* The credential that the message is about; NULL: it names none, or is not looked at yet. */
+static const char *credential_in(const struct slc_sasl *sasl, const uint8_t *message, size_t len,
+                                 char id[SLC_CREDENTIAL_ID_MAX + 1])
+{
+    char secret[SLC_CREDENTIAL_SECRET_MAX + 1];
+    if (sasl->mechanism == PLAIN) {
+        bool ok = read_plain(message, len, id, secret);
+        explicit_bzero(secret, sizeof secret);
+        return ok ? id : NULL;
+    }
+    return sasl->mechanism != OAUTHBEARER && sasl->challenged ? sasl->scram.username : NULL;
+}
+
+/* Is there something in this message that can fail? A good token is let in whatever failed before. */
+static bool is_attempt(const struct slc_sasl *sasl)
+{
+    if (sasl->mechanism == OAUTHBEARER)
+        return !sasl->challenged && sasl->token->state != SLC_TOKEN_GOOD;
+    return sasl->mechanism == PLAIN || sasl->challenged;
+}
+
+static void on_held(evutil_socket_t fd, short what, void *arg)
+{
+    struct slc_sasl *sasl = arg;
+    (void)fd, (void)what;
+    sasl->held = true;
+    slc_session_pump(sasl->session);
+}
+
+/* Must it wait? Whoever has waited is refused unheard. */
+static bool must_wait(struct slc_sasl *sasl, const uint8_t *message, size_t len)
+{
+    slc_session *session = sasl->session;
+    char id[SLC_CREDENTIAL_ID_MAX + 1];
+    if (sasl->hold != NULL)
+        return !sasl->held;
+    if (!is_attempt(sasl))
+        return false;
+    slc_session_find_host(session);
+    int64_t wait_ms = slc_failures_wait_ms(session->front->worker->failures, session->host,
+                                           credential_in(sasl, message, len, id));
+    if (wait_ms == 0)
+        return false;
+    int64_t most_ms = session->front->limits->kafka_failure_delay_ms;
+    wait_ms = wait_ms < most_ms ? wait_ms : most_ms;
+    struct timeval delay = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    slc_failures_count("kafka");
+    sasl->hold = evtimer_new(slc_loop_base(session->front->worker->loop), on_held, sasl);
+    SLC_BUG_ON(sasl->hold == NULL);
+    event_add(sasl->hold, &delay);
+    return true;
+}
+
+/* Counts how it went. */
+static void count(const struct slc_sasl *sasl, const uint8_t *message, size_t len,
+                  const struct outcome *outcome)
+{
+    slc_failures *failures = sasl->session->front->worker->failures;
+    char id[SLC_CREDENTIAL_ID_MAX + 1], lookup[SLC_SCRAM_SERVER_MAX_NAME + 16];
+    const char *credential = credential_in(sasl, message, len, id);
+    slc_session_find_host(sasl->session);
+    if (outcome->kind == GOOD && credential != NULL)
+        slc_failures_passed(failures, sasl->session->host, credential);
+    if (outcome->kind != REFUSED)
+        return;
+    int size = snprintf(lookup, sizeof lookup, "secret:%s", credential != NULL ? credential : "");
+    bool known = slc_snapshot_credential(sasl->session->front->worker->snapshot, lookup, (size_t)size) != NULL;
+    slc_failures_failed(failures, sasl->session->host, credential, known);
 }
 
 /* ---- SaslAuthenticate ---- */
@@ -298,7 +380,10 @@ static void step_oauth(struct slc_sasl *sasl, const uint8_t *data, size_t len, s
 static void step(struct slc_sasl *sasl, const uint8_t *message, size_t len, slc_buf *out,
                  struct outcome *outcome)
 {
-    if (sasl->mechanism == PLAIN)
+    if (sasl->held)
+        refuse(outcome, "too many attempts to authenticate have failed",
+               sasl->mechanism == OAUTHBEARER ? INVALID_TOKEN : WRONG_SECRET);
+    else if (sasl->mechanism == PLAIN)
         step_plain(sasl, message, len, outcome);
     else if (sasl->mechanism == OAUTHBEARER)
         step_oauth(sasl, message, len, out, outcome);
@@ -334,6 +419,8 @@ static bool let_in(slc_session *session, const struct outcome *outcome, slc_kafk
 {
     slc_token *before = session->token; /* what the session may do still looks at it */
     session->principal = outcome->principal;
+    session->principal.by = mechanisms[session->sasl->mechanism].name;
+    slc_session_audit_entry(session, session->principal.by, NULL);
     session->allowed = session->by_sasl = true;
     session->expired = false;
     session->deadline_ms = 0;
@@ -351,6 +438,10 @@ static void turn_away(slc_session *session, const struct outcome *outcome, slc_k
     answer->error = ERROR_AUTHENTICATION_FAILED;
     snprintf(answer->message, sizeof answer->message, "%s", outcome->message);
     slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication", "%s", outcome->reason);
+    const struct slc_sasl *sasl = session->sasl;
+    if (sasl == NULL || sasl->mechanism != OAUTHBEARER || sasl->held) /* else when the token was refused */
+        slc_session_audit_entry(session, sasl != NULL ? mechanisms[sasl->mechanism].name : NULL,
+                                outcome->reason);
     session->closing = true;
 }
 
@@ -366,6 +457,8 @@ static enum slc_parse answer(slc_session *session, const slc_kafka_request_heade
         refuse(&outcome, "no SaslHandshake came first", WRONG_SECRET);
     else
         step(session->sasl, message, len, &reply, &outcome);
+    if (session->sasl != NULL && session->sasl->mechanism != OAUTHBEARER && !session->sasl->held)
+        count(session->sasl, message, len, &outcome);
     check_same(session, &outcome);
     if (outcome.kind == REFUSED)
         turn_away(session, &outcome, &answer);
@@ -392,6 +485,8 @@ enum slc_parse slc_session_answer_authenticate(slc_session *session, const slc_k
     /* A failure would make clients give up; a connection that closes they try again. */
     if (sasl != NULL && sasl->token != NULL && sasl->token->state == SLC_TOKEN_UNAVAILABLE)
         return slc_session_refuse(session, SLC_UNAVAILABLE, "authentication", "%s", sasl->token->reason);
+    if (sasl != NULL && must_wait(sasl, message, message_len))
+        return SLC_PARSE_WAIT;
     slc_buf *out = slc_session_begin_answer(session, header);
     return out != NULL ? answer(session, header, message, message_len, out) : SLC_PARSE_WAIT;
 }
@@ -413,11 +508,14 @@ bool slc_session_take_certificate(slc_session *session)
     enum slc_credential_answer found =
         slc_credential_of_certificate(session->front->worker->snapshot, certificate, &session->principal);
     if (found == SLC_CREDENTIAL_GOOD) {
+        session->principal.by = "mtls";
+        slc_session_audit_entry(session, "mtls", NULL);
         session->allowed = true;
         (void)limit_life(session);
     } else if (alone) {
         slc_session_refuse(session, SLC_UNAUTHENTICATED, "authentication", "%s, certificate %.150s",
                            slc_credential_reason(found), certificate->subject);
+        slc_session_audit_entry(session, "mtls", session->why.message);
     }
     return found == SLC_CREDENTIAL_GOOD || !alone;
 }

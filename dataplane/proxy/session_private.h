@@ -151,6 +151,9 @@ bool slc_session_takes_token(slc_session *session, slc_principal *principal, con
  */
 bool slc_session_rights_changed(slc_session *session, slc_snapshot *snapshot) SLC_CHECKED;
 
+/* Fills session->host. */
+void slc_session_find_host(slc_session *session);
+
 /* ---- throttle.c ---- */
 /* Finds the limits that hold. False: too many connections, and the session's `why` says so. */
 bool slc_session_limit(slc_session *session, const slc_access_subject *subject,
@@ -167,6 +170,14 @@ int64_t slc_session_throttle_ms(const slc_session *session);
 /* What the records of a whole message cost. `mapped`: its names are the backend's already. */
 void slc_session_pay_records(slc_session *session, const slc_kafka_message *message, int version,
                              const uint8_t *body, size_t len, bool mapped);
+
+/* ---- trail.c: the audit trail ---- */
+/* The client was let in, or why it was not. */
+void slc_session_audit_entry(slc_session *session, const char *mechanism, const char *refused);
+/* Any of them may be NULL but the reason. */
+void slc_session_audit_denial(slc_session *session, const char *operation, const char *resource,
+                              const char *name, const char *reason);
+void slc_session_audit_end(slc_session *session);
 
 /* ---- intake.c ---- */
 /* A PROXY protocol header comes first. */

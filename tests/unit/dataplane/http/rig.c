@@ -149,7 +149,13 @@ void rig_open(struct rig *rig)
     registered = true;
     current = rig;
     asker_rebuild(rig->asker);
-    rig->access_file = slc_access_file_open(rig->access_log, 1024 * 1024, &err);
+    const char *none[] = {NULL};
+    const slc_access_file_options log = {.path = rig->access_log,
+                                         .what = "access-log",
+                                         .limit_bytes = 1024 * 1024,
+                                         .dropped =
+                                             slc_metrics_series("sluice_access_log_dropped_total", none)};
+    rig->access_file = slc_access_file_open(&log, &err);
     rig->fd = slc_listen("127.0.0.1:0", true, &err);
     ck_assert_msg(rig->access_file != NULL && rig->fd >= 0, "%s", err.message);
     snprintf(rig->port, sizeof rig->port, "%u", slc_listen_port(rig->fd));

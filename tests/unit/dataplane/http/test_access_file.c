@@ -34,10 +34,21 @@ static void teardown(void)
     rmdir(path);
 }
 
+static slc_access_file *open_at(const char *at, int64_t limit_bytes, slc_error *err)
+{
+    const char *none[] = {NULL};
+    const slc_access_file_options options = {.path = at,
+                                             .what = "access-log",
+                                             .limit_bytes = limit_bytes,
+                                             .dropped =
+                                                 slc_metrics_series("sluice_access_log_dropped_total", none)};
+    return slc_access_file_open(&options, err);
+}
+
 static slc_access_file *open_file(int64_t limit_bytes)
 {
     slc_error err;
-    slc_access_file *file = slc_access_file_open(path, limit_bytes, &err);
+    slc_access_file *file = open_at(path, limit_bytes, &err);
     ck_assert_msg(file != NULL, "%s", err.message);
     return file;
 }
@@ -120,10 +131,10 @@ START_TEST(no_log_is_wanted_without_a_path)
 {
     slc_error err;
     setup();
-    slc_access_file *file = slc_access_file_open("", 1024, &err);
+    slc_access_file *file = open_at("", 1024, &err);
     ck_assert(!slc_access_file_wanted(file));
     slc_access_file_close(file);
-    file = slc_access_file_open("/no/such/folder/log", 1024, &err);
+    file = open_at("/no/such/folder/log", 1024, &err);
     ck_assert_ptr_null(file);
     ck_assert_ptr_nonnull(strstr(err.message, "/no/such/folder/log"));
     teardown();
