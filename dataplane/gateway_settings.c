@@ -69,6 +69,8 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(issuers.stale_ms), 1000, 365 * DAY_MS},
     {"identity.fetch-timeout", SLC_SET_DURATION, "5s", "time for a fetch of keys", AT(issuers.fetch_timeout_ms),
      100, DAY_MS},
+    {"identity.fetches", SLC_SET_INT, "16", "fetches of keys under way at once, each of another issuer",
+     AT(issuers.fetches), 1, 256},
     {"identity.token-wait", SLC_SET_DURATION, "5s",
      "longest that a token waits for its issuer's keys; then 503", AT(issuers.wait_ms), 10, DAY_MS},
     {"identity.token-queue", SLC_SET_INT, "10000", "tokens that wait to be verified; over it 503",

@@ -1,8 +1,11 @@
-/* Key sets. One thread fetches, one set after the other; everything but the queue belongs to it. */
+/* Key sets. One thread has them all; each fetch has a thread of its own, so that an issuer that is slow delays
+ * nobody but those who wait for it. At most one fetch of a set, and `fetches` in all. */
 #include "common/jose/jwks.h"
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +26,14 @@
 #define LOG_INTERVAL_MS 60000 /* a failure that stays is told again */
 #define WELL_KNOWN      "/.well-known/openid-configuration"
 
+TAILQ_HEAD(requests, request);
+
 /* A source and what came from it. */
 struct set {
     TAILQ_ENTRY(set) entry;
+    TAILQ_ENTRY(set) want;   /* jwks->wanted */
+    struct requests waiting; /* for the fetch */
+    bool wanted, fetching;   /* in that list; under way */
     char *issuer, *url, *file, *ca_pem;
     json_t *keys;       /* NULL: never came */
     int64_t fetched_ms; /* monotonic: when they came */
@@ -38,13 +46,27 @@ struct slc_jwks {
     unsigned magic;
     slc_jwks_options options;
     slc_loop *loop;
-    CURL *curl;
     TAILQ_HEAD(sets, set) sets; /* the one that was used last is first */
     unsigned count;
-    atomic_bool stopping;
+    TAILQ_HEAD(, set) wanted; /* to be fetched when one of the fetches under way has ended */
+    pthread_mutex_t lock;     /* of the two below */
+    pthread_cond_t quiet;     /* no fetch is under way */
+    unsigned fetching;
+    atomic_bool stopping; /* set under the lock, after which no fetch begins */
+};
+
+/* A fetch and its thread. The set's source does not change meanwhile. */
+struct fetch {
+    slc_jwks *jwks;
+    struct set *set;
+    pthread_t thread;
+    CURL *curl;
+    json_t *keys; /* what came: own reference */
+    slc_error err;
 };
 
 struct request {
+    TAILQ_ENTRY(request) entry;
     slc_jwks *jwks;
     char *issuer, *url, *file, *ca_pem;
     bool fresh;
@@ -76,9 +98,11 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 }
 
 /* No redirects: a key set is where its issuer says that it is. */
-static void set_options(slc_jwks *jwks, const struct set *set, const char *url, slc_buf *body)
+static void set_options(const struct fetch *fetch, const char *url, slc_buf *body)
 {
-    CURL *curl = jwks->curl;
+    slc_jwks *jwks = fetch->jwks;
+    const struct set *set = fetch->set;
+    CURL *curl = fetch->curl;
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -99,17 +123,18 @@ static void set_options(slc_jwks *jwks, const struct set *set, const char *url, 
 }
 
 /* The JSON object at a URL: new. */
-static json_t *fetch_object(slc_jwks *jwks, const struct set *set, const char *url, slc_error *err)
+static json_t *fetch_object(const struct fetch *fetch, const char *url, slc_error *err)
 {
+    const slc_jwks *jwks = fetch->jwks;
     char detail[CURL_ERROR_SIZE] = "";
     long status = 0;
     slc_buf body;
     json_t *object = NULL;
     slc_buf_init(&body, (size_t)jwks->options.max_bytes);
-    set_options(jwks, set, url, &body);
-    curl_easy_setopt(jwks->curl, CURLOPT_ERRORBUFFER, detail);
-    CURLcode rc = curl_easy_perform(jwks->curl);
-    curl_easy_getinfo(jwks->curl, CURLINFO_RESPONSE_CODE, &status);
+    set_options(fetch, url, &body);
+    curl_easy_setopt(fetch->curl, CURLOPT_ERRORBUFFER, detail);
+    CURLcode rc = curl_easy_perform(fetch->curl);
+    curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &status);
     if (body.overflow)
         slc_fail(err, SLC_UNAVAILABLE, NULL, "%s sends more than %lld bytes", url,
                  (long long)jwks->options.max_bytes);
@@ -127,13 +152,14 @@ static json_t *fetch_object(slc_jwks *jwks, const struct set *set, const char *u
 }
 
 /* Where the issuer says that its keys are: new text. */
-static char *discover(slc_jwks *jwks, const struct set *set, slc_error *err)
+static char *discover(const struct fetch *fetch, slc_error *err)
 {
+    const struct set *set = fetch->set;
     size_t len = strlen(set->issuer);
     while (len > 0 && set->issuer[len - 1] == '/')
         len--;
     char *url = slc_asprintf("%.*s%s", (int)len, set->issuer, WELL_KNOWN), *found = NULL;
-    json_t *document = fetch_object(jwks, set, url, err);
+    json_t *document = fetch_object(fetch, url, err);
     const char *issuer = json_string_value(json_object_get(document, "issuer"));
     const char *keys = json_string_value(json_object_get(document, "jwks_uri"));
     if (document != NULL && (issuer == NULL || strcmp(issuer, set->issuer) != 0))
@@ -148,8 +174,10 @@ static char *discover(slc_jwks *jwks, const struct set *set, slc_error *err)
     return found;
 }
 
-static json_t *fetch_keys(slc_jwks *jwks, const struct set *set, slc_error *err)
+static json_t *fetch_keys(const struct fetch *fetch, slc_error *err)
 {
+    const slc_jwks *jwks = fetch->jwks;
+    const struct set *set = fetch->set;
     json_t *keys = NULL;
     size_t len = 0;
     if (set->url == NULL && set->file != NULL) {
@@ -157,8 +185,8 @@ static json_t *fetch_keys(slc_jwks *jwks, const struct set *set, slc_error *err)
         keys = text != NULL ? slc_json_parse(text, len, len, err) : NULL;
         free(text);
     } else {
-        char *url = set->url != NULL ? slc_strdup(set->url) : discover(jwks, set, err);
-        keys = url != NULL ? fetch_object(jwks, set, url, err) : NULL;
+        char *url = set->url != NULL ? slc_strdup(set->url) : discover(fetch, err);
+        keys = url != NULL ? fetch_object(fetch, url, err) : NULL;
         free(url);
     }
     if (keys != NULL && !json_is_array(json_object_get(keys, "keys"))) {
@@ -169,10 +197,9 @@ static json_t *fetch_keys(slc_jwks *jwks, const struct set *set, slc_error *err)
     return keys;
 }
 
-static void refresh(slc_jwks *jwks, struct set *set)
+/* `keys`: stolen; NULL: it failed, as set->err says. */
+static void refreshed(struct set *set, json_t *keys)
 {
-    slc_error_clear(&set->err);
-    json_t *keys = fetch_keys(jwks, set, &set->err);
     set->tried_ms = slc_monotonic_ms();
     if (keys == NULL) {
         slc_fail_context(&set->err, "the keys of the issuer %s", set->issuer);
@@ -210,16 +237,19 @@ static void free_set(slc_jwks *jwks, struct set *set)
 
 static struct set *find_set(slc_jwks *jwks, const struct request *request)
 {
-    struct set *set;
+    struct set *set, *oldest = TAILQ_LAST(&jwks->sets, sets);
     TAILQ_FOREACH (set, &jwks->sets, entry) {
         if (same(set->issuer, request->issuer) && same(set->url, request->url) &&
             same(set->file, request->file) && same(set->ca_pem, request->ca_pem))
             break;
     }
     if (set == NULL) {
-        if (jwks->count == MAX_SETS)
-            free_set(jwks, TAILQ_LAST(&jwks->sets, sets));
+        while (oldest != NULL && (oldest->wanted || oldest->fetching))
+            oldest = TAILQ_PREV(oldest, sets, entry);
+        if (jwks->count >= MAX_SETS && oldest != NULL)
+            free_set(jwks, oldest);
         set = slc_calloc(1, sizeof(*set));
+        TAILQ_INIT(&set->waiting);
         set->issuer = copy(request->issuer);
         set->url = copy(request->url);
         set->file = copy(request->file);
@@ -264,24 +294,139 @@ static void answer_here(void *arg)
     free_request(request);
 }
 
+static void answer(struct request *request, struct set *set)
+{
+    if (set == NULL)
+        slc_fail(&request->err, SLC_UNAVAILABLE, NULL, "the program is stopping");
+    else if (may_use(request->jwks, set))
+        request->keys = json_deep_copy(set->keys); /* jansson's counts are not for two threads */
+    else
+        request->err = set->err;
+    slc_loop_call(request->loop, answer_here, request);
+}
+
+static void answer_all(struct set *set, bool stopping)
+{
+    struct request *request;
+    while ((request = TAILQ_FIRST(&set->waiting)) != NULL) {
+        TAILQ_REMOVE(&set->waiting, request, entry);
+        answer(request, stopping ? NULL : set);
+    }
+}
+
+/* ---- fetches ---- */
+
+static void start_fetches(slc_jwks *jwks);
+
+/* On the sets' thread, with what a fetch has brought. */
+static void on_fetched(void *arg)
+{
+    struct fetch *fetch = arg;
+    slc_jwks *jwks = fetch->jwks;
+    SLC_BUG_ON(pthread_join(fetch->thread, NULL) != 0);
+    bool stopping = atomic_load(&jwks->stopping);
+    fetch->set->fetching = false;
+    fetch->set->err = fetch->err;
+    refreshed(fetch->set, fetch->keys);
+    answer_all(fetch->set, stopping);
+    free(fetch);
+    struct set *set;
+    while (stopping && (set = TAILQ_FIRST(&jwks->wanted)) != NULL) {
+        TAILQ_REMOVE(&jwks->wanted, set, want);
+        set->wanted = false;
+        answer_all(set, true);
+    }
+    pthread_mutex_lock(&jwks->lock);
+    jwks->fetching--;
+    pthread_cond_signal(&jwks->quiet);
+    pthread_mutex_unlock(&jwks->lock);
+    start_fetches(jwks);
+}
+
+static void *fetch_main(void *arg)
+{
+    struct fetch *fetch = arg;
+    fetch->curl = curl_easy_init();
+    if (fetch->curl != NULL)
+        fetch->keys = fetch_keys(fetch, &fetch->err);
+    else
+        slc_fail(&fetch->err, SLC_UNAVAILABLE, NULL, "libcurl cannot be set up");
+    curl_easy_cleanup(fetch->curl);
+    slc_loop_call(fetch->jwks->loop, on_fetched, fetch);
+    return NULL;
+}
+
+/* Signals are the main thread's. */
+static int start_thread(struct fetch *fetch)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&fetch->thread, NULL, fetch_main, fetch);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+/* May one more begin? Then it counts. */
+static bool begin(slc_jwks *jwks)
+{
+    pthread_mutex_lock(&jwks->lock);
+    bool free_place = !atomic_load(&jwks->stopping) && jwks->fetching < (unsigned)jwks->options.fetches;
+    jwks->fetching += free_place ? 1 : 0;
+    pthread_mutex_unlock(&jwks->lock);
+    return free_place;
+}
+
+static void start_fetches(slc_jwks *jwks)
+{
+    struct set *set;
+    while ((set = TAILQ_FIRST(&jwks->wanted)) != NULL && begin(jwks)) {
+        struct fetch *fetch = slc_calloc(1, sizeof *fetch);
+        fetch->jwks = jwks;
+        fetch->set = set;
+        TAILQ_REMOVE(&jwks->wanted, set, want);
+        set->wanted = false;
+        set->fetching = true;
+        int failed = start_thread(fetch);
+        if (failed == 0)
+            continue;
+        slc_fail(&set->err, SLC_UNAVAILABLE, NULL, "cannot start a thread: %s", strerror(failed));
+        set->fetching = false;
+        refreshed(set, NULL);
+        answer_all(set, false);
+        free(fetch);
+        pthread_mutex_lock(&jwks->lock);
+        jwks->fetching--;
+        pthread_mutex_unlock(&jwks->lock);
+    }
+}
+
+static bool is_recent(const slc_jwks *jwks, const struct set *set)
+{
+    return set->keys != NULL && slc_monotonic_ms() - set->fetched_ms < jwks->options.ttl_ms;
+}
+
 static void serve(void *arg)
 {
     struct request *request = arg;
     slc_jwks *jwks = request->jwks;
     SLC_CHECK_MAGIC(jwks, SLC_JWKS_MAGIC);
     if (atomic_load(&jwks->stopping)) {
-        slc_fail(&request->err, SLC_UNAVAILABLE, NULL, "the program is stopping");
-        slc_loop_call(request->loop, answer_here, request);
+        answer(request, NULL);
         return;
     }
     struct set *set = find_set(jwks, request);
-    if (should_fetch(jwks, set, request->fresh))
-        refresh(jwks, set);
-    if (may_use(jwks, set))
-        request->keys = json_deep_copy(set->keys); /* jansson's counts are not for two threads */
-    else
-        request->err = set->err;
-    slc_loop_call(request->loop, answer_here, request);
+    bool busy = set->wanted || set->fetching;
+    if (busy ? !request->fresh && is_recent(jwks, set) : !should_fetch(jwks, set, request->fresh)) {
+        answer(request, set);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&set->waiting, request, entry);
+    if (busy)
+        return;
+    set->wanted = true;
+    TAILQ_INSERT_TAIL(&jwks->wanted, set, want);
+    start_fetches(jwks);
 }
 
 void slc_jwks_get(slc_jwks *jwks, const slc_jwks_source *source, bool fresh, slc_loop *loop, slc_jwks_done done,
@@ -308,6 +453,12 @@ static int64_t or_default(int64_t value, int64_t otherwise)
     return value > 0 ? value : otherwise;
 }
 
+static void free_locks(slc_jwks *jwks)
+{
+    pthread_cond_destroy(&jwks->quiet);
+    pthread_mutex_destroy(&jwks->lock);
+}
+
 slc_jwks *slc_jwks_new(const slc_jwks_options *options, slc_error *err)
 {
     slc_jwks *jwks = slc_calloc(1, sizeof(*jwks));
@@ -316,18 +467,21 @@ slc_jwks *slc_jwks_new(const slc_jwks_options *options, slc_error *err)
                                        .retry_ms = or_default(options->retry_ms, 10000),
                                        .stale_ms = or_default(options->stale_ms, 24 * HOUR_MS),
                                        .timeout_ms = or_default(options->timeout_ms, 5000),
-                                       .max_bytes = or_default(options->max_bytes, 1 << 20)};
+                                       .max_bytes = or_default(options->max_bytes, 1 << 20),
+                                       .fetches = or_default(options->fetches, 16)};
     TAILQ_INIT(&jwks->sets);
+    TAILQ_INIT(&jwks->wanted);
+    pthread_mutex_init(&jwks->lock, NULL);
+    pthread_cond_init(&jwks->quiet, NULL);
     /* Before threads: curl_global_init is not safe beside others. */
-    bool ok = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (jwks->curl = curl_easy_init()) != NULL;
+    bool ok = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
     if (!ok)
         slc_fail(err, SLC_INTERNAL, NULL, "libcurl cannot be set up");
     jwks->loop = slc_loop_new("jwks", jwks);
     if (ok && slc_loop_start(jwks->loop, err))
         return jwks;
     slc_loop_free(jwks->loop);
-    if (jwks->curl != NULL)
-        curl_easy_cleanup(jwks->curl);
+    free_locks(jwks);
     free(jwks);
     return NULL;
 }
@@ -335,7 +489,12 @@ slc_jwks *slc_jwks_new(const slc_jwks_options *options, slc_error *err)
 void slc_jwks_stop(slc_jwks *jwks)
 {
     SLC_CHECK_MAGIC(jwks, SLC_JWKS_MAGIC);
-    if (atomic_exchange(&jwks->stopping, true))
+    pthread_mutex_lock(&jwks->lock);
+    bool stopped = atomic_exchange(&jwks->stopping, true);
+    while (jwks->fetching > 0)
+        pthread_cond_wait(&jwks->quiet, &jwks->lock);
+    pthread_mutex_unlock(&jwks->lock);
+    if (stopped)
         return;
     slc_loop_stop(jwks->loop);
     slc_loop_join(jwks->loop);
@@ -349,8 +508,8 @@ void slc_jwks_free(slc_jwks *jwks)
     slc_loop_free(jwks->loop);
     while (!TAILQ_EMPTY(&jwks->sets))
         free_set(jwks, TAILQ_FIRST(&jwks->sets));
-    curl_easy_cleanup(jwks->curl);
     curl_global_cleanup();
+    free_locks(jwks);
     jwks->magic = 0;
     free(jwks);
 }

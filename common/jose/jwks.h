@@ -1,4 +1,5 @@
-/* The key sets of token issuers: fetched over HTTP or from a file, cached, on a thread of their own.
+/* The key sets of token issuers: fetched over HTTP or from a file, cached, on threads of their own: an issuer
+ * that is slow delays none of the others.
  *
  * A set is fetched when it is first asked for and again when its TTL is over; asking for a key that it lacks
  * fetches it sooner, but never more often than `retry_ms`, so that tokens with invented key ids cannot make us
@@ -22,6 +23,7 @@ typedef struct slc_jwks_options {
     int64_t stale_ms;   /* how long a set may be used beyond its TTL; 0: 24 h */
     int64_t timeout_ms; /* of one fetch; 0: 5 s */
     int64_t max_bytes;  /* of one set; 0: 1 MiB */
+    int64_t fetches;    /* under way at once, each on a thread of its own; 0: 16 */
 } slc_jwks_options;
 
 /* Where a set is. Exactly one of `url` and `file` is used, `url` if both are there; neither: the issuer's
@@ -34,7 +36,7 @@ typedef struct slc_jwks_source {
 } slc_jwks_source;
 
 slc_jwks *slc_jwks_new(const slc_jwks_options *options, slc_error *err) SLC_CHECKED;
-/* Ends the fetch under way (within a second) and answers what waits with SLC_UNAVAILABLE: every callback is
+/* Ends the fetches under way (within a second) and answers what waits with SLC_UNAVAILABLE: every callback is
  * posted when this returns, and nobody may ask after it. */
 void slc_jwks_stop(slc_jwks *jwks);
 /* Stops, if that was not done, and frees. NULL is fine. */

@@ -385,7 +385,8 @@ slc_issuers *slc_issuers_new(const slc_issuers_options *options, slc_error *err)
                              .retry_ms = options->retry_ms,
                              .stale_ms = options->stale_ms,
                              .timeout_ms = options->fetch_timeout_ms,
-                             .max_bytes = SET_MAX_BYTES};
+                             .max_bytes = SET_MAX_BYTES,
+                             .fetches = options->fetches};
     issuers->magic = ISSUERS_MAGIC;
     issuers->options = *options;
     TAILQ_INIT(&issuers->list);

@@ -17,6 +17,7 @@ typedef struct slc_issuers_options {
     int64_t retry_ms;         /* least time between two fetches of an issuer's keys */
     int64_t stale_ms;         /* how long keys serve beyond that while they cannot be fetched */
     int64_t fetch_timeout_ms; /* of one fetch */
+    int64_t fetches;          /* under way at once, each of another issuer */
     int64_t wait_ms;          /* longest that a token waits */
     int64_t queue;            /* tokens that wait or are looked at; over it they are SLC_TOKEN_UNAVAILABLE */
     int64_t cache_tokens;     /* good ones that are kept */

@@ -2,17 +2,17 @@
 
 import base64
 import hashlib
-import hmac
 import json
+import socket
 import time
 
 import pytest
 import requests
 
 from sluice_support import SampleApi, free_port, wait_until
+from sluice_support.attacks import HOSTILE
 from sluice_support.certificates import Authority
 from sluice_support.issuer import Issuer
-from sluice_support.service_account import SigningKey, jwt
 from sluice_support.sse import SseReader
 
 
@@ -77,47 +77,6 @@ def test_a_token_is_verified_once_and_its_application_is_who_asks(sample, issuer
     assert token not in sample.gateway.access_log.read_text() and token not in sample.gateway.log().decode()
 
 
-def _unsigned(issuer):
-    claims = {"iss": issuer.url, "aud": "sluice", "sub": "shop", "exp": int(time.time()) + 60}
-    return jwt({"alg": "none", "kid": issuer.key.kid}, claims, lambda data: b"") + "AA"
-
-
-def _confused(issuer):
-    claims = {"iss": issuer.url, "aud": "sluice", "sub": "shop", "exp": int(time.time()) + 60}
-    secret = issuer.key.public_pem()
-    return jwt({"alg": "HS256", "kid": issuer.key.kid}, claims, lambda data: hmac.digest(secret, data, "sha256"))
-
-
-def _of_another(issuer, **header):
-    return issuer.token(SigningKey(issuer.folder, "stranger"), {"kid": issuer.key.kid, **header})
-
-
-HOSTILE = {
-    "unsigned": (_unsigned, "signed with none"),
-    "confused": (_confused, "signed with HS256"),
-    "another key": (_of_another, "not by a key of its issuer"),
-    "its own key": (lambda i: _of_another(i, jwk=SigningKey(i.folder, "stranger").jwk), "not by a key of its issuer"),
-    "a key elsewhere": (lambda i: _of_another(i, jku="http://127.0.0.1:9/"), "not by a key of its issuer"),
-    "a path as key id": (lambda i: _of_another(i, kid="../../../dev/null"), "no key"),
-    "expired": (lambda i: i.token(exp=int(time.time()) - 1), "the token expired"),
-    "not yet valid": (lambda i: i.token(nbf=int(time.time()) + 60), "valid only in"),
-    "for ever": (lambda i: i.token(exp=None), "when it expires"),
-    "for another": (lambda i: i.token(aud=["else"]), "audiences"),
-    "of another issuer": (lambda i: i.token(iss="https://evil.example"), "evil.example"),
-    "of nobody": (lambda i: i.token(sub="nobody"), "unknown credential"),
-    "critical": (lambda i: i.token(header={"crit": ["x"], "x": 1}), "cannot be accepted"),
-    "no token": (lambda i: "abc", "no signed JSON Web Token"),
-    "long": (lambda i: "a" * 20000 + ".b.c", "too long"),
-    "claims twice": (lambda i: _twice(i), "not a JSON object"),
-}
-
-
-def _twice(issuer):
-    header, _, signature = issuer.token().split(".")
-    claims = base64.urlsafe_b64encode(b'{"iss":"%s","sub":"a","sub":"b"}' % issuer.url.encode()).rstrip(b"=").decode()
-    return f"{header}.{claims}.{signature}"
-
-
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_what_is_not_signed_for_us_is_refused(sample, issuer, attack):
     make, reason = HOSTILE[attack]
@@ -144,6 +103,25 @@ def test_keys_serve_while_their_issuer_is_away_and_unknown_ones_are_refused(samp
         refused(sample, issuer.token(header={"kid": "new"}), "no key")
     finally:
         issuer.down = False
+
+
+def test_an_issuer_that_hangs_delays_no_other(sample, issuer, tmp_path):
+    """It takes connections and says nothing; what needs the other's keys anew is answered meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        sample.admin.create("issuers", name="silent", url=url, audiences=["sluice"])
+        silent_one = sample.admin.create("credentials", application=sample.application, type="oidc",
+                                         oidc={"issuer": "silent", "value": "shop"})
+        try:
+            wait_until(lambda: ask(sample, issuer.token(iss=url)).status_code == 503, what="the silent issuer")
+            issuer.rotate("key-while-another-hangs")  # the gateway must fetch while the other fetch hangs
+            before = sample.gateway.metrics()['sluice_identity_tokens_total{outcome="unavailable"}']
+            assert ask(sample, issuer.token()).status_code == 201
+            assert sample.gateway.metrics()['sluice_identity_tokens_total{outcome="unavailable"}'] == before
+            assert before >= 1
+        finally:
+            sample.admin.delete("credentials", silent_one["id"])
+            sample.admin.delete("issuers", "silent")
 
 
 def test_keys_that_never_came_make_503(sample, issuer, tmp_path):

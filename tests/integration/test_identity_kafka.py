@@ -11,6 +11,7 @@ from kafka import KafkaProducer
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from sluice_support import Authority, KafkaHelper, NativeCluster, SampleApi, wait_until
+from sluice_support.attacks import HOSTILE
 from sluice_support.issuer import Issuer
 from sluice_support.wire_peer import WirePeer
 
@@ -270,6 +271,31 @@ def test_revoking_a_credential_ends_the_sessions_of_its_tokens(cluster, issuer, 
         sample.admin.act("credentials", credential["id"], "revoke")
         assert peer.wait_closed(15)
     logged(sample, "its credential or subscription is gone")
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_what_is_not_signed_for_us_is_refused(sample, cluster, issuer, attack):
+    make, reason = HOSTILE[attack]
+    with WirePeer(cluster.port) as peer:
+        peer.handshake("OAUTHBEARER")
+        answer = peer.authenticate(initial(make(issuer)))
+        assert (answer.error, answer.data) == (0, INVALID_TOKEN)
+        answer = peer.authenticate(b"\x01")  # as clients acknowledge it
+        assert answer.error == 58 and reason not in answer.message
+        assert peer.wait_closed(5)
+    logged(sample, reason)
+
+
+def test_a_token_of_megabytes_is_refused_and_the_gateway_goes_on(sample, cluster, issuer):
+    with WirePeer(cluster.port) as peer:
+        peer.handshake("OAUTHBEARER")
+        try:
+            peer.authenticate(initial("a" * (10 << 20) + ".b.c"))
+        except (struct.error, BrokenPipeError, ConnectionResetError):
+            pass  # closed without an answer
+    with WirePeer(cluster.port) as peer:
+        peer.handshake("OAUTHBEARER")
+        assert peer.authenticate(initial(issuer.token())).error == 0
 
 
 # ---- certificates ----

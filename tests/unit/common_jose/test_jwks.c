@@ -274,6 +274,44 @@ START_TEST(a_file_is_read_and_no_other_protocol_spoken)
 }
 END_TEST
 
+START_TEST(one_that_is_silent_delays_no_other)
+{
+    slc_jwks_source source = {.issuer = base, .url = url}, other = {.issuer = "http://other", .file = NULL};
+    char path[] = "/tmp/sluice-jwks-XXXXXX";
+    int fd = mkstemp(path);
+
+    ck_assert_int_eq(write(fd, KEYS("file"), strlen(KEYS("file"))), (ssize_t)strlen(KEYS("file")));
+    close(fd);
+    other.file = path;
+    silent = true;
+    start((slc_jwks_options){.timeout_ms = 60000});
+    slc_jwks_get(jwks, &source, false, loop, on_keys, NULL);
+    ck_assert_str_eq(get(&other, false), "file"); /* the silent one has not answered, and will not */
+    ck_assert_uint_eq(answers, 1);
+    slc_jwks_free(jwks);
+    jwks = NULL;
+    wait_answers(2);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(fetches_beyond_the_limit_wait_their_turn)
+{
+    slc_jwks_source source = {.issuer = base, .url = url};
+    char issuers[5][32];
+
+    start((slc_jwks_options){.fetches = 1});
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(issuers[i], sizeof issuers[i], "http://issuer-%u", i);
+        source.issuer = issuers[i];
+        slc_jwks_get(jwks, &source, false, loop, on_keys, NULL);
+    }
+    wait_answers(5);
+    ck_assert_uint_eq(asked, 5);
+    ck_assert_str_eq(kid, "one");
+}
+END_TEST
+
 START_TEST(stopping_answers_everybody)
 {
     slc_jwks_source source = {.issuer = base, .url = url};
@@ -306,6 +344,8 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_no_set_is_refused, 0, (int)(sizeof bad_bodies / sizeof *bad_bodies));
     tcase_add_test(tcase, size_and_time_are_limited);
     tcase_add_test(tcase, a_file_is_read_and_no_other_protocol_spoken);
+    tcase_add_test(tcase, one_that_is_silent_delays_no_other);
+    tcase_add_test(tcase, fetches_beyond_the_limit_wait_their_turn);
     tcase_add_test(tcase, stopping_answers_everybody);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
