@@ -128,7 +128,7 @@ enum slc_verdict slc_policy_attempt(slc_policy_request *request, const char *cre
     return SLC_DENY;
 }
 
-void slc_policy_failed(slc_policy_request *request, const char *credential, bool known)
+void slc_policy_failed(slc_policy_request *request, const char *credential)
 {
-    slc_failures_failed(request->failures, request->client_address, credential, known);
+    slc_failures_failed(request->failures, request->client_address, credential);
 }

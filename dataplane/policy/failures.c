@@ -126,14 +126,14 @@ static void owe(slc_failures *failures, const char *what, const char *who)
                    failures->window_ns, slc_limits_now_ns());
 }
 
-void slc_failures_failed(slc_failures *failures, const char *address, const char *credential, bool known)
+void slc_failures_failed(slc_failures *failures, const char *address, const char *credential)
 {
     char host[INET6_ADDRSTRLEN], pair[KEY_CHARS];
     if (failures == NULL)
         return;
     name_address(address, host);
     owe(failures, "address", host);
-    if (!known || credential == NULL)
+    if (credential == NULL)
         return;
     name_pair(host, credential, pair);
     owe(failures, "pair", pair);

@@ -33,8 +33,8 @@ void slc_failures_free(slc_failures *failures); /* NULL is fine */
 /* How long to wait before an attempt is heard; 0: none. `credential` NULL: what is presented names none.
  * `failures` NULL: never. */
 int64_t slc_failures_wait_ms(slc_failures *failures, const char *address, const char *credential);
-/* It failed. `known`: there is such a credential. */
-void slc_failures_failed(slc_failures *failures, const char *address, const char *credential, bool known);
+/* It failed; whether there is such a credential makes no difference, and so cannot be found out. */
+void slc_failures_failed(slc_failures *failures, const char *address, const char *credential);
 /* It was good. */
 void slc_failures_passed(slc_failures *failures, const char *address, const char *credential);
 /* An attempt was refused unheard: for the metric. */

@@ -154,7 +154,7 @@ static void count(slc_policy_request *request, const char *id, enum slc_credenti
     if (answer == SLC_CREDENTIAL_GOOD || answer == SLC_CREDENTIAL_UNSUBSCRIBED)
         slc_failures_passed(request->failures, request->client_address, id);
     else
-        slc_policy_failed(request, id, answer != SLC_CREDENTIAL_UNKNOWN);
+        slc_policy_failed(request, id);
 }
 
 static enum slc_verdict authenticate(void *compiled, slc_policy_request *request, slc_denial *denial)
@@ -167,7 +167,7 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
     if (found == REFUSED_UNHEARD)
         return SLC_DENY;
     if (found < 0) {
-        slc_policy_failed(request, NULL, false);
+        slc_policy_failed(request, NULL);
         return refuse(compiled, request, denial, "not a key of this gateway", "");
     }
     count(request, presented.id, answer);

@@ -73,7 +73,7 @@ static enum slc_verdict refuse(slc_policy_request *request, slc_denial *denial, 
 {
     if (slc_policy_attempt(request, NULL, denial) == SLC_DENY)
         return SLC_DENY;
-    slc_policy_failed(request, NULL, false);
+    slc_policy_failed(request, NULL);
     request->add_header(request->protocol, "WWW-Authenticate",
                         "Bearer realm=\"sluice\", error=\"invalid_token\"");
     return slc_deny(denial, 401, "invalid-token", "The access token is not valid",

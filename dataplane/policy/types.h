@@ -41,9 +41,9 @@ bool slc_policy_config_strings(const json_t *config, const char *name, const slc
                                const json_t **value, slc_error *err) SLC_CHECKED;
 
 /* Before an attempt to authenticate is looked at, and after it failed: SLC_DENY when too many have failed, else
- * SLC_PASS. `credential` NULL: it names none; `known`: there is such a one. */
+ * SLC_PASS. `credential` NULL: it names none. */
 enum slc_verdict slc_policy_attempt(slc_policy_request *request, const char *credential, slc_denial *denial);
-void slc_policy_failed(slc_policy_request *request, const char *credential, bool known);
+void slc_policy_failed(slc_policy_request *request, const char *credential);
 
 /* Says why it allows, to who explains. */
 void slc_policy_why(const slc_policy_request *request, const char *fmt, ...)

@@ -296,7 +296,7 @@ static void step_oauth(struct slc_sasl *sasl, const uint8_t *data, size_t len, s
     if (reason == NULL)
         return;
     slc_session_find_host(sasl->session);
-    slc_failures_failed(sasl->session->front->worker->failures, sasl->session->host, NULL, false);
+    slc_failures_failed(sasl->session->front->worker->failures, sasl->session->host, NULL);
     slc_session_audit_entry(sasl->session, mechanisms[OAUTHBEARER].name, reason);
     sasl->challenged = true;
     snprintf(sasl->refusal, sizeof sasl->refusal, "%s", reason);
@@ -363,16 +363,13 @@ static void count(const struct slc_sasl *sasl, const uint8_t *message, size_t le
                   const struct outcome *outcome)
 {
     slc_failures *failures = sasl->session->front->worker->failures;
-    char id[SLC_CREDENTIAL_ID_MAX + 1], lookup[SLC_SCRAM_SERVER_MAX_NAME + 16];
+    char id[SLC_CREDENTIAL_ID_MAX + 1];
     const char *credential = credential_in(sasl, message, len, id);
     slc_session_find_host(sasl->session);
     if (outcome->kind == GOOD && credential != NULL)
         slc_failures_passed(failures, sasl->session->host, credential);
-    if (outcome->kind != REFUSED)
-        return;
-    int size = snprintf(lookup, sizeof lookup, "secret:%s", credential != NULL ? credential : "");
-    bool known = slc_snapshot_credential(sasl->session->front->worker->snapshot, lookup, (size_t)size) != NULL;
-    slc_failures_failed(failures, sasl->session->host, credential, known);
+    if (outcome->kind == REFUSED)
+        slc_failures_failed(failures, sasl->session->host, credential);
 }
 
 /* ---- SaslAuthenticate ---- */

@@ -15,6 +15,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/httpd.h"
+#include "dataplane/mediation/link.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/observe/metrics.h"
 
@@ -89,6 +90,20 @@ static void handle(slc_exchange *exchange)
     exchange->on_abort = on_abort;
     if (rig->mode == RIG_STREAM || rig->mode == RIG_FLOOD)
         start_stream(rig, exchange);
+}
+
+/* No audit trail goes to a topic here. */
+slc_link *slc_mediation_link(struct slc_mediation_worker *mediation, const slc_backend *backend, slc_error *err)
+{
+    (void)mediation, (void)backend;
+    slc_fail(err, SLC_UNAVAILABLE, NULL, "there is no mediation");
+    return NULL;
+}
+
+void slc_link_unref(slc_link *link)
+{
+    (void)link;
+    ck_abort_msg("there is no link");
 }
 
 void slc_publish_handle(slc_exchange *exchange)
