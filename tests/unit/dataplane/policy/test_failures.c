@@ -57,7 +57,8 @@ START_TEST(a_credential_is_not_locked_out)
     ck_assert_int_eq(slc_failures_wait_ms(failures, "192.0.2.2", "a"), 0);
     slc_failures_failed(failures, "192.0.2.3", "b");
     ck_assert_int_eq(slc_failures_wait_ms(failures, "192.0.2.3", "b"), 0);
-    ck_assert_int_gt(slc_failures_wait_ms(failures, "192.0.2.3", "a"), 0); /* it failed lately: no second guess */
+    ck_assert_int_gt(slc_failures_wait_ms(failures, "192.0.2.3", "a"),
+                     0); /* it failed lately: no second guess */
     slc_failures_free(failures);
 }
 END_TEST
@@ -109,7 +110,8 @@ END_TEST
 
 START_TEST(nothing_is_counted_when_any_number_is_allowed)
 {
-    ck_assert_ptr_null(slc_failures_new(&(slc_failures_options){.allowed = 0, .window_ms = 1000, .keys = 1024}));
+    ck_assert_ptr_null(
+        slc_failures_new(&(slc_failures_options){.allowed = 0, .window_ms = 1000, .keys = 1024}));
     slc_failures_failed(NULL, "192.0.2.1", "a");
     slc_failures_passed(NULL, "192.0.2.1", "a");
     ck_assert_int_eq(slc_failures_wait_ms(NULL, "192.0.2.1", "a"), 0);
