@@ -290,7 +290,8 @@ static void free_request(struct request *request)
 static void answer_here(void *arg)
 {
     struct request *request = arg;
-    request->done(request->arg, request->keys, request->keys != NULL ? NULL : &request->err);
+    bool good = request->keys != NULL && request->err.code == SLC_OK;
+    request->done(request->arg, request->keys, good ? NULL : &request->err);
     free_request(request);
 }
 
@@ -300,7 +301,7 @@ static void answer(struct request *request, struct set *set)
         slc_fail(&request->err, SLC_UNAVAILABLE, NULL, "the program is stopping");
     else if (may_use(request->jwks, set))
         request->keys = json_deep_copy(set->keys); /* jansson's counts are not for two threads */
-    else
+    if (set != NULL)
         request->err = set->err;
     slc_loop_call(request->loop, answer_here, request);
 }

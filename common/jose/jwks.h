@@ -43,7 +43,8 @@ void slc_jwks_stop(slc_jwks *jwks);
 void slc_jwks_free(slc_jwks *jwks);
 
 /* `keys`: a copy of the set (object with "keys") for this caller alone, borrowed for the call: take a reference
- * to keep it. NULL with `err` when there is none: SLC_UNAVAILABLE. */
+ * to keep it. NULL when there is none. `err`: SLC_UNAVAILABLE, why the last fetch failed, also when older keys
+ * serve; NULL: it did not. */
 typedef void (*slc_jwks_done)(void *arg, json_t *keys, const slc_error *err);
 
 /* Any thread; `done` runs on `loop`. `fresh`: the set that came before lacked a key; fetch again if that may

@@ -31,6 +31,7 @@ struct issuer {
     slc_issuer *entity; /* own reference */
     json_t *keys;       /* NULL: none came yet, or they are too old */
     int64_t asked_ms;   /* monotonic: when keys were last asked for; 0: never */
+    bool up;            /* the last fetch was good */
     bool asking, asking_fresh;
     bool gone; /* from the configuration: freed when it is not asked for and nothing waits */
     struct asks waiting;
@@ -73,6 +74,10 @@ static const slc_metric metrics[] = {
      .type = SLC_GAUGE,
      .help = "Keys that are known of an issuer.",
      .labels = {"issuer"}},
+    {.name = "sluice_identity_issuer_up",
+     .type = SLC_GAUGE,
+     .help = "1 when the issuer's keys could be fetched the last time, 0 when not: older ones may still serve.",
+     .labels = {"issuer"}},
     {.name = NULL},
 };
 
@@ -91,6 +96,7 @@ static void show_keys(const struct issuer *issuer)
     const char *name = issuer->entity->msg->name;
     size_t keys = json_array_size(json_object_get(issuer->keys, "keys"));
     slc_series_set(slc_metrics_series("sluice_identity_keys", &name), (int64_t)keys);
+    slc_series_set(slc_metrics_series("sluice_identity_issuer_up", &name), issuer->up ? 1 : 0);
 }
 
 /* ---- answers ---- */
@@ -162,6 +168,7 @@ static void on_keys(void *arg, json_t *keys, const slc_error *err)
     issuer->asking = issuer->asking_fresh = false;
     json_decref(issuer->keys);
     issuer->keys = json_incref(keys);
+    issuer->up = err == NULL;
     show_keys(issuer);
     TAILQ_CONCAT(&waiting, &issuer->waiting, entry);
     while ((ask = TAILQ_FIRST(&waiting)) != NULL) {

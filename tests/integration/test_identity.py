@@ -101,8 +101,13 @@ def test_keys_serve_while_their_issuer_is_away_and_unknown_ones_are_refused(samp
     try:
         assert ask(sample, issuer.token(jti="away")).status_code == 201
         refused(sample, issuer.token(header={"kid": "new"}), "no key")
+        up = 'sluice_identity_issuer_up{issuer="login"}'
+        wait_until(lambda: sample.gateway.metrics()[up] == 0, what="the issuer to be down")
+        assert sample.gateway.metrics()['sluice_identity_keys{issuer="login"}'] >= 1
     finally:
         issuer.down = False
+    wait_until(lambda: ask(sample, issuer.token(header={"kid": "newer"})).status_code == 401 and
+               sample.gateway.metrics()[up] == 1, what="the issuer to be up")
 
 
 def test_an_issuer_that_hangs_delays_no_other(sample, issuer, tmp_path):
