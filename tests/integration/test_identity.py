@@ -102,7 +102,8 @@ def test_keys_serve_while_their_issuer_is_away_and_unknown_ones_are_refused(samp
         assert ask(sample, issuer.token(jti="away")).status_code == 201
         refused(sample, issuer.token(header={"kid": "new"}), "no key")
         up = 'sluice_identity_issuer_up{issuer="login"}'
-        wait_until(lambda: sample.gateway.metrics()[up] == 0, what="the issuer to be down")
+        wait_until(lambda: ask(sample, issuer.token(header={"kid": "new"})).status_code == 401 and
+                   sample.gateway.metrics()[up] == 0, what="the issuer to be down")
         assert sample.gateway.metrics()['sluice_identity_keys{issuer="login"}'] >= 1
     finally:
         issuer.down = False
