@@ -74,9 +74,11 @@ typedef struct slc_gateway_limits {
     int64_t kafka_stranger_grace_ms; /* 2 s: what these have for it when others wait */
     int64_t kafka_frame_bytes;       /* 100 MiB: largest request */
     int64_t kafka_rewrite_bytes;     /* 64 MiB: largest answer that is held to be rewritten */
-    int64_t kafka_buffer_bytes;      /* 256 MiB: bytes on their way, each worker */
-    int64_t kafka_in_flight;         /* 1,000: requests of a session that wait for their answer */
-    int64_t kafka_splice_bytes;      /* 32 KiB: of a frame left, from which they are not copied; 0: always */
+    int64_t records_inflated_bytes;  /* 64 MiB: of one batch of records that policies look into */
+    int64_t records_gzip_level, records_lz4_level, records_zstd_level; /* that they are compressed with again */
+    int64_t kafka_buffer_bytes; /* 256 MiB: bytes on their way, each worker */
+    int64_t kafka_in_flight;    /* 1,000: requests of a session that wait for their answer */
+    int64_t kafka_splice_bytes; /* 32 KiB: of a frame left, from which they are not copied; 0: always */
     int64_t
         kafka_throttle_max_ms; /* 30 s: longest that a session is left unread at a time because of a limit */
     int64_t kafka_log_interval_ms; /* 1 min: what repeats itself is logged once in it; 0: always */

@@ -111,18 +111,12 @@ static enum slc_verdict transform(void *compiled, slc_policy_request *request, s
     return SLC_PASS;
 }
 
-/* Batches of native clients pass as they are. Rather than letting through what a rule would have changed, the
- * policy refuses; one that is for HTTP alone says so in its condition. */
+/* The rules are applied to native clients' batches (record_rules.c). That there is a say at all makes a
+ * condition that cannot be evaluated deny. */
 static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)
 {
-    const slc_headers *headers = compiled;
-    bool writes = question->operation == SLC_OP_WRITE && headers->places[SLC_HEADERS_PUBLISH];
-    bool reads = question->operation == SLC_OP_READ && headers->places[SLC_HEADERS_READ];
-    if (question->resource != SLC_RESOURCE_TOPIC || (!writes && !reads))
-        return SLC_PASS;
-    return slc_deny(denial, 403, "denied", "Denied", NULL,
-                    "headers %s: its rules for records that are %s are not applied to native clients' batches",
-                    question->request->policy_id, writes ? "published" : "read");
+    (void)compiled, (void)question, (void)denial;
+    return SLC_PASS;
 }
 
 static bool asks_access(const void *compiled)
@@ -142,10 +136,14 @@ const slc_policy_type slc_policy_headers = {
         "...), `Content-Type`,\n`Accept`, `Authorization` and `X-Request-Id` stay as they are. What is read is "
         "made once "
         "for all readers: rules `in` `read` go with no\ncondition, plan or application.\n\n"
-        "On native Kafka records pass as they are: where a rule `in` `publish` or `read` holds for a topic, "
-        "native clients are refused to write\nor to read it. With the condition `request.protocol == 'http'` "
-        "rules `in` `publish` leave them alone. Clients that authenticate to the\nbroker themselves "
-        "(pass-through) are the broker's to judge, also here.",
+        "On native Kafka rules `in` `publish` and `read` are applied to the records in their batches, which "
+        "keep their compression.\nThere `${plan.name}` stands for a plan if the application has one "
+        "subscription "
+        "alone, and `${request.id}` for nothing. A batch that\ncannot be looked into is refused. With the "
+        "condition "
+        "`request.protocol == 'http'` rules `in` `publish` leave native clients alone.\nClients that "
+        "authenticate to "
+        "the broker themselves (pass-through) are the broker's to judge, also here.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"rules\"],\"properties\":{"
         "\"rules\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,\"description\":\"Applied in their "

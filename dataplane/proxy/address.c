@@ -179,6 +179,10 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
                                       .denied = flight->denied,
                                       .body = body,
                                       .len = len};
+    const bool records = session->view != NULL && slc_view_changes_records(session->view, flight->key);
+    mapping.names.edits = records ? edits : NULL;
+    if (records)
+        more |= SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS);
     mapping.throttle_ms = slc_session_throttle_ms(session);
     if (session->view != NULL && !slc_view_look_ahead(&mapping.names, flight->version, body, len, &denied, err))
         return false;
@@ -186,7 +190,7 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
         more |= SLC_KAFKA_WANT(SLC_KAFKA_ROLE_THROTTLE);
     const slc_kafka_rewrite_ops ops = {
         .roles = WANTED | more | denied | (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
-        .whole = WHOLE,
+        .whole = WHOLE | (records ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS) : 0),
         .map = map};
     return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
                              edits, err);

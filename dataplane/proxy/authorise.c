@@ -117,8 +117,11 @@ static void guard(slc_session *session)
         session->view = slc_calloc(1, sizeof *session->view);
         slc_view_init(session->view, slc_names_identity(), &session->topology->topic_ids);
     }
-    if (session->view != NULL)
-        slc_view_set_guard(session->view, slc_access_guard(session->access));
+    if (session->view == NULL)
+        return;
+    bool changes = slc_record_rules_init(&session->records, session->access, &session->front->records);
+    session->view->records = changes ? &session->records.hook : NULL;
+    slc_view_set_guard(session->view, slc_access_guard(session->access));
 }
 
 bool slc_session_is_authorised(slc_session *session)

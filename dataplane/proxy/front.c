@@ -35,6 +35,17 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     slc_pool_retry(&front->pool);
     slc_proxy_endings_tell(front, now_ms, false);
     slc_proxy_denials_tell(front, now_ms, false);
+    slc_record_work_trim(&front->records);
+}
+
+static void init_records(slc_proxy_front *front)
+{
+    slc_compression_options options = SLC_COMPRESSION_DEFAULTS;
+    options.inflated_max_bytes = (size_t)front->limits->records_inflated_bytes;
+    options.gzip_level = (int)front->limits->records_gzip_level;
+    options.lz4_level = (int)front->limits->records_lz4_level;
+    options.zstd_level = (int)front->limits->records_zstd_level;
+    slc_record_work_init(&front->records, &options, 2 * (size_t)front->limits->kafka_rewrite_bytes);
 }
 
 slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
@@ -51,6 +62,7 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
         front->dns = evdns_base_new(front->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     SLC_BUG_ON(front->dns == NULL);
     slc_pool_init(&front->pool, (size_t)front->limits->kafka_buffer_bytes);
+    init_records(front);
     slc_topologies_init(&front->topologies, front->base, front->dns, front->limits->kafka_connect_timeout_ms);
     TAILQ_INIT(&front->listeners);
     TAILQ_INIT(&front->sessions);
@@ -101,6 +113,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
         slc_session_close(TAILQ_FIRST(&front->sessions));
     slc_topologies_release(&front->topologies);
     slc_pool_release(&front->pool);
+    slc_record_work_release(&front->records);
     slc_proxy_endings_free(front);
     slc_proxy_denials_free(front);
     slc_proxy_metrics_free(front);

@@ -8,6 +8,7 @@
 #include "common/metrics.h"
 #include "common/network.h"
 #include "dataplane/kafka/table.h"
+#include "dataplane/policy/record_rules.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
 #include "dataplane/proxy/pool.h"
@@ -72,6 +73,7 @@ struct slc_proxy_front {
     struct event *apply; /* goes on with telling sessions of a changed configuration */
     uint64_t round;      /* of that: what a session has of the last one told */
     slc_pool pool;
+    slc_record_work records;
     slc_topologies topologies;
     slc_repeats endings; /* why sessions were closed, lately */
     slc_repeats denials; /* what was not allowed */

@@ -206,7 +206,9 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
 static bool may_stream(const slc_session *session, const slc_flight *flight, size_t size)
 {
     return flight->key == FETCH_KEY && size > SLC_SESSION_STREAM && session->renamed == NULL &&
-           !slc_session_counts_events(session) && (session->view == NULL || flight->version >= FETCH_BY_ID);
+           !slc_session_counts_events(session) &&
+           (session->view == NULL ||
+            (flight->version >= FETCH_BY_ID && !slc_view_changes_records(session->view, flight->key)));
 }
 
 static bool is_rewritten(const slc_session *session, const slc_flight *flight)

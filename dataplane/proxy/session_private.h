@@ -6,7 +6,7 @@
 #include "dataplane/identity/token.h"
 #include "dataplane/kafka/header.h"
 #include "dataplane/kafka/rewrite.h"
-#include "dataplane/policy/access.h"
+#include "dataplane/policy/record_rules.h"
 #include "dataplane/proxy/end.h"
 #include "dataplane/proxy/flights.h"
 #include "dataplane/proxy/front_private.h"
@@ -74,6 +74,7 @@ typedef struct slc_session {
     bool cut_off;     /* the configuration is too old: no more requests, closed with the last answer */
     bool closing;     /* when what waits for the client is written */
     slc_principal principal;
+    slc_record_rules records;      /* of `access`; the view has them when there are any */
     slc_access *access;            /* NULL: everything is allowed, if it is `authorised` */
     bool authorised;               /* `access` and `throttle` are those of `authorised_as` */
     char authorised_as[24];        /* the credential; empty: none */

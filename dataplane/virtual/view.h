@@ -15,6 +15,7 @@
 #include "dataplane/virtual/guard.h"
 #include "dataplane/virtual/ids.h"
 #include "dataplane/virtual/names.h"
+#include "dataplane/virtual/records.h"
 
 #define SLC_VIEW_MAX_FOREIGN  1000   /* topic ids of others that a connection may name */
 #define SLC_VIEW_MAX_MISSING  100000 /* topic ids to be asked for at once */
@@ -59,6 +60,7 @@ typedef struct slc_view {
     bool batch_refused;         /* one of them has one */
     slc_demand_config *configs; /* of the topic at hand */
     size_t config_count, config_cap;
+    slc_view_records *records; /* NULL: they pass as they are. The holder's; may change between requests */
     bool fetch_denied; /* a fetch of this connection named what it may not read: the broker's session may hold
                           it */
     slc_view_span *spans; /* of the answer at hand */
@@ -99,7 +101,11 @@ typedef struct slc_view_answer {
     const uint8_t *body; /* the answer's */
     size_t len;
     int16_t denied;
+    slc_kafka_edits *edits; /* that are being made; NULL: records are not looked at */
     /* private */
+    slc_kafka_span client; /* the name of the topic at hand, where records are looked at */
+    size_t code_at;        /* of the error code that was passed last */
+    slc_kafka_edits_mark code_mark;
     const uint8_t *topic;
     size_t topic_len;
     int16_t acl_pattern;
@@ -132,6 +138,8 @@ bool slc_view_guards(const slc_view *view, int key);
 
 /* Has a request of the key to be looked at for what the guard demands? */
 bool slc_view_judges(const slc_view *view, int key);
+/* Are there records in it that must be looked at? */
+bool slc_view_changes_records(const slc_view *view, int key);
 
 /* How many bytes of a request's body must be there before it is mapped, of which `there` are: what is behind
  * them holds nothing to be mapped, and passes as it is. `len`: all. 0: nobody knows yet; more than `there`. */

@@ -84,6 +84,7 @@ static enum slc_kafka_verdict unmap_topic(slc_view_answer *answer, const slc_kaf
         return unmap_cursor(answer, event, out);
     enum slc_kafka_verdict verdict = unmap_name(answer, SLC_NAME_TOPIC, event, out);
     slc_conflict_found conflict;
+    answer->client = verdict == SLC_KAFKA_REPLACE ? out->body : (slc_kafka_span){event->data, event->len};
     if (verdict != SLC_KAFKA_DROP) {
         answer->topic = event->data;
         answer->topic_len = event->len;
@@ -124,6 +125,16 @@ static bool has_left(const slc_view_answer *answer, const slc_kafka_event *event
     return !slc_names_unmap(names_for(answer), SLC_NAME_TOPIC, name, len, &client);
 }
 
+/* Whose records come behind its id. */
+static void note_topic(slc_view_answer *answer, const uint8_t *id)
+{
+    size_t len;
+    const uint8_t *name = answer->edits != NULL ? slc_topic_ids_find(answer->view->ids, id, &len) : NULL;
+    answer->client = (slc_kafka_span){0};
+    if (name != NULL && !slc_names_unmap(names_for(answer), SLC_NAME_TOPIC, name, len, &answer->client))
+        answer->client = (slc_kafka_span){0};
+}
+
 static enum slc_kafka_verdict unmap_id(slc_view_answer *answer, const slc_kafka_event *event,
                                        slc_kafka_value *out)
 {
@@ -131,6 +142,7 @@ static enum slc_kafka_verdict unmap_id(slc_view_answer *answer, const slc_kafka_
         slc_topic_ids_learn(answer->view->ids, event->data, answer->topic, answer->topic_len);
     if (has_left(answer, event))
         return SLC_KAFKA_DROP;
+    note_topic(answer, event->data);
     const slc_view_id *written = slc_view_id_back(answer->view, event->data);
     if (written == NULL)
         return SLC_KAFKA_KEEP;
@@ -261,6 +273,8 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
     slc_view_answer *answer = ctx;
     enum slc_kafka_verdict verdict;
     slc_view_note_made(answer, event);
+    if (event->kind == SLC_KAFKA_EV_VALUE && event->field->role == SLC_KAFKA_ROLE_ERROR_CODE)
+        slc_view_note_code(answer, event);
     if ((answer->view->guard != NULL || answer->view->span_count > 0) &&
         slc_view_guard_unmap(answer, event, out, &verdict))
         return verdict;
@@ -292,6 +306,8 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
         return unmap_text(answer, event, out);
     case SLC_KAFKA_ROLE_ERROR_CODE:
         return unmap_code(answer, event, out);
+    case SLC_KAFKA_ROLE_RECORDS:
+        return slc_view_unmap_records(answer, event, out, err);
     case SLC_KAFKA_ROLE_RESOURCE:
         if (slc_names_is_identity(answer->view->names))
             return SLC_KAFKA_KEEP;

@@ -25,6 +25,7 @@ size_t slc_view_head(const slc_view *view, const slc_kafka_request_header *heade
     enum slc_kafka_step step;
     slc_error err = {0};
     if (header->key != KEY_PRODUCE || there >= len || slc_view_judges(view, header->key) ||
+        slc_view_changes_records(view, KEY_PRODUCE) ||
         !slc_kafka_walk_init(&walk, header->message, header->version, len, &options, &err))
         return len;
     slc_kafka_walk_feed(&walk, body, there);

@@ -13,6 +13,7 @@ enum {
     UNKNOWN_TOPIC_OR_PARTITION = 3,
     INVALID_TOPIC_EXCEPTION = 17,
     POLICY_VIOLATION = SLC_KAFKA_POLICY_VIOLATION,
+    UNKNOWN_TOPIC_ID = 100,
 };
 
 enum {
@@ -109,6 +110,14 @@ static inline bool slc_view_may_be_over(int key)
 void slc_view_forget_own(slc_view *view);
 /* At each value of an answer: topics that were not made after all, or that were deleted. */
 void slc_view_note_made(const slc_view_answer *answer, const slc_kafka_event *event);
+/* view_records.c */
+enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_kafka_span topic,
+                                            const slc_kafka_event *event, slc_kafka_value *out,
+                                            slc_view_failure *failure);
+enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc_kafka_event *event,
+                                              slc_kafka_value *out, slc_error *err);
+/* An error code passes: that of records which may come behind it. */
+void slc_view_note_code(slc_view_answer *answer, const slc_kafka_event *event);
 /* Is it a topic of the namespace that was counted? `name` is the client's. */
 bool slc_view_has_own(const slc_view *view, const uint8_t *name, size_t len);
 

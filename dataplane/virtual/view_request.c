@@ -29,9 +29,10 @@ struct mapping {
     slc_error *err;
     bool refused;
     int16_t acl_pattern;
-    size_t topics;    /* of the request, until now */
-    bool outside;     /* one of them is not the namespace's own */
-    bool uncreatable; /* a topic was named that may not be made by the way */
+    size_t topics;        /* of the request, until now */
+    bool outside;         /* one of them is not the namespace's own */
+    slc_kafka_span topic; /* the client's name of the one at hand; NULL: it is nobody's, or not his */
+    bool uncreatable;     /* a topic was named that may not be made by the way */
 };
 
 static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
@@ -47,6 +48,7 @@ static enum slc_kafka_verdict deny(struct mapping *m, int16_t code, const slc_ka
                                    slc_kafka_value *out)
 {
     m->request->denied = code;
+    m->topic = (slc_kafka_span){0};
     m->topics +=
         event->field->role == SLC_KAFKA_ROLE_TOPIC || (event->field->role == SLC_KAFKA_ROLE_CONFIG_RESOURCE &&
                                                        event->resource_type == SLC_KAFKA_CONFIG_TOPIC);
@@ -130,6 +132,7 @@ static enum slc_kafka_verdict map_topic(struct mapping *m, const slc_kafka_event
     slc_names_map(m->view->names, SLC_NAME_TOPIC, event->data, event->len, &name);
     bool over = m->topics < m->view->over_count && m->view->over[m->topics];
     m->topics++;
+    m->topic = (slc_kafka_span){event->data, event->len};
     m->outside = m->outside || (name.visible && !name.owned);
     if (!may_look_only(m))
         return SLC_KAFKA_REFUSE;
@@ -234,12 +237,15 @@ static enum slc_kafka_verdict map_id(struct mapping *m, const slc_kafka_event *e
 {
     static const uint8_t zero[SLC_TOPIC_ID_BYTES];
     size_t len;
+    m->topic = (slc_kafka_span){0};
     if (memcmp(event->data, zero, sizeof zero) == 0)
         return SLC_KAFKA_KEEP;
     const uint8_t *name = slc_topic_ids_find(m->view->ids, event->data, &len);
     bool ours = name != NULL && is_ours(m, name, len), denied = ours && is_denied(m, name, len), full = false;
-    if (ours && !denied)
+    if (ours && !denied) {
+        (void)slc_names_unmap(m->view->names, SLC_NAME_TOPIC, name, len, &m->topic);
         return SLC_KAFKA_KEEP;
+    }
     if (name == NULL && !m->request->asked) {
         full = !note_missing(m->view, event->data);
         if (!full)
@@ -472,6 +478,13 @@ static enum slc_kafka_verdict map_replica(const slc_kafka_event *event, slc_kafk
     return SLC_KAFKA_REPLACE;
 }
 
+static enum slc_kafka_verdict map_records(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
+{
+    slc_view_failure failure = {0};
+    enum slc_kafka_verdict verdict = slc_view_map_records(m->view, m->topic, event, out, &failure);
+    return verdict == SLC_KAFKA_REFUSE ? refuse(m, failure.code, failure.why) : verdict;
+}
+
 /* Fields without a role: patterns of ACLs, and whether Metadata may make topics. */
 static enum slc_kafka_verdict map_plain(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
 {
@@ -512,6 +525,8 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
                                     : SLC_KAFKA_KEEP;
     case SLC_KAFKA_ROLE_BROKER_ID:
         return map_replica(event, out);
+    case SLC_KAFKA_ROLE_RECORDS:
+        return map_records(m, event, out);
     case SLC_KAFKA_ROLE_NONE:
         return map_plain(m, event, out);
     default:
@@ -544,9 +559,12 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     /* Also fields without a role. */
     bool all = slc_view_is_acl(header->key) || header->key == KEY_METADATA || view->batch_refused;
     /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
+    const uint64_t records = slc_view_changes_records(view, header->key) ? WANT(RECORDS) : 0;
     const uint64_t more = (all ? WANT(NONE) : 0) | (may_claim_replica(header->key) ? WANT(BROKER_ID) : 0);
-    const slc_kafka_rewrite_ops ops = {
-        .roles = ROLES | more, .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT), .trailing_ok = true, .map = map};
+    const slc_kafka_rewrite_ops ops = {.roles = ROLES | records | more,
+                                       .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT) | records,
+                                       .trailing_ok = true,
+                                       .map = map};
     struct mapping m = {.view = view, .request = request};
     request->consumer = true;
     request->denied = 0;

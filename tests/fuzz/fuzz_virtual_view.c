@@ -41,6 +41,19 @@ static Sluice__Snapshot__V1__TopicAlias alias = {.name = "alias", .topic = "lega
 static Sluice__Snapshot__V1__TopicAlias *aliases[] = {&alias};
 static char *extras[] = {"shared-*"}, *filter[] = {"*"};
 
+/* Any word on records, by how many bytes they have. */
+static enum slc_kafka_verdict decide(slc_view_records *records, bool produce, slc_kafka_span topic,
+                                     slc_kafka_span data, slc_kafka_value *out, slc_view_failure *failure)
+{
+    (void)records, (void)produce;
+    SLC_BUG_ON(topic.data == NULL || data.data == NULL);
+    if (data.len % 3 == 0)
+        return SLC_KAFKA_KEEP;
+    *failure = (slc_view_failure){.code = 2, .why = "why"};
+    out->body = (slc_kafka_span){"changed", data.len % 7};
+    return data.len % 3 == 1 ? SLC_KAFKA_REPLACE : SLC_KAFKA_REFUSE;
+}
+
 /* It is a message of its kind. */
 static void check(const slc_kafka_message *message, int version, const slc_buf *buf)
 {
@@ -117,8 +130,11 @@ static void try_head(slc_view *view, const slc_kafka_message *message, int versi
 static void try_answer(slc_view *view, const slc_kafka_message *message, int version, const uint8_t *data,
                        size_t size, slc_kafka_edits *edits, slc_buf *out)
 {
-    slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(message->key),
-                                 .whole = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
+    const bool changes = slc_view_changes_records(view, message->key);
+    const uint64_t records = changes ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS) : 0;
+    const uint64_t codes = changes ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE) : 0;
+    slc_kafka_rewrite_ops ops = {.roles = slc_view_answer_roles(message->key) | records | codes,
+                                 .whole = records | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_SUBSCRIPTION) |
                                           SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ASSIGNMENT),
                                  .map = slc_view_unmap};
     slc_view_answer answer = {.view = view,
@@ -127,7 +143,8 @@ static void try_answer(slc_view *view, const slc_kafka_message *message, int ver
                               .consumer = true,
                               .denied = view->guard != NULL ? SLC_KAFKA_POLICY_VIOLATION : 0,
                               .body = data,
-                              .len = size};
+                              .len = size,
+                              .edits = changes ? edits : NULL};
     slc_error err = {0};
     uint64_t more;
     if (!slc_view_look_ahead(&answer, version, data, size, &more, &err))
@@ -215,6 +232,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slc_buf out;
     slc_topic_ids_init(&ids, 1000);
     slc_view_init(&view, names, &ids);
+    slc_view_records hook = {.produce = true, .fetch = true, .map = decide};
+    slc_topic_ids_learn(&ids, (const uint8_t *)"AAAAAAAAAAAAAAAA", (const uint8_t *)"a.orders", 8);
+    view.records = (data[0] & 64) != 0 ? &hook : NULL;
     slc_names *next = slc_names_new(&later);
     if (guarded)
         slc_view_set_guard(&view, &guard);

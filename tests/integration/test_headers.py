@@ -1,12 +1,13 @@
 """The headers policy: fields of HTTP, headers of records, on REST, SSE and native Kafka."""
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import requests
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from kafka.record.util import calc_crc32c as crc32c
 
-from sluice_support import KafkaHelper, SampleApi, free_ports, wait_until
+from sluice_support import Definitions, KafkaHelper, SampleApi, Wire, free_ports, record_batch, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,7 @@ def shop(module_servers, kafka):
     shop.native = KafkaHelper(f"127.0.0.1:{port}", {
         "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": shop.credential["id"],
         "sasl.password": shop.credential["secret"]})
+    shop.broker = f"127.0.0.1:{port + 2}"  # node 1
     wait_until(lambda: topic in shop.native.admin.list_topics(timeout=3).topics, 20, "the listener")
     return shop
 
@@ -119,39 +121,113 @@ def test_rules_of_a_plan_or_with_a_condition_concern_their_requests(shop):
     assert refused["errors"][0]["pointer"] == "/scope/kind", refused
 
 
-def refused_natively(shop):
-    try:
-        shop.native.produce(shop.topic, [b"1"], **{"message.timeout.ms": 5000})
-        return False
-    except AssertionError as error:
-        assert "TOPIC_AUTHORIZATION_FAILED" in str(error), error
-        return True
+MIXED = [{"value": b"1", "key": b"k", "headers": [("via", b"0"), ("internal", b"x"), ("via", None)]},
+         {"value": None, "key": b"gone"}, *({"value": b"%d" % number} for number in range(50))]
 
 
-def read_natively(shop):
-    """The first record of the topic, or the error that a consumer gets."""
+def parts(record):
+    return record.key(), record.value(), record.headers() or []
+
+
+def consume_from_start(shop, count):
+    """What so many records from the start of the topic are to a native client."""
     consumer = Consumer({**shop.native.config, "group.id": f"{shop.application}.readers", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(shop.topic, 0, 0)])
+    consumer.assign([TopicPartition(shop.topic, 0, OFFSET_BEGINNING)])
     try:
-        return wait_until(lambda: consumer.poll(0.5), 30, "a record or an error")
+        found = consumer.consume(count, timeout=30)
+        assert [record.error() for record in found] == [None] * count
+        return [parts(record) for record in found]
     finally:
         consumer.close()
 
 
-def test_native_clients_do_not_get_past_rules_for_records(shop):
-    """Their batches pass as they are: rather than that, they are refused. A condition leaves them alone."""
-    stamp = {"in": "publish", "action": "add", "name": "via", "value": "a"}
-    with rules(shop, stamp, probe("X-Native"), condition="request.protocol == 'http'"):
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+
+
+def test_native_clients_write_by_the_rules(shop, kafka):
+    stamp = {"in": "publish", "action": "set", "name": "tenant", "value": "${application.name}/${plan.name}"}
+    with rules(shop, stamp, {"in": "publish", "action": "add", "name": "via", "value": "a"},
+               {"in": "publish", "action": "remove", "name": "internal"}, probe("X-Written")):
+        arrived(shop, "X-Written")
+        tenant, via = ("tenant", f"{shop.application}/free".encode()), ("via", b"a")
+        first = (b"k", b"1", [("via", b"0"), ("via", None), tenant, via])
+        for codec in CODECS:
+            before = len(kafka.consume_all(shop.topic))
+            config = {"compression.type": codec, "linger.ms": 100, "enable.idempotence": True}
+            shop.native.produce(shop.topic, MIXED, **config)
+            shop.native.produce(shop.topic, MIXED[:1], **config)
+            records = [parts(record) for record in kafka.consume_all(shop.topic)[before:]]
+            assert records == [first, (b"gone", None, [tenant, via]),
+                               *((None, record["value"], [tenant, via]) for record in MIXED[2:]), first], codec
+    arrived(shop, "X-Written", False)
+
+
+def test_native_clients_read_by_the_rules(shop, kafka):
+    kafka.delete_records(shop.topic, {0: -1})
+    for codec in CODECS:
+        kafka.produce(shop.topic, MIXED, **{"compression.type": codec, "linger.ms": 100})
+    stored = [parts(record) for record in kafka.consume_all(shop.topic)]
+    with rules(shop, {"in": "read", "action": "remove", "name": "internal"},
+               {"in": "read", "action": "rename", "name": "via", "to": "by"}, probe("X-Seen")):
+        arrived(shop, "X-Seen")
+        assert consume_from_start(shop, len(stored)) == [
+            (key, value, [("by", content) for name, content in headers if name == "via"])
+            for key, value, headers in stored]
+    arrived(shop, "X-Seen", False)
+
+
+def test_batches_that_rules_cannot_be_applied_to_are_refused_and_not_stored(shop, kafka):
+    """Also those that no broker would have looked into before it stored them."""
+    whole = bytearray(record_batch())
+    damaged, control, unknown, old = (bytearray(whole) for _ in range(4))
+    damaged[-1] ^= 1
+    control[22] |= 0x20
+    unknown[22] |= 0x07
+    old[16] = 1
+    control[17:21], unknown[17:21] = (crc32c(batch[21:]).to_bytes(4, "big") for batch in (control, unknown))
+    with rules(shop, {"in": "publish", "action": "add", "name": "via", "value": "a"}, probe("X-Damaged")):
+        arrived(shop, "X-Damaged")
+        before = len(kafka.consume_all(shop.topic))
+        with closing(Wire(Definitions(), shop.broker, shop.credential["id"], shop.credential["secret"])) as wire:
+            def produce(batch):
+                tree = {"Acks": -1, "TimeoutMs": 5000, "TopicData": [{"Name": shop.topic, "PartitionData": [
+                    {"Index": 0, "Records": bytes(batch)}]}]}
+                answer = wire.ask(wire.definitions.requests[0], 9, tree)
+                return answer["Responses"][0]["PartitionResponses"][0]
+
+            answer = produce(damaged)
+            assert answer["ErrorCode"] == 2 and b"checksum" in answer["ErrorMessage"]  # CORRUPT_MESSAGE
+            assert produce(whole[:-1])["ErrorCode"] == 2
+            assert produce(whole + whole)["ErrorCode"] == 87  # INVALID_RECORD
+            assert produce(control)["ErrorCode"] == 87
+            assert produce(unknown)["ErrorCode"] == 43  # UNSUPPORTED_FOR_MESSAGE_FORMAT
+            assert produce(old)["ErrorCode"] == 43
+            assert produce(whole)["ErrorCode"] == 0
+        (stored,) = kafka.consume_all(shop.topic)[before:]
+        assert stored.headers() == [("via", b"a")]
+    arrived(shop, "X-Damaged", False)
+
+
+def test_a_transaction_is_written_by_the_rules(shop, kafka):
+    with rules(shop, {"in": "publish", "action": "add", "name": "via", "value": "a"}, probe("X-Transaction")):
+        arrived(shop, "X-Transaction")
+        producer = Producer({**shop.native.config, "compression.type": "lz4",
+                             "transactional.id": f"{shop.application}.writer"})
+        producer.init_transactions(30)
+        for value, finish in ((b"aborted", producer.abort_transaction), (b"committed", producer.commit_transaction)):
+            producer.begin_transaction()
+            producer.produce(shop.topic, value)
+            producer.flush(30)
+            finish(30)
+        last = kafka.consume_all(shop.topic)[-1]
+        assert parts(last) == (None, b"committed", [("via", b"a")])
+    arrived(shop, "X-Transaction", False)
+
+
+def test_a_condition_leaves_native_clients_alone(shop, kafka):
+    with rules(shop, {"in": "publish", "action": "add", "name": "via", "value": "a"}, probe("X-Native"),
+               condition="request.protocol == 'http'"):
         arrived(shop, "X-Native")
-        assert not refused_natively(shop)
-    with rules(shop, stamp):
-        wait_until(lambda: refused_natively(shop), what="the policy")
-        assert '"reason":"headers h: its rules for records that are published' in shop.gateway.log().decode()
-        assert read_natively(shop).error() is None
-    wait_until(lambda: not refused_natively(shop), what="the policy to be gone")
-    with rules(shop, {"in": "read", "action": "remove", "name": "x"}):
-        def refused():
-            error = read_natively(shop).error()
-            return error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-        wait_until(refused, what="the policy")
-        assert not refused_natively(shop)
+        shop.native.produce(shop.topic, [b"native"])
+        assert parts(kafka.consume_all(shop.topic)[-1]) == (None, b"native", [])
+    arrived(shop, "X-Native", False)

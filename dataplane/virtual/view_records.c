@@ -1,0 +1,57 @@
+/* Records in requests and answers: whose they are is known here, what becomes of them is asked. */
+#include "dataplane/kafka/wire.h"
+#include "dataplane/virtual/view_private.h"
+
+bool slc_view_changes_records(const slc_view *view, int key)
+{
+    const slc_view_records *records = view->records;
+    return records != NULL && ((records->produce && key == KEY_PRODUCE) ||
+                               (records->fetch && (key == KEY_FETCH || key == KEY_SHARE_FETCH)));
+}
+
+enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_kafka_span topic,
+                                            const slc_kafka_event *event, slc_kafka_value *out,
+                                            slc_view_failure *failure)
+{
+    if (event->data == NULL || topic.data == NULL) /* a topic that is nobody's stores nothing */
+        return SLC_KAFKA_KEEP;
+    return view->records->map(view->records, true, topic, (slc_kafka_span){event->data, event->len}, out,
+                              failure);
+}
+
+/* The partition's error code stands before its records, and was passed. */
+static bool put_code(slc_view_answer *answer, int16_t code, slc_error *err)
+{
+    uint8_t bytes[2];
+    slc_kafka_put(bytes, (uint64_t)code, sizeof bytes);
+    return slc_kafka_edits_insert(answer->edits, &answer->code_mark, answer->code_at, sizeof bytes,
+                                  (slc_kafka_span){bytes, sizeof bytes}, err);
+}
+
+void slc_view_note_code(slc_view_answer *answer, const slc_kafka_event *event)
+{
+    if (answer->edits == NULL || strcmp(event->field->name, "ErrorCode") != 0)
+        return;
+    answer->code_at = event->at;
+    answer->code_mark = slc_kafka_edits_here(answer->edits);
+}
+
+enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc_kafka_event *event,
+                                              slc_kafka_value *out, slc_error *err)
+{
+    slc_view_records *records = answer->view->records;
+    slc_view_failure failure = {
+        .code = UNKNOWN_TOPIC_ID}; /* forgotten meanwhile: clients ask for metadata, and go on */
+    enum slc_kafka_verdict verdict = SLC_KAFKA_REFUSE;
+    if (event->len == 0)
+        return SLC_KAFKA_KEEP;
+    if (answer->client.data != NULL)
+        verdict = records->map(records, false, answer->client, (slc_kafka_span){event->data, event->len}, out,
+                               &failure);
+    if (verdict != SLC_KAFKA_REFUSE)
+        return verdict;
+    if (!put_code(answer, failure.code, err))
+        return SLC_KAFKA_REFUSE;
+    out->body = (slc_kafka_span){"", 0};
+    return SLC_KAFKA_REPLACE;
+}
