@@ -5,6 +5,7 @@ import socket
 import struct
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import requests
@@ -12,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec,
                                    ResourceType)
 
-from sluice_support import Definitions, SampleApi, SseReader, Tenant, Wire, known, wait_until
+from sluice_support import Definitions, SampleApi, SseReader, Tenant, Wire, known, record_batch, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,31 @@ def test_produce_and_consume(tenant, kafka):
     records = tenant.helper.consume_all(topic)
     assert sorted(r.value() for r in records) == sorted(values)
     assert {r.topic() for r in records} == {topic}
+
+
+def told(value):
+    return value.decode() if isinstance(value, bytes) and len(value) != 16 else value
+
+
+def test_a_large_produce_reaches_the_namespace_alone(hide, kafka):
+    """It goes on before all of it is there: by name, and by id (since Kafka 4.1); one's own topic and another's."""
+    own, foreign, definitions = hide.create("large-frame"), kafka.create_topic("foreign"), Definitions()
+    names = {"own": {"Name": own}, "another's": {"Name": foreign}, "another's, as it is": {"Name": hide.backend(foreign)}}
+    ids = {"own": {"TopicId": kafka.topic_id(hide.backend(own))}, "another's": {"TopicId": kafka.topic_id(foreign)}}
+    data = [{"Index": 0, "Records": record_batch([b"x" * 900_000])}]
+    codes = {}
+    for version, topics in ((9, names), (13, ids if known("4.1") else {})):
+        for label, topic in topics.items():
+            with closing(Wire(definitions, f"127.0.0.1:{hide.cluster.port + 2}")) as wire:
+                answer = wire.ask(definitions.requests[0], version, {
+                    "Acks": -1, "TimeoutMs": 20_000, "TopicData": [{**topic, "PartitionData": data}]})
+            response, = answer["Responses"]
+            assert topic.items() <= {key: told(value) for key, value in response.items()}.items()
+            codes[version, label] = response["PartitionResponses"][0]["ErrorCode"]
+    assert {code for (_, label), code in codes.items() if label == "own"} == {0}
+    assert all(code in (3, 17, 100) for (_, label), code in codes.items() if label != "own"), codes
+    assert kafka.end_offsets(hide.backend(own)) == {0: 1 + known("4.1")}
+    assert kafka.end_offsets(foreign) == {0: 0}
 
 
 def test_large_answers(tenant):
