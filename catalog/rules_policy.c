@@ -548,8 +548,12 @@ static bool check_condition(slc_txn *txn, const json_t *next, slc_error *err)
     slc_cel *compiled = slc_condition_compile(condition, &why);
     if (compiled == NULL)
         return slc_txn_problem(txn, "/condition", err, "%s", why.message);
+    size_t len;
+    const char *zone = slc_cel_unknown_zone(compiled, &len);
+    bool ok =
+        zone == NULL || slc_txn_problem(txn, "/condition", err, "there is no time zone %.*s", (int)len, zone);
     slc_cel_free(compiled);
-    return true;
+    return ok;
 }
 
 static bool check_policy(slc_txn *txn, slc_change *change, slc_error *err)

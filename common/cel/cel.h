@@ -7,8 +7,9 @@
  *
  * In: null, bool, int, uint, double, string, bytes, list, map, timestamp, duration; their literals and
  * operators; `in`, `[]`, `.`, has(), `?:`, and && and || that absorb errors; size, startsWith, endsWith,
- * contains, matches (RE2, found anywhere, the pattern a literal), conversions, the parts of a timestamp (UTC).
- * Out: the macros that loop (all, exists, exists_one, map, filter), messages, types as values, time zones.
+ * contains, matches (RE2, found anywhere, the pattern a literal), conversions, the parts of a timestamp (in
+ * UTC, or in a time zone that is a literal). Out: the macros that loop (all, exists, exists_one, map, filter),
+ * messages, types as values.
  */
 #ifndef SLC_COMMON_CEL_CEL_H
 #define SLC_COMMON_CEL_CEL_H
@@ -94,6 +95,9 @@ typedef struct slc_cel slc_cel;
 slc_cel *slc_cel_compile(const char *text, size_t len, const slc_cel_variable *variables,
                          enum slc_cel_kind result, slc_error *err) SLC_CHECKED;
 void slc_cel_free(slc_cel *cel);
+/* A time zone in it that this machine does not know, with its length; NULL: there is none. Evaluating it is an
+ * error here. */
+const char *slc_cel_unknown_zone(const slc_cel *cel, size_t *len);
 
 /* Gives the variable at this place of the table; false: it has no value now, which makes an error, or
  * `has(name)` false. The value is borrowed until the evaluation's result was used. Of another kind than

@@ -167,6 +167,9 @@ static bool read_method(struct reader *reader, const slc_cel_token *name, size_t
         *kind = SLC_CEL_BOOL;
         return slc_cel_emit_matches(&reader->out, kinds[0], arguments, name->at);
     }
+    if (count == 1 && slc_cel_takes_zone(text, name->len) &&
+        !slc_cel_expect_zone(&reader->out, arguments, name->at))
+        return false;
     if (count + 1 > SLC_CEL_MAX_ARGS || is_name(text, name->len, "matches"))
         return slc_cel_fail_at(reader->out.err, name->at, "%.*s() does not take that many values",
                                (int)name->len, text);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/tz/tz_face.h"
 
 #define MAX_OPS (SLC_CEL_MAX_CHARS * 2)
 
@@ -200,6 +201,44 @@ bool slc_cel_emit_matches(slc_cel_emitter *emitter, enum slc_cel_kind text, size
     return slc_cel_emit(
         emitter,
         (slc_cel_op){.code = SLC_CEL_MATCHES, .at = (uint16_t)at, .a = (uint16_t)cel->pattern_count++});
+}
+
+bool slc_cel_takes_zone(const char *name, size_t len)
+{
+    const slc_cel_function *function = slc_cel_function_find(name, len, true);
+    for (; function != NULL && function->name != NULL && strlen(function->name) == len &&
+           memcmp(function->name, name, len) == 0;
+         function++)
+        if (function->argc == 2 && function->args[0] == SLC_CEL_TIMESTAMP)
+            return true;
+    return false;
+}
+
+bool slc_cel_expect_zone(slc_cel_emitter *emitter, size_t start, size_t at)
+{
+    const slc_cel *cel = emitter->cel;
+    const slc_cel_value *zone = are_constants(cel, start, 1) ? &cel->constants[cel->ops[start].a] : NULL;
+    if (zone == NULL || zone->kind != SLC_CEL_STRING)
+        return slc_cel_fail_at(emitter->err, at, "a time zone must be a text that is written here");
+    return slc_tz_is_name(zone->as.text.data, zone->as.text.len) ||
+           slc_cel_fail_at(emitter->err, cel->ops[start].at,
+                           "a time zone is written like Europe/Berlin or +02:00");
+}
+
+const char *slc_cel_unknown_zone(const slc_cel *cel, size_t *len)
+{
+    for (size_t i = 1; i < cel->op_count; i++) {
+        const slc_cel_op *call = &cel->ops[i], *last = &cel->ops[i - 1];
+        if (call->code != SLC_CEL_CALL || call->argc != 2 || last->code != SLC_CEL_CONST ||
+            !slc_cel_takes_zone(call->function->name, strlen(call->function->name)))
+            continue;
+        const slc_cel_value *zone = &cel->constants[last->a];
+        if (slc_tz_is_known(zone->as.text.data, zone->as.text.len))
+            continue;
+        *len = zone->as.text.len;
+        return zone->as.text.data;
+    }
+    return NULL;
 }
 
 /* ---- relations and containers ---- */

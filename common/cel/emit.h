@@ -30,6 +30,10 @@ bool slc_cel_emit_has(slc_cel_emitter *emitter, size_t at) SLC_CHECKED;
 /* The last constant becomes a pattern for the value before it. */
 bool slc_cel_emit_matches(slc_cel_emitter *emitter, enum slc_cel_kind text, size_t pattern_start,
                           size_t at) SLC_CHECKED;
+/* Is it a method that may be called with a time zone? That must be a text that is written here: `start` is
+ * where it begins. */
+bool slc_cel_takes_zone(const char *name, size_t len);
+bool slc_cel_expect_zone(slc_cel_emitter *emitter, size_t start, size_t at) SLC_CHECKED;
 /* A list of `count` values, a map of `count` pairs. */
 bool slc_cel_emit_made(slc_cel_emitter *emitter, enum slc_cel_code code, size_t count, size_t start,
                        size_t at) SLC_CHECKED;

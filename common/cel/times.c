@@ -1,10 +1,12 @@
-/* CEL's timestamps (years 1 to 9999) and durations (292 years either way), to the nanosecond, in UTC. */
+/* CEL's timestamps (years 1 to 9999) and durations (292 years either way), to the nanosecond, in UTC or in a
+ * time zone. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cel/cel_private.h"
 #include "common/clock.h"
+#include "common/tz/tz_face.h"
 
 #define SECOND_NS    1000000000
 #define FIRST_SECOND (-62135596800) /* 0001-01-01T00:00:00Z */
@@ -226,6 +228,25 @@ static int64_t ms_of_span(const slc_cel_value *span)
         return slc_cel_int(expression);                                                                        \
     }
 
+/* The time as clocks in a zone show it. False: the zone is not known on this machine. */
+static bool shift(const slc_cel_value *args, slc_cel_value *local)
+{
+    int32_t offset;
+    *local = args[0];
+    if (!slc_tz_offset(args[1].as.text.data, args[1].as.text.len, args[0].as.seconds, &offset))
+        return false;
+    local->as.seconds += offset;
+    return true;
+}
+
+#define ZONED(name, part)                                                                                      \
+    static slc_cel_value name(const slc_cel_value *args, slc_cel_scratch *scratch)                             \
+    {                                                                                                          \
+        slc_cel_value local;                                                                                   \
+        return shift(args, &local) ? part(&local, scratch)                                                     \
+                                   : slc_cel_error("this machine does not know the time zone");                \
+    }
+
 PART(year, date_of(args->as.seconds).year)
 PART(month, date_of(args->as.seconds).month)
 PART(day_of_month, date_of(args->as.seconds).day)
@@ -241,6 +262,17 @@ PART(span_minutes, whole_seconds(args) / 60)
 PART(span_seconds, whole_seconds(args))
 PART(span_milliseconds, ms_of_span(args))
 
+ZONED(zoned_year, year)
+ZONED(zoned_month, month)
+ZONED(zoned_day_of_month, day_of_month)
+ZONED(zoned_date, date)
+ZONED(zoned_day_of_year, day_of_year)
+ZONED(zoned_weekday, weekday)
+ZONED(zoned_hours, hours)
+ZONED(zoned_minutes, minutes)
+ZONED(zoned_seconds, seconds)
+ZONED(zoned_milliseconds, milliseconds)
+
 static slc_cel_value keep(const slc_cel_value *args, slc_cel_scratch *scratch)
 {
     (void)scratch;
@@ -254,18 +286,28 @@ const slc_cel_function slc_cel_times[] = {
     {"duration", false, 1, {SLC_CEL_STRING}, SPAN, span_of_string},
     {"duration", false, 1, {SPAN}, SPAN, keep},
     {"getFullYear", true, 1, {TIME}, SLC_CEL_INT, year},
+    {"getFullYear", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_year},
     {"getMonth", true, 1, {TIME}, SLC_CEL_INT, month},
+    {"getMonth", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_month},
     {"getDayOfMonth", true, 1, {TIME}, SLC_CEL_INT, day_of_month},
+    {"getDayOfMonth", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_day_of_month},
     {"getDate", true, 1, {TIME}, SLC_CEL_INT, date},
+    {"getDate", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_date},
     {"getDayOfYear", true, 1, {TIME}, SLC_CEL_INT, day_of_year},
+    {"getDayOfYear", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_day_of_year},
     {"getDayOfWeek", true, 1, {TIME}, SLC_CEL_INT, weekday},
+    {"getDayOfWeek", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_weekday},
     {"getHours", true, 1, {TIME}, SLC_CEL_INT, hours},
+    {"getHours", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_hours},
     {"getHours", true, 1, {SPAN}, SLC_CEL_INT, span_hours},
     {"getMinutes", true, 1, {TIME}, SLC_CEL_INT, minutes},
+    {"getMinutes", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_minutes},
     {"getMinutes", true, 1, {SPAN}, SLC_CEL_INT, span_minutes},
     {"getSeconds", true, 1, {TIME}, SLC_CEL_INT, seconds},
+    {"getSeconds", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_seconds},
     {"getSeconds", true, 1, {SPAN}, SLC_CEL_INT, span_seconds},
     {"getMilliseconds", true, 1, {TIME}, SLC_CEL_INT, milliseconds},
+    {"getMilliseconds", true, 2, {TIME, SLC_CEL_STRING}, SLC_CEL_INT, zoned_milliseconds},
     {"getMilliseconds", true, 1, {SPAN}, SLC_CEL_INT, span_milliseconds},
     {.name = NULL},
 };

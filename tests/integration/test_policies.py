@@ -79,6 +79,7 @@ def test_the_control_plane_refuses_a_wrong_condition(sample):
                                ("request.method == 1", "never equals"),
                                ("request.cookies == ''", "no variable request.cookies"),
                                ("[1].all(x, x > 0)", "loop"),
+                               ("time.getHours('Europe/Atlantis') > 8", "no time zone Europe/Atlantis"),
                                ("request.method", "must be of kind bool")):
         answer = sample.admin.request("POST", "/v1/policies", expect=400, json={
             "name": "wrong", "type": "subscription", "scope": {"kind": "event-api", "ref": sample.event_api},

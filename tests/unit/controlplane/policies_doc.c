@@ -62,7 +62,7 @@ static const char intro[] =
     "request.method == 'POST' && request.headers['x-tenant'] in ['shop', 'bank']\n"
     "has(credential.expires) && credential.expires - time < duration('24h')\n"
     "request.path.matches('^/orders/v[0-9]+/') && !client.address.startsWith('10.')\n"
-    "time.getDayOfWeek() in [1, 2, 3, 4, 5] && time.getHours() >= 8\n"
+    "time.getDayOfWeek('Europe/Berlin') in [1, 2, 3, 4, 5] && time.getHours('Europe/Berlin') >= 8\n"
     "```\n\n"
     "There are null, bool, int, uint, double, string, bytes, lists, maps, timestamps and durations with CEL's "
     "literals "
@@ -70,9 +70,9 @@ static const char intro[] =
     "(RE2; the "
     "pattern is\nwritten in the expression), the conversions (`int()`, `string()`, `timestamp()`, "
     "`duration()`, ...), and the "
-    "parts of a\ntimestamp in UTC. There are no loops (`all`, `exists`, `map`, `filter`), messages, types as "
-    "values or "
-    "time zones.\n\n"
+    "parts of a\ntimestamp in UTC, or in a time zone that is written in the expression (`Europe/Berlin`, "
+    "`+02:00`). There "
+    "are no loops (`all`,\n`exists`, `map`, `filter`), messages or types as values.\n\n"
     "| variable | kind | what |\n| --- | --- | --- |\n";
 
 static void add_variables(slc_buf *out)
