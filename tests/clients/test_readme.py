@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def _commands():
     """The blocks of the sections, as printed."""
-    sections = (ROOT / "README.md").read_text().split("## Use it with your Kafka client\n")[1].split("\n## Read on")[0]
+    sections = (ROOT / "README.md").read_text().split("## Use it with your Kafka client\n")[1].split("\n## Secure it")[0]
     return re.findall(r"```sh\n(.*?)```", sections, re.S)
 
 
