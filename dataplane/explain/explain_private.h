@@ -32,8 +32,8 @@ typedef struct slc_explain_proof {
 typedef struct slc_explain_outcome {
     slc_trace trace;
     slc_principal principal;
-    json_t *trail;   /* array of steps */
-    json_t *decided; /* the step that decided; NULL: none did */
+    json_t *trail;            /* array of steps */
+    json_t *granted, *denied; /* the first step that grants, the last that denies; NULL: none does */
     bool allowed;
     int status; /* HTTP: what the caller is told; 0: nothing */
     char type[64];

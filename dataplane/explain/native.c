@@ -48,10 +48,10 @@ static bool authenticate(const slc_explain_case *asked, const slc_explain_proof 
     bool anonymous = slc_vcluster_takes(asked->vcluster, "anonymous");
     char why[200];
     if (proof->type == NULL || (anonymous && !takes_proof(asked, proof))) {
-        slc_explain_note(outcome, "authenticate", anonymous, "the virtual cluster takes anonymous clients");
+        if (anonymous)
+            slc_explain_note(outcome, "authenticate", true, "the virtual cluster takes anonymous clients");
         return anonymous ||
-               keep_out(outcome, "nothing is presented, and the virtual cluster takes no anonymous "
-                                 "clients");
+               keep_out(outcome, "nothing is presented, and the virtual cluster takes no anonymous clients");
     }
     if (!takes_proof(asked, proof)) {
         snprintf(why, sizeof why,

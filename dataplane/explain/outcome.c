@@ -9,8 +9,8 @@ static const char *const verdicts[] = {
 
 static const char *scope_name(Sluice__Snapshot__V1__ScopeKind scope)
 {
-    static const char *const names[] = {NULL,        "gateway-group", "listener",   "virtual-cluster",
-                                        "event-api", "plan",          "application"};
+    static const char *const names[] = {NULL,        "group", "listener",   "virtual-cluster",
+                                        "event-api", "plan",  "application"};
     return (size_t)scope < sizeof names / sizeof *names ? names[scope] : NULL;
 }
 
@@ -20,16 +20,18 @@ static void set_text(json_t *object, const char *name, const char *value)
         json_object_set_new(object, name, json_string(value));
 }
 
-static void keep(slc_explain_outcome *outcome, json_t *step, bool decides)
+/* What decides is known at the end: several may be ways in, of which one is enough. */
+static void keep(slc_explain_outcome *outcome, json_t *step, bool grants, bool denies)
 {
     json_array_append_new(outcome->trail, step);
-    if (!decides)
+    if (grants && outcome->granted == NULL)
+        outcome->granted = json_incref(step);
+    if (!denies)
         return;
-    json_decref(outcome->decided);
-    outcome->decided = json_incref(step);
+    json_decref(outcome->denied);
+    outcome->denied = json_incref(step);
 }
 
-/* The last denial decides; else the first that allows what is asked. */
 static void on_step(void *ctx, const slc_step *said)
 {
     slc_explain_outcome *outcome = ctx;
@@ -41,9 +43,8 @@ static void on_step(void *ctx, const slc_step *said)
     set_text(step, "scope_id", said->scope_id);
     set_text(step, "condition", said->condition);
     set_text(step, "reason", said->reason);
-    keep(outcome, step,
-         !said->dry_run &&
-             (said->verdict == SLC_DENY || (said->verdict == SLC_ALLOW && grants && outcome->decided == NULL)));
+    keep(outcome, step, !said->dry_run && said->verdict == SLC_ALLOW && grants,
+         !said->dry_run && said->verdict == SLC_DENY);
 }
 
 void slc_explain_outcome_init(slc_explain_outcome *outcome)
@@ -55,14 +56,15 @@ void slc_explain_outcome_init(slc_explain_outcome *outcome)
 void slc_explain_outcome_release(slc_explain_outcome *outcome)
 {
     json_decref(outcome->trail);
-    json_decref(outcome->decided);
+    json_decref(outcome->granted);
+    json_decref(outcome->denied);
 }
 
 void slc_explain_note(slc_explain_outcome *outcome, const char *phase, bool allow, const char *reason)
 {
     json_t *step = json_pack("{s:s, s:b, s:s, s:s}", "phase", phase, "dry_run", 0, "verdict",
                              allow ? "allow" : "deny", "reason", reason);
-    keep(outcome, step, !allow || strcmp(phase, "access") == 0);
+    keep(outcome, step, allow && strcmp(phase, "access") == 0, !allow);
 }
 
 void slc_explain_refuse(slc_explain_outcome *outcome, int status, const char *type, const char *reason)
@@ -115,15 +117,16 @@ static void add_identity(json_t *answer, const slc_explain_case *asked, const sl
 json_t *slc_explain_answer(const slc_explain_case *asked, const slc_explain_proof *proof,
                            const slc_explain_outcome *outcome)
 {
-    const char *why = json_string_value(json_object_get(outcome->decided, "reason"));
+    json_t *decided = outcome->allowed ? outcome->granted : outcome->denied;
+    const char *why = json_string_value(json_object_get(decided, "reason"));
     json_t *answer =
         json_pack("{s:b, s:s, s:O, s:I}", "allowed", outcome->allowed, "reason",
                   outcome->reason[0] != '\0' ? outcome->reason
                   : why != NULL              ? why
                                              : "",
                   "trail", outcome->trail, "version", (json_int_t)slc_snapshot_version(asked->snapshot));
-    if (outcome->decided != NULL)
-        json_object_set(answer, "decided_by", outcome->decided);
+    if (decided != NULL)
+        json_object_set(answer, "decided_by", decided);
     if (!outcome->allowed) {
         json_t *told = json_pack("{s:s}", "type", outcome->type);
         if (outcome->status != 0)

@@ -112,7 +112,7 @@ class Shop:
                 credential = self.credentials[who]
                 peer.handshake("PLAIN")
                 answer = peer.authenticate(f"\0{credential['id']}\0{credential['secret']}".encode())
-            if answer.error == 0:
+            if answer.error == 0 and b"invalid_token" not in answer.data:  # KIP-255: the failure follows
                 return peer
         except struct.error:  # closed without an answer
             pass
@@ -274,6 +274,35 @@ def test_time_is_what_is_asked_for(shop):
     finally:
         shop.admin.delete("policies", "year")
     assert shop.explain_http("reader", "rest", "read")["allowed"]
+
+
+def test_policies_about_tokens_are_explained_alike(shop):
+    """Two oidc policies, one of which takes the token: by either of them is enough, on both protocols."""
+    scope = {"kind": "group", "ref": shop.sample.group}
+    shop.admin.create("policies", name="scoped", type="oidc", scope=scope, order=1, config={"scopes": ["orders"]})
+    try:
+        wait_until(lambda: shop.http("by-token", "rest", "publish") == 403, what="the policy")
+        explained = shop.explain_http("by-token", "rest", "publish")
+        assert not explained["allowed"] and "lacks the scope orders" in explained["reason"]
+        with shop.peer("by-token") as peer:
+            assert peer is None
+        explained = shop.explain_kafka("by-token", "write", "topic", shop.sample.topic)
+        assert not explained["allowed"] and "lacks the scope orders" in explained["reason"], explained
+        claims = {"sub": "by-token", "aud": "sluice", "scope": "orders"}
+        for what in ({"event_api": shop.sample.event_api, "operation": "publish"},
+                     {"virtual_cluster": shop.sample.virtual_cluster, "operation": "write",
+                      "resource": {"type": "topic", "name": shop.sample.topic}}):
+            assert shop.explain(issuer="login", claims=claims, **what)["allowed"]
+        shop.admin.create("policies", name="unscoped", type="oidc", scope=scope, order=2)
+        def let_in():
+            with shop.peer("by-token") as peer:
+                return peer is not None
+        wait_until(let_in, what="the second policy")
+        explained = shop.explain_kafka("by-token", "write", "topic", shop.sample.topic)
+        assert explained["allowed"] and explained["decided_by"]["verdict"] == "allow", explained
+    finally:
+        for name in ("scoped", "unscoped"):
+            shop.admin.request("DELETE", f"/v1/policies/{name}", headers={"If-Match": "*"})
 
 
 def test_questions_that_make_no_sense_are_pointed_at(shop):
