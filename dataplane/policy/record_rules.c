@@ -5,15 +5,6 @@
 
 #include "common/alloc.h"
 
-/* Kafka's error codes. */
-enum {
-    CORRUPT_MESSAGE = 2,
-    MESSAGE_TOO_LARGE = 10,
-    TOPIC_AUTHORIZATION_FAILED = 29,
-    UNSUPPORTED_FOR_MESSAGE_FORMAT = 43,
-    INVALID_RECORD = 87,
-};
-
 /* ---- a worker's buffers ---- */
 
 void slc_record_work_init(slc_record_work *work, const slc_compression_options *options, size_t max_bytes)
@@ -110,17 +101,17 @@ static enum slc_record_verdict change_headers(void *ctx, const slc_batch *batch,
 static int16_t code_of(enum slc_code code, bool produce)
 {
     if (!produce)
-        return CORRUPT_MESSAGE;
+        return SLC_KAFKA_CORRUPT_MESSAGE;
     switch (code) {
     case SLC_CORRUPT:
-        return CORRUPT_MESSAGE;
+        return SLC_KAFKA_CORRUPT_MESSAGE;
     case SLC_UNSUPPORTED:
-        return UNSUPPORTED_FOR_MESSAGE_FORMAT;
+        return SLC_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT;
     case SLC_TOO_LARGE:
     case SLC_LIMIT:
-        return MESSAGE_TOO_LARGE;
+        return SLC_KAFKA_MESSAGE_TOO_LARGE;
     default:
-        return INVALID_RECORD;
+        return SLC_KAFKA_INVALID_RECORD;
     }
 }
 
@@ -166,7 +157,8 @@ static enum slc_kafka_verdict map(slc_view_records *records, bool produce, slc_k
     const enum slc_header_place place = produce ? SLC_HEADERS_PUBLISH : SLC_HEADERS_READ;
     slc_header_edits *edits;
     if (!slc_access_header_edits(rules->access, place, topic.data, topic.len, &edits))
-        return fail(rules, produce, topic, produce ? TOPIC_AUTHORIZATION_FAILED : CORRUPT_MESSAGE,
+        return fail(rules, produce, topic,
+                    produce ? SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED : SLC_KAFKA_CORRUPT_MESSAGE,
                     "the condition of a headers policy cannot be evaluated", failure);
     if (edits == NULL)
         return SLC_KAFKA_KEEP;

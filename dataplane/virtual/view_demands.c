@@ -255,6 +255,20 @@ void slc_view_demand_text(slc_view *view, int16_t code, slc_buf *out)
     case SLC_KAFKA_UNSUPPORTED_COMPRESSION_TYPE:
         slc_buf_adds(out, "This virtual cluster does not take batches with this compression, or without any.");
         break;
+    case SLC_KAFKA_CORRUPT_MESSAGE:
+        slc_buf_adds(out, "The batch's checksum, compression or records are damaged.");
+        break;
+    case SLC_KAFKA_MESSAGE_TOO_LARGE:
+        slc_buf_adds(out, "The batch is too large for the gateway to look into.");
+        break;
+    case SLC_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT:
+        slc_buf_adds(out,
+                     "The gateway looks into batches of the message format 2 and of known compression alone.");
+        break;
+    case SLC_KAFKA_INVALID_RECORD:
+        slc_buf_adds(
+            out, "The gateway passes on one batch of data records for each partition, as its rules have it.");
+        break;
     default:
         slc_buf_adds(out, "The rules of this virtual cluster do not allow it.");
         if (view->guard != NULL && view->guard->explain != NULL)

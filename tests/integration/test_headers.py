@@ -196,7 +196,8 @@ def test_batches_that_rules_cannot_be_applied_to_are_refused_and_not_stored(shop
                 return answer["Responses"][0]["PartitionResponses"][0]
 
             answer = produce(damaged)
-            assert answer["ErrorCode"] == 2 and b"checksum" in answer["ErrorMessage"]  # CORRUPT_MESSAGE
+            assert answer["ErrorCode"] == 2 and b"damaged" in answer["ErrorMessage"]  # CORRUPT_MESSAGE
+            assert "The checksum of the record batch at offset 0" in shop.gateway.log().decode()
             assert produce(whole[:-1])["ErrorCode"] == 2
             assert produce(whole + whole)["ErrorCode"] == 87  # INVALID_RECORD
             assert produce(control)["ErrorCode"] == 87

@@ -28,8 +28,9 @@ static enum slc_kafka_verdict decide(slc_view_records *records, bool produce, sl
     snprintf(asked + strlen(asked), sizeof asked - strlen(asked), "%s %.*s:%.*s;",
              produce ? "produce" : "fetch", (int)topic.len, (const char *)topic.data, (int)data.len,
              (const char *)data.data);
-    if (data.len == 3 && memcmp(data.data, "bad", 3) == 0) {
-        failure->code = CORRUPT_MESSAGE;
+    if ((data.len == 3 && memcmp(data.data, "bad", 3) == 0) ||
+        (data.len == 5 && memcmp(data.data, "worse", 5) == 0)) {
+        failure->code = data.len == 3 ? CORRUPT_MESSAGE : 999;
         snprintf(failure->why, sizeof failure->why, "why");
         return SLC_KAFKA_REFUSE;
     }
@@ -183,12 +184,42 @@ START_TEST(test_what_is_written_is_changed_under_the_clients_name)
 }
 END_TEST
 
-START_TEST(test_what_must_not_be_written_refuses_the_request)
+/* Its records do not reach the broker; those of the other partitions do. */
+START_TEST(test_what_must_not_be_written_goes_to_a_partition_that_is_none)
+{
+    for (int version = BY_NAME; version <= BY_ID; version++) {
+        slc_view_request request;
+        const slc_kafka_message *message = message_of(PRODUCE, version, SLC_KAFKA_REQUEST);
+        const slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_NONE)};
+        slc_kafka_walk walk;
+        slc_kafka_event event;
+        int64_t index = -1, sent[3], count = 0;
+        int16_t code = 0;
+        open_view();
+        ck_assert_int_eq(produce(version, ours, (const char *[]){"one", "bad", "good"}, &request),
+                         SLC_VIEW_SEND);
+        ck_assert_int_eq(request.denied, CORRUPT_MESSAGE);
+        ck_assert_str_eq(found(message, version), "0:changed;0:;0:good;");
+        ck_assert(slc_kafka_walk_init(&walk, message, version, out.len, &options, &err));
+        slc_kafka_walk_feed(&walk, out.data, out.len);
+        while (slc_kafka_walk_next(&walk, &event, &err) == SLC_KAFKA_EVENT)
+            if (strcmp(event.field->name, "Index") == 0)
+                sent[count++] = event.number;
+        ck_assert_int_eq(count, 3);
+        ck_assert(sent[0] == 0 && sent[2] == 2);
+        ck_assert(slc_refused_partition_of(sent[1], &index, &code) && index == 1 && code == CORRUPT_MESSAGE);
+        close_view();
+    }
+}
+END_TEST
+
+/* A code that no mark stands for. */
+START_TEST(test_what_cannot_be_told_of_one_partition_refuses_the_request)
 {
     slc_view_request request;
     open_view();
-    ck_assert_int_eq(produce(BY_ID, ours, (const char *[]){"one", "bad", "two"}, &request), SLC_VIEW_REFUSE);
-    ck_assert_int_eq(request.refusal, CORRUPT_MESSAGE);
+    ck_assert_int_eq(produce(BY_ID, ours, (const char *[]){"one", "worse", "good"}, &request), SLC_VIEW_REFUSE);
+    ck_assert_int_eq(request.refusal, 999);
     ck_assert_str_eq(request.why, "why");
     close_view();
 }
@@ -242,7 +273,9 @@ START_TEST(test_without_a_hook_or_its_direction_nothing_is_held)
 END_TEST
 
 TEST_MAIN("records in a view", test_what_is_written_is_changed_under_the_clients_name,
-          test_what_must_not_be_written_refuses_the_request, test_records_for_nobodys_topic_are_not_looked_at,
+          test_what_must_not_be_written_goes_to_a_partition_that_is_none,
+          test_what_cannot_be_told_of_one_partition_refuses_the_request,
+          test_records_for_nobodys_topic_are_not_looked_at,
           test_what_is_read_is_changed_and_what_fails_is_an_error_of_its_partition,
           test_records_of_a_topic_that_was_forgotten_do_not_get_past,
           test_without_a_hook_or_its_direction_nothing_is_held)
