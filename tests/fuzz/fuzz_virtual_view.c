@@ -221,7 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .max_topics = (data[0] & 16) != 0,
         .topic_configs = filter,
         .n_topic_configs = (data[0] & 16) != 0};
-    bool renames = (data[0] & 32) != 0, guarded = (data[0] & 64) != 0;
+    bool renames = (data[0] & 32) != 0, guarded = (data[0] & 64) != 0, hooked = (data[1] & 2) != 0;
     Sluice__Snapshot__V1__VirtualCluster later = {.mode = msg.mode, .prefix = "a."};
     const slc_kafka_message *message = slc_kafka_message_find(
         data[2], version, data[1] % 2 != 0 ? SLC_KAFKA_RESPONSE : SLC_KAFKA_REQUEST, &err);
@@ -234,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slc_view_init(&view, names, &ids);
     slc_view_records hook = {.produce = true, .fetch = true, .map = decide};
     slc_topic_ids_learn(&ids, (const uint8_t *)"AAAAAAAAAAAAAAAA", (const uint8_t *)"a.orders", 8);
-    view.records = (data[0] & 64) != 0 ? &hook : NULL;
+    view.records = hooked ? &hook : NULL;
     slc_names *next = slc_names_new(&later);
     if (guarded)
         slc_view_set_guard(&view, &guard);

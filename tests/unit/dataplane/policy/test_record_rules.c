@@ -1,0 +1,180 @@
+/* What policies make of native clients' records: whose rules hold for which topic, and what cannot be done. */
+#include "asker.h"
+#include "dataplane/policy/record_rules.h"
+#include "tests/unit/common/unit.h"
+#include "tests/unit/dataplane/records/build_batch.h"
+
+#define STAMP                                                                                                  \
+    "{\"rules\":[{\"in\":\"publish\",\"action\":\"set\",\"name\":\"who\",\"value\":\"${application.name}\"}]}"
+#define HIDE "{\"rules\":[{\"in\":\"read\",\"action\":\"remove\",\"name\":\"secret\"}]}"
+
+static const struct build_record two[] = {{.key = "k", .value = "v", .headers = "a=1;secret=2"},
+                                          {.value = "w"}};
+
+static struct asker *asker;
+static slc_principal principal;
+static slc_access *access_;
+static slc_record_work work;
+static slc_record_rules rules;
+static slc_buf in;
+static unsigned denials;
+
+static void on_denied(void *ctx, const slc_access_denial *denial)
+{
+    (void)ctx, (void)denial;
+    denials++;
+}
+
+static void setup(const char *config)
+{
+    asker = asker_new();
+    if (config != NULL)
+        asker_policy(asker, "h", "headers", config);
+    slc_record_work_init(&work, &SLC_COMPRESSION_DEFAULTS, BUILD_MAX);
+    slc_buf_init(&in, BUILD_MAX);
+    put_batch(&in, &(struct build_batch){.attributes = SLC_CODEC_ZSTD}, two, 2);
+    denials = 0;
+}
+
+/* After the policy was bent. */
+static bool begin(void)
+{
+    asker_rebuild(asker);
+    const slc_access_subject subject = {.vcluster = slc_snapshot_vclusters(asker->snapshot, &(size_t){0})[0],
+                                        .listener_id = "listener-1",
+                                        .client_address = "192.0.2.1",
+                                        .principal = &principal,
+                                        .denied = on_denied};
+    memset(&principal, 0, sizeof principal);
+    snprintf(principal.application_id, sizeof principal.application_id, "app-1");
+    snprintf(principal.application_name, sizeof principal.application_name, "shop");
+    principal.authenticated = true;
+    access_ = slc_access_new(&subject, asker->snapshot);
+    return slc_record_rules_init(&rules, access_, &work);
+}
+
+static void teardown(void)
+{
+    slc_record_work_release(&work);
+    slc_access_free(access_);
+    access_ = NULL;
+    asker_free(asker);
+    slc_buf_release(&in);
+}
+
+static enum slc_kafka_verdict map(bool produce, const char *topic, slc_kafka_value *out,
+                                  slc_view_failure *failure)
+{
+    *out = (slc_kafka_value){0};
+    *failure = (slc_view_failure){0};
+    return rules.hook.map(&rules.hook, produce, (slc_kafka_span){topic, strlen(topic)},
+                          (slc_kafka_span){in.data, in.len}, out, failure);
+}
+
+static void expect(const slc_kafka_value *out, const char *first, const char *second)
+{
+    const struct build_record records[] = {{.key = "k", .value = "v", .headers = first},
+                                           {.value = "w", .headers = second}};
+    slc_buf expected;
+    slc_buf_init(&expected, BUILD_MAX);
+    put_batch(&expected, &(struct build_batch){.attributes = SLC_CODEC_ZSTD}, records, 2);
+    ck_assert_uint_eq(out->body.len, expected.len);
+    ck_assert_mem_eq(out->body.data, expected.data, expected.len);
+    slc_buf_release(&expected);
+}
+
+START_TEST(records_are_held_where_a_policy_changes_them_alone)
+{
+    setup(NULL);
+    ck_assert(!begin());
+    teardown();
+    setup("{\"rules\":[{\"in\":\"response\",\"action\":\"remove\",\"name\":\"x\"}]}");
+    ck_assert(!begin());
+    teardown();
+    setup(STAMP);
+    ck_assert(begin() && rules.hook.produce && !rules.hook.fetch);
+    teardown();
+    setup(HIDE);
+    ck_assert(begin() && !rules.hook.produce && rules.hook.fetch);
+    teardown();
+    setup(STAMP);
+    asker->maker->policy[0].dry_run = true;
+    ck_assert(!begin());
+    teardown();
+}
+END_TEST
+
+START_TEST(headers_are_changed_in_the_batch)
+{
+    slc_kafka_value out;
+    slc_view_failure failure;
+    setup(STAMP);
+    ck_assert(begin());
+    ck_assert_int_eq(map(true, "orders", &out, &failure), SLC_KAFKA_REPLACE);
+    expect(&out, "a=1;secret=2;who=shop", "who=shop");
+    slc_record_work_trim(&work);
+    teardown();
+    setup(HIDE);
+    ck_assert(begin());
+    ck_assert_int_eq(map(false, "orders", &out, &failure), SLC_KAFKA_REPLACE);
+    expect(&out, "a=1", NULL);
+    in.len -= 1; /* what is cut off at the end of an answer is not shown */
+    ck_assert_int_eq(map(false, "orders", &out, &failure), SLC_KAFKA_REPLACE);
+    ck_assert_uint_eq(out.body.len, 0);
+    teardown();
+}
+END_TEST
+
+START_TEST(rules_of_an_event_api_are_for_its_topic)
+{
+    slc_kafka_value out;
+    slc_view_failure failure;
+    setup(STAMP);
+    asker->maker->policy[0].scope = SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
+    asker->maker->policy[0].scope_id = (char *)"api-1";
+    ck_assert(begin());
+    ck_assert_int_eq(map(true, "orders", &out, &failure), SLC_KAFKA_REPLACE);
+    ck_assert_int_eq(map(true, "others", &out, &failure), SLC_KAFKA_KEEP);
+    teardown();
+}
+END_TEST
+
+START_TEST(a_condition_chooses_and_fails_what_it_cannot_judge)
+{
+    slc_kafka_value out;
+    slc_view_failure failure;
+    setup(STAMP);
+    asker->maker->policy[0].condition = (char *)"client.address == '192.0.2.9'";
+    ck_assert(begin());
+    ck_assert_int_eq(map(true, "orders", &out, &failure), SLC_KAFKA_KEEP);
+    teardown();
+    setup(STAMP);
+    asker->maker->policy[0].condition = (char *)"request.method == 'GET'"; /* which Kafka has not */
+    ck_assert(begin());
+    ck_assert_int_eq(map(true, "orders", &out, &failure), SLC_KAFKA_REFUSE);
+    ck_assert_int_eq(failure.code, SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED);
+    ck_assert_uint_eq(denials, 1);
+    teardown();
+}
+END_TEST
+
+START_TEST(damaged_batches_are_refused_both_ways)
+{
+    slc_kafka_value out;
+    slc_view_failure failure;
+    for (int produce = 0; produce <= 1; produce++) {
+        setup(produce ? STAMP : HIDE);
+        ck_assert(begin());
+        in.data[in.len - 1] ^= 1;
+        ck_assert_int_eq(map(produce, "orders", &out, &failure), SLC_KAFKA_REFUSE);
+        ck_assert_int_eq(failure.code, SLC_KAFKA_CORRUPT_MESSAGE);
+        ck_assert_ptr_nonnull(strstr(failure.why, "checksum"));
+        ck_assert_uint_eq(denials, 1);
+        teardown();
+    }
+}
+END_TEST
+
+UNIT_MAIN("record rules", records_are_held_where_a_policy_changes_them_alone, headers_are_changed_in_the_batch,
+          rules_of_an_event_api_are_for_its_topic, a_condition_chooses_and_fails_what_it_cannot_judge,
+          damaged_batches_are_refused_both_ways)
