@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,28 @@ bool slc_network_parse(const char *text, slc_network *out)
         return false;
     out->bits = (uint8_t)(is_v4 ? MAPPED_BITS + bits : bits);
     return is_clean(out);
+}
+
+static bool is_mapped(const slc_network *network)
+{
+    slc_network v4;
+    map_v4(network->address + 12, v4.address);
+    return memcmp(v4.address, network->address, 16) == 0;
+}
+
+void slc_network_subject(const char *address, char out[SLC_NETWORK_SUBJECT])
+{
+    slc_network network;
+    snprintf(out, SLC_NETWORK_SUBJECT, "%s", address);
+    if (!slc_network_parse(address, &network))
+        return;
+    if (is_mapped(&network)) {
+        inet_ntop(AF_INET, network.address + 12, out, SLC_NETWORK_SUBJECT);
+        return;
+    }
+    memset(network.address + 8, 0, 8);
+    inet_ntop(AF_INET6, network.address, out, SLC_NETWORK_SUBJECT);
+    strncat(out, "/64", SLC_NETWORK_SUBJECT - strlen(out) - 1);
 }
 
 bool slc_network_contains(const slc_network *network, const struct sockaddr *address)

@@ -17,6 +17,11 @@ typedef struct slc_network {
  * prefix: "10.1.0.0/8" is more likely a mistake than a wish. */
 bool slc_network_parse(const char *text, slc_network *out) __attribute__((warn_unused_result));
 
+#define SLC_NETWORK_SUBJECT 48
+/* Whom an address is counted as: IPv4 in one spelling, also as IPv6 wraps it; of IPv6 the network of 64 bits,
+ * which is one customer's, who may have any address in it. What is no address stays as it is, cut to fit. */
+void slc_network_subject(const char *address, char out[SLC_NETWORK_SUBJECT]);
+
 /* Is the address in the network? False for what is no IP address. */
 bool slc_network_contains(const slc_network *network, const struct sockaddr *address);
 /* Is all of `inner`, an address or a smaller network, in `outer`? */

@@ -134,12 +134,15 @@ static const EVP_MD *md_of(const slc_scram_server *scram)
     return scram->sha512 ? EVP_sha512() : EVP_sha256();
 }
 
-/* The same for a name each time, as a stored one would be. */
+/* The same for a name and mechanism each time, as a stored one would be: a secret's verifiers have salts of
+ * their own. */
 static void invent_salt(const slc_scram_server *scram, const uint8_t pepper[32],
                         uint8_t salt[SLC_SCRAM_SERVER_SALT])
 {
     uint8_t mac[SLC_SHA256_BYTES];
-    slc_hmac_sha256(pepper, 32, scram->username, strlen(scram->username), mac);
+    char text[SLC_SCRAM_SERVER_MAX_NAME + 16];
+    int len = snprintf(text, sizeof text, "%d:%s", scram->sha512 ? 512 : 256, scram->username);
+    slc_hmac_sha256(pepper, 32, text, (size_t)len, mac);
     memcpy(salt, mac, SLC_SCRAM_SERVER_SALT);
 }
 

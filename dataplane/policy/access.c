@@ -37,10 +37,18 @@ slc_policy_request slc_access_request(const slc_access_subject *subject, const s
                                 .trace = subject->trace};
 }
 
+/* One that has expired stays in the snapshot until the control plane says so, which may be never. */
+static bool is_live(const Sluice__Snapshot__V1__Subscription *subscription, int64_t now_ms)
+{
+    return subscription->expires_at_ms == 0 || subscription->expires_at_ms > now_ms;
+}
+
 static bool subscribes(const slc_access *access, const char *plan_id)
 {
+    int64_t now_ms = slc_wall_ms();
     for (size_t i = 0; access->application != NULL && i < access->application->n_subscriptions; i++)
-        if (strcmp(access->application->subscriptions[i]->plan_id, plan_id) == 0)
+        if (strcmp(access->application->subscriptions[i]->plan_id, plan_id) == 0 &&
+            is_live(access->application->subscriptions[i], now_ms))
             return true;
     return false;
 }

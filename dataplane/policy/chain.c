@@ -209,9 +209,9 @@ static bool concerns(const slc_chain_entry *entry, const slc_principal *principa
 
 typedef enum slc_verdict (*phase_fn)(void *compiled, slc_policy_request *request, slc_denial *denial);
 
-enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT, TRANSFORM };
+enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT, TRANSFORM, PHASES };
 
-static const char *const phase_names[] = {"request", "authenticate", "authorise", "limit"};
+static const char *const phase_names[PHASES] = {"request", "authenticate", "authorise", "limit", "transform"};
 
 static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
 {
@@ -226,6 +226,8 @@ static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
         return type->limit;
     case TRANSFORM:
         return type->transform;
+    case PHASES:
+        break;
     }
     return NULL;
 }

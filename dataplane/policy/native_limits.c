@@ -12,7 +12,7 @@ struct taking {
     slc_native_limits *limits;
     slc_policy_request request;
     int64_t now_ns;
-    bool refused;
+    bool is_in;
     char *why;
 };
 
@@ -20,7 +20,8 @@ struct taking {
 static bool hold(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates,
                  const slc_chain_entry *entry)
 {
-    bool held = slc_charges_hold(&taking->limits->connections, limit, subject, rates, taking->now_ns);
+    bool held =
+        slc_charges_hold(&taking->limits->connections, limit, subject, rates, taking->now_ns) || taking->is_in;
     bool dry = entry != NULL && entry->dry_run;
     if (entry != NULL)
         slc_chain_count(entry, &taking->request,
@@ -31,7 +32,6 @@ static bool hold(struct taking *taking, const char *limit, const char *subject, 
         slc_decisions_tell(entry->decisions, entry->name, "rate-limit: as many connections as may be");
     if (held || dry)
         return true;
-    taking->refused = true;
     snprintf(taking->why, 200, "as many connections as may be: %u by the limit %.40s of %.60s",
              rates->connections, limit, subject);
     return false;
@@ -178,17 +178,19 @@ static bool take_policy(const slc_chain_entry *entry, void *arg)
 }
 
 bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
-                            slc_native_limits *limits, char why[200])
+                            bool is_in, slc_native_limits *limits, char why[200])
 {
     struct taking taking = {.subject = subject,
                             .snapshot = snapshot,
                             .table = table,
                             .limits = limits,
                             .now_ns = slc_limits_now_ns(),
+                            .is_in = is_in,
                             .why = why};
     *limits = (slc_native_limits){.rates.limits = table, .connections.limits = table};
     taking.request = slc_access_request(subject, snapshot);
-    if (!take_plans(&taking) || !slc_access_each_policy(subject, snapshot, true, take_policy, &taking)) {
+    /* There is room for so many: what is said of everybody comes before the plans that somebody picks. */
+    if (!slc_access_each_policy(subject, snapshot, true, take_policy, &taking) || !take_plans(&taking)) {
         slc_native_limits_release(limits);
         return false;
     }

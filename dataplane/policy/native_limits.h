@@ -16,10 +16,11 @@ typedef struct slc_native_limits {
     slc_topic_limits *topics;  /* NULL: no limit is a topic's */
 } slc_native_limits;
 
-/* Fills `limits`. False with `why` when there are as many connections as may be: nothing is held. Conditions of
- * policies are looked at now, and again when the configuration changes. */
+/* Fills `limits`. False with `why` when there are as many connections as may be: nothing is held. Who is in
+ * already stays in: then a limit of connections that is used up refuses nobody, and all others hold. Conditions
+ * of policies are looked at now, and again when the configuration changes. */
 bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
-                            slc_native_limits *limits, char why[200]) SLC_CHECKED;
+                            bool is_in, slc_native_limits *limits, char why[200]) SLC_CHECKED;
 /* Pays, and counts what would have been slowed down by policies in dry run. Returns how long until nothing is
  * owed, in milliseconds. */
 int64_t slc_native_limits_pay(slc_native_limits *limits, uint64_t requests, uint64_t events, uint64_t bytes);

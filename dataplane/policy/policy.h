@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "common/error.h"
+#include "common/network.h"
 #include "dataplane/config/snapshot.h"
 #include "dataplane/identity/certificate.h"
 #include "dataplane/identity/token.h"
@@ -24,7 +25,7 @@
 
 /* What one policy said, for who wants to know why (slc_trace). Borrowed: valid while it is told. */
 typedef struct slc_step {
-    const char *phase; /* "request", "authenticate", "authorise", "limit", "access", "admit" */
+    const char *phase; /* "request", "authenticate", "authorise", "limit", "transform", "access", "admit" */
     const char *id;    /* of the policy; "": it is built in */
     const char *name, *type;
     Sluice__Snapshot__V1__ScopeKind scope;
@@ -121,7 +122,8 @@ typedef struct slc_way {
 typedef struct slc_native_rates {
     slc_rates rates;
     enum { SLC_PER_SUBJECT, SLC_PER_PLAN, SLC_PER_EVENT_API } per;
-    const char *subject; /* PER_SUBJECT; lives as long as the principal */
+    const char *subject;               /* PER_SUBJECT; lives as long as the principal and this */
+    char address[SLC_NETWORK_SUBJECT]; /* the subject's text, when it is an address: do not copy it away */
 } slc_native_rates;
 
 typedef struct slc_policy_type {

@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/network.h"
 #include "dataplane/policy/chain_private.h"
 #include "dataplane/policy/limits.h"
 
@@ -77,7 +78,8 @@ static void release(void *compiled)
     free(compiled);
 }
 
-static const char *subject_of(enum subject subject, const slc_policy_request *request)
+static const char *subject_of(enum subject subject, const slc_policy_request *request,
+                              char address[SLC_NETWORK_SUBJECT])
 {
     switch (subject) {
     case BY_APPLICATION:
@@ -89,7 +91,8 @@ static const char *subject_of(enum subject subject, const slc_policy_request *re
     case BY_EVENT_API:
         return request->api->msg->id;
     case BY_ADDRESS:
-        return request->client_address;
+        slc_network_subject(request->client_address, address);
+        return address;
     default:
         return "";
     }
@@ -173,7 +176,9 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
 static enum slc_verdict limit(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     const struct rate_limit *limit_ = compiled;
-    return take(request, request->policy_id, subject_of(limit_->subject, request), &limit_->rates, denial);
+    char address[SLC_NETWORK_SUBJECT];
+    return take(request, request->policy_id, subject_of(limit_->subject, request, address), &limit_->rates,
+                denial);
 }
 
 static void native_rates(const void *compiled, const slc_policy_request *request, slc_native_rates *out)
@@ -185,7 +190,7 @@ static void native_rates(const void *compiled, const slc_policy_request *request
     else if (limit_->subject == BY_EVENT_API)
         out->per = SLC_PER_EVENT_API;
     else
-        out->subject = subject_of(limit_->subject, request);
+        out->subject = subject_of(limit_->subject, request, out->address);
 }
 
 const slc_policy_type slc_policy_rate_limit = {

@@ -37,12 +37,11 @@ bool slc_session_limit(slc_session *session, const slc_access_subject *subject, 
     bool first = session->throttle == NULL;
     if (table == NULL)
         return true;
-    if (!first) /* the configuration changed; who is in stays in */
+    if (!first)
         slc_native_limits_release(&session->throttle->limits);
-    if (!slc_native_limits_take(subject, snapshot, table, &limits, why)) {
-        if (first)
-            slc_session_refuse(session, SLC_LIMIT, "limit", "%.180s", why);
-        return !first;
+    if (!slc_native_limits_take(subject, snapshot, table, !first, &limits, why)) {
+        slc_session_refuse(session, SLC_LIMIT, "limit", "%.180s", why);
+        return false;
     }
     if (limits.rates.count + limits.connections.count == 0 && limits.topics == NULL && first)
         return true;

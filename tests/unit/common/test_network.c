@@ -67,5 +67,25 @@ START_TEST(everything_else_is_refused)
 }
 END_TEST
 
+START_TEST(an_address_is_counted_as_whose_it_is)
+{
+    static const char *const cases[][2] = {{"192.0.2.1", "192.0.2.1"},
+                                           {"::ffff:192.0.2.1", "192.0.2.1"},
+                                           {"::ffff:c000:201", "192.0.2.1"},
+                                           {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+                                           {"2001:db8:1:2:ffff::", "2001:db8:1:2::/64"},
+                                           {"2001:db8:1:3::", "2001:db8:1:3::/64"},
+                                           {"::1", "::/64"},
+                                           {"ffff:ffff:ffff:ffff:1::", "ffff:ffff:ffff:ffff::/64"},
+                                           {"", ""},
+                                           {"unix", "unix"}};
+    char subject[SLC_NETWORK_SUBJECT];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        slc_network_subject(cases[i][0], subject);
+        ck_assert_str_eq(subject, cases[i][1]);
+    }
+}
+END_TEST
+
 UNIT_MAIN("common/network", addresses_are_in_their_networks, networks_are_within_larger_ones,
-          everything_else_is_refused)
+          everything_else_is_refused, an_address_is_counted_as_whose_it_is)

@@ -106,6 +106,12 @@ START_TEST(nobody_is_refused_at_the_end)
     }
     ck_assert_str_eq(salt[0], salt[1]);
     ck_assert_ptr_nonnull(strstr(salt[0], ",i=4096"));
+    teardown();
+    slc_buf_init(&out, 4096);
+    slc_scram_server_init(&server, true); /* a secret has another one for each mechanism */
+    ck_assert(first(CLIENT_FIRST));
+    ck_assert(challenge(NULL));
+    ck_assert_str_ne(salt[0], (const char *)out.data);
 }
 END_TEST
 

@@ -119,6 +119,7 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .token = asker->token,
                                   .certificate = asker->certificate,
                                   .asks_certificate = asker->certificate != NULL,
+                                  .trace = asker->trace,
                                   .principal = &asker->principal};
     enum slc_verdict verdict = slc_chain_run(api->chain, &request, &asker->denial);
     asker->charges = charges;

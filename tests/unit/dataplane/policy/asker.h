@@ -33,6 +33,7 @@ struct asker {
     const char *address; /* NULL: 192.0.2.1 */
     slc_token *token;    /* what it brings besides headers; borrowed; NULL: none */
     const slc_certificate *certificate;
+    slc_trace *trace; /* hears what policies say; NULL: nobody does */
     slc_limits *limits;
     slc_charges charges; /* of the last question */
     bool keep;           /* the test releases them */

@@ -259,6 +259,23 @@ START_TEST(an_expired_subscription_ends_what_was_remembered)
 }
 END_TEST
 
+/* The rules of a plan go with the subscription, also where the control plane cannot say that it has expired. */
+START_TEST(an_expired_subscription_takes_the_rules_of_its_plan_along)
+{
+    setup();
+    rules("{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"other\"]}]}");
+    asker->maker->policy[0].scope = SCOPE(PLAN);
+    asker->maker->policy[0].scope_id = (char *)"plan-1";
+    guard_of(true);
+    ck_assert(may(SLC_OP_READ, SLC_RESOURCE_TOPIC, "other"));
+    asker->maker->subscription[0].expires_at_ms = slc_wall_ms() - 1;
+    asker_rebuild(asker);
+    guard_of(true);
+    ck_assert(!may(SLC_OP_READ, SLC_RESOURCE_TOPIC, "other"));
+    teardown();
+}
+END_TEST
+
 /* ---- HTTP ---- */
 
 START_TEST(on_http_rules_grant_without_a_subscription_and_deny_with_one)
@@ -311,5 +328,6 @@ UNIT_MAIN("dataplane/policy/acl", a_subscription_brings_its_topics_and_names_bel
           a_denial_is_told_once_and_looking_is_none,
           a_change_that_does_not_concern_the_subject_keeps_what_is_known,
           an_expired_subscription_ends_what_was_remembered,
+          an_expired_subscription_takes_the_rules_of_its_plan_along,
           on_http_rules_grant_without_a_subscription_and_deny_with_one,
           an_open_stream_goes_on_while_a_rule_allows_it)

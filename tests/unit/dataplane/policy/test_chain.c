@@ -103,6 +103,33 @@ START_TEST(a_dry_run_grants_nothing)
 }
 END_TEST
 
+static void note_phase(void *ctx, const slc_step *step)
+{
+    char *phases = ctx;
+    snprintf(phases + strlen(phases), 200 - strlen(phases), "%s%s ", step->phase, step->dry_run ? "?" : "");
+}
+
+/* Whoever explains hears of every phase, also of the one that refuses nothing. */
+START_TEST(every_phase_is_told_by_its_name)
+{
+    char phases[200] = "";
+    slc_trace trace = {.told = note_phase, .ctx = phases};
+    asker = asker_new();
+    asker_policy(asker, "stamp", "headers",
+                 "{\"rules\":[{\"in\":\"response\",\"action\":\"set\",\"name\":\"X-A\",\"value\":\"b\"}]}");
+    asker_send(asker, "X-API-Key", ASKER_KEY);
+    asker->trace = &trace;
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert_str_eq(phases, "authenticate authorise limit transform ");
+    phases[0] = '\0';
+    asker->maker->policy[0].dry_run = true;
+    asker_rebuild(asker);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert_str_eq(phases, "authenticate authorise limit transform? ");
+    asker_free(asker);
+}
+END_TEST
+
 START_TEST(a_policy_holds_where_it_is_attached)
 {
     asker = asker_new();
@@ -212,6 +239,7 @@ END_TEST
 
 UNIT_MAIN("chain", nobody_gets_in_without_a_policy_that_says_so, an_empty_chain_has_the_built_in_policies,
           a_dry_run_authenticates_nobody, a_dry_run_answers_no_preflight, a_dry_run_grants_nothing,
-          a_policy_holds_where_it_is_attached, order_does_not_depend_on_the_list,
-          what_cannot_be_enforced_is_not_accepted, an_error_leaves_the_old_snapshot_alone,
-          every_type_is_listed_and_documented, schemas_name_the_members_that_are_read)
+          every_phase_is_told_by_its_name, a_policy_holds_where_it_is_attached,
+          order_does_not_depend_on_the_list, what_cannot_be_enforced_is_not_accepted,
+          an_error_leaves_the_old_snapshot_alone, every_type_is_listed_and_documented,
+          schemas_name_the_members_that_are_read)

@@ -82,6 +82,24 @@ START_TEST(it_is_counted_for_each_on_its_own)
 }
 END_TEST
 
+/* Who has one address of IPv6 has all of the network. */
+START_TEST(an_address_is_one_in_each_spelling)
+{
+    static const char *const pairs[][2] = {{"2001:db8::1", "2001:db8::abcd:1"},
+                                           {"192.0.2.7", "::ffff:192.0.2.7"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct asker *asker = limited("{\"requests_per_second\":1,\"burst\":1,\"per\":\"address\"}");
+        asker->address = pairs[i][0];
+        ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+        asker->address = pairs[i][1];
+        ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+        asker->address = "2001:db8:0:1::1";
+        ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+        asker_free(asker);
+    }
+}
+END_TEST
+
 START_TEST(two_policies_both_hold)
 {
     struct asker *asker = limited("{\"requests_per_second\":1,\"burst\":100}");
@@ -189,5 +207,5 @@ END_TEST
 
 UNIT_MAIN("rate_limit", a_changed_limit_reaches_what_is_open, what_is_over_is_429_and_says_when_to_come_again,
           answers_say_what_is_left, only_who_may_is_counted, it_is_counted_for_each_on_its_own,
-          two_policies_both_hold, who_owes_waits, a_dry_run_counts_and_lets_through,
-          a_dry_run_slows_nobody_down, a_plan_has_limits_of_its_own)
+          an_address_is_one_in_each_spelling, two_policies_both_hold, who_owes_waits,
+          a_dry_run_counts_and_lets_through, a_dry_run_slows_nobody_down, a_plan_has_limits_of_its_own)

@@ -1,0 +1,56 @@
+/* What limits a native session: which are taken, and what happens when there are no places for connections. */
+#include <check.h>
+#include <string.h>
+
+#include "asker.h"
+#include "dataplane/policy/native_limits.h"
+#include "tests/unit/common/unit.h"
+
+static struct asker *asker;
+static slc_principal principal;
+static char *exposures[1] = {(char *)"kafka"};
+static char why[200];
+
+static void setup(void)
+{
+    asker = asker_new();
+    asker->maker->api[0].exposures = exposures;
+    asker->maker->api[0].n_exposures = 1;
+    memset(&principal, 0, sizeof principal);
+    snprintf(principal.application_id, sizeof principal.application_id, "app-1");
+    principal.authenticated = true;
+}
+
+static bool take(bool is_in, slc_native_limits *limits)
+{
+    if (asker->snapshot == NULL)
+        asker_rebuild(asker);
+    const slc_access_subject subject = {.vcluster = slc_snapshot_vclusters(asker->snapshot, &(size_t){0})[0],
+                                        .listener_id = "listener-1",
+                                        .client_address = "192.0.2.1",
+                                        .principal = &principal};
+    return slc_native_limits_take(&subject, asker->snapshot, asker->limits, is_in, limits, why);
+}
+
+/* Else lowering a limit of connections would free those that are open from all other limits. */
+START_TEST(who_is_in_stays_in_and_keeps_to_the_rates)
+{
+    slc_native_limits first, second;
+    setup();
+    asker_policy(asker, "few", "rate-limit", "{\"connections\":1,\"bytes_per_second\":1000}");
+    ck_assert(take(false, &first));
+    ck_assert_uint_eq(first.rates.count, 1);
+    ck_assert(!take(false, &second));
+    ck_assert_ptr_nonnull(strstr(why, "as many connections as may be"));
+    ck_assert(take(true, &second));
+    ck_assert_uint_eq(second.rates.count, 1);
+    ck_assert_uint_eq(second.connections.count, 0);
+    slc_native_limits_release(&second);
+    slc_native_limits_release(&first);
+    ck_assert(take(false, &first));
+    slc_native_limits_release(&first);
+    asker_free(asker);
+}
+END_TEST
+
+UNIT_MAIN("native limits", who_is_in_stays_in_and_keeps_to_the_rates)
