@@ -5,7 +5,10 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
+#include <unordered_map>
 
 static const size_t max_name = 64;
 
@@ -45,6 +48,10 @@ bool slc_tz_is_name(const char *name, size_t len)
     return read_offset(name, len, &offset) || is_zone_name(name, len);
 }
 
+/* The zones that were found: no more than there are files. */
+static std::shared_mutex known_lock;
+static std::unordered_map<std::string, absl::TimeZone> known;
+
 /* Looked at first, since the library remembers for ever what it was asked for. */
 static bool has_file(const std::string &name)
 {
@@ -59,7 +66,19 @@ static bool find(const char *name, size_t len, absl::TimeZone *zone)
     if (!is_zone_name(name, len))
         return false;
     std::string text(name, len);
-    return (text == "UTC" || has_file(text)) && absl::LoadTimeZone(text, zone);
+    {
+        std::shared_lock<std::shared_mutex> lock(known_lock);
+        auto found = known.find(text);
+        if (found != known.end()) {
+            *zone = found->second;
+            return true;
+        }
+    }
+    if ((text != "UTC" && !has_file(text)) || !absl::LoadTimeZone(text, zone))
+        return false;
+    std::unique_lock<std::shared_mutex> lock(known_lock);
+    known.emplace(text, *zone);
+    return true;
 }
 
 bool slc_tz_is_known(const char *name, size_t len)

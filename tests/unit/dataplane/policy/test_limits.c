@@ -154,6 +154,36 @@ START_TEST(a_refused_request_holds_no_stream)
 }
 END_TEST
 
+/* A connection holds one place for each limit and subject, however often it asks. */
+START_TEST(connections_hold_a_place_each)
+{
+    const slc_rates two = {.connections = 2, .burst_s = 1};
+    char subject[16];
+    limits = slc_limits_new(64);
+    slc_charges a = {.limits = limits}, b = {.limits = limits}, c = {.limits = limits};
+    ck_assert(slc_charges_hold(&a, "limit", "app", &two, START));
+    ck_assert(slc_charges_hold(&a, "limit", "app", &two, START));
+    ck_assert_uint_eq(a.count, 1);
+    ck_assert(slc_charges_hold(&b, "limit", "app", &two, START));
+    ck_assert(!slc_charges_hold(&c, "limit", "app", &two, START));
+    ck_assert(slc_charges_hold(&c, "limit", "other", &two, START));
+    slc_charges_release(&a);
+    ck_assert(slc_charges_hold(&c, "limit", "app", &two, START));
+    slc_charges_release(&b);
+    for (int i = 0; i <= SLC_MAX_CHARGES; i++) { /* the oldest gives way, and its place is free */
+        snprintf(subject, sizeof subject, "%d", i);
+        ck_assert(slc_charges_hold(&b, "limit", subject, &two, START));
+        ck_assert_uint_le(b.count, SLC_MAX_CHARGES);
+    }
+    ck_assert(slc_charges_hold(&a, "limit", "0", &two, START) &&
+              slc_charges_hold(&c, "limit", "0", &two, START));
+    slc_charges_release(&a);
+    slc_charges_release(&b);
+    slc_charges_release(&c);
+    slc_limits_free(limits);
+}
+END_TEST
+
 START_TEST(gateways_share_a_limit)
 {
     slc_rates rates = {.per_second = {100, 100}, .streams = 10, .burst_s = 1};
@@ -270,6 +300,6 @@ END_TEST
 
 UNIT_MAIN("limits", what_is_let_through_is_paid_for_afterwards, a_burst_is_followed_by_the_rate,
           the_wait_is_what_is_needed, what_is_paid_afterwards_makes_debts, streams_are_counted_and_given_back,
-          a_refused_request_holds_no_stream, gateways_share_a_limit,
+          a_refused_request_holds_no_stream, connections_hold_a_place_each, gateways_share_a_limit,
           the_largest_rates_and_debts_do_not_overflow, a_request_has_few_limits,
           a_full_table_lets_nobody_exceed_a_limit, threads_together_get_no_more_than_the_limit)
