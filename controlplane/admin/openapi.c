@@ -205,6 +205,21 @@ static json_t *links_of(const slc_kind *kind)
     return links;
 }
 
+/* A decision (dataplane/explain/). */
+static json_t *explanation_schema(void)
+{
+    static const char *const objects[] = {"told",       "decided_by",   "application",
+                                          "credential", "subscription", "plan"};
+    json_t *properties =
+        json_pack("{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s, s:{s:s}}, s:{s:s, s:{s:s}}}", "allowed", "type",
+                  "boolean", "reason", "type", "string", "version", "type", "integer", "trail", "type", "array",
+                  "items", "type", "object", "subscriptions", "type", "array", "items", "type", "object");
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++)
+        json_object_set_new(properties, objects[i], json_pack("{s:s}", "type", "object"));
+    return json_pack("{s:s, s:b, s:[s,s,s,s], s:o}", "type", "object", "additionalProperties", 0, "required",
+                     "allowed", "reason", "trail", "version", "properties", properties);
+}
+
 static json_t *good_answer(const slc_route *route, const slc_kind *kind)
 {
     json_t *answer = json_pack("{s:s}", "description", route->summary);
@@ -224,9 +239,10 @@ static json_t *good_answer(const slc_route *route, const slc_kind *kind)
         json_object_set_new(answer, "content", json_pack("{s:{s:o}}", "text/plain", "schema", string_type()));
         return answer;
     }
-    json_t *schema = kind == NULL     ? json_object()
-                     : is_list(route) ? page_schema(kind)
-                                      : schema_ref(kind->schema, "");
+    json_t *schema = route->run == slc_route_explain ? explanation_schema()
+                     : kind == NULL                  ? json_object()
+                     : is_list(route)                ? page_schema(kind)
+                                                     : schema_ref(kind->schema, "");
     json_object_set_new(answer, "content", json_content(schema));
     return answer;
 }

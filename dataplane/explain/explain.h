@@ -1,6 +1,6 @@
 /* Who may do what, and why: a gateway's own decision, without a gateway. The snapshot is built and the policies
  * are asked by the code that serves requests; what is presented is taken as proved, and nothing is charged,
- * logged or kept. docs/decisions/0015-explain.md.
+ * logged or kept. docs/decisions/0016-explain.md.
  *
  * The only part of the data plane that the control plane includes: what goes in and out is bytes and JSON.
  */
