@@ -1,6 +1,5 @@
 #include "dataplane/policy/failures.h"
 
-#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/metrics.h"
+#include "common/network.h"
 #include "dataplane/policy/limits.h"
 
 #define KNOWN_WINDOWS 60 /* for so many windows an address is known to be good for a credential */
@@ -61,17 +61,6 @@ void slc_failures_free(slc_failures *failures)
     free(failures);
 }
 
-/* Whoever has one IPv6 address has its /64 network. */
-static void name_address(const char *address, char out[INET6_ADDRSTRLEN])
-{
-    struct in6_addr parsed;
-    snprintf(out, INET6_ADDRSTRLEN, "%s", address);
-    if (strchr(address, ':') == NULL || inet_pton(AF_INET6, address, &parsed) != 1)
-        return;
-    memset(parsed.s6_addr + 8, 0, 8);
-    inet_ntop(AF_INET6, &parsed, out, INET6_ADDRSTRLEN);
-}
-
 /* The credential as one address presents it. */
 static void name_pair(const char *host, const char *credential, char out[KEY_CHARS])
 {
@@ -102,12 +91,12 @@ static int64_t longer(int64_t a, int64_t b)
 
 int64_t slc_failures_wait_ms(slc_failures *failures, const char *address, const char *credential)
 {
-    char host[INET6_ADDRSTRLEN], pair[KEY_CHARS];
+    char host[SLC_NETWORK_SUBJECT], pair[KEY_CHARS];
     if (failures == NULL || slc_limits_is_quiet(failures->limits))
         return 0;
     int64_t now_ns = slc_limits_now_ns(), wait = 0;
     bool known = false;
-    name_address(address, host);
+    slc_network_subject(address, host);
     if (credential != NULL) {
         name_pair(host, credential, pair);
         known = is_known(failures, pair, now_ns);
@@ -128,10 +117,10 @@ static void owe(slc_failures *failures, const char *what, const char *who)
 
 void slc_failures_failed(slc_failures *failures, const char *address, const char *credential)
 {
-    char host[INET6_ADDRSTRLEN], pair[KEY_CHARS];
+    char host[SLC_NETWORK_SUBJECT], pair[KEY_CHARS];
     if (failures == NULL)
         return;
-    name_address(address, host);
+    slc_network_subject(address, host);
     owe(failures, "address", host);
     if (credential == NULL)
         return;
@@ -142,11 +131,11 @@ void slc_failures_failed(slc_failures *failures, const char *address, const char
 
 void slc_failures_passed(slc_failures *failures, const char *address, const char *credential)
 {
-    char host[INET6_ADDRSTRLEN], pair[KEY_CHARS];
+    char host[SLC_NETWORK_SUBJECT], pair[KEY_CHARS];
     if (failures == NULL)
         return;
     int64_t long_ns = KNOWN_WINDOWS * failures->window_ns;
-    name_address(address, host);
+    slc_network_subject(address, host);
     name_pair(host, credential, pair);
     slc_limits_owe(failures->known, slc_limits_hash(failures->known, "good", pair), long_ns, long_ns,
                    slc_limits_now_ns());

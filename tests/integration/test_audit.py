@@ -218,5 +218,12 @@ def test_native_clients_wait_for_the_refusal(slow):
     unheard = new_credential(slow)
     assert slow.plain(unheard) == 58
     assert slow.gateway.metrics()['sluice_authentication_refused_total{protocol="kafka"}'] == before + 1
+    with WirePeer(slow.port) as peer:  # SCRAM too: challenged like everybody, and refused whatever it proves
+        peer.handshake("SCRAM-SHA-256")
+        challenge = peer.authenticate(f"n,,n={unheard['id']},r=fyko".encode())
+        assert challenge.error == 0 and challenge.data.startswith(b"r=fyko")
+        nonce = challenge.data.split(b",")[0]
+        assert peer.authenticate(b"c=biws," + nonce + b",p=" + b"A" * 43 + b"=").error == 58
+    assert slow.gateway.metrics()['sluice_authentication_refused_total{protocol="kafka"}'] == before + 2
     assert "too many attempts to authenticate have failed" in slow.gateway.log().decode()
     assert slow.http(unheard["api_key"], address="127.0.0.5").status_code == 201

@@ -86,6 +86,9 @@ START_TEST(a_network_of_ipv6_is_one_address)
     }
     ck_assert_int_gt(slc_failures_wait_ms(failures, "2001:db8::ffff:1", "a"), 0);
     ck_assert_int_eq(slc_failures_wait_ms(failures, "2001:db8:0:1::1", "a"), 0);
+    fail_often(failures, "::ffff:192.0.2.1", "b"); /* IPv4, as a socket of both kinds has it */
+    ck_assert_int_gt(slc_failures_wait_ms(failures, "192.0.2.1", NULL), 0);
+    ck_assert_int_eq(slc_failures_wait_ms(failures, "::ffff:192.0.2.2", NULL), 0);
     slc_failures_free(failures);
 }
 END_TEST
