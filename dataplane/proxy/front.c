@@ -17,9 +17,22 @@
 #include "dataplane/proxy/session_private.h"
 
 #define TICK_MS          500
+#define MAX_EDITS        1000000
+#define MAX_EDIT_BYTES   (256u * 1024 * 1024)
+#define KEPT_EDITS       4096
+#define KEPT_EDIT_BYTES  (2u * 1024 * 1024)
 #define SESSIONS_AT_ONCE 16 /* between two looks at the clock */
 
 static void on_apply(evutil_socket_t fd, short what, void *arg);
+
+/* Large ones are rare unless policies change records. */
+static void trim_edits(slc_proxy_front *front)
+{
+    if (front->edits.bytes.cap <= KEPT_EDIT_BYTES && front->edits.cap <= KEPT_EDITS)
+        return;
+    slc_kafka_edits_release(&front->edits);
+    slc_kafka_edits_init(&front->edits, MAX_EDITS, MAX_EDIT_BYTES);
+}
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -36,10 +49,12 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     slc_proxy_endings_tell(front, now_ms, false);
     slc_proxy_denials_tell(front, now_ms, false);
     slc_record_work_trim(&front->records);
+    trim_edits(front);
 }
 
 static void init_records(slc_proxy_front *front)
 {
+    slc_kafka_edits_init(&front->edits, MAX_EDITS, MAX_EDIT_BYTES);
     slc_compression_options options = SLC_COMPRESSION_DEFAULTS;
     options.inflated_max_bytes = (size_t)front->limits->records_inflated_bytes;
     options.gzip_level = (int)front->limits->records_gzip_level;
@@ -114,6 +129,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
     slc_topologies_release(&front->topologies);
     slc_pool_release(&front->pool);
     slc_record_work_release(&front->records);
+    slc_kafka_edits_release(&front->edits);
     slc_proxy_endings_free(front);
     slc_proxy_denials_free(front);
     slc_proxy_metrics_free(front);

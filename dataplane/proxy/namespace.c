@@ -12,8 +12,6 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
 
-#define MAX_EDITS         1000000
-#define MAX_EDIT_BYTES    (256u * 1024 * 1024)
 #define PASSING           (16u * 1024) /* bytes: less costs less to copy than a write of its own */
 #define MAX_REFUSAL       (16u * 1024 * 1024)
 #define PRODUCE_KEY       0
@@ -197,7 +195,6 @@ static enum slc_parse map(slc_session *session, const slc_kafka_request_header *
 enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_header *header, size_t size,
                                bool answered)
 {
-    slc_kafka_edits edits;
     size_t len, body = size - header->size;
     const uint8_t *data = slc_end_data(&session->client, &len);
     if (session->looking)
@@ -217,8 +214,6 @@ enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_hea
                                                                                             : SLC_PARSE_MEMORY;
     if (!slc_end_settle(&session->broker, &session->client))
         return SLC_PARSE_WAIT;
-    slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
-    enum slc_parse parsed = map(session, header, size, wanted, answered, &edits);
-    slc_kafka_edits_release(&edits);
-    return parsed;
+    slc_kafka_edits_clear(&session->front->edits);
+    return map(session, header, size, wanted, answered, &session->front->edits);
 }

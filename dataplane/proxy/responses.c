@@ -13,8 +13,6 @@
 #define FETCH_HEAD      10   /* bytes of an answer that tell the session */
 #define FETCH_BY_ID     13   /* topics have no names from here on */
 #define UNKNOWN_TAG     0x7f /* of one byte, like the one that it replaces; no version knows it */
-#define MAX_EDITS       1000000
-#define MAX_EDIT_BYTES  (256u * 1024 * 1024)
 
 /* A fetch answer that is too large to be held. */
 struct slc_fetch_stream {
@@ -93,7 +91,7 @@ static enum slc_parse pass_whole(slc_session *session, size_t size)
 
 static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const uint8_t *data, size_t size)
 {
-    slc_kafka_edits edits;
+    slc_kafka_edits *edits = &session->front->edits;
     int32_t correlation_id;
     size_t header;
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
@@ -107,11 +105,10 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
     if (fetch && slc_session_counts_events(session))
         slc_session_pay_records(session, message, flight->version, data + 4 + header, size - header, true);
     slc_session_pay(session, 0, 0, size + 4);
-    slc_kafka_edits_init(&edits, MAX_EDITS, MAX_EDIT_BYTES);
+    slc_kafka_edits_clear(edits);
     enum slc_parse parsed = SLC_PARSE_CLOSE;
-    if (slc_address_rewrite(session, flight, data + 4 + header, size - header, &edits, &session->why))
-        parsed = edits.count == 0 ? pass_whole(session, size) : put(session, header, size, &edits);
-    slc_kafka_edits_release(&edits);
+    if (slc_address_rewrite(session, flight, data + 4 + header, size - header, edits, &session->why))
+        parsed = edits->count == 0 ? pass_whole(session, size) : put(session, header, size, edits);
     if (parsed == SLC_PARSE_MORE && session->view != NULL && session->view->shadowed > 0) {
         slc_series_add(slc_proxy_metrics_of(session->front, session->vcluster->msg->name)->shadowed,
                        session->view->shadowed);

@@ -110,10 +110,24 @@ static inline bool slc_view_may_be_over(int key)
 void slc_view_forget_own(slc_view *view);
 /* At each value of an answer: topics that were not made after all, or that were deleted. */
 void slc_view_note_made(const slc_view_answer *answer, const slc_kafka_event *event);
-/* view_records.c */
-enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_kafka_span topic,
-                                            const slc_kafka_event *event, slc_kafka_value *out,
-                                            slc_view_failure *failure);
+/* view_records.c. A partition of a Produce request. */
+typedef struct slc_view_partition {
+    slc_kafka_edits *edits;
+    int64_t index;
+    size_t at; /* of the index */
+    slc_kafka_edits_mark mark;
+    int16_t code; /* why it is refused */
+    bool refused;
+} slc_view_partition;
+/* At a field of a Produce without a role: its index, which says that it is refused if something was demanded.
+ */
+enum slc_kafka_verdict slc_view_map_partition(slc_view *view, slc_view_request *request,
+                                              slc_view_partition *partition, const slc_kafka_event *event,
+                                              slc_kafka_value *out);
+/* REFUSE: the request as a whole. */
+enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_view_partition *partition,
+                                            slc_kafka_span topic, const slc_kafka_event *event,
+                                            slc_kafka_value *out, slc_view_failure *failure, slc_error *err);
 enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc_kafka_event *event,
                                               slc_kafka_value *out, slc_error *err);
 /* An error code passes: that of records which may come behind it. */

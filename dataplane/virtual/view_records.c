@@ -9,14 +9,52 @@ bool slc_view_changes_records(const slc_view *view, int key)
                                (records->fetch && (key == KEY_FETCH || key == KEY_SHARE_FETCH)));
 }
 
-enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_kafka_span topic,
-                                            const slc_kafka_event *event, slc_kafka_value *out,
-                                            slc_view_failure *failure)
+enum slc_kafka_verdict slc_view_map_partition(slc_view *view, slc_view_request *request,
+                                              slc_view_partition *partition, const slc_kafka_event *event,
+                                              slc_kafka_value *out)
 {
+    enum slc_kafka_verdict verdict = slc_view_put_partition(view, request, event, out);
+    if (strcmp(event->field->name, "Index") != 0)
+        return verdict;
+    partition->index = event->number;
+    partition->at = event->at;
+    partition->mark = slc_kafka_edits_here(partition->edits);
+    partition->refused = verdict == SLC_KAFKA_REPLACE;
+    partition->code = partition->refused ? request->denied : 0;
+    return verdict;
+}
+
+/* Others of the request go on: as with what is demanded, the answer will say of this one why. Its index stands
+ * before its records, and was passed. */
+static bool refuse_partition(slc_view_partition *partition, int16_t code, slc_error *err)
+{
+    int64_t sent;
+    uint8_t bytes[4];
+    if (!slc_refused_partition(partition->index, code, &sent))
+        return false;
+    slc_kafka_put(bytes, (uint64_t)sent, sizeof bytes);
+    partition->code = code;
+    partition->refused = true;
+    return slc_kafka_edits_insert(partition->edits, &partition->mark, partition->at, sizeof bytes,
+                                  (slc_kafka_span){bytes, sizeof bytes}, err);
+}
+
+enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_view_partition *partition,
+                                            slc_kafka_span topic, const slc_kafka_event *event,
+                                            slc_kafka_value *out, slc_view_failure *failure, slc_error *err)
+{
+    enum slc_kafka_verdict verdict = SLC_KAFKA_REFUSE;
     if (event->data == NULL || topic.data == NULL) /* a topic that is nobody's stores nothing */
         return SLC_KAFKA_KEEP;
-    return view->records->map(view->records, true, topic, (slc_kafka_span){event->data, event->len}, out,
-                              failure);
+    if (!partition->refused)
+        verdict = view->records->map(view->records, true, topic, (slc_kafka_span){event->data, event->len}, out,
+                                     failure);
+    if (verdict != SLC_KAFKA_REFUSE)
+        return verdict;
+    if (!partition->refused && !refuse_partition(partition, failure->code, err))
+        return SLC_KAFKA_REFUSE;
+    out->body = (slc_kafka_span){"", 0}; /* what is refused is not shown to the broker either */
+    return SLC_KAFKA_REPLACE;
 }
 
 /* The partition's error code stands before its records, and was passed. */

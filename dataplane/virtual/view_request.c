@@ -29,15 +29,11 @@ struct mapping {
     slc_error *err;
     bool refused;
     int16_t acl_pattern;
-    size_t topics; /* of the request, until now */
-    bool outside;  /* one of them is not the namespace's own */
-    slc_kafka_edits *edits;
-    int64_t index; /* of the partition at hand, where records are looked at */
-    size_t index_at;
-    slc_kafka_edits_mark index_mark;
-    bool index_refused;
-    slc_kafka_span topic; /* the client's name of the one at hand; NULL: it is nobody's, or not his */
-    bool uncreatable;     /* a topic was named that may not be made by the way */
+    size_t topics;                /* of the request, until now */
+    bool outside;                 /* one of them is not the namespace's own */
+    slc_view_partition partition; /* at hand, where records are looked at */
+    slc_kafka_span topic;         /* the client's name of the one at hand; NULL: it is nobody's, or not his */
+    bool uncreatable;             /* a topic was named that may not be made by the way */
 };
 
 static enum slc_kafka_verdict refuse(struct mapping *m, int16_t code, const char *why)
@@ -483,47 +479,16 @@ static enum slc_kafka_verdict map_replica(const slc_kafka_event *event, slc_kafk
     return SLC_KAFKA_REPLACE;
 }
 
-static enum slc_kafka_verdict map_partition(struct mapping *m, const slc_kafka_event *event,
-                                            slc_kafka_value *out)
-{
-    enum slc_kafka_verdict verdict = slc_view_put_partition(m->view, m->request, event, out);
-    if (strcmp(event->field->name, "Index") != 0)
-        return verdict;
-    m->index = event->number;
-    m->index_at = event->at;
-    m->index_mark = slc_kafka_edits_here(m->edits);
-    m->index_refused = verdict == SLC_KAFKA_REPLACE;
-    return verdict;
-}
-
-/* Others of the request go on: as with what is demanded, the answer will say of this one why. Its index stands
- * before its records, and was passed. */
-static bool refuse_partition(struct mapping *m, int16_t code)
-{
-    int64_t sent;
-    uint8_t bytes[4];
-    if (!slc_refused_partition(m->index, code, &sent))
-        return false;
-    slc_kafka_put(bytes, (uint64_t)sent, sizeof bytes);
-    m->request->denied = code;
-    m->index_refused = true;
-    return slc_kafka_edits_insert(m->edits, &m->index_mark, m->index_at, sizeof bytes,
-                                  (slc_kafka_span){bytes, sizeof bytes}, m->err);
-}
-
-/* What is refused is not shown to the broker either. */
 static enum slc_kafka_verdict map_records(struct mapping *m, const slc_kafka_event *event, slc_kafka_value *out)
 {
     slc_view_failure failure = {0};
-    enum slc_kafka_verdict verdict = SLC_KAFKA_REFUSE;
-    if (!m->index_refused)
-        verdict = slc_view_map_records(m->view, m->topic, event, out, &failure);
-    if (verdict != SLC_KAFKA_REFUSE)
-        return verdict;
-    if (!m->index_refused && !refuse_partition(m, failure.code))
+    enum slc_kafka_verdict verdict =
+        slc_view_map_records(m->view, &m->partition, m->topic, event, out, &failure, m->err);
+    if (verdict == SLC_KAFKA_REFUSE)
         return refuse(m, failure.code, failure.why);
-    out->body = (slc_kafka_span){"", 0};
-    return SLC_KAFKA_REPLACE;
+    if (m->partition.refused)
+        m->request->denied = m->partition.code;
+    return verdict;
 }
 
 /* Fields without a role: patterns of ACLs, and whether Metadata may make topics. */
@@ -532,7 +497,7 @@ static enum slc_kafka_verdict map_plain(struct mapping *m, const slc_kafka_event
     if (m->request->header->key == KEY_METADATA)
         return look_only(m, event, out);
     if (m->request->header->key == KEY_PRODUCE)
-        return map_partition(m, event, out);
+        return slc_view_map_partition(m->view, m->request, &m->partition, event, out);
     return slc_names_is_identity(m->view->names) ? SLC_KAFKA_KEEP
                                                  : slc_view_put_pattern(event, &m->acl_pattern, out);
 }
@@ -607,7 +572,7 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
                                        .whole = WANT(SUBSCRIPTION) | WANT(ASSIGNMENT) | records,
                                        .trailing_ok = true,
                                        .map = map};
-    struct mapping m = {.view = view, .request = request, .edits = edits};
+    struct mapping m = {.view = view, .request = request, .partition.edits = edits};
     request->consumer = true;
     request->denied = 0;
     view->missing_count = 0;
