@@ -45,7 +45,8 @@ static const char *any_subject(struct thread *thread)
 
 static void check(struct thread *thread, slc_charges *charges)
 {
-    static const slc_rates rates = {{1000000, 1000000, 1000000000}, 1000, 0, 1};
+    static const slc_rates rates = {
+        .per_second = {1000000, 1000000, 1000000000}, .streams = 1000, .burst_s = 1};
     slc_limit_answer answer;
     uint64_t hash = slc_limits_hash(limits, "rl0123456789abcd", any_subject(thread));
     int64_t now_ns = slc_limits_now_ns();

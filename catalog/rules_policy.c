@@ -94,6 +94,8 @@ static const char *const rate_limit_subjects[] = {"application", "credential", "
     {                                                                                                          \
         .name = field, .type = SLC_F_INT, .min = 1, .max = 1000000000000, .help = text                         \
     }
+static const char *const rate_limit_stores[] = {"local", "redis", NULL};
+static const char *const rate_limit_fallbacks[] = {"local", "allow", "refuse", NULL};
 static const slc_field rate_limit_fields[] = {
     RATE("requests_per_second", "Requests, and openings of streams."),
     RATE("events_per_second", "Events that are published or delivered."),
@@ -111,6 +113,17 @@ static const slc_field rate_limit_fields[] = {
      .values = rate_limit_subjects,
      .default_json = "\"application\"",
      .help = "Whom it is counted for, each on its own."},
+    {.name = "store",
+     .type = SLC_F_ENUM,
+     .values = rate_limit_stores,
+     .default_json = "\"local\"",
+     .help = "Who counts requests, events and bytes: each gateway at its share, or Redis for all of them."},
+    {.name = "if_unavailable",
+     .type = SLC_F_ENUM,
+     .values = rate_limit_fallbacks,
+     .default_json = "\"local\"",
+     .help = "While there is no Redis: each gateway counts for itself, nothing is limited, or nothing is let "
+             "through."},
     SLC_FIELD_END,
 };
 

@@ -24,6 +24,7 @@
 #include "dataplane/policy/decisions.h"
 #include "dataplane/policy/failures.h"
 #include "dataplane/policy/limits.h"
+#include "dataplane/policy/shared_limits.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
 
@@ -34,6 +35,11 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg);
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway)
 {
     return &gateway->settings->limits;
+}
+
+const slc_shared_options *slc_gateway_shared_limits(const struct slc_gateway *gateway)
+{
+    return gateway->settings->shared.redis.address != NULL ? &gateway->settings->shared : NULL;
 }
 
 /* ---- what health and the control plane are told ---- */
@@ -241,6 +247,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     slc_issuers_register_metrics();
     slc_audit_register_metrics();
     slc_failures_register_metrics();
+    slc_shared_register_metrics();
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);

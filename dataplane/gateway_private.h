@@ -52,6 +52,9 @@ void slc_gateway_release_listeners(struct slc_gateway *gateway);
 /* Lets go of a plan whose end nobody reports any more. After the config client and the workers have stopped. */
 void slc_gateway_drop_plan(struct slc_gateway *gateway);
 
+/* NULL: there is no Redis to count shared limits. */
+const struct slc_shared_options *slc_gateway_shared_limits(const struct slc_gateway *gateway);
+
 /* connections.c: the config client's callback, on its thread. */
 void slc_gateway_connections_list(void *arg, const char *id, size_t limit);
 

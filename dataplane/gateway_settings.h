@@ -7,6 +7,7 @@
 #include "dataplane/identity/issuers.h"
 #include "dataplane/observe/audit.h"
 #include "dataplane/policy/failures.h"
+#include "dataplane/policy/shared_limits.h"
 #include "dataplane/worker.h"
 
 typedef struct slc_gateway_settings {
@@ -33,6 +34,7 @@ typedef struct slc_gateway_settings {
     int64_t retry_apply_max_ms;
     bool require_backend;
     slc_issuers_options issuers;
+    slc_shared_options shared;
     slc_gateway_limits limits;
 } slc_gateway_settings;
 

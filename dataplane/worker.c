@@ -11,6 +11,7 @@
 #include "dataplane/identity/tokens.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/observe/audit.h"
+#include "dataplane/policy/shared_limits.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/worker_control.h"
 
@@ -18,12 +19,19 @@ struct start_arg {
     slc_worker *worker;
     slc_mediation *mediation;
     slc_access_file *access_file;
+    slc_error *err;
+    bool ok;
 };
 
 static void start_here(void *arg)
 {
     struct start_arg *start = arg;
     slc_worker *worker = start->worker;
+    const slc_shared_options *shared = slc_gateway_shared_limits(worker->gateway);
+    start->ok = shared == NULL ||
+                (worker->shared = slc_shared_new(slc_loop_base(worker->loop), shared, start->err)) != NULL;
+    if (!start->ok)
+        return;
     worker->tokens = slc_tokens_new(worker->gateway->issuers, worker->loop);
     worker->http = slc_http_front_new(worker, start->access_file);
     worker->mediation = slc_mediation_attach(start->mediation, worker);
@@ -36,7 +44,7 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
 {
     char name[16];
     slc_worker *worker = slc_calloc(1, sizeof *worker);
-    struct start_arg start = {worker, mediation, access_file};
+    struct start_arg start = {worker, mediation, access_file, err, false};
     worker->magic = SLC_WORKER_MAGIC;
     worker->index = index;
     worker->gateway = gateway;
@@ -51,7 +59,13 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
         return NULL;
     }
     slc_loop_call_sync(worker->loop, start_here, &start);
-    return worker;
+    if (start.ok)
+        return worker;
+    slc_loop_stop(worker->loop);
+    slc_loop_join(worker->loop);
+    slc_loop_free(worker->loop);
+    free(worker);
+    return NULL;
 }
 
 /* Streams that outlived the drain end here, as if their clients had gone. */
@@ -68,6 +82,8 @@ static void stop_here(void *arg)
     worker->audit = NULL;
     slc_tokens_free(worker->tokens);
     worker->tokens = NULL;
+    slc_shared_free(worker->shared);
+    worker->shared = NULL;
     slc_snapshot_unref(worker->snapshot);
     worker->snapshot = NULL;
 }

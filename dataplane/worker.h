@@ -21,12 +21,13 @@ typedef struct slc_worker {
     unsigned index; /* 0.. */
     struct slc_gateway *gateway;
     slc_loop *loop;
-    struct slc_limits *limits;       /* policy/limits.h; the process's */
-    struct slc_failures *failures;   /* policy/failures.h; the process's; NULL: none is counted */
-    struct slc_tokens *tokens;       /* identity/tokens.h; NULL: no token is taken */
-    struct slc_headcount *headcount; /* proxy/headcount.h; the process's */
-    struct slc_audit_log *audit;     /* observe/audit.h; NULL: nobody wants one */
-    slc_snapshot *snapshot;          /* current; own reference; NULL before the first */
+    struct slc_limits *limits;        /* policy/limits.h; the process's */
+    struct slc_failures *failures;    /* policy/failures.h; the process's; NULL: none is counted */
+    struct slc_shared_limits *shared; /* policy/shared_limits.h; NULL: no Redis */
+    struct slc_tokens *tokens;        /* identity/tokens.h; NULL: no token is taken */
+    struct slc_headcount *headcount;  /* proxy/headcount.h; the process's */
+    struct slc_audit_log *audit;      /* observe/audit.h; NULL: nobody wants one */
+    slc_snapshot *snapshot;           /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */
     struct slc_proxy_front *kafka; /* proxy/: native sessions */

@@ -94,7 +94,7 @@ static bool is_let_in(const slc_explain_case *asked, const slc_access_subject *s
         return false;
     }
     slc_limits *table = slc_limits_new(LIMIT_KEYS);
-    bool limited = !slc_native_limits_take(subject, asked->snapshot, table, false, &limits, why);
+    bool limited = !slc_native_limits_take(subject, asked->snapshot, table, NULL, false, &limits, why);
     if (limited)
         slc_explain_refuse(outcome, 0, "refused", why);
     else

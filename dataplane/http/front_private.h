@@ -32,6 +32,8 @@ struct slc_exchange_private {
     char *path;         /* without the query, which may carry a ticket */
     char *denial;
     void (*on_written)(slc_exchange *exchange, void *ctx);
+    struct slc_admission *admission; /* admit.c: of a request that waits for Redis */
+    const char *allow;       /* route.c: what Allow says if no policy answers; NULL: the API's methods */
     slc_token_waiter waiter; /* proof.c: for what the request's token is */
     void (*next)(slc_exchange *exchange);
     size_t last_unsent;

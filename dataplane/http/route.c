@@ -11,6 +11,7 @@
 #include "common/assert.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "dataplane/http/admit.h"
 #include "dataplane/http/describe.h"
 #include "dataplane/http/front_private.h"
 #include "dataplane/http/proof.h"
@@ -181,30 +182,6 @@ static void add_other_fields(slc_exchange *exchange)
     slc_chain_other_answer(exchange->api->chain, &request);
 }
 
-static enum slc_verdict run_chain(slc_exchange *exchange, const char *method, bool stream, slc_denial *denial)
-{
-    slc_charges charges = {.limits = exchange->worker->limits};
-    slc_policy_request request = slc_exchange_policy_request(exchange, method);
-    request.stream = stream;
-    request.charges = &charges;
-    enum slc_verdict verdict = slc_chain_run(exchange->api->chain, &request, denial);
-    if (denial->unevaluated != NULL)
-        slc_metrics_unevaluated(denial->unevaluated);
-    if (verdict == SLC_ALLOW && charges.count > 0) {
-        exchange->charges = slc_memdup(&charges, sizeof charges);
-        slc_exchange_pay(exchange);
-    } else {
-        slc_charges_release(&charges);
-    }
-    if (verdict == SLC_ALLOW)
-        slc_exchange_rewrite_request(exchange);
-    slc_token_unref(exchange->token);
-    exchange->token = NULL;
-    if (verdict != SLC_ANSWER)
-        slc_trail_decided(exchange, verdict == SLC_ALLOW ? NULL : denial);
-    return verdict;
-}
-
 static void deny(slc_exchange *exchange, const slc_denial *denial)
 {
     char seconds[24];
@@ -218,14 +195,8 @@ static void deny(slc_exchange *exchange, const slc_denial *denial)
 }
 
 /* A preflight is a policy's to answer; any other OPTIONS lists the methods. `allow` NULL: those of events. */
-static void options(slc_exchange *exchange, const char *allow)
+static void list_methods(slc_exchange *exchange, const char *allow)
 {
-    slc_denial denial = {0};
-    if (slc_exchange_header(exchange, "Access-Control-Request-Method") != NULL &&
-        run_chain(exchange, "OPTIONS", false, &denial) == SLC_ANSWER) {
-        slc_exchange_empty(exchange, denial.status);
-        return;
-    }
     evhttp_remove_header(evhttp_request_get_output_headers(exchange->req), "WWW-Authenticate");
     if (slc_exchange_header(exchange, "Access-Control-Request-Method") == NULL)
         add_other_fields(exchange);
@@ -234,6 +205,23 @@ static void options(slc_exchange *exchange, const char *allow)
     else
         add_allow(exchange);
     slc_exchange_empty(exchange, 204);
+}
+
+static void answer_preflight(slc_exchange *exchange, enum slc_verdict verdict, const slc_denial *denial)
+{
+    if (verdict == SLC_ANSWER)
+        slc_exchange_empty(exchange, denial->status);
+    else
+        list_methods(exchange, ((struct slc_exchange_private *)exchange)->allow);
+}
+
+static void options(slc_exchange *exchange, const char *allow)
+{
+    ((struct slc_exchange_private *)exchange)->allow = allow;
+    if (slc_exchange_header(exchange, "Access-Control-Request-Method") != NULL)
+        slc_admit_then(exchange, "OPTIONS", false, answer_preflight);
+    else
+        list_methods(exchange, allow);
 }
 
 /* What GET would be; reading events for it would be of no use, and a stream would never end. */
@@ -245,21 +233,24 @@ static void answer_head(slc_exchange *exchange, bool stream)
     evbuffer_free(nothing);
 }
 
+static bool is_stream(slc_exchange *exchange)
+{
+    return exchange->operation == READ && slc_read_kind(exchange) == SLC_READ_STREAM;
+}
+
 /* An operation that the API offers, by whoever sends it. */
-static void dispatch(slc_exchange *exchange)
+static void handle(slc_exchange *exchange, enum slc_verdict verdict, const slc_denial *denial)
 {
     const char *method = slc_http_method(exchange->req);
-    bool stream = exchange->operation == READ && slc_read_kind(exchange) == SLC_READ_STREAM;
+    bool stream = is_stream(exchange);
     struct slc_http_front *front = exchange->private_http;
     const slc_gateway_limits *limits = slc_gateway_limits_of(exchange->worker->gateway);
-    slc_denial denial = {0};
-    enum slc_verdict verdict = run_chain(exchange, method, stream, &denial);
     if (verdict == SLC_ALLOW && !stream)
         slc_exchange_note_connection(exchange);
     if (verdict == SLC_ANSWER)
-        slc_exchange_empty(exchange, denial.status);
+        slc_exchange_empty(exchange, denial->status);
     else if (verdict != SLC_ALLOW)
-        deny(exchange, &denial);
+        deny(exchange, denial);
     else if (stream && exchange->outdated)
         slc_exchange_problem(exchange, 503, "configuration-changing", "Configuration is changing",
                              "This listener is being closed; connect again.", NULL);
@@ -272,6 +263,11 @@ static void dispatch(slc_exchange *exchange)
         slc_publish_handle(exchange);
     else
         slc_read_handle(exchange);
+}
+
+static void dispatch(slc_exchange *exchange)
+{
+    slc_admit_then(exchange, slc_http_method(exchange->req), is_stream(exchange), handle);
 }
 
 static void not_acceptable(slc_exchange *exchange)
@@ -311,16 +307,19 @@ static void route_events(slc_exchange *exchange, const char *method)
         slc_proof_then(exchange, dispatch);
 }
 
-static void dispatch_ticket(slc_exchange *exchange)
+static void handle_ticket(slc_exchange *exchange, enum slc_verdict verdict, const slc_denial *denial)
 {
-    slc_denial denial = {0};
-    enum slc_verdict verdict = run_chain(exchange, "POST", false, &denial);
     if (verdict == SLC_ANSWER)
-        slc_exchange_empty(exchange, denial.status);
+        slc_exchange_empty(exchange, denial->status);
     else if (verdict != SLC_ALLOW)
-        deny(exchange, &denial);
+        deny(exchange, denial);
     else
         slc_tickets_handle(exchange);
+}
+
+static void dispatch_ticket(slc_exchange *exchange)
+{
+    slc_admit_then(exchange, "POST", false, handle_ticket);
 }
 
 /* A ticket is for streams: who may not open one gets none. */

@@ -13,6 +13,7 @@
 
 #define CHAIN_MAGIC      0x51c4a15eu
 #define MAX_CONFIG_BYTES (256 * 1024)
+#define PARTS            3 /* policies of wide scopes, of the plan, of the application */
 
 /* In this order: what a client says it is comes before what its connection says of it. */
 static const slc_policy_type *const builtin_types[] = {&slc_policy_key_auth, &slc_policy_oidc,
@@ -301,6 +302,7 @@ static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_po
     copy.principal = &principal;
     copy.add_header = drop_header;
     copy.headers = NULL;
+    copy.pause = NULL;
     unsigned charged = request->charges != NULL ? request->charges->count : 0;
     enum slc_condition_answer answer = holds(entry, &copy, &denial);
     enum slc_verdict verdict = answer == SLC_CONDITION_UNKNOWN ? SLC_DENY
@@ -331,12 +333,12 @@ static void count_verdict(const slc_chain_entry *entry, const slc_policy_request
     }
 }
 
-/* The first that has something to say decides. */
-static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, slc_policy_request *request,
-                                    slc_denial *denial, uint64_t *counted)
+/* From entry `*at` on: the first that has something to say decides, and `*at` is which. */
+static enum slc_verdict run_from(const slc_chain *chain, enum phase phase, size_t *at,
+                                 slc_policy_request *request, slc_denial *denial, uint64_t *counted)
 {
-    for (size_t i = 0; i < chain->count; i++) {
-        const slc_chain_entry *entry = &chain->entries[i];
+    for (; *at < chain->count; ++*at) {
+        const slc_chain_entry *entry = &chain->entries[*at];
         phase_fn fn = phase_of(entry->type, phase);
         if (fn == NULL)
             continue;
@@ -351,8 +353,8 @@ static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, sl
                                                                    : SLC_PASS;
         if (answer == SLC_CONDITION_UNKNOWN)
             slc_chain_count(entry, request, SLC_OUTCOME_ERROR);
-        else if (answer == SLC_CONDITION_TRUE)
-            count_verdict(entry, request, i, phase, verdict, counted);
+        else if (answer == SLC_CONDITION_TRUE && verdict != SLC_WAIT)
+            count_verdict(entry, request, *at, phase, verdict, counted);
         if (request->trace != NULL && concerns(entry, request->principal))
             slc_chain_tell(entry, phase_names[phase], request, answer, verdict, denial);
         if (verdict == SLC_ALLOW && phase == AUTHENTICATE)
@@ -361,6 +363,13 @@ static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, sl
             return verdict;
     }
     return SLC_PASS;
+}
+
+static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, slc_policy_request *request,
+                                    slc_denial *denial, uint64_t *counted)
+{
+    size_t at = 0;
+    return run_from(chain, phase, &at, request, denial, counted);
 }
 
 static enum slc_verdict run_narrow(const char *id, enum phase phase, slc_policy_request *request,
@@ -381,6 +390,34 @@ static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_
     if (verdict == SLC_PASS && phase >= AUTHORISE)
         verdict = run_narrow(request->principal->application_id, phase, request, denial, &request->counted[2]);
     return verdict;
+}
+
+static const slc_chain *part_of(const slc_chain *chain, const slc_policy_request *request, unsigned part)
+{
+    const char *id = part == 1 ? request->principal->plan_id : request->principal->application_id;
+    return part == 0 ? chain : id[0] != '\0' ? slc_snapshot_narrow(request->snapshot, id) : NULL;
+}
+
+/* As a phase, which may pause at any entry and go on there. */
+static enum slc_verdict run_limits(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
+{
+    slc_limit_pause once = {0}, *pause = request->pause != NULL ? request->pause : &once;
+    for (; pause->part < PARTS; pause->part++, pause->entry = 0) {
+        const slc_chain *part = part_of(chain, request, pause->part);
+        enum slc_verdict verdict =
+            part != NULL ? run_from(part, LIMIT, &pause->entry, request, denial, &request->counted[pause->part])
+                         : SLC_PASS;
+        if (verdict != SLC_PASS)
+            return verdict;
+    }
+    return SLC_PASS;
+}
+
+void slc_limit_pause_release(slc_limit_pause *pause)
+{
+    slc_shared_unwait(&pause->waiter);
+    slc_shared_bucket_unref(pause->bucket);
+    pause->bucket = NULL;
 }
 
 /* Tells how one may authenticate. */
@@ -405,6 +442,18 @@ static enum slc_verdict ask_who(const slc_chain *chain, slc_policy_request *requ
     return SLC_DENY;
 }
 
+enum slc_verdict slc_chain_resume(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
+{
+    enum slc_verdict verdict = run_limits(chain, request, denial);
+    if (verdict != SLC_PASS)
+        return verdict;
+    if (run_phase(chain, TRANSFORM, request, denial) == SLC_DENY)
+        return SLC_DENY;
+    if (request->headers != NULL)
+        request->headers->judged = true;
+    return SLC_ALLOW;
+}
+
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial)
 {
     SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
@@ -422,12 +471,7 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
         return verdict;
     if (verdict != SLC_ALLOW)
         return slc_deny(denial, 403, "denied", "Denied", NULL, "no policy granted the request");
-    if (run_phase(chain, LIMIT, request, denial) == SLC_DENY ||
-        run_phase(chain, TRANSFORM, request, denial) == SLC_DENY)
-        return SLC_DENY;
-    if (request->headers != NULL)
-        request->headers->judged = true;
-    return SLC_ALLOW;
+    return slc_chain_resume(chain, request, denial);
 }
 
 /* Nothing is refused here any more: a condition that cannot be evaluated leaves its policy out. */

@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/crypto.h"
+#include "dataplane/policy/shared_limits.h"
 
 #define PROBES    8
 #define HUGE_PAGE (2UL * 1024 * 1024)
@@ -327,6 +328,12 @@ void slc_charges_join(slc_charges *charges, uint64_t hash, const slc_rates *rate
                                 .dry = dry};
 }
 
+void slc_charges_share(slc_charges *charges, struct slc_shared_bucket *bucket)
+{
+    SLC_BUG_ON(charges->count == 0 || charges->list[charges->count - 1].shared != NULL);
+    charges->list[charges->count - 1].shared = bucket;
+}
+
 void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int64_t now_ns)
 {
     slc_charges_pay(charges, 0, events, bytes, now_ns);
@@ -340,6 +347,8 @@ void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, u
         struct slc_charge *charge = &charges->list[i];
         if (charge->hash != 0)
             charge->place = slc_limits_place(charges->limits, charge->hash, now_ns);
+        if (charge->shared != NULL)
+            slc_shared_pay(charge->shared, &charge->rates, amounts);
         for (int kind = SLC_LIMIT_REQUESTS; kind < SLC_LIMIT_RATES; kind++)
             if (amounts[kind] > 0 && charge->rates.per_second[kind] > 0)
                 pay(charge->place, kind, cost_ns(charges->limits, &charge->rates, kind, amounts[kind]), now_ns);
@@ -355,14 +364,28 @@ bool slc_charges_owes_dry(const slc_charges *charges, unsigned index, int64_t no
     return false;
 }
 
+static int64_t debt_ns(const struct slc_charge *charge, enum slc_limit_kind first, int64_t now_ns)
+{
+    int64_t longest = 0;
+    bool counted = charge->shared != NULL && slc_shared_available(charge->shared);
+    if (counted)
+        return slc_shared_owed_ns(charge->shared, &charge->rates, first, now_ns);
+    if (charge->shared != NULL && charge->rates.fallback != SLC_FALLBACK_LOCAL)
+        return charge->rates.fallback == SLC_FALLBACK_REFUSE ? SECOND_NS : 0;
+    for (int kind = first; kind < SLC_LIMIT_RATES; kind++) {
+        int64_t wait = wait_ns(charge->place, &charge->rates, kind, now_ns);
+        longest = wait > longest ? wait : longest;
+    }
+    return longest;
+}
+
 static int64_t debt_ms(const slc_charges *charges, enum slc_limit_kind first, int64_t now_ns)
 {
     int64_t longest = 0;
-    for (unsigned i = 0; i < charges->count; i++)
-        for (int kind = first; kind < SLC_LIMIT_RATES && !charges->list[i].dry; kind++) {
-            int64_t wait = wait_ns(charges->list[i].place, &charges->list[i].rates, kind, now_ns);
-            longest = wait > longest ? wait : longest;
-        }
+    for (unsigned i = 0; i < charges->count; i++) {
+        int64_t debt = charges->list[i].dry ? 0 : debt_ns(&charges->list[i], first, now_ns);
+        longest = debt > longest ? debt : longest;
+    }
     return longest > 0 ? longest / 1000000 + 1 : 0;
 }
 
@@ -381,6 +404,8 @@ void slc_charges_release(slc_charges *charges)
     for (unsigned i = 0; i < charges->count; i++)
         if (charges->list[i].stream)
             give_stream_back(charges->list[i].place);
+    for (unsigned i = 0; i < charges->count; i++)
+        slc_shared_bucket_unref(charges->list[i].shared);
     charges->count = 0;
 }
 

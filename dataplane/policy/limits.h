@@ -17,6 +17,7 @@
 
 typedef struct slc_limits slc_limits; /* one for the process */
 typedef struct slc_limit_place slc_limit_place;
+struct slc_shared_bucket; /* shared_limits.h */
 
 enum slc_limit_kind {
     SLC_LIMIT_REQUESTS, /* paid before it is done */
@@ -26,11 +27,20 @@ enum slc_limit_kind {
     SLC_LIMIT_STREAMS = SLC_LIMIT_RATES,
 };
 
+/* What becomes of a limit that Redis counts while there is no Redis. */
+enum slc_limit_fallback {
+    SLC_FALLBACK_LOCAL,  /* this gateway limits itself, at its share */
+    SLC_FALLBACK_ALLOW,  /* nothing is limited */
+    SLC_FALLBACK_REFUSE, /* nothing is let through */
+};
+
 typedef struct slc_rates {
     uint64_t per_second[SLC_LIMIT_RATES]; /* of the whole group; 0: no limit */
     uint32_t streams;                     /* open at once, of the whole group; 0: no limit */
     uint32_t connections;                 /* likewise; held by slc_charges_hold */
     uint32_t burst_s;                     /* so many seconds' worth may be taken at once; at least 1 */
+    bool shared;                          /* rates are counted by Redis, if the gateway has one */
+    enum slc_limit_fallback fallback;     /* then */
 } slc_rates;
 
 /* `keys` places, rounded up to a power of two; 64 bytes each. */
@@ -64,6 +74,9 @@ typedef struct slc_charges {
         char limit[24]; /* whose: the id of a plan or a policy; empty: not to be looked up again */
         uint64_t
             hash; /* of what lives long: without a stream its place may be another's by now. 0: it does not */
+        /* Redis counts it, its own reference; the place has the gateway's share, for when there is no Redis.
+         * NULL: the place is all. */
+        struct slc_shared_bucket *shared;
         bool stream; /* holds one */
         bool dry;    /* of a policy in dry run: it is counted, and nobody waits for it */
     } list[SLC_MAX_CHARGES];
@@ -85,6 +98,8 @@ bool slc_charges_hold(slc_charges *charges, const char *limit, const char *subje
                       int64_t now_ns);
 /* Notes a limit without taking anything of it: what is done is paid for later. One too many is left out. */
 void slc_charges_join(slc_charges *charges, uint64_t hash, const slc_rates *rates, bool dry);
+/* The last limit that was noted is one that Redis counts (the reference is stolen). */
+void slc_charges_share(slc_charges *charges, struct slc_shared_bucket *bucket);
 /* What it has cost since. */
 void slc_charges_add(slc_charges *charges, uint64_t events, uint64_t bytes, int64_t now_ns);
 /* The same with requests, for those that are let through and paid for afterwards. */

@@ -9,6 +9,7 @@ struct taking {
     const slc_access_subject *subject;
     slc_snapshot *snapshot;
     slc_limits *table;
+    slc_shared_limits *shared; /* NULL: no Redis */
     slc_native_limits *limits;
     slc_policy_request request;
     int64_t now_ns;
@@ -37,6 +38,18 @@ static bool hold(struct taking *taking, const char *limit, const char *subject, 
     return false;
 }
 
+/* The limit that was joined last. */
+static void share(struct taking *taking, const char *limit, const char *subject)
+{
+    const char *group = slc_snapshot_group(taking->request.snapshot)->name;
+    slc_charges *rates = &taking->limits->rates;
+    slc_shared_bucket *bucket = slc_shared_bucket_get(taking->shared, group, limit, subject);
+    if (bucket != NULL && rates->count > 0 && rates->list[rates->count - 1].shared == NULL)
+        slc_charges_share(rates, bucket);
+    else
+        slc_shared_bucket_unref(bucket);
+}
+
 /* `entry` NULL: the limit is a plan's. */
 static bool add(struct taking *taking, const char *limit, const char *subject, const slc_rates *rates,
                 const slc_chain_entry *entry)
@@ -48,6 +61,8 @@ static bool add(struct taking *taking, const char *limit, const char *subject, c
         slc_charges_join(&taking->limits->rates, hash, rates, entry != NULL && entry->dry_run);
         if (entry != NULL && entry->dry_run && at < taking->limits->rates.count)
             taking->limits->dry[at] = slc_decisions_series(entry->name, SLC_OUTCOME_DRY_DENIED);
+        if (rates->shared && taking->shared != NULL && (entry == NULL || !entry->dry_run))
+            share(taking, limit, subject);
         taking->limits->events = taking->limits->events || rates->per_second[SLC_LIMIT_EVENTS] > 0;
     }
     return rates->connections == 0 || hold(taking, limit, subject, rates, entry);
@@ -178,11 +193,12 @@ static bool take_policy(const slc_chain_entry *entry, void *arg)
 }
 
 bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
-                            bool is_in, slc_native_limits *limits, char why[200])
+                            slc_shared_limits *shared, bool is_in, slc_native_limits *limits, char why[200])
 {
     struct taking taking = {.subject = subject,
                             .snapshot = snapshot,
                             .table = table,
+                            .shared = shared,
                             .limits = limits,
                             .now_ns = slc_limits_now_ns(),
                             .is_in = is_in,

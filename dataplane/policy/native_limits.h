@@ -20,7 +20,8 @@ typedef struct slc_native_limits {
  * already stays in: then a limit of connections that is used up refuses nobody, and all others hold. Conditions
  * of policies are looked at now, and again when the configuration changes. */
 bool slc_native_limits_take(const slc_access_subject *subject, slc_snapshot *snapshot, slc_limits *table,
-                            bool is_in, slc_native_limits *limits, char why[200]) SLC_CHECKED;
+                            slc_shared_limits *shared, bool is_in, slc_native_limits *limits,
+                            char why[200]) SLC_CHECKED;
 /* Pays, and counts what would have been slowed down by policies in dry run. Returns how long until nothing is
  * owed, in milliseconds. */
 int64_t slc_native_limits_pay(slc_native_limits *limits, uint64_t requests, uint64_t events, uint64_t bytes);

@@ -21,6 +21,7 @@
 #include "dataplane/policy/headers.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
+#include "dataplane/policy/shared_limits.h"
 #include "dataplane/virtual/guard.h"
 
 /* What one policy said, for who wants to know why (slc_trace). Borrowed: valid while it is told. */
@@ -44,6 +45,16 @@ typedef struct slc_trace {
     char subscription_id[24]; /* the subscription's that grants, on native Kafka */
 } slc_trace;
 
+/* Where the limits of a request wait for Redis: zeroed but for waiter.ready, until the request is answered. */
+typedef struct slc_limit_pause {
+    unsigned part; /* of the chain's, the plan's and the application's policies */
+    size_t entry;
+    slc_shared_waiter waiter;
+    slc_shared_bucket *bucket; /* that is waited for: own reference */
+} slc_limit_pause;
+/* Nobody waits any more. */
+void slc_limit_pause_release(slc_limit_pause *pause);
+
 /* What a policy sees. HTTP fields are NULL-returning on other protocols. */
 typedef struct slc_policy_request {
     const slc_snapshot *snapshot;
@@ -64,6 +75,8 @@ typedef struct slc_policy_request {
     slc_principal *principal;
     slc_charges
         *charges; /* what it takes of limits: the caller's, who adds what it costs later and releases it */
+    slc_shared_limits *shared;    /* NULL: there is no Redis */
+    slc_limit_pause *pause;       /* the caller's; NULL: it cannot wait, and Redis is not asked */
     slc_header_policies *headers; /* the caller's, who releases it: gets the policies that change headers; NULL:
                                      nothing that they could change */
     /* What the connection holds of limits, until it closes; NULL once the client has gone. NULL on Kafka. */
@@ -84,6 +97,7 @@ enum slc_verdict {
     SLC_PASS,   /* nothing to say: go on */
     SLC_ALLOW,  /* authenticate: the principal is filled; authorise: granted */
     SLC_DENY,   /* refuse, as `denial` says */
+    SLC_WAIT,   /* limit: Redis was asked, and the pause's waiter will be told */
     SLC_ANSWER, /* request phase: the policy answered by itself (a CORS preflight): status in denial */
 };
 
@@ -186,8 +200,10 @@ slc_chain *slc_chain_ref(slc_chain *chain);
 /* Gives a reference back. */
 void slc_chain_free(slc_chain *chain);
 /* Runs every phase, with the policies of the plan and the application that turn out to ask. SLC_ALLOW, SLC_DENY
- * or SLC_ANSWER. */
+ * or SLC_ANSWER; SLC_WAIT if the request has a pause. */
 enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
+/* After SLC_WAIT, when the waiter was told: goes on with the same request. */
+enum slc_verdict slc_chain_resume(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
 /* Of a request that did not get through it: the policies of wide scopes that change headers, for its answer. */
 void slc_chain_answer_headers(const slc_chain *chain, slc_policy_request *request);
 /* What the chain does to the headers of records that are read; NULL: nothing. Lives as long as the chain. */

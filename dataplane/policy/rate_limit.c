@@ -42,6 +42,33 @@ static bool compile_subject(const json_t *config, struct rate_limit *limit, slc_
                     "per must be application, credential, plan, event-api, address or all");
 }
 
+static bool one_of(const json_t *config, const char *name, const char *const *words, int *found, slc_error *err)
+{
+    char pointer[40];
+    const char *word = slc_policy_config_string(config, name, words[0], 16, err);
+    if (word == NULL)
+        return false;
+    for (*found = 0; words[*found] != NULL; ++*found)
+        if (strcmp(words[*found], word) == 0)
+            return true;
+    snprintf(pointer, sizeof pointer, "/config/%s", name);
+    return slc_fail(err, SLC_INVALID, pointer, "%s cannot be that; see the policy's schema", name);
+}
+
+static bool compile_store(const json_t *config, slc_rates *rates, slc_error *err)
+{
+    static const char *const stores[] = {"local", "redis", NULL};
+    static const char *const fallbacks[] = {
+        [SLC_FALLBACK_LOCAL] = "local", [SLC_FALLBACK_ALLOW] = "allow", [SLC_FALLBACK_REFUSE] = "refuse", NULL};
+    int store, fallback;
+    if (!one_of(config, "store", stores, &store, err) ||
+        !one_of(config, "if_unavailable", fallbacks, &fallback, err))
+        return false;
+    rates->shared = store == 1;
+    rates->fallback = (enum slc_limit_fallback)fallback;
+    return true;
+}
+
 static bool compile(const json_t *config, void **compiled, slc_error *err)
 {
     static const char *const known[] = {"requests_per_second",
@@ -51,10 +78,13 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
                                         "connections",
                                         "burst",
                                         "per",
+                                        "store",
+                                        "if_unavailable",
                                         NULL};
     struct rate_limit limit = {.subject = BY_APPLICATION};
     int64_t rates[SLC_LIMIT_RATES], streams, connections, burst;
-    bool ok = slc_policy_config_known(config, known, err) && compile_subject(config, &limit, err);
+    bool ok = slc_policy_config_known(config, known, err) && compile_subject(config, &limit, err) &&
+              compile_store(config, &limit.rates, err);
     for (int i = 0; ok && i < SLC_LIMIT_RATES; i++)
         ok = slc_policy_config_int(config, known[i], 0, 1, MAX_RATE, &rates[i], err);
     ok = ok && slc_policy_config_int(config, "streams", 0, 1, 1000000, &streams, err) &&
@@ -98,9 +128,19 @@ static const char *subject_of(enum subject subject, const slc_policy_request *re
     }
 }
 
+static void left_of(const slc_policy_request *request, const slc_limit_place *place,
+                    const slc_shared_bucket *bucket, const slc_rates *rates, enum slc_limit_kind kind,
+                    int64_t now_ns, uint64_t *left, int64_t *full_ms)
+{
+    if (bucket != NULL && kind != SLC_LIMIT_STREAMS && slc_shared_available(bucket))
+        slc_shared_left(bucket, rates, kind, now_ns, left, full_ms);
+    else
+        slc_limits_left(request->charges->limits, place, rates, kind, now_ns, left, full_ms);
+}
+
 /* "requests";r=9;t=1 for each limit. */
-static void add_headers(slc_policy_request *request, const slc_limit_place *place, const slc_rates *rates,
-                        int64_t now_ns)
+static void add_headers(slc_policy_request *request, const slc_limit_place *place,
+                        const slc_shared_bucket *bucket, const slc_rates *rates, int64_t now_ns)
 {
     char quotas[256] = "", rest[256] = "";
     size_t quotas_len = 0, rest_len = 0;
@@ -110,7 +150,7 @@ static void add_headers(slc_policy_request *request, const slc_limit_place *plac
         int64_t full_ms;
         if (quota == 0)
             continue;
-        slc_limits_left(request->charges->limits, place, rates, kind, now_ns, &left, &full_ms);
+        left_of(request, place, bucket, rates, kind, now_ns, &left, &full_ms);
         const char *comma = quotas_len > 0 ? ", " : "";
         quotas_len += (size_t)snprintf(quotas + quotas_len, sizeof quotas - quotas_len, "%s\"%s\";q=%" PRIu64,
                                        comma, kind_names[kind], quota);
@@ -140,8 +180,22 @@ static bool hold_connection(slc_policy_request *request, const char *limit, cons
     return false;
 }
 
+static enum slc_verdict refuse(const slc_limit_answer *answer, const char *limit, const char *subject,
+                               slc_denial *denial)
+{
+    (void)slc_deny(denial, 429, "rate-limited", "Too many requests",
+                   answer->refused == SLC_LIMIT_STREAMS
+                       ? "As many streams are open as may be; close one, or wait."
+                       : "The limit is used up; wait as long as Retry-After says.",
+                   "rate-limit %s: %s of %s", limit, kind_names[answer->refused], subject);
+    denial->retry_after_ms = answer->retry_after_ms;
+    return SLC_DENY;
+}
+
+/* `counted` is what is counted here of `rates`. The bucket, if there is one, is stolen. */
 static enum slc_verdict take(slc_policy_request *request, const char *limit, const char *subject,
-                             const slc_rates *rates, slc_denial *denial)
+                             const slc_rates *rates, const slc_rates *counted, slc_shared_bucket *bucket,
+                             slc_denial *denial)
 {
     slc_limits *limits = request->charges->limits;
     slc_limit_answer answer;
@@ -152,33 +206,89 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
                        "As many connections are open as may be; use one of them, or wait.",
                        "rate-limit %s: connections of %s", limit, subject);
         denial->retry_after_ms = 1000;
+        slc_shared_bucket_unref(bucket);
         return SLC_DENY;
     }
     uint64_t hash = slc_limits_hash(limits, limit, subject);
     slc_limit_place *place = slc_limits_place(limits, hash, now_ns);
-    bool taken = slc_charges_take(request->charges, place, rates, request->stream, now_ns, &answer);
-    if (taken) {
-        struct slc_charge *charge = &request->charges->list[request->charges->count - 1];
-        snprintf(charge->limit, sizeof charge->limit, "%s", limit);
+    bool taken = slc_charges_take(request->charges, place, counted, request->stream, now_ns, &answer);
+    add_headers(request, place, bucket, rates, now_ns);
+    if (!taken) {
+        slc_shared_bucket_unref(bucket);
+        return refuse(&answer, limit, subject, denial);
     }
-    add_headers(request, place, rates, now_ns);
-    if (taken)
-        return SLC_PASS;
-    (void)slc_deny(denial, 429, "rate-limited", "Too many requests",
-                   answer.refused == SLC_LIMIT_STREAMS
-                       ? "As many streams are open as may be; close one, or wait."
-                       : "The limit is used up; wait as long as Retry-After says.",
-                   "rate-limit %s: %s of %s", limit, kind_names[answer.refused], subject);
-    denial->retry_after_ms = answer.retry_after_ms;
+    struct slc_charge *charge = &request->charges->list[request->charges->count - 1];
+    snprintf(charge->limit, sizeof charge->limit, "%s", limit);
+    charge->rates = *rates;
+    if (bucket != NULL)
+        slc_charges_share(request->charges, bucket);
+    return SLC_PASS;
+}
+
+/* What Redis said, or that it has to be waited for. The bucket is the caller's then; NULL: there is none. */
+static enum slc_shared_outcome ask_redis(slc_policy_request *request, const char *subject,
+                                         const slc_rates *rates, slc_shared_bucket **bucket,
+                                         slc_limit_answer *answer)
+{
+    slc_limit_pause *pause = request->pause;
+    if (pause->waiter.answered) {
+        *bucket = pause->bucket;
+        *answer = pause->waiter.answer;
+        pause->bucket = NULL;
+        pause->waiter.answered = false;
+        return pause->waiter.outcome;
+    }
+    *bucket = slc_shared_bucket_get(request->shared, slc_snapshot_group(request->snapshot)->name,
+                                    request->policy_id, subject);
+    if (*bucket == NULL)
+        return SLC_SHARED_UNAVAILABLE;
+    enum slc_shared_outcome outcome = slc_shared_take(*bucket, rates, &pause->waiter, answer);
+    if (outcome == SLC_SHARED_WAITING)
+        pause->bucket = *bucket;
+    return outcome;
+}
+
+static enum slc_verdict refuse_unavailable(const char *limit, slc_denial *denial)
+{
+    (void)slc_deny(denial, 503, "limit-unavailable", "Limit unavailable",
+                   "How much may be done cannot be found out now; retry later.",
+                   "rate-limit %s: Redis is away, or too slow, and if_unavailable is refuse", limit);
+    denial->retry_after_ms = 1000;
     return SLC_DENY;
+}
+
+static enum slc_verdict take_shared(slc_policy_request *request, const char *subject, const slc_rates *rates,
+                                    slc_denial *denial)
+{
+    const slc_rates streams = {.streams = rates->streams, .burst_s = rates->burst_s};
+    slc_shared_bucket *bucket = NULL;
+    slc_limit_answer answer = {0};
+    enum slc_shared_outcome outcome = request->shared != NULL && request->pause != NULL
+                                          ? ask_redis(request, subject, rates, &bucket, &answer)
+                                          : SLC_SHARED_UNAVAILABLE;
+    if (outcome == SLC_SHARED_WAITING)
+        return SLC_WAIT;
+    /* One in dry run, and who only wants to know what would be, do not ask Redis. */
+    bool local =
+        outcome == SLC_SHARED_UNAVAILABLE && (rates->fallback == SLC_FALLBACK_LOCAL || request->pause == NULL);
+    if (outcome == SLC_SHARED_TAKEN || local ||
+        (outcome == SLC_SHARED_UNAVAILABLE && rates->fallback == SLC_FALLBACK_ALLOW))
+        return take(request, request->policy_id, subject, rates, local ? rates : &streams, bucket, denial);
+    enum slc_verdict verdict = outcome == SLC_SHARED_REFUSED
+                                   ? refuse(&answer, request->policy_id, subject, denial)
+                                   : refuse_unavailable(request->policy_id, denial);
+    slc_shared_bucket_unref(bucket);
+    return verdict;
 }
 
 static enum slc_verdict limit(void *compiled, slc_policy_request *request, slc_denial *denial)
 {
     const struct rate_limit *limit_ = compiled;
     char address[SLC_NETWORK_SUBJECT];
-    return take(request, request->policy_id, subject_of(limit_->subject, request, address), &limit_->rates,
-                denial);
+    const char *subject = subject_of(limit_->subject, request, address);
+    if (limit_->rates.shared)
+        return take_shared(request, subject, &limit_->rates, denial);
+    return take(request, request->policy_id, subject, &limit_->rates, &limit_->rates, NULL, denial);
 }
 
 static void native_rates(const void *compiled, const slc_policy_request *request, slc_native_rates *out)
@@ -219,7 +329,17 @@ const slc_policy_type slc_policy_rate_limit = {
         "\"all\"],\"default\":\"application\",\"description\":\"Whom it is counted for, each on its own. A "
         "native "
         "session belongs to each of its application\'s plans that grant something there, and what it does with "
-        "records to the event APIs on their topics.\"}}}",
+        "records to the event APIs on their topics.\"},"
+        "\"store\":{\"type\":\"string\",\"enum\":[\"local\",\"redis\"],\"default\":\"local\",\"description\":"
+        "\"Who counts requests, events and bytes: each gateway for itself, at its share of the limit, or the "
+        "Redis "
+        "server of limits.redis-address for all of them. Streams and connections are always counted "
+        "locally.\"},"
+        "\"if_unavailable\":{\"type\":\"string\",\"enum\":[\"local\",\"allow\",\"refuse\"],\"default\":"
+        "\"local\","
+        "\"description\":\"While Redis is away or does not answer in time, or the gateway has none: each "
+        "gateway "
+        "counts for itself, nothing is limited, or nothing is let through.\"}}}",
     .compile = compile,
     .release = release,
     .limit = limit,
@@ -292,7 +412,7 @@ static enum slc_verdict limit_by_plan(void *compiled, slc_policy_request *reques
     (void)compiled;
     if (!rates_of_plan(plan, &rates))
         return SLC_PASS;
-    return take(request, principal->plan_id, principal->application_id, &rates, denial);
+    return take(request, principal->plan_id, principal->application_id, &rates, &rates, NULL, denial);
 }
 
 const slc_policy_type slc_policy_plan_limits = {

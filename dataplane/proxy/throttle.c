@@ -39,7 +39,8 @@ bool slc_session_limit(slc_session *session, const slc_access_subject *subject, 
         return true;
     if (!first)
         slc_native_limits_release(&session->throttle->limits);
-    if (!slc_native_limits_take(subject, snapshot, table, !first, &limits, why)) {
+    if (!slc_native_limits_take(subject, snapshot, table, session->front->worker->shared, !first, &limits,
+                                why)) {
         slc_session_refuse(session, SLC_LIMIT, "limit", "%.180s", why);
         return false;
     }
