@@ -207,7 +207,12 @@ static const slc_field backend_authentication_fields[] = {
      .help = "SASL mechanism towards the brokers."},
     {.name = "username", .type = SLC_F_STRING, .max = 255, .help = "PLAIN and SCRAM."},
     {.name = "password", .type = SLC_F_STRING, .flags = SLC_F_SECRET, .max = 1024, .help = "PLAIN and SCRAM."},
-    {.name = "token_url", .type = SLC_F_STRING, .format = SLC_FMT_URL, .max = 500, .help = "OAUTHBEARER."},
+    {.name = "token_url",
+     .type = SLC_F_STRING,
+     .format = SLC_FMT_URL,
+     .max = 500,
+     .help = "OAUTHBEARER: where client credentials are exchanged for a token. Its certificate may be of "
+             "tls.ca_pem."},
     {.name = "client_id", .type = SLC_F_STRING, .max = 255, .help = "OAUTHBEARER."},
     {.name = "client_secret",
      .type = SLC_F_STRING,

@@ -339,7 +339,7 @@ static slc_broker *kafka_open(const slc_backend *backend, const slc_broker_setti
     pthread_mutex_init(&kafka->queue_lock, NULL);
     pthread_cond_init(&kafka->queue_empty, NULL);
     kafka->reaper = reaper_new();
-    kafka->tokens = slc_kafka_tokens_new();
+    kafka->tokens = slc_kafka_tokens_of(backend);
     snprintf(kafka->last_error, sizeof kafka->last_error, "not connected yet");
     kafka->loop = slc_loop_new("kafka", kafka);
     kafka->queries = slc_loop_new("kafka-query", kafka);

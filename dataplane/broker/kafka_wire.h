@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "dataplane/broker/kafka_token.h"
 #include "dataplane/config/snapshot.h"
 #include "dataplane/kafka/api_versions_codec.h"
 
@@ -17,7 +18,6 @@
 #define SLC_KAFKA_WIRE_MAX_FRAME (64UL * 1024 * 1024) /* metadata of a large cluster */
 
 /* The access token of one backend, for all of its connections. Shared, any thread. */
-typedef struct slc_kafka_tokens slc_kafka_tokens;
 
 typedef struct slc_kafka_wire {
     const slc_backend *backend; /* borrowed */
@@ -65,14 +65,5 @@ bool slc_kafka_wire_start_tls(slc_kafka_wire *wire, const char *host, slc_error 
 bool slc_kafka_wire_authenticate(slc_kafka_wire *wire, slc_error *err) SLC_CHECKED;
 /* Waits until the socket is ready for `events` (POLLIN, POLLOUT). */
 bool slc_kafka_wire_wait(slc_kafka_wire *wire, short events, slc_error *err) SLC_CHECKED;
-
-/* kafka_token.c: access tokens by OAuth client credentials (RFC 6749 section 4.4). */
-slc_kafka_tokens *slc_kafka_tokens_new(void);
-slc_kafka_tokens *slc_kafka_tokens_ref(slc_kafka_tokens *tokens);
-void slc_kafka_tokens_unref(slc_kafka_tokens *tokens);
-/* The token, kept while it is good for a while yet, else fetched: blocks, one fetch at a time. NUL-terminated,
- * new; free it with slc_free_secret(token, strlen). NULL on error, which never holds a secret. */
-char *slc_kafka_tokens_get(slc_kafka_tokens *tokens, const slc_backend *backend, int64_t deadline_ms,
-                           int cancel_fd, int64_t *expires_wall_ms, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "dataplane/broker/backend_tls.h"
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/dial_private.h"
@@ -51,6 +52,8 @@ static void close_socket(slc_dial *dial)
     if (dial->io != NULL)
         event_free(dial->io);
     dial->io = NULL;
+    if (dial->tokens != NULL)
+        slc_kafka_tokens_unwait(dial->tokens, &dial->token);
     if (dial->ssl != NULL)
         SSL_free(dial->ssl);
     dial->ssl = NULL;
@@ -73,6 +76,7 @@ static void free_dial(slc_dial *dial)
     slc_buf_release(&dial->features);
     if (dial->scram_open)
         slc_scram_client_release(&dial->scram);
+    slc_kafka_tokens_unref(dial->tokens);
     slc_backend_unref(dial->backend);
     SSL_CTX_free(dial->tls);
     dial->magic = 0;
@@ -136,6 +140,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     slc_fail(&dial->err, SLC_TIMEOUT, NULL, "%s",
              dial->fd < 0                         ? "its name is not resolved in time"
              : !dial->connected                   ? "it does not accept the connection in time"
+             : dial->talk == SLC_TALK_TOKEN       ? "its access token is not there in time"
              : dial->ssl == NULL || dial->secured ? "it does not answer in time"
                                                   : "the TLS handshake takes too long");
     if (dial->looking && dial->lookup != NULL) {
@@ -216,6 +221,27 @@ static void wait_for(slc_dial *dial, short what)
     event_add(dial->io, NULL);
 }
 
+static void converse(slc_dial *dial);
+
+static void on_token(evutil_socket_t fd, short what, void *arg)
+{
+    slc_dial *dial = arg;
+    (void)fd, (void)what;
+    event_del(dial->io);
+    if (slc_dial_talk_token(dial, &dial->err))
+        converse(dial);
+    else
+        fail(dial);
+}
+
+/* The broker has nothing to say meanwhile. */
+static void wait_for_token(slc_dial *dial)
+{
+    event_del(dial->io);
+    event_assign(dial->io, dial->base, dial->token.fd, EV_READ, on_token, dial);
+    event_add(dial->io, NULL);
+}
+
 static void converse(slc_dial *dial)
 {
     for (;;) {
@@ -239,6 +265,10 @@ static void converse(slc_dial *dial)
         }
         if (taken && dial->talk == SLC_TALK_READY) {
             finish(dial);
+            return;
+        }
+        if (taken && dial->talk == SLC_TALK_TOKEN) {
+            wait_for_token(dial);
             return;
         }
     }
@@ -383,6 +413,8 @@ slc_dial *slc_dial_start(const slc_dial_options *options, slc_dial_fn *fn, void 
     dial->fn = fn;
     dial->ctx = ctx;
     dial->fd = -1;
+    dial->token.fd = -1;
+    dial->deadline_ms = slc_monotonic_ms() + options->timeout_ms;
     slc_buf_init(&dial->out, SLC_DIAL_MAX_FRAME);
     slc_buf_init(&dial->in, SLC_DIAL_MAX_FRAME + READ_BYTES);
     slc_buf_init(&dial->features, SLC_DIAL_MAX_FRAME);

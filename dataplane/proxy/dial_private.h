@@ -5,6 +5,7 @@
 #include <event2/util.h>
 
 #include "common/buf.h"
+#include "dataplane/broker/kafka_token.h"
 #include "dataplane/kafka/scram_client.h"
 #include "dataplane/proxy/dial.h"
 
@@ -18,6 +19,8 @@ enum slc_dial_talk {
     SLC_TALK_PLAIN,
     SLC_TALK_SCRAM_FIRST,
     SLC_TALK_SCRAM_FINAL,
+    SLC_TALK_TOKEN, /* nothing is asked: an access token is being fetched */
+    SLC_TALK_BEARER,
     SLC_TALK_READY,
 };
 
@@ -51,11 +54,16 @@ struct slc_dial {
     slc_buf features;
     slc_scram_client scram;
     bool scram_open;
+    slc_kafka_tokens *tokens; /* of a backend that wants access tokens; NULL: not asked for yet */
+    slc_kafka_token_wait token;
+    int64_t deadline_ms; /* monotonic */
 };
 
 /* Puts the first request into `out`. */
 bool slc_dial_talk_begin(slc_dial *dial, slc_error *err) SLC_CHECKED;
 /* Reads a whole answer (without its length) and puts the next request into `out`, or becomes SLC_TALK_READY. */
 bool slc_dial_talk_answer(slc_dial *dial, const uint8_t *frame, size_t len, slc_error *err) SLC_CHECKED;
+/* The access token that was waited for is there, or will not be: puts the next request into `out`. */
+bool slc_dial_talk_token(slc_dial *dial, slc_error *err) SLC_CHECKED;
 
 #endif

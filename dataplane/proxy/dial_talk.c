@@ -9,7 +9,8 @@
 #include "dataplane/kafka/sasl_codec.h"
 #include "dataplane/proxy/dial_private.h"
 
-#define MAX_TOKEN 4096
+#define MAX_TOKEN        4096
+#define MAX_ACCESS_TOKEN (64 * 1024)
 
 static const char *mechanism_of(const slc_dial *dial)
 {
@@ -99,6 +100,38 @@ static bool send_scram_final(slc_dial *dial, const slc_kafka_sasl_answer *answer
     return ok;
 }
 
+/* RFC 7628 section 3.1; the token is stolen. */
+static bool send_bearer(slc_dial *dial, char *access, slc_error *err)
+{
+    slc_buf token;
+    slc_buf_init(&token, MAX_ACCESS_TOKEN);
+    slc_buf_adds(&token, "n,,\001auth=Bearer ");
+    slc_buf_adds(&token, access);
+    slc_buf_adds(&token, "\001\001");
+    slc_free_secret(access, strlen(access));
+    bool ok = token.overflow ? slc_fail(err, SLC_LIMIT, "/token_url", "the access token has more than %d bytes",
+                                        MAX_ACCESS_TOKEN)
+                             : send_token(dial, SLC_TALK_BEARER, &token, err);
+    forget(&token);
+    return ok;
+}
+
+static bool ask_token(slc_dial *dial, slc_error *err)
+{
+    dial->tokens = slc_kafka_tokens_of(dial->backend);
+    char *access = slc_kafka_tokens_now(dial->tokens, dial->backend, dial->deadline_ms, &dial->token);
+    if (access != NULL)
+        return send_bearer(dial, access, err);
+    dial->talk = SLC_TALK_TOKEN;
+    return true;
+}
+
+bool slc_dial_talk_token(slc_dial *dial, slc_error *err)
+{
+    char *access = slc_kafka_tokens_waited(dial->tokens, &dial->token, err);
+    return access != NULL && send_bearer(dial, access, err);
+}
+
 static bool after_versions(slc_dial *dial, slc_error *err)
 {
     const char *mechanism = mechanism_of(dial);
@@ -106,11 +139,8 @@ static bool after_versions(slc_dial *dial, slc_error *err)
         dial->talk = SLC_TALK_READY;
         return true;
     }
-    if (strcmp(mechanism, "PLAIN") != 0 && !is_scram(mechanism))
-        return slc_fail(
-            err, SLC_UNSUPPORTED, NULL,
-            "native sessions cannot authenticate to a backend with %s yet: use PLAIN, SCRAM or mTLS",
-            mechanism);
+    if (strcmp(mechanism, "PLAIN") != 0 && strcmp(mechanism, "OAUTHBEARER") != 0 && !is_scram(mechanism))
+        return slc_fail(err, SLC_UNSUPPORTED, "/mechanism", "this gateway has no SASL mechanism %s", mechanism);
     dial->talk = SLC_TALK_HANDSHAKE;
     return slc_kafka_sasl_handshake_request(&dial->out, ++dial->correlation, SLC_DIAL_CLIENT, mechanism, err);
 }
@@ -145,6 +175,8 @@ static bool read_handshake(slc_dial *dial, const uint8_t *frame, size_t len, slc
         return slc_fail(err, SLC_DENIED, NULL,
                         "the broker does not take %s: set the backend's mechanism to one it offers",
                         mechanism_of(dial));
+    if (strcmp(mechanism_of(dial), "OAUTHBEARER") == 0)
+        return ask_token(dial, err);
     return is_scram(mechanism_of(dial)) ? send_scram_first(dial, err) : send_plain(dial, err);
 }
 
@@ -175,7 +207,9 @@ bool slc_dial_talk_answer(slc_dial *dial, const uint8_t *frame, size_t len, slc_
     case SLC_TALK_PLAIN:
     case SLC_TALK_SCRAM_FIRST:
     case SLC_TALK_SCRAM_FINAL:
+    case SLC_TALK_BEARER:
         return read_token(dial, frame, len, err);
+    case SLC_TALK_TOKEN:
     case SLC_TALK_READY:
         break;
     }

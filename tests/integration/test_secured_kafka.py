@@ -3,11 +3,13 @@
 import base64
 import http.server
 import json
+import os
 import socket
 import struct
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -15,8 +17,10 @@ import pytest
 import requests
 
 from sluice_support import KafkaHelper, NativeCluster, SampleApi, free_port, wait_until
+from sluice_support.oidc_provider import OidcProvider
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka"
+OIDC_SECRET = "a-secret-of-the-provider"
 PASSWORD = 'a-password,with="signs'
 SCRAM_PASSWORD = "another-password"
 
@@ -46,19 +50,22 @@ class Authority:
 
 
 class TokenServer:
-    """An OAuth server that knows one client, and gives it a token that Kafka's unsecured validator takes."""
+    """An OAuth server that knows one client, and gives it a token that Kafka's unsecured validator takes; each answer takes
+    `pause_s`. The times of the questions are in `asked_at`."""
 
-    def __init__(self):
+    def __init__(self, life_s=300, pause_s=0):
         outer = self
-        self.asked = 0
+        self.life_s, self.pause_s, self.asked_at = life_s, pause_s, []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 expected = "Basic " + base64.b64encode(b"gateway:client-secret").decode()
                 known = self.headers.get("Authorization") == expected and form["grant_type"] == ["client_credentials"]
-                outer.asked += 1
-                body = json.dumps({"access_token": outer.token(), "token_type": "Bearer", "expires_in": 300}).encode()
+                outer.asked_at.append(time.monotonic())
+                time.sleep(outer.pause_s)
+                body = json.dumps({"access_token": outer.token(), "token_type": "Bearer",
+                                   "expires_in": outer.life_s}).encode()
                 self.send_response(200 if known else 401)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body) if known else 0))
@@ -72,18 +79,18 @@ class TokenServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}/token"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    @staticmethod
-    def token():
+    def token(self):
         now = int(time.time())
-        parts = ({"alg": "none"}, {"sub": "gateway", "iat": now, "exp": now + 300})
+        parts = ({"alg": "none"}, {"sub": "gateway", "iat": now, "exp": now + self.life_s})
         return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in parts) + "."
 
 
 class Broker:
     """Apache Kafka with a listener for each way in."""
 
-    def __init__(self, folder, authority):
-        names = ("plaintext", "controller", "ssl", "mtls", "sasl_plaintext", "sasl_ssl")
+    def __init__(self, folder, authority, provider):
+        """`provider` is the OpenID provider whose tokens the listener sasl_ssl_oidc takes, checked by its keys."""
+        names = ("plaintext", "controller", "ssl", "mtls", "sasl_plaintext", "sasl_ssl", "sasl_ssl_oidc")
         self.ports = {name: free_port() for name in names}
         authority.issue("broker", "DNS:localhost,DNS:kafka.example")
         login = "org.apache.kafka.common.security"
@@ -94,7 +101,7 @@ class Broker:
                 for name, port in self.ports.items() if name != "controller"),
             "controller.quorum.voters": f"1@127.0.0.1:{self.ports['controller']}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,MTLS:SSL,"
-                                              "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+                                              "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SASL_SSL_OIDC:SASL_SSL",
             "ssl.keystore.type": "PEM", "ssl.keystore.location": folder / "broker.pem",
             "ssl.truststore.type": "PEM", "ssl.truststore.location": authority.certificate,
             "listener.name.mtls.ssl.client.auth": "required",
@@ -102,6 +109,15 @@ class Broker:
             "listener.name.sasl_ssl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
             "listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config":
                 f'{login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
+        }
+        oidc = "listener.name.sasl_ssl_oidc"
+        settings |= {
+            f"{oidc}.sasl.enabled.mechanisms": "OAUTHBEARER",
+            f"{oidc}.oauthbearer.sasl.jaas.config": f"{login}.oauthbearer.OAuthBearerLoginModule required;",
+            f"{oidc}.oauthbearer.sasl.server.callback.handler.class": f"{login}.oauthbearer.OAuthBearerValidatorCallbackHandler",
+            f"{oidc}.sasl.oauthbearer.jwks.endpoint.url": f"{provider.url}/jwks",
+            f"{oidc}.sasl.oauthbearer.expected.audience": "sluice",
+            f"{oidc}.sasl.oauthbearer.expected.issuer": provider.url,
         }
         escaped = PASSWORD.replace('"', '\\\\"')
         for listener in ("sasl_plaintext", "sasl_ssl"):
@@ -116,7 +132,9 @@ class Broker:
             command += ["--config", f"{key}={value}"]
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
             command += ["--add-scram", f"{mechanism}=[name=gateway,password={SCRAM_PASSWORD}]"]
-        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+        allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={provider.url}/jwks"
+        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120,
+                                env={**os.environ, "KAFKA_OPTS": allowed})
         assert result.returncode == 0, result.stdout + result.stderr
 
     def address(self, listener):
@@ -131,7 +149,9 @@ def secured(tmp_path_factory, module_servers):
     """The broker, and a gateway with a maker of event APIs over any of its listeners."""
     folder = tmp_path_factory.mktemp("secured")
     authority = Authority(folder, "authority")
-    broker = Broker(folder, authority)
+    (folder / "provider").mkdir()
+    provider = OidcProvider(folder / "provider", {"gateway": OIDC_SECRET}, "RS256")
+    broker = Broker(folder, authority, provider)
     tokens = TokenServer()
     try:
         kafka = KafkaHelper(broker.address("plaintext"))
@@ -145,6 +165,7 @@ def secured(tmp_path_factory, module_servers):
         place = Place()
         place.authority, place.broker, place.kafka, place.tokens, place.gateway = \
             authority, broker, kafka, tokens, first.gateway
+        place.provider = provider
         place.stranger = Authority(folder, "stranger")
 
         def api(prefix, listener, tls=None, **authentication):
@@ -164,6 +185,7 @@ def secured(tmp_path_factory, module_servers):
     finally:
         broker.stop()
         tokens.server.shutdown()
+        provider.close()
 
 
 def health(place, api):
@@ -247,7 +269,44 @@ def test_credentials_over_tls_with_another_name_on_the_certificate(secured):
 def test_oauth_client_credentials(secured):
     works(secured, secured.api("oauth-", "sasl_plaintext", mechanism="OAUTHBEARER", token_url=secured.tokens.url,
                                client_id="gateway", client_secret="client-secret"))
-    assert secured.tokens.asked >= 1
+    assert secured.tokens.asked_at
+
+
+def by_provider(secured, secret):
+    return {"mechanism": "OAUTHBEARER", "token_url": secured.provider.token_url, "client_id": "gateway",
+            "client_secret": secret, "scope": "orders:read orders:write"}
+
+
+def test_oauth_tokens_of_a_real_provider_that_the_broker_checks(secured):
+    api = secured.api("oidc-", "sasl_ssl_oidc", tls=tls(secured), **by_provider(secured, OIDC_SECRET))
+    works(secured, api)
+    works_natively(secured, api)
+
+
+def test_a_wrong_client_secret_is_told(secured):
+    api = secured.api("oidc-wrong-", "sasl_ssl_oidc", tls=tls(secured), **by_provider(secured, "wrong-password"))
+    refused(secured, api, "answers 401 invalid_client to the client credentials of gateway")
+    refused_natively(secured, api, "answers 401 invalid_client")
+
+
+def test_a_token_is_fetched_once_for_all_and_again_before_it_expires(secured):
+    """Who comes first fetches it, slowly; the others wait for that."""
+    tokens = TokenServer(life_s=10, pause_s=0.5)
+    try:
+        api = secured.api("once-", "sasl_plaintext", mechanism="OAUTHBEARER", token_url=tokens.url, client_id="gateway",
+                          client_secret="client-secret")
+        cluster = native(api)
+
+        def listed(_=None):
+            return api.topic in KafkaHelper(cluster.bootstrap_servers).admin.list_topics(timeout=20).topics
+
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(listed, range(8)))
+        assert len(tokens.asked_at) == 1
+        wait_until(lambda: listed() and len(tokens.asked_at) > 1, 30, "the token to be fetched again")
+        assert tokens.asked_at[1] - tokens.asked_at[0] < tokens.life_s
+    finally:
+        tokens.server.shutdown()
 
 
 def refused(place, api, reason):
