@@ -146,8 +146,11 @@ class Provider(AbstractTokenProvider):
 def test_kafka_python(sample, cluster, issuer, kafka, mechanism):
     who = {"sasl_oauth_token_provider": Provider(issuer)} if mechanism == "OAUTHBEARER" else {
         "sasl_plain_username": sample.credential["id"], "sasl_plain_password": sample.credential["secret"]}
-    producer = KafkaProducer(bootstrap_servers=cluster.bootstrap_servers, security_protocol="SASL_PLAINTEXT",
-                             sasl_mechanism=mechanism, **who)
+    kafka_python_produces(sample, kafka, cluster, security_protocol="SASL_PLAINTEXT", sasl_mechanism=mechanism, **who)
+
+
+def kafka_python_produces(sample, kafka, cluster, **who):
+    producer = KafkaProducer(bootstrap_servers=cluster.bootstrap_servers, **who)
     before = sum(kafka.end_offsets(sample.topic).values())
     producer.send(sample.topic, b"x").get(20)
     producer.close()
@@ -300,7 +303,7 @@ def test_a_token_of_megabytes_is_refused_and_the_gateway_goes_on(sample, cluster
 
 # ---- certificates ----
 
-def test_certificates(sample, tmp_path):
+def test_certificates(sample, kafka, tmp_path):
     authority = Authority(tmp_path)
     tls = authority.listener_tls("gateway", ["IP:127.0.0.1"], client_auth="request",
                                  client_ca_pem=authority.ca.read_text())
@@ -322,6 +325,8 @@ def test_certificates(sample, tmp_path):
                                      certificate={"san": "spiffe://example/kafka-client"})
     wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 20, "the credential")
     round_trip(config(strict))
+    kafka_python_produces(sample, kafka, strict, security_protocol="SSL", ssl_cafile=authority.ca, ssl_keyfile=key,
+                          ssl_certfile=certificate)
     assert KafkaAdmin(config(loose)).list_topics(timeout=5)
     sasl = {**secret(loose, "SCRAM-SHA-512", sample.credential), "security.protocol": "SASL_SSL"}
     assert KafkaAdmin({**config(loose, pair=False), **sasl}).list_topics(timeout=5)
