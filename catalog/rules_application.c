@@ -58,6 +58,18 @@ static bool check_match(slc_txn *txn, const slc_change *change, slc_error *err)
     return true;
 }
 
+/* What all tokens of an issuer have, or each another one of: whoever claims it would be taken for everybody,
+ * and everybody else, matching two applications, refused. */
+static bool check_claim(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    static const char *const common[] = {"iss", "aud", "exp", "nbf", "iat", "jti", "typ", "scope"};
+    const char *claim = slc_get_text(json_object_get(change->next, "oidc"), "claim");
+    for (size_t i = 0; claim != NULL && i < sizeof(common) / sizeof(*common); i++)
+        if (strcmp(claim + (claim[0] == '/'), common[i]) == 0)
+            return slc_txn_problem(txn, "/oidc/claim", err, "does not tell one application from another");
+    return true;
+}
+
 static bool check_lookup(slc_txn *txn, slc_change *change, slc_error *err)
 {
     char lookup[LOOKUP_CHARS];
@@ -84,7 +96,7 @@ static bool check_credential(slc_txn *txn, slc_change *change, slc_error *err)
     int64_t expires_at = slc_get_int(change->next, "expires_at");
     if (expires_at != 0 && expires_at <= slc_txn_now_ms(txn))
         return slc_txn_problem(txn, "/expires_at", err, "must be in the future");
-    return check_match(txn, change, err) && check_lookup(txn, change, err);
+    return check_match(txn, change, err) && check_claim(txn, change, err) && check_lookup(txn, change, err);
 }
 
 static bool make_secret(slc_txn *txn, slc_change *change, slc_error *err)

@@ -439,8 +439,8 @@ void slc_pages_recheck(slc_api *api)
         slc_page *page = page_of(reader);
         slc_exchange *exchange = page->exchange;
         const slc_snapshot *snapshot = api->worker->worker->snapshot;
-        if (snapshot != NULL &&
-            !slc_principal_still_granted(snapshot, api->api, exchange->operation, &exchange->principal))
+        if (snapshot != NULL && !slc_principal_still_granted(snapshot, api->api, exchange->operation,
+                                                             exchange->client_address, &exchange->principal))
             fail_page(page, SLC_PROBLEM_REVOKED);
         else if (exchange->outdated && page->question == NULL)
             answer(page);

@@ -383,8 +383,8 @@ static bool still_granted(slc_stream *stream, const slc_snapshot *snapshot)
     const slc_event_api *api = stream->reader.api->api;
     if (snapshot != NULL && exchange->charges != NULL)
         slc_limits_changed(snapshot, api, &exchange->principal, exchange->charges);
-    return snapshot == NULL ||
-           slc_principal_still_granted(snapshot, api, exchange->operation, &exchange->principal);
+    return snapshot == NULL || slc_principal_still_granted(snapshot, api, exchange->operation,
+                                                           exchange->client_address, &exchange->principal);
 }
 
 /* Does the API still have streams, and at the address that this one was opened at? */

@@ -239,13 +239,15 @@ bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *sna
 struct admission {
     slc_policy_request request;
     char *why;
+    bool strangers;
 };
 
 static bool admit(const slc_chain_entry *entry, void *arg)
 {
     struct admission *admission = arg;
     slc_denial denial = {0};
-    if (entry->type != &slc_policy_ip_restriction)
+    if (entry->type != &slc_policy_ip_restriction ||
+        (admission->strangers && (entry->dry_run || entry->condition != NULL)))
         return true;
     admission->request.policy_id = entry->name;
     enum slc_condition_answer answer = slc_chain_condition(entry, &admission->request, &denial);
@@ -256,7 +258,8 @@ static bool admit(const slc_chain_entry *entry, void *arg)
     bool denied = answer == SLC_CONDITION_UNKNOWN ||
                   entry->type->limit(entry->compiled, &admission->request, &denial) == SLC_DENY;
     slc_chain_tell(entry, "admit", &admission->request, answer, denied ? SLC_DENY : SLC_PASS, &denial);
-    count(entry, &admission->request, answer, denied ? SLC_DENY : SLC_ALLOW);
+    if (denied || !admission->strangers) /* who is let in is asked again when it is known who he is */
+        count(entry, &admission->request, answer, denied ? SLC_DENY : SLC_ALLOW);
     if (denied && entry->dry_run)
         slc_chain_tell_dry(entry, &admission->request, &denial);
     if (!denied || entry->dry_run)
@@ -313,6 +316,13 @@ bool slc_access_takes_token(const slc_access_subject *subject, slc_snapshot *sna
         return true;
     (void)slc_access_each_policy(subject, snapshot, false, vet, &vetting);
     return !vetting.asked || vetting.taken;
+}
+
+bool slc_access_admits_strangers(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200])
+{
+    struct admission admission = {
+        .request = slc_access_request(subject, snapshot), .why = why, .strangers = true};
+    return slc_access_each_policy(subject, snapshot, false, admit, &admission);
 }
 
 /* ---- remembering ---- */

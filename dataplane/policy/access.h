@@ -55,6 +55,10 @@ bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot
  * `why`. Part of slc_access_admits; asked alone where a client can be told that its token is at fault. */
 bool slc_access_takes_token(const slc_access_subject *subject, slc_snapshot *snapshot,
                             char why[200]) SLC_CHECKED;
+/* The same before anybody has said who he is, by the policies that say it without a condition: who may not be
+ * here may not try credentials either. */
+bool slc_access_admits_strangers(const slc_access_subject *subject, slc_snapshot *snapshot,
+                                 char why[200]) SLC_CHECKED;
 
 /* A request of the subject's, for policies: without API and HTTP. */
 slc_policy_request slc_access_request(const slc_access_subject *subject, const slc_snapshot *snapshot);

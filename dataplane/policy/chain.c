@@ -506,7 +506,8 @@ void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)
     }
 }
 
-/* What the rules of acl policies say now: a denial by one without a condition, a permission by any. */
+/* What the rules of acl and ip-restriction policies say now: a denial by one without a condition, a permission
+ * by any. */
 static enum slc_verdict recheck(const slc_chain *chain, slc_policy_request *request)
 {
     enum slc_verdict verdict = SLC_PASS;
@@ -514,6 +515,7 @@ static enum slc_verdict recheck(const slc_chain *chain, slc_policy_request *requ
         const slc_chain_entry *entry = &chain->entries[i];
         if (entry->type->recheck == NULL || entry->dry_run || !concerns(entry, request->principal))
             continue;
+        request->policy_id = entry->id;
         enum slc_verdict said = entry->type->recheck(entry->compiled, request);
         if (said == SLC_DENY && entry->condition == NULL)
             return SLC_DENY;
@@ -524,10 +526,14 @@ static enum slc_verdict recheck(const slc_chain *chain, slc_policy_request *requ
 }
 
 static bool still_allowed(const slc_snapshot *snapshot, const slc_event_api *api,
-                          Sluice__Snapshot__V1__Operation operation, slc_principal *principal)
+                          Sluice__Snapshot__V1__Operation operation, const char *client_address,
+                          slc_principal *principal)
 {
-    slc_policy_request request = {
-        .snapshot = snapshot, .api = api, .operation = operation, .principal = principal};
+    slc_policy_request request = {.snapshot = snapshot,
+                                  .api = api,
+                                  .operation = operation,
+                                  .client_address = client_address,
+                                  .principal = principal};
     bool granted = slc_subscription_grant(snapshot, api, operation, principal);
     const slc_chain *const chains[] = {api->chain, slc_snapshot_narrow(snapshot, principal->application_id),
                                        slc_snapshot_narrow(snapshot, principal->plan_id)};
@@ -541,7 +547,8 @@ static bool still_allowed(const slc_snapshot *snapshot, const slc_event_api *api
 }
 
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
-                                 Sluice__Snapshot__V1__Operation operation, slc_principal *principal)
+                                 Sluice__Snapshot__V1__Operation operation, const char *client_address,
+                                 slc_principal *principal)
 {
     const Sluice__Snapshot__V1__Credential *credential =
         slc_snapshot_credential(snapshot, principal->credential_lookup, strlen(principal->credential_lookup));
@@ -550,5 +557,5 @@ bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_a
     principal->expires_at_ms = slc_expiry_of(principal, credential);
     if (principal->expires_at_ms != 0 && principal->expires_at_ms <= slc_wall_ms())
         return false;
-    return still_allowed(snapshot, api, operation, principal);
+    return still_allowed(snapshot, api, operation, client_address, principal);
 }

@@ -89,6 +89,13 @@ static enum slc_verdict check(void *compiled, slc_policy_request *request, slc_d
                     request->policy_id, known ? request->client_address : "is not known");
 }
 
+/* A stream is asked again when the policies change. */
+static enum slc_verdict recheck(void *compiled, slc_policy_request *request)
+{
+    slc_denial denial;
+    return request->client_address != NULL ? check(compiled, request, &denial) : SLC_PASS;
+}
+
 /* Native clients from elsewhere are not let in at all; what an event API says is about its topic. */
 static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)
 {
@@ -97,7 +104,8 @@ static enum slc_verdict access_native(void *compiled, const slc_access_question 
 
 const slc_policy_type slc_policy_ip_restriction = {
     .name = "ip-restriction",
-    .summary = "Lets requests in by the client's IP address.",
+    .summary =
+        "Lets requests in by the client's IP address. When the policies change, what is open is asked again.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
         "\"allow\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":500,\"uniqueItems\":true,"
@@ -111,4 +119,5 @@ const slc_policy_type slc_policy_ip_restriction = {
     .on_request = check,
     .limit = check,
     .access = access_native,
+    .recheck = recheck,
 };

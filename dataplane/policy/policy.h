@@ -214,9 +214,10 @@ void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)
  * rates, those that are gone none. Limits that are new hold for what is opened later. */
 void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, const slc_principal *principal,
                         slc_charges *charges);
-/* Does the principal's credential still exist, unexpired, and still grant the operation? For open streams after
- * a snapshot swap and on timers. */
+/* Does the principal's credential still exist, unexpired, and still grant the operation, and may it come from
+ * `client_address` (NULL: not known, not looked at)? For open streams after a snapshot swap and on timers. */
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
-                                 Sluice__Snapshot__V1__Operation operation, slc_principal *principal);
+                                 Sluice__Snapshot__V1__Operation operation, const char *client_address,
+                                 slc_principal *principal);
 
 #endif

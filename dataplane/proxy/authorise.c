@@ -172,6 +172,24 @@ bool slc_session_authorise(slc_session *session)
     return let_in;
 }
 
+bool slc_session_may_try(slc_session *session)
+{
+    slc_snapshot *snapshot = session->front->worker->snapshot;
+    slc_principal nobody = {0};
+    char why[200];
+    if (snapshot == NULL)
+        return true;
+    find_host(session);
+    const slc_access_subject subject = {.vcluster = session->vcluster,
+                                        .listener_id = session->entity->msg->id,
+                                        .client_address = session->host,
+                                        .principal = &nobody};
+    if (slc_access_admits_strangers(&subject, snapshot, why))
+        return true;
+    slc_session_refuse(session, SLC_DENIED, "refused", "%.190s", why);
+    return false;
+}
+
 bool slc_session_rights_changed(slc_session *session, slc_snapshot *snapshot)
 {
     bool restricted = session->access != NULL;

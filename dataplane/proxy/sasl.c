@@ -102,6 +102,8 @@ enum slc_parse slc_session_answer_handshake(slc_session *session, const slc_kafk
     char wanted[SLC_KAFKA_SASL_MECHANISM_MAX + 1];
     if (!slc_kafka_sasl_handshake_read(body, len, header->version, wanted, &session->why))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "a broken SaslHandshake request");
+    if (!slc_session_may_try(session))
+        return SLC_PARSE_CLOSE;
     slc_buf *out = slc_session_begin_answer(session, header);
     if (out == NULL)
         return SLC_PARSE_WAIT;
@@ -388,11 +390,13 @@ static void step(struct slc_sasl *sasl, const uint8_t *message, size_t len, slc_
         step_scram(sasl, message, len, out, outcome);
 }
 
-/* KIP-368: a connection stays one application's. */
+/* KIP-368: a connection stays one application's. What the client says comes before its certificate, until it has
+ * done something by that. */
 static void check_same(const slc_session *session, struct outcome *outcome)
 {
     const slc_principal *before = &session->principal;
-    if (outcome->kind == GOOD && session->by_sasl &&
+    bool settled = session->by_sasl || (session->authorised && before->authenticated);
+    if (outcome->kind == GOOD && settled &&
         strcmp(before->application_id, outcome->principal.application_id) != 0)
         refuse(outcome, "another application than before (KIP-368)",
                "Authentication failed: a connection cannot become another application's.");

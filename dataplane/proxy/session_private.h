@@ -142,6 +142,8 @@ void slc_session_log_end(slc_session *session);
 /* It is known who the client is: from here on the view's guard asks what he may, and he pays for what he does.
  * False: he has as many connections as he may; the session is to be closed. */
 bool slc_session_authorise(slc_session *session) SLC_CHECKED;
+/* May the client try to authenticate? False: the session is to be closed. */
+bool slc_session_may_try(slc_session *session) SLC_CHECKED;
 /* The same of every session that has been let in, however it was, before its request is taken: nothing is done
  * when it is known already. */
 bool slc_session_is_authorised(slc_session *session) SLC_CHECKED;

@@ -1,6 +1,7 @@
 """Native clients by secret, token and certificate: who gets in, until when, and how they stay."""
 
 import json
+import ssl
 import struct
 import time
 
@@ -308,7 +309,7 @@ def test_certificates(sample, kafka, tmp_path):
     tls = authority.listener_tls("gateway", ["IP:127.0.0.1"], client_auth="request",
                                  client_ca_pem=authority.ca.read_text())
     strict = NativeCluster(sample, "certificates", authentication=["mtls"], tls=tls)
-    loose = NativeCluster(sample, "either", authentication=["mtls", "scram"], tls=tls)
+    loose = NativeCluster(sample, "either", authentication=["mtls", "scram", "plain"], tls=tls)
     certificate, key = authority.issue("kafka-client", ["URI:spiffe://example/kafka-client"])
     strict.wait_served()
 
@@ -331,6 +332,18 @@ def test_certificates(sample, kafka, tmp_path):
     sasl = {**secret(loose, "SCRAM-SHA-512", sample.credential), "security.protocol": "SASL_SSL"}
     assert KafkaAdmin({**config(loose, pair=False), **sasl}).list_topics(timeout=5)
     assert KafkaAdmin({**config(loose), **sasl}).list_topics(timeout=5)  # both: what it says counts
+    other = sample.admin.create("credentials", application="second", type="secret")
+    as_other = secret(loose, "PLAIN", other)
+    wait_until(lambda: KafkaAdmin({**config(loose), **as_other, "security.protocol": "SASL_SSL"}).list_topics(timeout=3), 20,
+               "the other credential")
+    context = ssl.create_default_context(cafile=authority.ca)
+    context.load_cert_chain(certificate, key)
+    for settled in (False, True):  # until the connection was used by the certificate
+        with WirePeer(loose.port, tls=context) as peer:
+            assert not settled or peer.metadata()
+            peer.handshake("PLAIN")
+            proof = f"\0{other['id']}\0{other['secret']}".encode()
+            assert peer.authenticate(proof).error == (58 if settled else 0)
     sample.admin.act("credentials", credential["id"], "revoke")
 
     def turned_away():

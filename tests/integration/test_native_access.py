@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import NewTopic
 
 from sluice_support import KafkaHelper, SampleApi, free_ports, wait_until
+from sluice_support.wire_peer import WirePeer
 
 SHOWN = "native request denied"
 
@@ -145,6 +146,9 @@ def test_an_address_that_is_shut_out_ends_open_connections(shop):
             except KafkaException:
                 return reason in shop.gateway.log().decode()
         wait_until(refused, 30, "the refusal")
+        with WirePeer(int(shop.native.config["bootstrap.servers"].rpartition(":")[2])) as peer:
+            peer.send_handshake("PLAIN", 1)  # whether a credential is good is not to be found out from outside
+            assert peer.answer() == b""
     finally:
         shop.admin.delete("policies", "elsewhere-only")
     wait_until(lambda: shop.native.admin.list_topics(timeout=3).topics, 30, "to be let in again")

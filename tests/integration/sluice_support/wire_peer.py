@@ -14,8 +14,11 @@ class Authenticated:
 
 
 class WirePeer:
-    def __init__(self, port, timeout=15):
+    def __init__(self, port, timeout=15, tls=None):
+        """`tls`: an ssl.SSLContext."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._correlation = 100
 
     def __enter__(self):
@@ -28,11 +31,18 @@ class WirePeer:
         frame = struct.pack(">hhih", key, version, correlation, -1) + body
         self._socket.sendall(struct.pack(">i", len(frame)) + frame)
 
+    def _read(self, size):
+        """So many bytes, fewer at the end of the connection. TLS has no MSG_WAITALL."""
+        read = b""
+        while len(read) < size and (more := self._socket.recv(size - len(read))):
+            read += more
+        return read
+
     def answer(self):
         """The next frame without its length; empty at the end of the connection."""
         try:
-            size = self._socket.recv(4, socket.MSG_WAITALL)
-            return self._socket.recv(struct.unpack(">i", size)[0], socket.MSG_WAITALL) if len(size) == 4 else b""
+            size = self._read(4)
+            return self._read(struct.unpack(">i", size)[0]) if len(size) == 4 else b""
         except ConnectionResetError:
             return b""
 

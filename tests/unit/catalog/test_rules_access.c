@@ -133,6 +133,15 @@ START_TEST(a_match_is_complete_and_unique)
                    "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'value': "
                    "'demo'}}",
                    SLC_CONFLICT, "/oidc");
+    static const char *const common[] = {"iss", "aud", "exp", "/iss", "jti"};
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++) {
+        char text[200];
+        snprintf(
+            text, sizeof text,
+            "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'claim': '%s', 'value': 'x'}}",
+            common[i]);
+        t_create_fails("credentials", text, SLC_INVALID, "/oidc/claim");
+    }
     t_delete_fails("issuers", "login", SLC_CONFLICT);
     char expected[100];
     snprintf(expected, sizeof(expected), "oidc:%s:sub=demo", t_sql("SELECT id FROM issuers"));

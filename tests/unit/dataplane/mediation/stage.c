@@ -53,11 +53,13 @@ void stage_pause(void)
  * ------------------------------------------------------------------------- */
 
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
-                                 Sluice__Snapshot__V1__Operation operation, slc_principal *principal)
+                                 Sluice__Snapshot__V1__Operation operation, const char *client_address,
+                                 slc_principal *principal)
 {
     (void)snapshot;
     (void)api;
     (void)operation;
+    (void)client_address;
     (void)principal;
     return __atomic_load_n(&granted, __ATOMIC_RELAXED);
 }

@@ -308,13 +308,13 @@ START_TEST(an_open_stream_goes_on_while_a_rule_allows_it)
     rules("{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"orders\"]}]}");
     ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
     const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
-    ck_assert(slc_principal_still_granted(asker->snapshot, api, READ, &asker->principal));
+    ck_assert(slc_principal_still_granted(asker->snapshot, api, READ, NULL, &asker->principal));
     asker->maker->policy[0].config_json =
         (char *)"{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"orders\"]},"
                 "{\"effect\":\"deny\",\"operations\":[\"all\"],\"topics\":[\"*\"]}]}";
     asker_rebuild(asker);
     api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
-    ck_assert(!slc_principal_still_granted(asker->snapshot, api, READ, &asker->principal));
+    ck_assert(!slc_principal_still_granted(asker->snapshot, api, READ, NULL, &asker->principal));
     teardown();
 }
 END_TEST

@@ -74,10 +74,10 @@ START_TEST(the_earlier_of_two_ends_counts_also_later)
     asker->maker->credential[0].expires_at_ms = 0;
     asker_rebuild(asker);
     api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
-    ck_assert(slc_principal_still_granted(asker->snapshot, api, PUBLISH, &asker->principal));
+    ck_assert(slc_principal_still_granted(asker->snapshot, api, PUBLISH, NULL, &asker->principal));
     ck_assert_int_eq(asker->principal.expires_at_ms, token.expires_ms);
     asker->principal.proof_expires_at_ms = slc_wall_ms() - 1;
-    ck_assert(!slc_principal_still_granted(asker->snapshot, api, PUBLISH, &asker->principal));
+    ck_assert(!slc_principal_still_granted(asker->snapshot, api, PUBLISH, NULL, &asker->principal));
 }
 END_TEST
 

@@ -80,5 +80,32 @@ START_TEST(bodies_have_a_size)
 }
 END_TEST
 
+/* As native connections are. */
+START_TEST(an_open_stream_of_an_address_that_is_shut_out_ends)
+{
+    static const struct {
+        const char *config, *condition;
+        bool stays;
+    } cases[] = {
+        {"{\"deny\":[\"192.0.2.1\"]}", "", false},
+        {"{\"deny\":[\"192.0.2.1\"]}", "operation == 'read'", true}, /* conditions are not looked at again */
+        {"{\"deny\":[\"192.0.2.2\"]}", "", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct asker *asker = asker_new();
+        asker_send(asker, "X-API-Key", ASKER_KEY);
+        ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+        asker_policy(asker, "where", "ip-restriction", cases[i].config);
+        asker->maker->policy[0].condition = (char *)cases[i].condition;
+        asker_rebuild(asker);
+        const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
+        ck_assert(slc_principal_still_granted(asker->snapshot, api, READ, "192.0.2.1", &asker->principal) ==
+                  cases[i].stays);
+        ck_assert(slc_principal_still_granted(asker->snapshot, api, READ, NULL, &asker->principal));
+        asker_free(asker);
+    }
+}
+END_TEST
+
 UNIT_MAIN("restrict", addresses_are_let_in_or_not, an_address_outside_cannot_try_credentials,
-          one_of_an_application_concerns_it_alone, bodies_have_a_size)
+          one_of_an_application_concerns_it_alone, an_open_stream_of_an_address_that_is_shut_out_ends,
+          bodies_have_a_size)

@@ -137,7 +137,7 @@ static bool still_granted(void)
 {
     const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
     ck_assert_ptr_nonnull(api);
-    return slc_principal_still_granted(asker->snapshot, api, READ, &asker->principal);
+    return slc_principal_still_granted(asker->snapshot, api, READ, NULL, &asker->principal);
 }
 
 static void open_stream(void)
