@@ -179,7 +179,7 @@ bool slc_session_may_try(slc_session *session)
     char why[200];
     if (snapshot == NULL)
         return true;
-    find_host(session);
+    slc_session_find_host(session);
     const slc_access_subject subject = {.vcluster = session->vcluster,
                                         .listener_id = session->entity->msg->id,
                                         .client_address = session->host,

@@ -390,8 +390,8 @@ static void step(struct slc_sasl *sasl, const uint8_t *message, size_t len, slc_
         step_scram(sasl, message, len, out, outcome);
 }
 
-/* KIP-368: a connection stays one application's. What the client says comes before its certificate, until it has
- * done something by that. */
+/* KIP-368: a connection stays one application's. What the client says comes before its certificate, until it
+ * has done something by that. */
 static void check_same(const slc_session *session, struct outcome *outcome)
 {
     const slc_principal *before = &session->principal;

@@ -29,7 +29,7 @@ static bool take(bool is_in, slc_native_limits *limits)
                                         .listener_id = "listener-1",
                                         .client_address = "192.0.2.1",
                                         .principal = &principal};
-    return slc_native_limits_take(&subject, asker->snapshot, asker->limits, is_in, limits, why);
+    return slc_native_limits_take(&subject, asker->snapshot, asker->limits, NULL, is_in, limits, why);
 }
 
 /* Else lowering a limit of connections would free those that are open from all other limits. */
