@@ -1,6 +1,7 @@
 """The data plane's audit trail, and what happens to those who fail to authenticate too often."""
 
 import json
+import subprocess
 
 import pytest
 import requests
@@ -159,6 +160,16 @@ def test_lines_that_have_nowhere_to_go_are_counted_and_stop_nobody(servers, kafk
     shop.line(event="denial")
     wait_until(lambda: shop.gateway.metrics()['sluice_audit_dropped_total{to="kafka"}'] >= 1, what="a lost line")
     assert not shop.lines(event="authentication") and not shop.lines(event="access")
+
+
+@pytest.mark.parametrize("flags, error", [
+    (["--audit-classes=authentication,everything"], '"everything" is none of authentication, denial and access'),
+    (["--audit-kafka-backend=local"], "set audit.kafka-topic too"),
+    (["--audit-log=/no/such/folder/audit.log"], "cannot open the file /no/such/folder/audit.log of audit.log")])
+def test_settings_that_make_no_sense_end_the_start(servers, tmp_path, flags, error):
+    command = [servers.build_dir / "dataplane" / "sluice-gateway", f"--state-dir={tmp_path}", *flags]
+    ended = subprocess.run(command, capture_output=True, timeout=60)
+    assert ended.returncode != 0 and error in ended.stderr.decode(), ended.stderr
 
 
 # ---- failures ----

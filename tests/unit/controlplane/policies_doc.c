@@ -34,7 +34,7 @@ static const char intro[] =
     "`dry_run` a policy "
     "changes nothing, on any protocol: the log says what it would\nhave refused, once in "
     "`policy.dry-run-interval`, and `sluice_policy_decisions_total` counts it. Who is refused is not told by "
-    "which\npolicy; the access log has it.\n\n"
+    "which\npolicy; the access log has it, and `POST /v1/explain` ([admin API](admin-api.md)).\n\n"
     "`sluice_policy_decisions_total{policy,outcome}` counts what each configured policy said: `allowed` (it "
     "granted, or took part and let\nthrough), `denied`, `dry_run_denied`, `error` (its condition could not be "
     "evaluated, which denies). A native session remembers what it may\ndo with each name, and what it "
