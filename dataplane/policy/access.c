@@ -300,11 +300,14 @@ static bool vet(const slc_chain_entry *entry, void *arg)
     count(entry, request, answer, verdict);
     if (verdict == SLC_DENY && entry->dry_run)
         slc_chain_tell_dry(entry, request, &denial);
-    if (verdict == SLC_PASS || entry->dry_run)
+    if (entry->dry_run)
         return true;
+    /* As on HTTP: one whose condition is false takes nobody's token, and still replaces what is built in. */
     vetting->asked = true;
     vetting->taken = vetting->taken || taken;
-    if (!taken)
+    if (verdict == SLC_PASS && vetting->why[0] == '\0')
+        snprintf(vetting->why, 200, "oidc %.60s: its condition is false", entry->name);
+    else if (!taken)
         snprintf(vetting->why, 200, "%s", denial.reason);
     return true;
 }
@@ -314,6 +317,7 @@ bool slc_access_takes_token(const slc_access_subject *subject, slc_snapshot *sna
     struct vetting vetting = {.request = slc_access_request(subject, snapshot), .why = why};
     if (subject->token == NULL || subject->token->state != SLC_TOKEN_GOOD)
         return true;
+    why[0] = '\0';
     (void)slc_access_each_policy(subject, snapshot, false, vet, &vetting);
     return !vetting.asked || vetting.taken;
 }

@@ -131,6 +131,9 @@ def test_policies_say_which_tokens_are_good(sample, cluster, issuer):
         sample.admin.patch("policies", "scoped", dry_run=True)
         wait_until(lambda: listed(), 20, "the dry run")
         logged(sample, '"policy":"scoped","reason":"oidc scoped: the token lacks the scope kafka"')
+        sample.admin.patch("policies", "scoped", dry_run=False, condition="client.address == '192.0.2.1'")
+        wait_until(lambda: not listed(scope="kafka"), 20, "the policy of others, which replaces what is built in")
+        logged(sample, "oidc scoped: its condition is false")
     finally:
         sample.admin.delete("policies", "scoped")
 

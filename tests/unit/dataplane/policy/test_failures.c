@@ -94,6 +94,17 @@ START_TEST(a_network_of_ipv6_is_one_address)
 END_TEST
 
 /* Many more attackers than places: none of them makes an innocent one wait. */
+/* A socket for both families names clients of IPv4 like this: they are not one network. */
+START_TEST(addresses_of_ipv4_stay_apart_when_ipv6_wraps_them)
+{
+    slc_failures *failures = make(1024);
+    fail_often(failures, "::ffff:192.0.2.1", "a");
+    ck_assert_int_gt(slc_failures_wait_ms(failures, "192.0.2.1", "b"), 0);
+    ck_assert_int_eq(slc_failures_wait_ms(failures, "::ffff:192.0.2.2", "b"), 0);
+    slc_failures_free(failures);
+}
+END_TEST
+
 START_TEST(a_full_table_locks_nobody_out)
 {
     slc_failures *failures = make(1024);
@@ -124,5 +135,5 @@ END_TEST
 
 UNIT_MAIN("failures", as_many_as_are_allowed_fail_without_waiting, an_address_waits_whatever_it_presents,
           a_credential_is_not_locked_out, whoever_was_let_in_from_an_address_may_share_it_with_others_who_fail,
-          a_network_of_ipv6_is_one_address, a_full_table_locks_nobody_out,
-          nothing_is_counted_when_any_number_is_allowed)
+          a_network_of_ipv6_is_one_address, addresses_of_ipv4_stay_apart_when_ipv6_wraps_them,
+          a_full_table_locks_nobody_out, nothing_is_counted_when_any_number_is_allowed)
