@@ -125,6 +125,18 @@ START_TEST(subjects_are_written_as_in_rfc_2253)
 }
 END_TEST
 
+/* A name that goes on behind a NUL is not the one before it. */
+START_TEST(a_name_with_a_nul_is_nobodys)
+{
+    use_certificate("shop", "DER:30:10:82:0e:73:68:6f:70:2e:65:78:61:6d:70:6c:65:00:78");
+    shake_hands();
+    const slc_certificate *certificate = slc_certificate_of(server);
+    ck_assert_ptr_nonnull(certificate);
+    ck_assert(!has_lookup(certificate, "cert:san:shop.example"));
+    ck_assert_uint_eq(certificate->lookup_count, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("certificate");
@@ -137,6 +149,7 @@ int main(void)
     tcase_add_test(tcase, who_brings_none_has_none);
     tcase_add_test(tcase, subject_names_and_fingerprint);
     tcase_add_test(tcase, subjects_are_written_as_in_rfc_2253);
+    tcase_add_test(tcase, a_name_with_a_nul_is_nobodys);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -132,6 +132,20 @@ START_TEST(one_denial_outweighs_all_permissions)
 }
 END_TEST
 
+START_TEST(the_order_of_rules_does_not_matter)
+{
+    setup();
+    rules("{\"rules\":[{\"effect\":\"deny\",\"operations\":[\"write\"],\"topics\":[\"ord*\"]},"
+          "{\"operations\":[\"all\"],\"topics\":[\"*\"]}]}");
+    guard_of(true);
+    ck_assert(may(SLC_OP_READ, SLC_RESOURCE_TOPIC, "orders"));
+    ck_assert(!may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders"));
+    ck_assert_str_eq(reason, "acl rules: rule 1");
+    ck_assert_int_eq(asker_ask(asker, "POST"), SLC_DENY);
+    teardown();
+}
+END_TEST
+
 START_TEST(permissions_imply_describing_and_denials_do_not)
 {
     setup();
@@ -276,6 +290,35 @@ START_TEST(an_expired_subscription_takes_the_rules_of_its_plan_along)
 }
 END_TEST
 
+/* ---- who may be here at all ---- */
+
+START_TEST(addresses_are_let_in_or_not)
+{
+    static const struct {
+        const char *address, *condition;
+        bool stranger, known;
+    } cases[] = {{"192.0.2.1", "", false, false},
+                 {"192.0.2.2", "", true, true},
+                 {"192.0.2.1", "application.name == 'app-1'", true, false}, /* which nobody knows before */
+                 {"192.0.2.1", "application.name == 'other'", true, true},
+                 {"192.0.2.2", "request.headers['x'] == 'y'", true, false}}; /* it cannot be evaluated */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char why[200];
+        setup();
+        asker_policy(asker, "where", "ip-restriction", "{\"deny\":[\"192.0.2.1\"]}");
+        asker->maker->policy[0].condition = (char *)cases[i].condition;
+        guard_of(true);
+        slc_access_subject subject = {.vcluster = slc_snapshot_vclusters(asker->snapshot, &(size_t){0})[0],
+                                      .listener_id = "listener-1",
+                                      .client_address = cases[i].address,
+                                      .principal = &principal};
+        ck_assert(slc_access_admits_strangers(&subject, asker->snapshot, why) == cases[i].stranger);
+        ck_assert(slc_access_admits(&subject, asker->snapshot, why) == cases[i].known);
+        teardown();
+    }
+}
+END_TEST
+
 /* ---- HTTP ---- */
 
 START_TEST(on_http_rules_grant_without_a_subscription_and_deny_with_one)
@@ -321,13 +364,13 @@ END_TEST
 
 UNIT_MAIN("dataplane/policy/acl", a_subscription_brings_its_topics_and_names_below_the_application,
           an_api_that_is_not_exposed_or_an_operation_that_is_not_granted_brings_nothing,
-          one_denial_outweighs_all_permissions, permissions_imply_describing_and_denials_do_not,
-          names_are_put_into_globs_and_scopes_hold,
+          one_denial_outweighs_all_permissions, the_order_of_rules_does_not_matter,
+          permissions_imply_describing_and_denials_do_not, names_are_put_into_globs_and_scopes_hold,
           without_an_application_everything_is_allowed_until_there_are_rules,
           conditions_are_looked_at_each_time_and_refuse_when_they_cannot_be,
           a_denial_is_told_once_and_looking_is_none,
           a_change_that_does_not_concern_the_subject_keeps_what_is_known,
           an_expired_subscription_ends_what_was_remembered,
-          an_expired_subscription_takes_the_rules_of_its_plan_along,
+          an_expired_subscription_takes_the_rules_of_its_plan_along, addresses_are_let_in_or_not,
           on_http_rules_grant_without_a_subscription_and_deny_with_one,
           an_open_stream_goes_on_while_a_rule_allows_it)

@@ -93,7 +93,6 @@ START_TEST(a_network_of_ipv6_is_one_address)
 }
 END_TEST
 
-/* Many more attackers than places: none of them makes an innocent one wait. */
 /* A socket for both families names clients of IPv4 like this: they are not one network. */
 START_TEST(addresses_of_ipv4_stay_apart_when_ipv6_wraps_them)
 {
@@ -105,6 +104,7 @@ START_TEST(addresses_of_ipv4_stay_apart_when_ipv6_wraps_them)
 }
 END_TEST
 
+/* Many more attackers than places: none of them makes an innocent one wait. */
 START_TEST(a_full_table_locks_nobody_out)
 {
     slc_failures *failures = make(1024);

@@ -53,4 +53,23 @@ START_TEST(who_is_in_stays_in_and_keeps_to_the_rates)
 }
 END_TEST
 
-UNIT_MAIN("native limits", who_is_in_stays_in_and_keeps_to_the_rates)
+START_TEST(what_cannot_be_evaluated_limits)
+{
+    static const struct {
+        const char *condition;
+        unsigned limits;
+    } cases[] = {{"request.headers['x'] == 'y'", 1}, {"request.protocol == 'http'", 0}};
+    slc_native_limits limits;
+    for (size_t i = 0; i < 2; i++) {
+        setup();
+        asker_policy(asker, "some", "rate-limit", "{\"bytes_per_second\":1000}");
+        asker->maker->policy[0].condition = (char *)cases[i].condition;
+        ck_assert(take(false, &limits));
+        ck_assert_uint_eq(limits.rates.count, cases[i].limits);
+        slc_native_limits_release(&limits);
+        asker_free(asker);
+    }
+}
+END_TEST
+
+UNIT_MAIN("native limits", who_is_in_stays_in_and_keeps_to_the_rates, what_cannot_be_evaluated_limits)
