@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "catalog/compile_private.h"
+#include "catalog/rules.h"
+#include "common/log.h"
 #include "proto/lookup.h"
 
 static void add(slc_items *buckets, ProtobufCMessage *message, const char *key, int64_t expires_ms)
@@ -26,13 +28,11 @@ static void emit(slc_compile *compile, Sluice__Snapshot__V1__ChunkKind kind, slc
 
 /* ---- applications ---- */
 
-#define MAX_SUBSCRIPTIONS 1024
-
 /* The subscriptions of the application that the pass is at. */
 struct gathering {
     Sluice__Snapshot__V1__Application *application;
-    Sluice__Snapshot__V1__Subscription *subscriptions[MAX_SUBSCRIPTIONS];
-    size_t count;
+    Sluice__Snapshot__V1__Subscription *subscriptions[SLC_LIVE_SUBSCRIPTIONS_MAX];
+    size_t count, left_out;
     int64_t expires_ms;
 };
 
@@ -41,12 +41,17 @@ static void finish_application(slc_compile *compile, struct gathering *gathering
     Sluice__Snapshot__V1__Application *application = gathering->application;
     if (application == NULL)
         return;
+    if (gathering->left_out > 0)
+        slc_log(SLC_LOG_WARN,
+                "an application has more live subscriptions in an environment than gateways are sent: end some",
+                LS("application", application->name), LS("environment", compile->environment),
+                LI("limit", SLC_LIVE_SUBSCRIPTIONS_MAX), LI("left_out", (int64_t)gathering->left_out));
     application->n_subscriptions = gathering->count;
     application->subscriptions = slc_compile_alloc(compile, (gathering->count + 1) * sizeof(void *));
     memcpy(application->subscriptions, gathering->subscriptions, gathering->count * sizeof(void *));
     add(buckets, &application->base, application->id, gathering->expires_ms);
     gathering->application = NULL;
-    gathering->count = 0;
+    gathering->count = gathering->left_out = 0;
     gathering->expires_ms = 0;
 }
 
@@ -60,13 +65,14 @@ static void begin_application(slc_compile *compile, struct gathering *gathering,
     gathering->application = application;
 }
 
-static bool add_subscription(slc_compile *compile, struct gathering *gathering, sqlite3_stmt *stmt,
-                             slc_error *err)
+/* A catalog from before there was a limit may hold more: one application's excess is no reason to send nobody
+ * anything. */
+static void add_subscription(slc_compile *compile, struct gathering *gathering, sqlite3_stmt *stmt)
 {
-    if (gathering->count == MAX_SUBSCRIPTIONS)
-        return slc_fail(err, SLC_LIMIT, NULL,
-                        "application %s has more than %d live subscriptions in one environment",
-                        gathering->application->name, MAX_SUBSCRIPTIONS);
+    if (gathering->count == SLC_LIVE_SUBSCRIPTIONS_MAX) {
+        gathering->left_out++;
+        return;
+    }
     Sluice__Snapshot__V1__Subscription *subscription = slc_compile_alloc(compile, sizeof *subscription);
     sluice__snapshot__v1__subscription__init(subscription);
     subscription->id = slc_compile_text(compile, slc_column_text(stmt, 3));
@@ -74,18 +80,16 @@ static bool add_subscription(slc_compile *compile, struct gathering *gathering, 
     subscription->expires_at_ms = sqlite3_column_int64(stmt, 5);
     gathering->expires_ms = slc_earlier_ms(gathering->expires_ms, subscription->expires_at_ms);
     gathering->subscriptions[gathering->count++] = subscription;
-    return true;
 }
 
 /* Takes the statement's rows, which are in order of applications, and gives it back. */
 static bool gather(slc_compile *compile, sqlite3_stmt *stmt, slc_items *buckets, slc_error *err)
 {
     struct gathering gathering = {0};
-    bool ok = true;
     int row = 0;
     if (stmt == NULL)
         return false;
-    while (ok && (row = slc_txn_step(compile->txn, stmt, err)) == 1) {
+    while ((row = slc_txn_step(compile->txn, stmt, err)) == 1) {
         compile->rows++;
         if (!slc_set_has(compile->plans, slc_column_text(stmt, 4)))
             continue;
@@ -93,11 +97,11 @@ static bool gather(slc_compile *compile, sqlite3_stmt *stmt, slc_items *buckets,
             finish_application(compile, &gathering, buckets);
         if (gathering.application == NULL)
             begin_application(compile, &gathering, stmt);
-        ok = add_subscription(compile, &gathering, stmt, err);
+        add_subscription(compile, &gathering, stmt);
     }
     finish_application(compile, &gathering, buckets);
     slc_txn_finish(compile->txn, stmt);
-    return ok && row == 0;
+    return row == 0;
 }
 
 #define SUBSCRIBERS                                                                                            \

@@ -2,28 +2,16 @@
 #include <string.h>
 
 #include "catalog/compile_private.h"
-
-/* From claim to claim along the index, whatever the number of credentials. */
-static const char claims_sql[] =
-    "WITH RECURSIVE claims(claim) AS ("
-    "SELECT min(json_extract(oidc, '$.claim')) FROM credentials WHERE oidc_issuer = ?1 AND revoked_at IS NULL "
-    "UNION ALL SELECT (SELECT min(json_extract(oidc, '$.claim')) FROM credentials WHERE oidc_issuer = ?1 AND "
-    "revoked_at IS NULL AND json_extract(oidc, '$.claim') > claims.claim) FROM claims WHERE claims.claim IS "
-    "NOT NULL) "
-    "SELECT claim FROM claims WHERE claim IS NOT NULL";
+#include "catalog/rules.h"
 
 static bool compile_credential_claims(slc_compile *compile, Sluice__Snapshot__V1__Issuer *issuer,
                                       slc_error *err)
 {
     json_t *claims = json_array();
-    int row = 0;
-    sqlite3_stmt *stmt = slc_txn_query(compile->txn, err, claims_sql, "s", issuer->id);
-    while (stmt != NULL && (row = slc_txn_step(compile->txn, stmt, err)) == 1)
-        json_array_append_new(claims, json_string(slc_column_text(stmt, 0)));
+    bool ok = slc_issuer_claims(compile->txn, issuer->id, claims, err);
     issuer->credential_claims = slc_compile_texts(compile, claims, &issuer->n_credential_claims);
-    slc_txn_finish(compile->txn, stmt);
     json_decref(claims);
-    return stmt != NULL && row == 0;
+    return ok;
 }
 
 /* In order of their names: equal content gives equal bytes. */

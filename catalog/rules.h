@@ -44,6 +44,14 @@ extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api
     slc_rules_deployment, slc_rules_product, slc_rules_plan, slc_rules_credential, slc_rules_subscription,
     slc_rules_policy, slc_rules_issuer;
 
+/* Live subscriptions of an application in one environment: a gateway holds them all in one message. */
+#define SLC_LIVE_SUBSCRIPTIONS_MAX 1024
+/* Different claims of the credentials of an issuer: a gateway looks each of them up for each of its tokens. */
+#define SLC_ISSUER_CLAIMS_MAX 16
+
+/* Appends these claims, in order. */
+bool slc_issuer_claims(slc_txn *txn, const char *issuer_id, json_t *claims, slc_error *err);
+
 /* Shorthands over a stored or JSON form: borrowed text (NULL when absent), integer (0 when absent). */
 const char *slc_get_text(const json_t *object, const char *field);
 int64_t slc_get_int(const json_t *object, const char *field);

@@ -70,6 +70,23 @@ static bool check_claim(slc_txn *txn, const slc_change *change, slc_error *err)
     return true;
 }
 
+/* Teams choose the claims, and each costs all tokens of the issuer a look-up. */
+static bool check_claim_count(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    const json_t *oidc = json_object_get(change->next, "oidc");
+    if (oidc == NULL)
+        return true;
+    json_t *claims = json_array();
+    bool ok = slc_issuer_claims(txn, slc_get_text(oidc, "issuer"), claims, err);
+    if (ok && json_array_size(claims) >= SLC_ISSUER_CLAIMS_MAX &&
+        !slc_has_text(claims, slc_get_text(oidc, "claim")))
+        ok = slc_txn_problem(txn, "/oidc/claim", err,
+                             "credentials of the issuer have %d different claims already: use one of these",
+                             SLC_ISSUER_CLAIMS_MAX);
+    json_decref(claims);
+    return ok;
+}
+
 static bool check_lookup(slc_txn *txn, slc_change *change, slc_error *err)
 {
     char lookup[LOOKUP_CHARS];
@@ -96,7 +113,8 @@ static bool check_credential(slc_txn *txn, slc_change *change, slc_error *err)
     int64_t expires_at = slc_get_int(change->next, "expires_at");
     if (expires_at != 0 && expires_at <= slc_txn_now_ms(txn))
         return slc_txn_problem(txn, "/expires_at", err, "must be in the future");
-    return check_match(txn, change, err) && check_claim(txn, change, err) && check_lookup(txn, change, err);
+    return check_match(txn, change, err) && check_claim(txn, change, err) &&
+           check_claim_count(txn, change, err) && check_lookup(txn, change, err);
 }
 
 static bool make_secret(slc_txn *txn, slc_change *change, slc_error *err)
@@ -191,6 +209,25 @@ static bool check_single(slc_txn *txn, const json_t *next, slc_error *err)
     return rc == 0;
 }
 
+/* Pending and suspended ones count, so that no decision about one can be the one too many. */
+static bool check_room(slc_txn *txn, const json_t *next, slc_error *err)
+{
+    static const char sql[] = "SELECT count(*) FROM subscriptions WHERE application = ?1 AND +environment = ?2 "
+                              "AND state IN ('pending', 'approved', 'suspended')";
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ss", slc_get_text(next, "application"),
+                                       slc_get_text(next, "environment"));
+    int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    bool ok = rc == 1 && sqlite3_column_int64(stmt, 0) < SLC_LIVE_SUBSCRIPTIONS_MAX;
+    if (rc == 1 && !ok)
+        slc_fail(
+            err, SLC_CONFLICT, "/application",
+            "the application has %d live subscriptions in this environment, and more are not possible: end "
+            "some, or use another application",
+            SLC_LIVE_SUBSCRIPTIONS_MAX);
+    slc_txn_finish(txn, stmt);
+    return ok;
+}
+
 static bool admit(slc_txn *txn, slc_change *change, const json_t *plan, slc_error *err)
 {
     json_t *next = change->next;
@@ -199,7 +236,7 @@ static bool admit(slc_txn *txn, slc_change *change, const json_t *plan, slc_erro
     json_t *application =
         slc_entity_load(txn, slc_kind_find("applications"), slc_get_text(next, "application"), err);
     bool ok = product != NULL && application != NULL && check_product(txn, product, application, err) &&
-              check_environment(txn, next, err) && check_single(txn, next, err);
+              check_environment(txn, next, err) && check_single(txn, next, err) && check_room(txn, next, err);
     bool automatic = strcmp(slc_get_text(plan, "approval"), "auto") == 0;
     json_object_set_new(next, "state", json_string(automatic ? "approved" : "pending"));
     json_decref(application);

@@ -287,3 +287,28 @@ const char *t_sql(const char *sql)
     ck_assert_msg(t_read(run_sql, &sql, &err), "%s", err.message);
     return sql;
 }
+
+static bool subscribe_to_many(slc_txn *txn, void *arg, slc_error *err)
+{
+    const int *count = arg;
+    return slc_txn_exec(txn, err,
+                        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) "
+                        "INSERT INTO products (id, key, revision, manager, created_at, updated_at, name, team, "
+                        "visibility, lifecycle) SELECT 'many' || i, 'many' || i, 1, 'api', 1, 1, 'many' || i, "
+                        "team, visibility, lifecycle FROM products, n WHERE products.id = (SELECT min(product) "
+                        "FROM subscriptions)",
+                        "i", (int64_t)*count) &&
+           slc_txn_exec(
+               txn, err,
+               "INSERT INTO subscriptions (id, key, revision, manager, created_at, updated_at, "
+               "application, plan, product, environment, state) SELECT p.id, p.id, 1, 'api', 1, 1, "
+               "s.application, s.plan, p.id, s.environment, CASE substr(p.id, -1) WHEN '1' THEN "
+               "'pending' WHEN '2' THEN 'suspended' ELSE 'approved' END FROM subscriptions s, products "
+               "p WHERE p.name LIKE 'many%'",
+               "");
+}
+
+void t_subscribe_to_many(int count)
+{
+    ck_assert_msg(t_write(subscribe_to_many, &count, &t_error), "%s", t_error.message);
+}

@@ -44,6 +44,10 @@ void t_put_fails(const char *kind, const char *key, const char *body, enum slc_c
 void t_delete_fails(const char *kind, const char *key, enum slc_code code);
 void t_act_fails(const char *kind, const char *key, const char *action, enum slc_code code);
 
+/* So many products more ("many1", ...), which the only subscription's application has subscribed to, around the
+ * rules: in the states pending, suspended and approved. The subscriptions' ids are the products' names. */
+void t_subscribe_to_many(int count);
+
 /* ---- who asks ---- */
 /* From here on t_actor is bound by a new token with these scopes ("['*']"), of a user (NULL: a machine's). */
 void t_act_as(const char *user, const char *scopes);

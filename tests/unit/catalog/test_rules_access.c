@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/rules.h"
 #include "catalog/verifier.h"
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -263,6 +264,47 @@ START_TEST(a_subscription_needs_an_environment_and_a_product_on_offer)
 }
 END_TEST
 
+START_TEST(an_application_has_an_end_of_subscriptions)
+{
+    const char *body = "{'application': 'demo', 'plan': 'later.free', 'environment': 'dev'}";
+    t_make("products",
+           "{'name': 'later', 'team': 'platform', 'event_apis': ['orders.v1'], 'lifecycle': 'published'}");
+    t_make("plans", "{'product': 'later', 'name': 'free', 'operations': ['read']}");
+    t_make("gateway-groups", "{'name': 'prod', 'environment': 'prod'}");
+    t_subscribe_to_many(SLC_LIVE_SUBSCRIPTIONS_MAX - 1); /* beside that of the samples */
+    t_create_fails("subscriptions", body, SLC_CONFLICT, "/application");
+    t_make("subscriptions", "{'application': 'demo', 'plan': 'later.free', 'environment': 'prod'}");
+    json_decref(t_act("subscriptions", "many1", "refuse"));
+    t_make("subscriptions", body);
+}
+END_TEST
+
+START_TEST(an_issuer_has_an_end_of_claims)
+{
+    char body[200];
+    json_t *last = NULL;
+    for (int i = 0; i < SLC_ISSUER_CLAIMS_MAX; i++) {
+        json_decref(last);
+        snprintf(body, sizeof body,
+                 "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'claim': 'c%d', 'value': "
+                 "'x'}}",
+                 i);
+        last = t_create("credentials", body);
+    }
+    const char *another =
+        "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'claim': 'more', 'value': 'x'}}";
+    t_create_fails("credentials", another, SLC_INVALID, "/oidc/claim");
+    t_make("issuers", "{'name': 'second', 'url': 'https://second.example.com'}");
+    t_make("credentials",
+           "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'second', 'claim': 'm', 'value': 'x'}}");
+    t_make("credentials",
+           "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'claim': 'c7', 'value': 'y'}}");
+    json_decref(t_act("credentials", t_text(last, "id"), "revoke")); /* nobody has its claim any more */
+    t_make("credentials", another);
+    json_decref(last);
+}
+END_TEST
+
 START_TEST(a_product_for_some_teams_is_for_them_only)
 {
     t_make("teams", "{'name': 'other'}");
@@ -326,6 +368,8 @@ static Suite *suite(void)
     tcase_add_test(tc, decisions_follow_the_states);
     tcase_add_test(tc, only_one_subscription_to_a_product_is_live);
     tcase_add_test(tc, a_subscription_needs_an_environment_and_a_product_on_offer);
+    tcase_add_test(tc, an_application_has_an_end_of_subscriptions);
+    tcase_add_test(tc, an_issuer_has_an_end_of_claims);
     tcase_add_test(tc, a_product_for_some_teams_is_for_them_only);
     tcase_add_test(tc, subscriptions_run_out);
     suite_add_tcase(s, tc);

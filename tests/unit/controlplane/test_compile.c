@@ -5,6 +5,7 @@
 
 #include "../catalog/fixture.h"
 #include "catalog/compile.h"
+#include "catalog/rules.h"
 #include "catalog/versions.h"
 #include "common/alloc.h"
 #include "dataplane/config/build.h"
@@ -422,6 +423,23 @@ START_TEST(what_is_not_live_is_left_out)
 }
 END_TEST
 
+START_TEST(more_subscriptions_than_there_may_be_hold_nothing_up)
+{
+    json_t *application = t_get("applications", "demo");
+
+    t_subscribe_to_many(2 * SLC_LIVE_SUBSCRIPTIONS_MAX);
+    slc_compiled *compiled = compile(NULL);
+    slc_snapshot *snapshot = build(compiled);
+    const Sluice__Snapshot__V1__Application *sent =
+        slc_snapshot_application(snapshot, t_text(application, "id"));
+    ck_assert_ptr_nonnull(sent);
+    ck_assert_uint_eq(sent->n_subscriptions, SLC_LIVE_SUBSCRIPTIONS_MAX);
+    slc_snapshot_unref(snapshot);
+    slc_compiled_unref(compiled);
+    json_decref(application);
+}
+END_TEST
+
 /* ---- groups ---- */
 
 struct two {
@@ -545,6 +563,7 @@ int main(void)
     tcase_add_test(tcase, groups_share_the_memory_of_credentials);
     tcase_add_test(tcase, crowded_bucket_is_split_and_a_change_moves_a_part);
     tcase_add_test(tcase, what_is_not_live_is_left_out);
+    tcase_add_test(tcase, more_subscriptions_than_there_may_be_hold_nothing_up);
     tcase_add_test(tcase, version_stands_over_a_restart_and_says_who_made_it);
     tcase_add_test(tcase, oldest_versions_are_forgotten);
     tcase_add_test(tcase, unknown_group_is_not_found);
