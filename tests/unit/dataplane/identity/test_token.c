@@ -69,6 +69,8 @@ START_TEST(an_issuers_demands)
     ck_assert(holds());
     says("{'iss':'https://login.test','exp':1001,'aud':'b','realm':{'x/y':['v']}}");
     ck_assert(!holds());
+    says("{'iss':'https://login.test','exp':1001,'aud':'b','realm':{'x/y':'vv'}}");
+    ck_assert(!holds());
     says("{'iss':'https://login.test','exp':999,'aud':'b','realm':{'x/y':'v'}}");
     ck_assert(!holds());
     maker->issuer[0].clock_skew_ms = 2000;
