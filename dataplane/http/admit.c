@@ -42,8 +42,11 @@ static void settle(struct slc_admission *admission, enum slc_verdict verdict, co
         free(admission);
     if (verdict == SLC_ALLOW)
         slc_exchange_rewrite_request(exchange);
-    slc_token_unref(exchange->token);
-    exchange->token = NULL;
+    if (verdict != SLC_ALLOW || exchange->principal.token == NULL) { /* what it lets in is looked at again */
+        exchange->principal.token = NULL;
+        slc_token_unref(exchange->token);
+        exchange->token = NULL;
+    }
     if (verdict != SLC_ANSWER)
         slc_trail_decided(exchange, verdict == SLC_ALLOW ? NULL : denial);
     next(exchange, verdict, denial);

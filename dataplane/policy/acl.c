@@ -317,8 +317,10 @@ const slc_policy_type slc_policy_acl = {
         "Allows and denies operations on topics, groups, transactional ids and the cluster. A rule that denies "
         "outweighs all that allow.\nOn HTTP an event API is its topic: publishing is `write`, reading is "
         "`read`. "
-        "In a native virtual cluster that takes anonymous\nclients, one such policy ends their being allowed "
-        "everything.",
+        "Whoever a rule\nallows needs no subscription that grants it. A policy of a plan holds for the "
+        "applications that subscribe to the plan,\nwhatever the plan itself grants; a request that its rules "
+        "alone allow is made under that plan.\nIn a native virtual cluster that takes anonymous "
+        "clients, one such policy ends their being allowed everything.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"rules\"],\"properties\":{"
         "\"rules\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,"

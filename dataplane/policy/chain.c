@@ -198,8 +198,7 @@ static int compare_policies(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* A policy of a plan or an application concerns only requests that are made under it. */
-static bool concerns(const slc_chain_entry *entry, const slc_principal *principal)
+bool slc_chain_concerns(const slc_chain_entry *entry, const slc_principal *principal)
 {
     if (entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN)
         return strcmp(entry->scope_id, principal->plan_id) == 0;
@@ -289,8 +288,8 @@ void slc_chain_tell_dry(const slc_chain_entry *entry, const slc_policy_request *
 static enum slc_condition_answer holds(const slc_chain_entry *entry, slc_policy_request *request,
                                        slc_denial *denial)
 {
-    return concerns(entry, request->principal) ? slc_chain_condition(entry, request, denial)
-                                               : SLC_CONDITION_FALSE;
+    return slc_chain_concerns(entry, request->principal) ? slc_chain_condition(entry, request, denial)
+                                                         : SLC_CONDITION_FALSE;
 }
 
 /* Asks a policy and does not do what it says: the log tells what would have happened. */
@@ -313,7 +312,7 @@ static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_po
         slc_chain_count(entry, request, SLC_OUTCOME_DRY_DENIED);
         slc_chain_tell_dry(entry, request, &denial);
     }
-    if (concerns(entry, request->principal))
+    if (slc_chain_concerns(entry, request->principal))
         slc_chain_tell(entry, phase_names[phase], &copy, answer, verdict, &denial);
     for (unsigned i = charged; request->charges != NULL && i < request->charges->count; i++)
         request->charges->list[i].dry = true;
@@ -351,15 +350,18 @@ static enum slc_verdict run_from(const slc_chain *chain, enum phase phase, size_
         enum slc_verdict verdict = answer == SLC_CONDITION_UNKNOWN ? SLC_DENY
                                    : answer == SLC_CONDITION_TRUE  ? fn(entry->compiled, request, denial)
                                                                    : SLC_PASS;
+        bool yields = answer == SLC_CONDITION_TRUE && verdict == SLC_DENY && entry->type->yields;
         if (answer == SLC_CONDITION_UNKNOWN)
             slc_chain_count(entry, request, SLC_OUTCOME_ERROR);
-        else if (answer == SLC_CONDITION_TRUE && verdict != SLC_WAIT)
+        else if (answer == SLC_CONDITION_TRUE && verdict != SLC_WAIT && !yields)
             count_verdict(entry, request, *at, phase, verdict, counted);
-        if (request->trace != NULL && concerns(entry, request->principal))
+        if (request->trace != NULL && slc_chain_concerns(entry, request->principal))
             slc_chain_tell(entry, phase_names[phase], request, answer, verdict, denial);
         if (verdict == SLC_ALLOW && phase == AUTHENTICATE)
             request->principal->by = entry->type->name;
-        if (verdict != SLC_PASS)
+        if (yields)
+            request->yielded = entry;
+        else if (verdict != SLC_PASS)
             return verdict;
     }
     return SLC_PASS;
@@ -379,12 +381,60 @@ static enum slc_verdict run_narrow(const char *id, enum phase phase, slc_policy_
     return narrow != NULL ? run_entries(narrow, phase, request, denial, counted) : SLC_PASS;
 }
 
+const slc_chain *slc_chain_of_subscription(const slc_snapshot *snapshot,
+                                           const Sluice__Snapshot__V1__Subscription *subscription)
+{
+    const slc_chain *rules = slc_snapshot_narrow(snapshot, subscription->plan_id);
+    bool live =
+        rules != NULL && (subscription->expires_at_ms == 0 || subscription->expires_at_ms > slc_wall_ms());
+    return live ? rules : NULL;
+}
+
+static void take_subscription(slc_principal *principal, const Sluice__Snapshot__V1__Subscription *subscription)
+{
+    snprintf(principal->plan_id, sizeof principal->plan_id, "%s", subscription->plan_id);
+    snprintf(principal->subscription_id, sizeof principal->subscription_id, "%s", subscription->id);
+    if (subscription->expires_at_ms != 0 &&
+        (principal->expires_at_ms == 0 || subscription->expires_at_ms < principal->expires_at_ms))
+        principal->expires_at_ms = subscription->expires_at_ms;
+}
+
+/* The rules of all plans that the application subscribes to, as on native Kafka: they hold whatever the plan
+ * grants by itself. Where they alone grant, the request is made under that plan. `verdict` is what the chain
+ * said; the plan that it took is asked later, with the limits. */
+static enum slc_verdict ask_plans(slc_policy_request *request, slc_denial *denial, enum slc_verdict verdict)
+{
+    slc_principal *principal = request->principal;
+    const Sluice__Snapshot__V1__Application *application =
+        slc_snapshot_application(request->snapshot, principal->application_id);
+    for (size_t i = 0; application != NULL && i < application->n_subscriptions; i++) {
+        const Sluice__Snapshot__V1__Subscription *subscription = application->subscriptions[i];
+        const slc_chain *rules = slc_chain_of_subscription(request->snapshot, subscription);
+        if (rules == NULL || (verdict == SLC_ALLOW && strcmp(subscription->plan_id, principal->plan_id) == 0))
+            continue;
+        const slc_principal before = *principal;
+        uint64_t counted = 0;
+        take_subscription(principal, subscription);
+        enum slc_verdict said = run_entries(rules, AUTHORISE, request, denial, &counted);
+        if (said == SLC_DENY)
+            return SLC_DENY;
+        if (said == SLC_ALLOW && verdict != SLC_ALLOW)
+            request->counted[1] = counted;
+        else
+            *principal = before;
+        verdict = said == SLC_ALLOW ? SLC_ALLOW : verdict;
+    }
+    return verdict;
+}
+
 /* The chain, then the policies of the plan and of the application, once they are known: those of all plans and
  * applications together may be very many, and one of each concerns a request. */
 static enum slc_verdict run_phase(const slc_chain *chain, enum phase phase, slc_policy_request *request,
                                   slc_denial *denial)
 {
     enum slc_verdict verdict = run_entries(chain, phase, request, denial, &request->counted[0]);
+    if (phase == AUTHORISE && verdict != SLC_DENY)
+        verdict = ask_plans(request, denial, verdict);
     if (verdict == SLC_PASS && phase >= LIMIT)
         verdict = run_narrow(request->principal->plan_id, phase, request, denial, &request->counted[1]);
     if (verdict == SLC_PASS && phase >= AUTHORISE)
@@ -469,8 +519,13 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
     verdict = run_phase(chain, AUTHORISE, request, denial);
     if (verdict == SLC_DENY)
         return verdict;
+    if (verdict != SLC_ALLOW && request->yielded != NULL) { /* what it said stands */
+        slc_chain_count(request->yielded, request, SLC_OUTCOME_DENIED);
+        return SLC_DENY;
+    }
     if (verdict != SLC_ALLOW)
         return slc_deny(denial, 403, "denied", "Denied", NULL, "no policy granted the request");
+    *denial = (slc_denial){0};
     return slc_chain_resume(chain, request, denial);
 }
 
@@ -504,58 +559,4 @@ void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)
         if (holds(entry, request, &denial) == SLC_CONDITION_TRUE)
             entry->type->on_other_answer(entry->compiled, request);
     }
-}
-
-/* What the rules of acl and ip-restriction policies say now: a denial by one without a condition, a permission
- * by any. */
-static enum slc_verdict recheck(const slc_chain *chain, slc_policy_request *request)
-{
-    enum slc_verdict verdict = SLC_PASS;
-    for (size_t i = 0; chain != NULL && i < chain->count; i++) {
-        const slc_chain_entry *entry = &chain->entries[i];
-        if (entry->type->recheck == NULL || entry->dry_run || !concerns(entry, request->principal))
-            continue;
-        request->policy_id = entry->id;
-        enum slc_verdict said = entry->type->recheck(entry->compiled, request);
-        if (said == SLC_DENY && entry->condition == NULL)
-            return SLC_DENY;
-        if (said == SLC_ALLOW)
-            verdict = SLC_ALLOW;
-    }
-    return verdict;
-}
-
-static bool still_allowed(const slc_snapshot *snapshot, const slc_event_api *api,
-                          Sluice__Snapshot__V1__Operation operation, const char *client_address,
-                          slc_principal *principal)
-{
-    slc_policy_request request = {.snapshot = snapshot,
-                                  .api = api,
-                                  .operation = operation,
-                                  .client_address = client_address,
-                                  .principal = principal};
-    bool granted = slc_subscription_grant(snapshot, api, operation, principal);
-    const slc_chain *const chains[] = {api->chain, slc_snapshot_narrow(snapshot, principal->application_id),
-                                       slc_snapshot_narrow(snapshot, principal->plan_id)};
-    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
-        enum slc_verdict said = recheck(chains[i], &request);
-        if (said == SLC_DENY)
-            return false;
-        granted = granted || said == SLC_ALLOW;
-    }
-    return granted;
-}
-
-bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
-                                 Sluice__Snapshot__V1__Operation operation, const char *client_address,
-                                 slc_principal *principal)
-{
-    const Sluice__Snapshot__V1__Credential *credential =
-        slc_snapshot_credential(snapshot, principal->credential_lookup, strlen(principal->credential_lookup));
-    if (credential == NULL || strcmp(credential->application_id, principal->application_id) != 0)
-        return false;
-    principal->expires_at_ms = slc_expiry_of(principal, credential);
-    if (principal->expires_at_ms != 0 && principal->expires_at_ms <= slc_wall_ms())
-        return false;
-    return still_allowed(snapshot, api, operation, client_address, principal);
 }

@@ -28,6 +28,12 @@ struct slc_chain {
     slc_chain_entry entries[];
 };
 
+/* A policy of a plan or an application concerns only requests that are made under it. */
+bool slc_chain_concerns(const slc_chain_entry *entry, const slc_principal *principal);
+/* The policies of the subscription's plan; NULL: it has none, or the subscription has expired. Borrowed. */
+const slc_chain *slc_chain_of_subscription(const slc_snapshot *snapshot,
+                                           const Sluice__Snapshot__V1__Subscription *subscription);
+
 /* What the policy said in the phase, to who explains; nothing when nobody does. */
 void slc_chain_tell(const slc_chain_entry *entry, const char *phase, slc_policy_request *request,
                     enum slc_condition_answer answer, enum slc_verdict verdict, const slc_denial *denial);

@@ -28,6 +28,7 @@ struct key_auth {
 struct presented {
     char id[SLC_CREDENTIAL_ID_MAX + 1];
     char secret[SLC_CREDENTIAL_SECRET_MAX + 1];
+    bool basic; /* as HTTP Basic */
 };
 
 static bool compile(const json_t *config, void **compiled, slc_error *err)
@@ -97,9 +98,16 @@ static int read_credential(const struct key_auth *key_auth, const slc_policy_req
     if (key != NULL)
         return parse_key(key, out) ? 1 : -1;
     const char *authorization = key_auth->basic ? request->header(request->protocol, "Authorization") : NULL;
-    if (authorization != NULL && strncasecmp(authorization, "Basic ", 6) == 0)
-        return parse_basic(authorization + 6, out) ? 1 : -1;
-    return 0;
+    out->basic = authorization != NULL && strncasecmp(authorization, "Basic ", 6) == 0;
+    return !out->basic ? 0 : parse_basic(authorization + 6, out) ? 1 : -1;
+}
+
+static bool keeps(const void *compiled, const slc_principal *principal)
+{
+    const struct key_auth *key_auth = compiled;
+    bool by_secret = strcmp(principal->by, slc_policy_key_auth.name) == 0 ||
+                     strcmp(principal->by, slc_policy_basic_auth.name) == 0;
+    return by_secret && (principal->basic ? key_auth->basic : key_auth->header != NULL);
 }
 
 static bool way(const void *compiled, const slc_policy_request *request, slc_way *out)
@@ -175,9 +183,10 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",
                         "key-auth: credential %s has an application without subscriptions here", presented.id);
-    return answer == SLC_CREDENTIAL_GOOD
-               ? SLC_ALLOW
-               : refuse(compiled, request, denial, slc_credential_reason(answer), presented.id);
+    if (answer != SLC_CREDENTIAL_GOOD)
+        return refuse(compiled, request, denial, slc_credential_reason(answer), presented.id);
+    request->principal->basic = presented.basic;
+    return SLC_ALLOW;
 }
 
 const slc_policy_type slc_policy_key_auth = {
@@ -192,6 +201,7 @@ const slc_policy_type slc_policy_key_auth = {
     .compile = compile,
     .release = release,
     .authenticate = authenticate,
+    .keeps = keeps,
     .way = way,
 };
 
@@ -214,5 +224,6 @@ const slc_policy_type slc_policy_basic_auth = {
     .compile = compile_basic,
     .release = release,
     .authenticate = authenticate,
+    .keeps = keeps,
     .way = way,
 };

@@ -1,5 +1,6 @@
 /* mtls: authenticates by the client certificate of the TLS connection, when the listener asks for one. */
 #include <stdio.h>
+#include <string.h>
 
 #include "dataplane/policy/credential.h"
 #include "dataplane/policy/types.h"
@@ -33,6 +34,12 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
                     slc_credential_reason(answer), certificate->subject);
 }
 
+static bool keeps(const void *compiled, const slc_principal *principal)
+{
+    (void)compiled;
+    return strcmp(principal->by, slc_policy_mtls.name) == 0;
+}
+
 static bool way(const void *compiled, const slc_policy_request *request, slc_way *out)
 {
     (void)compiled;
@@ -49,5 +56,6 @@ const slc_policy_type slc_policy_mtls = {
     .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
     .compile = compile,
     .authenticate = authenticate,
+    .keeps = keeps,
     .way = way,
 };

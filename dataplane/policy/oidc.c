@@ -144,7 +144,16 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
         return slc_deny(denial, 403, "not-subscribed", "Not subscribed",
                         "The application has no subscription in this environment.",
                         "oidc: the application of subject %.100s has no subscriptions here", token->subject);
-    return answer == SLC_CREDENTIAL_GOOD ? SLC_ALLOW : refuse(request, denial, slc_credential_reason(answer));
+    if (answer != SLC_CREDENTIAL_GOOD)
+        return refuse(request, denial, slc_credential_reason(answer));
+    request->principal->token = token;
+    return SLC_ALLOW;
+}
+
+static bool keeps(const void *compiled, const slc_principal *principal)
+{
+    char why[160];
+    return principal->token != NULL && slc_oidc_takes(compiled, principal->token, why);
 }
 
 static bool way(const void *compiled, const slc_policy_request *request, slc_way *out)
@@ -178,5 +187,6 @@ const slc_policy_type slc_policy_oidc = {
     .compile = compile,
     .release = release,
     .authenticate = authenticate,
+    .keeps = keeps,
     .way = way,
 };

@@ -84,10 +84,11 @@ typedef struct slc_policy_request {
     struct slc_failures *failures; /* failures.h: of earlier attempts to authenticate; NULL: none is counted */
     const char *policy_id;         /* the chain's: of the policy that is asked */
     /* What else the connection or the request brought: */
-    const slc_token *token;             /* a bearer token, looked at; NULL: none */
-    const slc_certificate *certificate; /* of the TLS client, verified; NULL: none */
-    bool asks_certificate;              /* the listener asks clients for one */
-    uint64_t counted[3];                /* the chain's: which of its policies have been counted as allowing */
+    const slc_token *token;                /* a bearer token, looked at; NULL: none */
+    const slc_certificate *certificate;    /* of the TLS client, verified; NULL: none */
+    bool asks_certificate;                 /* the listener asks clients for one */
+    const struct slc_chain_entry *yielded; /* the chain's: a policy that denies unless another one grants */
+    uint64_t counted[3]; /* the chain's: which of its policies have been counted as allowing */
     /* Of who explains a decision and serves nobody; NULL in whatever is served: */
     slc_trace *trace;
     const char *proved; /* the credential whose secret counts as presented and right */
@@ -156,6 +157,7 @@ typedef struct slc_policy_type {
     enum slc_verdict (*on_request)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authenticate)(void *compiled, slc_policy_request *request, slc_denial *denial);
     enum slc_verdict (*authorise)(void *compiled, slc_policy_request *request, slc_denial *denial);
+    bool yields; /* authorise: its denial holds only when nobody else grants, and then it is the answer */
     /* All of them are asked, of requests that were allowed: SLC_PASS or SLC_DENY. For limits, and for whatever
      * else restricts what is granted. */
     enum slc_verdict (*limit)(void *compiled, slc_policy_request *request, slc_denial *denial);
@@ -176,6 +178,8 @@ typedef struct slc_policy_type {
     /* Does it still say so of an HTTP stream that is open? Without conditions, which are not looked at again.
      * NULL: it has nothing to say. */
     enum slc_verdict (*recheck)(void *compiled, slc_policy_request *request);
+    /* Would it still let in who is in? Asked of all after a change; NULL: it lets nobody in. */
+    bool (*keeps)(const void *compiled, const slc_principal *principal);
     /* False: not for such a request. NULL: clients need not know. `out` is zeroed. */
     bool (*way)(const void *compiled, const slc_policy_request *request, slc_way *out);
 } slc_policy_type;
@@ -214,8 +218,9 @@ void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)
  * rates, those that are gone none. Limits that are new hold for what is opened later. */
 void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, const slc_principal *principal,
                         slc_charges *charges);
-/* Does the principal's credential still exist, unexpired, and still grant the operation, and may it come from
- * `client_address` (NULL: not known, not looked at)? For open streams after a snapshot swap and on timers. */
+/* Does the principal's credential still exist, unexpired, is the way that it came in by still one, is the
+ * operation still granted, and may it come from `client_address` (NULL: not known, not looked at)? For open
+ * streams after a snapshot swap and on timers. */
 bool slc_principal_still_granted(const slc_snapshot *snapshot, const slc_event_api *api,
                                  Sluice__Snapshot__V1__Operation operation, const char *client_address,
                                  slc_principal *principal);

@@ -8,6 +8,9 @@
 typedef struct slc_principal {
     bool authenticated;
     const char *by; /* how, for logs: the type of the policy, or the SASL mechanism; NULL: not known. Static */
+    const struct slc_token
+        *token; /* that proved it over HTTP: borrowed from the request; NULL: something else */
+    bool basic; /* a secret proved it, as HTTP Basic */
     char application_id[24];
     char application_name[64];
     char credential_id[24];

@@ -152,5 +152,6 @@ const slc_policy_type slc_policy_subscription = {
     .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
     .compile = compile,
     .authorise = authorise,
+    .yields = true,
     .access = access_native,
 };

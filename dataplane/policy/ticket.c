@@ -248,10 +248,17 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
     return SLC_ALLOW;
 }
 
+static bool keeps(const void *compiled, const slc_principal *principal)
+{
+    (void)compiled;
+    return strcmp(principal->by, slc_policy_ticket.name) == 0;
+}
+
 const slc_policy_type slc_policy_ticket = {
     .name = "ticket",
     .summary = "Authenticates a stream by a ticket in its URL.",
     .config_schema = "{\"type\":\"object\",\"additionalProperties\":false}",
     .compile = compile,
     .authenticate = authenticate,
+    .keeps = keeps,
 };

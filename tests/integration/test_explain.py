@@ -183,7 +183,7 @@ MAY = {
     "suspended": (False, False, False, False),
     "revoked": (False, False, False, False),
     "disabled": (False, False, False, False),
-    "by-rule": (False, True, True, True),  # by HTTP the subscription is asked first, and denies
+    "by-rule": (True, True, True, True),  # its plan is for reading alone
     "unsubscribed": (False, False, False, False),
     "by-token": (True, True, True, True),
     "other-protocol": (True, True, False, False),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -207,6 +208,27 @@ def test_revoking_the_credential_ends_streams_and_refuses_tokens(sample, issuer)
 
 
 # ---- policies ----
+
+def test_streams_end_when_the_way_in_that_they_used_is_gone(sample, issuer):
+    """A key that is not taken any more, and a token with too few scopes now; another token's goes on."""
+    headers = {"key": {"X-API-Key": sample.key}, "few": {"Authorization": f"Bearer {issuer.token(jti='few')}"},
+               "enough": {"Authorization": f"Bearer {issuer.token(scope='orders:write')}"}}
+    with ExitStack() as stack:
+        readers = {who: stack.enter_context(SseReader(sample.url, sent, timeout=20)) for who, sent in headers.items()}
+        sample.admin.create("policies", name="way", type="oidc", scope={"kind": "event-api", "ref": sample.event_api},
+                            config={"scopes": ["orders:write"]})
+        try:
+            for who in ("key", "few"):
+                told = readers[who].wait_end(20)[-1]
+                assert told.event == "error" and told.json()["type"].endswith("/access-revoked")
+            token = issuer.token(scope="orders:write", jti="publishes")
+            answer = session().post(sample.url, json={"n": "after"}, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+            assert answer.status_code == 201
+            assert readers["enough"].next().json()["data"] == {"n": "after"}
+        finally:
+            sample.admin.delete("policies", "way")
+    wait_until(lambda: sample.publish({"n": 1}).status_code == 201, what="the policy to be gone")
+
 
 def test_scopes_and_issuers_of_the_policy(sample, issuer):
     scope = {"kind": "event-api", "ref": sample.event_api}

@@ -61,8 +61,11 @@ def produce(wire, stage, values):
 def fetch(wire, stage):
     partition = {"Partition": 0, "CurrentLeaderEpoch": -1, "PartitionMaxBytes": 4 << 20, "LastFetchedEpoch": -1,
                  "LogStartOffset": -1}
-    return ask(wire, FETCH, {"ReplicaId": -1, "MaxBytes": 4 << 20, "SessionEpoch": -1,
-                             "Topics": [{"Topic": stage.topic, "Partitions": [partition]}]}, 11)["ThrottleTimeMs"]
+    answer = ask(wire, FETCH, {"ReplicaId": -1, "MaxBytes": 4 << 20, "SessionEpoch": -1,
+                               "Topics": [{"Topic": stage.topic, "Partitions": [partition]}]}, 11)
+    read = answer["Responses"][0]["Partitions"][0]
+    assert read["ErrorCode"] == 0 and read["Records"], read["ErrorCode"]
+    return answer["ThrottleTimeMs"]
 
 
 def throttled(stage):
@@ -164,7 +167,9 @@ def policy(stage, config, kind, ref):
 def produce_to(wire, stage, topic, values, version=9):
     tree = {"Acks": -1, "TimeoutMs": 5000,
             "TopicData": [{"Name": topic, "PartitionData": [{"Index": 0, "Records": record_batch(values)}]}]}
-    return ask(wire, PRODUCE, tree, version)["ThrottleTimeMs"]
+    answer = ask(wire, PRODUCE, tree, version)
+    assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0
+    return answer["ThrottleTimeMs"]
 
 
 @pytest.mark.parametrize("config, scope", [

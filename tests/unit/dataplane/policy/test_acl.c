@@ -344,6 +344,88 @@ START_TEST(on_http_rules_grant_without_a_subscription_and_deny_with_one)
 }
 END_TEST
 
+/* As natively: whoever the rules of a plan or of the application itself allow needs no plan that grants it. */
+START_TEST(on_http_the_rules_of_plans_and_applications_grant_and_deny_as_natively)
+{
+    static const struct {
+        enum { NOBODY, MINE, OTHER } whose;
+        const char *config;
+        bool granted, allowed; /* by the plan as well; in the end */
+    } cases[] = {
+        {MINE, "{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"orders\"]}]}", false, true},
+        {MINE, "{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"others\"]}]}", false, false},
+        {MINE, "{\"rules\":[{\"operations\":[\"write\"],\"topics\":[\"*\"]}]}", false, false},
+        {OTHER, "{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"orders\"]}]}", false, false},
+        {MINE, "{\"rules\":[{\"effect\":\"deny\",\"operations\":[\"read\"],\"topics\":[\"*\"]}]}", true, false},
+        {OTHER, "{\"rules\":[{\"effect\":\"deny\",\"operations\":[\"read\"],\"topics\":[\"*\"]}]}", true, true},
+    };
+    static const char *const ids[2][3] = {{"", "plan-1", "plan-2"}, {"", "app-1", "app-2"}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const size_t at = i / 2, kind = i % 2;
+        setup();
+        asker->maker->plans = 2;
+        maker_add_application(asker->maker, 2);
+        rules(cases[at].config);
+        asker->maker->policy[0].scope = kind == 0 ? SCOPE(PLAN) : SCOPE(APPLICATION);
+        asker->maker->policy[0].scope_id = (char *)ids[kind][cases[at].whose];
+        asker->maker->plan[0].n_event_api_ids = cases[at].granted ? 1 : 0;
+        ck_assert_msg((asker_ask(asker, "GET") == SLC_ALLOW) == cases[at].allowed, "case %zu, %zu", at, kind);
+        if (cases[at].allowed && kind == 0)
+            ck_assert_str_eq(asker->principal.plan_id, "plan-1"); /* its limits hold */
+        if (!cases[at].granted && !cases[at].allowed)
+            ck_assert_str_eq(asker->denial.type, "not-subscribed");
+        const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
+        ck_assert(slc_principal_still_granted(asker->snapshot, api, READ, NULL, &asker->principal) ==
+                  cases[at].allowed);
+        guard_of(true);
+        ck_assert(may(SLC_OP_READ, SLC_RESOURCE_TOPIC, "orders") == cases[at].allowed);
+        teardown();
+    }
+}
+END_TEST
+
+/* Where two plans say different things, the one that denies has the say, whichever grants. */
+START_TEST(on_http_all_plans_of_an_application_have_a_say)
+{
+    Sluice__Snapshot__V1__Subscription second = SLUICE__SNAPSHOT__V1__SUBSCRIPTION__INIT, *both[2];
+    setup();
+    asker->maker->plans = 2;
+    second.id = (char *)"sub-2";
+    second.plan_id = (char *)"plan-2";
+    both[0] = &asker->maker->subscription[0];
+    both[1] = &second;
+    asker->maker->application[0].subscriptions = both;
+    asker->maker->application[0].n_subscriptions = 2;
+    asker->maker->plan[1].n_event_api_ids = 0;
+    rules("{\"rules\":[{\"effect\":\"deny\",\"operations\":[\"read\"],\"topics\":[\"orders\"]}]}");
+    asker->maker->policy[0].scope = SCOPE(PLAN);
+    asker->maker->policy[0].scope_id = (char *)"plan-2";
+    ck_assert_int_eq(asker_ask(asker, "POST"), SLC_ALLOW);
+    ck_assert_str_eq(asker->principal.plan_id, "plan-1");
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+    ck_assert_ptr_nonnull(strstr(asker->denial.reason, "rule 1"));
+    second.expires_at_ms = slc_wall_ms() - 1; /* its rules go with it */
+    asker_rebuild(asker);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    teardown();
+}
+END_TEST
+
+/* Also one that was configured, and comes first. */
+START_TEST(on_http_a_subscription_that_is_missing_is_no_denial)
+{
+    setup();
+    asker->maker->plan[0].n_event_api_ids = 0;
+    asker_policy(asker, "a", "subscription", "");
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+    ck_assert_str_eq(asker->denial.type, "not-subscribed");
+    asker_policy(asker, "b", "acl", "{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"orders\"]}]}");
+    asker_rebuild(asker);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    teardown();
+}
+END_TEST
+
 START_TEST(an_open_stream_goes_on_while_a_rule_allows_it)
 {
     setup();
@@ -372,5 +454,7 @@ UNIT_MAIN("dataplane/policy/acl", a_subscription_brings_its_topics_and_names_bel
           a_change_that_does_not_concern_the_subject_keeps_what_is_known,
           an_expired_subscription_ends_what_was_remembered,
           an_expired_subscription_takes_the_rules_of_its_plan_along, addresses_are_let_in_or_not,
+          on_http_the_rules_of_plans_and_applications_grant_and_deny_as_natively,
+          on_http_all_plans_of_an_application_have_a_say, on_http_a_subscription_that_is_missing_is_no_denial,
           on_http_rules_grant_without_a_subscription_and_deny_with_one,
           an_open_stream_goes_on_while_a_rule_allows_it)

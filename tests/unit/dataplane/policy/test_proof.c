@@ -152,6 +152,53 @@ START_TEST(a_configured_way_is_the_only_one)
 }
 END_TEST
 
+static bool goes_on(const char *type, const char *config)
+{
+    asker->maker->policies = 0;
+    if (type != NULL)
+        asker_policy(asker, "way", type, config);
+    asker_rebuild(asker);
+    const slc_event_api *api = slc_snapshot_event_api_by_id(asker->snapshot, "api-1");
+    return slc_principal_still_granted(asker->snapshot, api, READ, NULL, &asker->principal);
+}
+
+/* As native sessions end. What the change says nothing about goes on. */
+START_TEST(an_open_stream_ends_with_the_way_that_it_came_in_by)
+{
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert(goes_on("oidc", "{\"scopes\":[\"orders:read\"],\"issuers\":[\"other\",\"login\"]}"));
+    ck_assert(!goes_on("oidc", "{\"scopes\":[\"orders:write\"]}"));
+    ck_assert(!goes_on("oidc", "{\"issuers\":[\"other\"]}"));
+    ck_assert(!goes_on("mtls", "{}"));
+    ck_assert(!goes_on("key-auth", "{}"));
+    ck_assert(goes_on("acl", "{\"rules\":[{\"operations\":[\"read\"],\"topics\":[\"x\"]}]}"));
+    ck_assert(goes_on(NULL, NULL));
+    asker->token = NULL;
+    asker->certificate = &certificate;
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert(goes_on("mtls", "{}") && !goes_on("oidc", "{}") && goes_on(NULL, NULL));
+}
+END_TEST
+
+/* An API key is not sent as HTTP Basic, and the other way round. */
+START_TEST(an_open_stream_of_a_secret_ends_when_it_could_not_be_sent_so)
+{
+    asker->token = NULL;
+    asker->maker->credential[0].lookup = "secret:cred-1";
+    asker_send(asker, "X-API-Key", ASKER_KEY);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert(goes_on("key-auth", "{\"basic\":false}") && !goes_on("basic-auth", "{}"));
+    ck_assert(!goes_on("mtls", "{}") && !goes_on("oidc", "{}"));
+    asker->maker->policies = 0;
+    asker_rebuild(asker);
+    asker_send(asker, "X-API-Key", NULL);
+    asker_send(asker, "Authorization", ASKER_BASIC);
+    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
+    ck_assert(goes_on("basic-auth", "{}") && goes_on("key-auth", "{}"));
+    ck_assert(!goes_on("key-auth", "{\"basic\":false}"));
+}
+END_TEST
+
 START_TEST(a_certificate_is_its_applications)
 {
     asker->token = NULL;
@@ -219,6 +266,8 @@ int main(void)
     tcase_add_test(tcase, scopes_and_issuers);
     tcase_add_test(tcase, a_configured_way_is_the_only_one);
     tcase_add_test(tcase, a_certificate_is_its_applications);
+    tcase_add_test(tcase, an_open_stream_ends_with_the_way_that_it_came_in_by);
+    tcase_add_test(tcase, an_open_stream_of_a_secret_ends_when_it_could_not_be_sent_so);
     tcase_add_test(tcase, a_token_comes_before_a_certificate);
     tcase_add_test(tcase, who_brings_nothing_is_told_the_ways);
     suite_add_tcase(suite, tcase);
