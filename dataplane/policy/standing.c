@@ -1,5 +1,5 @@
-/* What holds for requests that are still open (streams, pages that wait) after the configuration changed: who they
- * are, and what they may do. */
+/* What holds for requests that are still open (streams, pages that wait) after the configuration changed: who
+ * they are, and what they may do. */
 #include <stdio.h>
 #include <string.h>
 
