@@ -221,6 +221,15 @@ static void require_feature(slc_compile *compile, Sluice__Snapshot__V1__Listener
     listener->required_features[listener->n_required_features++] = slc_compile_text(compile, feature);
 }
 
+static void compile_balancers(slc_compile *compile, const json_t *protocol, const char *feature,
+                              Sluice__Snapshot__V1__Listener *listener)
+{
+    listener->proxy_protocol_from = slc_compile_texts(compile, json_object_get(protocol, "proxy_protocol_from"),
+                                                      &listener->n_proxy_protocol_from);
+    if (listener->n_proxy_protocol_from > 0)
+        require_feature(compile, listener, feature);
+}
+
 static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
                                    Sluice__Snapshot__V1__Listener *listener)
 {
@@ -230,10 +239,7 @@ static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
     listener->virtual_cluster_id = slc_compile_json_text(compile, kafka, "virtual_cluster");
     if (listener->virtual_cluster_id[0] != '\0')
         slc_set_add(compile->vclusters, listener->virtual_cluster_id);
-    listener->proxy_protocol_from = slc_compile_texts(compile, json_object_get(kafka, "proxy_protocol_from"),
-                                                      &listener->n_proxy_protocol_from);
-    if (listener->n_proxy_protocol_from > 0)
-        require_feature(compile, listener, "kafka-proxy-protocol");
+    compile_balancers(compile, kafka, "kafka-proxy-protocol", listener);
     listener->max_connections = (uint32_t)slc_get_int(kafka, "max_connections");
     listener->max_connections_per_address = (uint32_t)slc_get_int(kafka, "max_connections_per_address");
     if (listener->max_connections > 0 || listener->max_connections_per_address > 0)
@@ -254,7 +260,7 @@ static void compile_listener_kafka(slc_compile *compile, const json_t *kafka,
 static bool compile_listener(slc_compile *compile, sqlite3_stmt *stmt, slc_items *items, slc_error *err)
 {
     Sluice__Snapshot__V1__Listener *listener = slc_compile_alloc(compile, sizeof *listener);
-    json_t *tls = slc_column_json(stmt, 6), *kafka = slc_column_json(stmt, 7);
+    json_t *tls = slc_column_json(stmt, 6), *kafka = slc_column_json(stmt, 7), *http = slc_column_json(stmt, 8);
     sluice__snapshot__v1__listener__init(listener);
     listener->id = slc_compile_text(compile, slc_column_text(stmt, 0));
     listener->name = slc_compile_text(compile, slc_column_text(stmt, 1));
@@ -264,11 +270,14 @@ static bool compile_listener(slc_compile *compile, sqlite3_stmt *stmt, slc_items
     listener->advertised_port = (uint32_t)sqlite3_column_int64(stmt, 5);
     if (json_is_object(kafka))
         compile_listener_kafka(compile, kafka, listener);
+    if (json_is_object(http))
+        compile_balancers(compile, http, "http-proxy-protocol", listener);
     bool ok = compile_listener_tls(compile, tls, listener, err);
     slc_set_add(compile->listeners, listener->id);
     slc_items_add(items, &listener->base, listener->id);
     json_decref(tls);
     json_decref(kafka);
+    json_decref(http);
     return ok;
 }
 
@@ -279,7 +288,7 @@ static bool compile_listeners(slc_compile *compile, slc_error *err)
     int row = 0;
     sqlite3_stmt *stmt =
         slc_txn_query(compile->txn, err,
-                      "SELECT id, name, protocol, address, advertised_host, advertised_port, tls, kafka "
+                      "SELECT id, name, protocol, address, advertised_host, advertised_port, tls, kafka, http "
                       "FROM listeners WHERE gateway_group = ? ORDER BY id",
                       "s", compile->group_id);
     if (stmt == NULL)

@@ -456,6 +456,15 @@ static const slc_field port_range_fields[] = {
     SLC_FIELD_END,
 };
 
+#define PROXY_PROTOCOL_FROM                                                                                    \
+    {                                                                                                          \
+        .name = "proxy_protocol_from", .type = SLC_F_STRING_LIST, .format = SLC_FMT_NETWORK, .max = 64,        \
+        .item_max = 50,                                                                                        \
+        .help =                                                                                                \
+            "Load balancers, as addresses or networks: their connections begin with a PROXY protocol header "  \
+            "of version 2, which says the client's address. Connections from elsewhere have none."             \
+    }
+
 static const slc_field listener_kafka_fields[] = {
     {.name = "routing",
      .type = SLC_F_ENUM,
@@ -476,14 +485,7 @@ static const slc_field listener_kafka_fields[] = {
      .type = SLC_F_REF,
      .ref = "virtual-clusters",
      .help = "ports: the virtual cluster behind it. sni: the only one; absent: each that the group uses."},
-    {.name = "proxy_protocol_from",
-     .type = SLC_F_STRING_LIST,
-     .format = SLC_FMT_NETWORK,
-     .max = 64,
-     .item_max = 50,
-     .help =
-         "Load balancers, as addresses or networks: their connections begin with a PROXY protocol header of "
-         "version 2, which says the client's address. Connections from elsewhere have none."},
+    PROXY_PROTOCOL_FROM,
     {.name = "max_connections",
      .type = SLC_F_INT,
      .min = 1,
@@ -496,6 +498,11 @@ static const slc_field listener_kafka_fields[] = {
      .max = 10000000,
      .help = "Of these, those of one client address, which for IPv6 is a network of 64 bits. Absent: the "
              "gateway's kafka.connections-per-address."},
+    SLC_FIELD_END,
+};
+
+static const slc_field listener_http_fields[] = {
+    PROXY_PROTOCOL_FROM,
     SLC_FIELD_END,
 };
 
@@ -533,6 +540,10 @@ static const slc_field listener_fields[] = {
      .type = SLC_F_OBJECT,
      .fields = listener_kafka_fields,
      .help = "Of a kafka listener; refused on others."},
+    {.name = "http",
+     .type = SLC_F_OBJECT,
+     .fields = listener_http_fields,
+     .help = "Of an http listener; refused on others."},
     SLC_FIELD_END,
 };
 

@@ -124,6 +124,8 @@ static bool check_kafka(slc_txn *txn, const json_t *next, const struct ports *po
     if (wanted != (kafka != NULL))
         return slc_txn_problem(txn, "/kafka", err,
                                wanted ? "is required on a kafka listener" : "is only for kafka listeners");
+    if (wanted && json_object_get(next, "http") != NULL)
+        return slc_txn_problem(txn, "/http", err, "is only for http listeners");
     if (!wanted)
         return true;
     const json_t *ranges = json_object_get(kafka, "port_ranges");

@@ -30,6 +30,7 @@ static void listener_free(struct slc_httpd_listener *listener)
     void *tag = listener->tag;
     evhttp_free(listener->evhttp);
     slc_tls_unref(listener->tls);
+    free(listener->balancers);
     listener->magic = 0;
     free(listener);
     if (ended != NULL)

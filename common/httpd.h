@@ -24,8 +24,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "common/error.h"
+#include "common/network.h"
 #include "common/tls.h"
 
 typedef struct slc_httpd_limits {
@@ -66,6 +68,12 @@ typedef struct slc_httpd_listener slc_httpd_listener;
  * from slc_httpd_tag and must live until the listener has ended. Returns a handle for slc_httpd_close_listener.
  */
 slc_httpd_listener *slc_httpd_serve(slc_httpd *httpd, int fd, slc_tls *tls, void *tag);
+/* Connections from these networks (copied), new ones from now on, begin with a PROXY protocol header of version
+ * 2, before TLS, in the time that a request has; one without a good header is closed. From elsewhere a header
+ * is no HTTP. */
+void slc_httpd_set_balancers(slc_httpd_listener *listener, const slc_network *networks, size_t count);
+/* The client that such a header named; NULL: the connection's peer speaks for itself, or has gone. */
+const struct sockaddr_storage *slc_httpd_source(struct evhttp_request *req);
 /* Closes the socket; connections that are open stay. The handle is void afterwards. `ended` (may be NULL) is
  * called with the tag, from the loop and never before this returns, when the last connection has gone, or by
  * slc_httpd_free. */
@@ -102,7 +110,8 @@ typedef struct slc_httpd_open {
     void *tag; /* the listener's */
     bool tls;
     int fd;
-    int64_t opened_ms; /* wall clock */
+    const struct sockaddr_storage *source; /* as slc_httpd_source */
+    int64_t opened_ms;                     /* wall clock */
     const void *note;
     void *end_arg; /* what slc_httpd_on_end was given for the request under way; NULL: none is */
 } slc_httpd_open;

@@ -244,6 +244,7 @@ static void adopt(struct slc_httpd_conn *conn)
     remember_fd(conn->httpd, conn->fd, conn);
     bufferevent_decref(bev);
     restart_deadline(conn);
+    slc_httpd_intake_start(conn);
 }
 
 void slc_httpd_conn_free(struct slc_httpd_conn *conn)
@@ -278,6 +279,7 @@ bool slc_httpd_conn_idle(const struct slc_httpd_conn *conn)
 
 void slc_httpd_conn_abort(struct slc_httpd_conn *conn)
 {
+    slc_httpd_intake_stop(conn);
     /* The one way that evhttp has to let go of a connection whose request is still being answered. */
     bufferevent_trigger_event(conn->bev, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
 }
@@ -446,6 +448,12 @@ void *slc_httpd_tag(struct evhttp_request *req)
     return conn != NULL ? conn->listener->tag : NULL;
 }
 
+const struct sockaddr_storage *slc_httpd_source(struct evhttp_request *req)
+{
+    const struct slc_httpd_conn *conn = conn_of(req);
+    return conn != NULL && conn->told ? &conn->source : NULL;
+}
+
 void slc_httpd_set_note_free(slc_httpd *httpd, void (*fn)(void *note))
 {
     httpd->note_free = fn;
@@ -466,6 +474,7 @@ void slc_httpd_each(slc_httpd *httpd, bool (*fn)(const slc_httpd_open *open, voi
         slc_httpd_open open = {.tag = conn->listener->tag,
                                .tls = conn->listener->tls != NULL,
                                .fd = conn->fd,
+                               .source = conn->told ? &conn->source : NULL,
                                .opened_ms = conn->opened_ms,
                                .note = conn->note,
                                .end_arg = conn->on_end != NULL ? conn->on_end_arg : NULL};

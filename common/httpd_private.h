@@ -34,6 +34,8 @@ void slc_http_head_scan(struct slc_http_head *head, const uint8_t *data, size_t 
 /* NULL, or what is wrong with a request that evhttp took (a sentence for the client). */
 const char *slc_http_head_check(const struct slc_http_head *head, struct evhttp_request *req);
 
+struct slc_httpd_intake;
+
 /* ---- connections (httpd_conn.c) ---- */
 struct slc_httpd_conn {
     unsigned magic;
@@ -46,8 +48,11 @@ struct slc_httpd_conn {
     struct bufferevent *bev;         /* evhttp's, except that a reference is ours until it is adopted */
     struct evhttp_connection *evcon; /* NULL until adopted */
     int fd;
-    int64_t opened_ms; /* wall clock */
-    void *note;        /* the owner's, malloc'd */
+    int64_t opened_ms;               /* wall clock */
+    void *note;                      /* the owner's, malloc'd */
+    struct slc_httpd_intake *intake; /* a PROXY protocol header is awaited: the bufferevent has no socket */
+    bool told;                       /* it named the client: */
+    struct sockaddr_storage source;
     struct event deadline;
     struct slc_http_head head;
     size_t
@@ -75,6 +80,8 @@ struct slc_httpd_listener {
     struct evhttp_bound_socket *bound; /* NULL: no longer accepts */
     slc_tls *tls;
     void *tag;
+    slc_network *balancers; /* whose connections begin with a PROXY protocol header */
+    size_t balancer_count;
     unsigned connections;
     bool closed;
     void (*ended)(void *tag);
@@ -93,6 +100,7 @@ struct slc_httpd {
     unsigned connections;          /* length of conns */
     size_t held;                   /* of all connections, beyond what each is given */
     int64_t crowded_ms;            /* monotonic: when it was last said that this is too much; 0: never */
+    int64_t header_told_ms;        /* monotonic: when a bad PROXY protocol header was last told of; 0: never */
     struct slc_httpd_conn **by_fd;
     size_t by_fd_size;
     bool draining;
@@ -113,6 +121,12 @@ void slc_httpd_conn_tidy(struct slc_httpd_conn *conn);
 void slc_httpd_conn_abort(struct slc_httpd_conn *conn);
 void slc_httpd_conn_free(struct slc_httpd_conn *conn);
 bool slc_httpd_conn_idle(const struct slc_httpd_conn *conn);
+
+/* ---- the header of a load balancer (httpd_intake.c) ---- */
+/* A connection that has just been adopted, before anything is read of it. */
+void slc_httpd_intake_start(struct slc_httpd_conn *conn);
+/* Gives the socket to the bufferevent, if that has not happened; always before the connection ends. */
+void slc_httpd_intake_stop(struct slc_httpd_conn *conn);
 
 /* Asks for the loop's turn; conn may be NULL. */
 void slc_httpd_later(slc_httpd *httpd, struct slc_httpd_conn *conn);

@@ -13,7 +13,8 @@
 #define KIND_APPLICATIONS  SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_APPLICATIONS
 #define KIND_INDEX         SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_INDEX
 
-static const char *const features[] = {"kafka-proxy-protocol", "kafka-connection-limits", NULL};
+static const char *const features[] = {"kafka-proxy-protocol", "kafka-connection-limits", "http-proxy-protocol",
+                                       NULL};
 
 const char *const *slc_config_features(void)
 {

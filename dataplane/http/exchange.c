@@ -2,6 +2,7 @@
  * out, or when the client has gone and the handler has let go. */
 #include "dataplane/http/exchange.h"
 
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
@@ -25,12 +26,28 @@ static struct slc_exchange_private *private_of(slc_exchange *exchange)
     return (struct slc_exchange_private *)exchange;
 }
 
+/* Whom a load balancer has named, or else whoever opened the connection. */
+static void note_client(slc_exchange *exchange)
+{
+    const struct sockaddr_storage *source = slc_httpd_source(exchange->req);
+    char *address = NULL;
+    uint16_t port = 0;
+    if (source != NULL && source->ss_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)source)->sin_addr, exchange->client_address,
+                  sizeof exchange->client_address);
+    else if (source != NULL)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)source)->sin6_addr, exchange->client_address,
+                  sizeof exchange->client_address);
+    else
+        evhttp_connection_get_peer(evhttp_request_get_connection(exchange->req), &address, &port);
+    if (address != NULL && strlen(address) < sizeof exchange->client_address)
+        memcpy(exchange->client_address, address, strlen(address) + 1);
+}
+
 slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_request *req)
 {
     struct slc_exchange_private *self = slc_calloc(1, sizeof *self);
     slc_exchange *exchange = &self->base;
-    char *address = NULL;
-    uint16_t port = 0;
     exchange->magic = SLC_EXCHANGE_MAGIC;
     exchange->worker = front->worker;
     exchange->req = req;
@@ -39,9 +56,7 @@ slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_reque
     exchange->bytes_in = evbuffer_get_length(evhttp_request_get_input_buffer(req));
     if (front->worker->snapshot != NULL)
         exchange->snapshot = slc_snapshot_ref(front->worker->snapshot);
-    evhttp_connection_get_peer(evhttp_request_get_connection(req), &address, &port);
-    if (address != NULL && strlen(address) < sizeof exchange->client_address)
-        memcpy(exchange->client_address, address, strlen(address) + 1);
+    note_client(exchange);
     slc_http_request_id(req, exchange->request_id);
     const char *uri = evhttp_request_get_uri(req);
     self->listener = slc_httpd_tag(req);

@@ -78,6 +78,26 @@ void slc_http_front_free(slc_http_front *front)
     free(front);
 }
 
+/* The configuration's networks were checked when it came. */
+slc_network *slc_listener_balancers(const slc_listener *listener, size_t *count)
+{
+    const Sluice__Snapshot__V1__Listener *msg = listener->msg;
+    slc_network *networks = slc_calloc(msg->n_proxy_protocol_from + 1, sizeof *networks);
+    *count = 0;
+    for (size_t i = 0; i < msg->n_proxy_protocol_from; i++)
+        if (slc_network_parse(msg->proxy_protocol_from[i], &networks[*count]))
+            ++*count;
+    return networks;
+}
+
+static void take_balancers(struct slc_front_listener *self)
+{
+    size_t count;
+    slc_network *networks = slc_listener_balancers(self->listener, &count);
+    slc_httpd_set_balancers(self->handle, networks, count);
+    free(networks);
+}
+
 void slc_http_front_open(slc_http_front *front, slc_listener *listener, int fd, slc_tls *tls)
 {
     struct slc_front_listener *self = slc_calloc(1, sizeof *self);
@@ -85,6 +105,7 @@ void slc_http_front_open(slc_http_front *front, slc_listener *listener, int fd, 
     self->listener = slc_listener_ref(listener);
     TAILQ_INSERT_TAIL(&front->listeners, self, entry);
     self->handle = slc_httpd_serve(front->httpd, fd, tls, self);
+    take_balancers(self);
 }
 
 static slc_listener *find_same_socket(const slc_snapshot *snapshot, const slc_listener *open)
@@ -130,6 +151,7 @@ void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot)
                 end_connections(self);
             slc_listener_unref(self->listener);
             self->listener = slc_listener_ref(same);
+            take_balancers(self);
         }
         self = next;
     }

@@ -2,6 +2,7 @@
 #ifndef SLC_DATAPLANE_HTTP_FRONT_H
 #define SLC_DATAPLANE_HTTP_FRONT_H
 
+#include "common/network.h"
 #include "dataplane/config/snapshot.h"
 #include "dataplane/connections.h"
 #include "dataplane/http/access_log.h"
@@ -35,5 +36,7 @@ bool slc_http_front_idle(const slc_http_front *front);
 bool slc_listener_same_socket(const slc_listener *a, const slc_listener *b);
 /* Whoever was let in by one of them might not be by the other: client certificates. */
 bool slc_listener_admits_otherwise(const slc_listener *a, const slc_listener *b);
+/* The networks whose connections begin with a PROXY protocol header; the caller frees. */
+slc_network *slc_listener_balancers(const slc_listener *listener, size_t *count);
 
 #endif

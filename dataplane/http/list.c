@@ -97,12 +97,14 @@ static void recall(slc_open_connection *item, const struct note *note)
     copy(item->credential, sizeof item->credential, note->credential);
 }
 
-static void set_address(slc_open_connection *item, int fd)
+static void set_address(slc_open_connection *item, const slc_httpd_open *open)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
     char host[INET6_ADDRSTRLEN] = "";
-    if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0)
+    if (open->source != NULL)
+        peer = *open->source;
+    else if (getpeername(open->fd, (struct sockaddr *)&peer, &len) != 0)
         return;
     if (peer.ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&peer;
@@ -135,7 +137,7 @@ static bool add(const slc_httpd_open *open, void *arg)
         describe(item, open->end_arg);
     else
         recall(item, open->note);
-    set_address(item, open->fd);
+    set_address(item, open);
     slc_socket_bytes(open->fd, &item->bytes_in, &item->bytes_out);
     return true;
 }

@@ -140,16 +140,10 @@ void slc_proxy_front_free(slc_proxy_front *front)
     free(front);
 }
 
-/* The configuration's networks were checked when it came. */
 static void take_balancers(slc_proxy_listener *listener)
 {
-    const Sluice__Snapshot__V1__Listener *msg = listener->entity->msg;
     free(listener->balancers);
-    listener->balancer_count = 0;
-    listener->balancers = slc_calloc(msg->n_proxy_protocol_from + 1, sizeof *listener->balancers);
-    for (size_t i = 0; i < msg->n_proxy_protocol_from; i++)
-        if (slc_network_parse(msg->proxy_protocol_from[i], &listener->balancers[listener->balancer_count]))
-            listener->balancer_count++;
+    listener->balancers = slc_listener_balancers(listener->entity, &listener->balancer_count);
 }
 
 void slc_proxy_front_open(slc_proxy_front *front, slc_listener *entity, const int *fds, slc_tls *tls)

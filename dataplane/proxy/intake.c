@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include "common/alloc.h"
-#include "dataplane/proxy/proxy_header.h"
+#include "common/proxy_header.h"
 #include "dataplane/proxy/session_private.h"
 
 struct slc_intake {

@@ -8,7 +8,7 @@
 
 #include "common/assert.h"
 #include "common/log.h"
-#include "dataplane/proxy/proxy_header.h"
+#include "common/proxy_header.h"
 #include "tests/unit/dataplane/proxy/stage.h"
 
 #define BALANCER "203.0.113.7:40123" /* as the stage has it */

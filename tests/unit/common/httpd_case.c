@@ -32,13 +32,27 @@ static void on_end(struct evhttp_request *req, bool completed, void *arg)
     atomic_fetch_add(&c->gone, 1);
 }
 
+/* As a load balancer has told it. */
+static void describe_client(struct evhttp_request *req, char out[64])
+{
+    const struct sockaddr_storage *source = slc_httpd_source(req);
+    snprintf(out, 64, "%s", "");
+    if (source != NULL && source->ss_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)source)->sin_addr, out, 64);
+    else if (source != NULL)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)source)->sin6_addr, out, 64);
+}
+
 static void echo(struct evhttp_request *req)
 {
+    char client[64];
+    describe_client(req, client);
     struct evbuffer *input = evhttp_request_get_input_buffer(req);
     size_t len = evbuffer_get_length(input);
-    json_t *answer = json_pack(
-        "{s:s,s:s,s:s#,s:s}", "method", slc_http_method(req), "uri", evhttp_request_get_uri(req), "body",
-        len > 0 ? (char *)evbuffer_pullup(input, -1) : "", (int)len, "tag", (char *)slc_httpd_tag(req));
+    json_t *answer =
+        json_pack("{s:s,s:s,s:s#,s:s,s:s}", "method", slc_http_method(req), "uri", evhttp_request_get_uri(req),
+                  "body", len > 0 ? (char *)evbuffer_pullup(input, -1) : "", (int)len, "tag",
+                  (char *)slc_httpd_tag(req), "client", client);
     if (answer != NULL)
         slc_http_json(req, 200, answer);
     else /* the body is not UTF-8 */
@@ -169,6 +183,21 @@ void httpd_case_drain(struct httpd_case *c)
     slc_loop_call_sync(c->loop, drain, c);
 }
 
+static void trust(void *arg)
+{
+    struct httpd_case *c = arg;
+    slc_network networks[2];
+    ck_assert(slc_network_parse("203.0.113.0/24", &networks[0]) &&
+              slc_network_parse(c->balancer, &networks[1]));
+    slc_httpd_set_balancers(c->listener, networks, 2);
+}
+
+void httpd_case_trust(struct httpd_case *c, const char *balancer)
+{
+    c->balancer = balancer;
+    slc_loop_call_sync(c->loop, trust, c);
+}
+
 struct count {
     struct httpd_case *c;
     unsigned connections;
@@ -198,7 +227,7 @@ size_t httpd_case_held(struct httpd_case *c)
 
 /* ---- client ---- */
 
-void client_open(struct client *client, const struct httpd_case *c)
+void client_connect(struct client *client, const struct httpd_case *c)
 {
     struct sockaddr_in addr = {
         .sin_family = AF_INET, .sin_port = htons(c->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -207,13 +236,22 @@ void client_open(struct client *client, const struct httpd_case *c)
     ck_assert_int_eq(connect(client->fd, (struct sockaddr *)&addr, sizeof addr), 0);
     setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (c->tls == NULL)
-        return;
+}
+
+void client_start_tls(struct client *client)
+{
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     client->ssl = SSL_new(ctx);
     SSL_CTX_free(ctx);
     SSL_set_fd(client->ssl, client->fd);
     ck_assert_int_eq(SSL_connect(client->ssl), 1);
+}
+
+void client_open(struct client *client, const struct httpd_case *c)
+{
+    client_connect(client, c);
+    if (c->tls != NULL)
+        client_start_tls(client);
 }
 
 void client_close(struct client *client)

@@ -15,6 +15,7 @@ struct httpd_case {
     slc_httpd_limits limits;
     slc_tls *tls;
     char tag[32]; /* of the listener */
+    const char *balancer;
 
     /* By the handler. */
     atomic_int handled;
@@ -28,14 +29,16 @@ struct httpd_case {
 /* 4 KiB of headers, 64 KiB of body, 10 s, 100 connections. */
 extern const slc_httpd_limits httpd_case_limits;
 
-/* /echo answers {"method","uri","body","tag"}; /later and /stream hold the request, the latter after a first
- * chunk; /error and /internal answer with errors; /empty answers 204. */
+/* /echo answers {"method","uri","body","tag","client"}, the last as a balancer told it; /later and /stream hold
+ * the request, the latter after a first chunk; /error and /internal answer with errors; /empty answers 204. */
 void httpd_case_start(struct httpd_case *c, const slc_httpd_limits *limits, slc_tls *tls);
 void httpd_case_stop(struct httpd_case *c);
 /* Answers the held request ("held"), or ends its stream. */
 void httpd_case_release_held(struct httpd_case *c);
 void httpd_case_close_listener(struct httpd_case *c);
 void httpd_case_drain(struct httpd_case *c);
+/* From this network connections begin with a PROXY protocol header. */
+void httpd_case_trust(struct httpd_case *c, const char *balancer);
 unsigned httpd_case_connections(struct httpd_case *c);
 /* Bytes of bodies that count against bodies_bytes. */
 size_t httpd_case_held(struct httpd_case *c);
@@ -64,6 +67,8 @@ struct answer {
     size_t body_len;
 };
 
+void client_connect(struct client *client, const struct httpd_case *c); /* without TLS yet */
+void client_start_tls(struct client *client);
 void client_open(struct client *client, const struct httpd_case *c);
 void client_close(struct client *client);
 /* Everything, or false when the server has closed. */

@@ -1,7 +1,7 @@
 /* The header that a load balancer puts before a connection's own bytes to say whose it is: PROXY protocol,
  * version 2 (haproxy's doc/proxy-protocol.txt, section 2.2). Version 1, which is text, is not taken. */
-#ifndef SLC_DATAPLANE_PROXY_PROXY_HEADER_H
-#define SLC_DATAPLANE_PROXY_PROXY_HEADER_H
+#ifndef SLC_COMMON_PROXY_HEADER_H
+#define SLC_COMMON_PROXY_HEADER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "dataplane/proxy/proxy_header.h"
+#include "common/proxy_header.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -20,7 +20,7 @@ bool slc_proxy_header_size(const uint8_t *data, size_t *size, slc_error *err)
     if (memcmp(data, signature, sizeof signature) != 0)
         return slc_fail(err, SLC_INVALID, NULL,
                         "the load balancer sends no PROXY protocol header of version 2, which the listener's "
-                        "kafka.proxy_protocol_from asks of its address");
+                        "proxy_protocol_from asks of its address");
     *size = SLC_PROXY_HEADER_FIRST + ((size_t)data[14] << 8 | data[15]);
     if (*size > SLC_PROXY_HEADER_MAX)
         return slc_fail(err, SLC_INVALID, NULL, "a PROXY protocol header of %zu bytes; at most %d are taken",

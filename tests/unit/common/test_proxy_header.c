@@ -3,7 +3,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "dataplane/proxy/proxy_header.h"
+#include "common/proxy_header.h"
 #include "tests/unit/common/unit.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
@@ -80,5 +80,5 @@ START_TEST(everything_else_is_refused)
 }
 END_TEST
 
-UNIT_MAIN("dataplane/proxy/proxy_header", the_client_is_told,
-          the_balancer_may_speak_for_itself_or_of_something_else, everything_else_is_refused)
+UNIT_MAIN("proxy_header", the_client_is_told, the_balancer_may_speak_for_itself_or_of_something_else,
+          everything_else_is_refused)
