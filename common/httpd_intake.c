@@ -1,6 +1,7 @@
-/* The PROXY protocol header, before anything else on a connection that a load balancer passes on. It is read from
- * the socket to its last byte and no further, while the bufferevent has no socket: then what follows, TLS's first
- * byte or HTTP's, is the first that the bufferevent sees. The deadline of the connection's first request runs. */
+/* The PROXY protocol header, before anything else on a connection that a load balancer passes on. It is read
+ * from the socket to its last byte and no further, while the bufferevent has no socket: then what follows,
+ * TLS's first byte or HTTP's, is the first that the bufferevent sees. The deadline of the connection's first
+ * request runs. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,8 @@ static void refuse(struct slc_httpd_conn *conn, const slc_error *err)
         uint16_t port;
         evhttp_connection_get_peer(conn->evcon, &address, &port);
         httpd->header_told_ms = now_ms;
-        slc_log(SLC_LOG_WARN, "a load balancer's connection was closed: it must begin with a PROXY protocol header",
+        slc_log(SLC_LOG_WARN,
+                "a load balancer's connection was closed: it must begin with a PROXY protocol header",
                 LS("error", err->message), LS("balancer", address != NULL ? address : "?"));
     }
     slc_httpd_conn_abort(conn);
@@ -112,7 +114,7 @@ void slc_httpd_intake_start(struct slc_httpd_conn *conn)
     conn->intake = slc_calloc(1, sizeof(*conn->intake));
     conn->intake->wanted = SLC_PROXY_HEADER_FIRST;
     SLC_BUG_ON(bufferevent_setfd(conn->bev, -1) != 0);
-    SLC_BUG_ON(event_assign(&conn->intake->readable, conn->httpd->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
-                            conn) != 0);
+    SLC_BUG_ON(event_assign(&conn->intake->readable, conn->httpd->base, conn->fd, EV_READ | EV_PERSIST,
+                            on_readable, conn) != 0);
     SLC_BUG_ON(event_add(&conn->intake->readable, NULL) != 0);
 }

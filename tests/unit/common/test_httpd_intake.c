@@ -12,8 +12,8 @@
 #define TCP4                                                                                                   \
     SIGNATURE "\x21\x11\0\x0c"                                                                                 \
               "\xcb\0\x71\x07\x7f\0\0\1\x9c\xbb\x23\x84"
-#define LOCAL   SIGNATURE "\x20\0\0\0"
-#define REQUEST "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
+#define LOCAL     SIGNATURE "\x20\0\0\0"
+#define REQUEST   "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
 #define LEN(text) (sizeof text - 1)
 
 static struct httpd_case c;
