@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 from kafka.record.memory_records import MemoryRecordsBuilder
 
@@ -9,9 +10,11 @@ from .protocol import Reader, TreeWriter, frame
 
 
 def record_batch(values=(b"authorised",)):
+    """Of now: a broker deletes what is older than its topic's retention, whenever it looks, every few minutes."""
+    now_ms = int(time.time() * 1000)
     builder = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=1 << 20)
     for value in values:
-        builder.append(timestamp=1, key=None, value=value, headers=[])
+        builder.append(timestamp=now_ms, key=None, value=value, headers=[])
     builder.close()
     return bytes(builder.buffer())
 
@@ -23,8 +26,6 @@ class Wire:
         self.definitions, self.correlation = definitions, 0
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=30)
-        if user is None:
-            return
         if user is None:
             return
         assert self._call(17, 1, {"Mechanism": "PLAIN"})["ErrorCode"] == 0
