@@ -52,12 +52,26 @@ static void free_topic(struct topic *topic)
     free(topic);
 }
 
+static void forget(slc_topic_limits *limits)
+{
+    for (unsigned i = 0; i < limits->topic_count; i++)
+        free_topic(limits->topics[i]);
+    limits->topic_count = 0;
+}
+
+void slc_topic_limits_follow(slc_topic_limits *limits, slc_snapshot *snapshot)
+{
+    slc_snapshot *before = limits->snapshot;
+    forget(limits);
+    limits->snapshot = slc_snapshot_ref(snapshot);
+    slc_snapshot_unref(before);
+}
+
 void slc_topic_limits_free(slc_topic_limits *limits)
 {
     if (limits == NULL)
         return;
-    for (unsigned i = 0; i < limits->topic_count; i++)
-        free_topic(limits->topics[i]);
+    forget(limits);
     slc_snapshot_unref(limits->snapshot);
     free(limits->rules);
     free(limits);

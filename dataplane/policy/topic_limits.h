@@ -16,6 +16,8 @@ void slc_topic_limits_free(slc_topic_limits *limits); /* NULL is fine */
  * name of the policy, when it is in dry run, else NULL. Texts are copied. */
 void slc_topic_limits_add(slc_topic_limits *limits, const char *limit, const char *event_api,
                           const char *subject, const slc_rates *rates, const char *dry);
+/* The configuration changed, and its limits did not: event APIs may have come, gone or moved. */
+void slc_topic_limits_follow(slc_topic_limits *limits, slc_snapshot *snapshot);
 /* What was done with records of a topic, by its name on the backend. Returns how long until nothing is owed. */
 int64_t slc_topic_limits_pay(slc_topic_limits *limits, const uint8_t *topic, size_t len, uint64_t requests,
                              uint64_t events, uint64_t bytes, int64_t now_ns);

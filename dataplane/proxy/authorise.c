@@ -193,8 +193,11 @@ bool slc_session_may_try(slc_session *session)
 bool slc_session_rights_changed(slc_session *session, slc_snapshot *snapshot)
 {
     bool restricted = session->access != NULL;
-    if (!session->allowed || !session->authorised ||
-        (restricted && slc_access_apply(session->access, snapshot)))
+    if (!session->allowed || !session->authorised)
         return true;
+    if (restricted && slc_access_apply(session->access, snapshot)) {
+        slc_session_limits_follow(session, snapshot);
+        return true;
+    }
     return slc_session_authorise(session);
 }

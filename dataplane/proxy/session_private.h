@@ -161,6 +161,8 @@ void slc_session_find_host(slc_session *session);
 /* Finds the limits that hold. False: too many connections, and the session's `why` says so. */
 bool slc_session_limit(slc_session *session, const slc_access_subject *subject,
                        slc_snapshot *snapshot) SLC_CHECKED;
+/* The configuration changed, and which limits hold did not. */
+void slc_session_limits_follow(slc_session *session, slc_snapshot *snapshot);
 void slc_session_unlimit(slc_session *session);
 bool slc_session_is_limited(const slc_session *session);
 /* Have records to be looked at, for what they cost? */

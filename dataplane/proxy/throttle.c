@@ -55,6 +55,12 @@ bool slc_session_limit(slc_session *session, const slc_access_subject *subject, 
     return true;
 }
 
+void slc_session_limits_follow(slc_session *session, slc_snapshot *snapshot)
+{
+    if (session->throttle != NULL && session->throttle->limits.topics != NULL)
+        slc_topic_limits_follow(session->throttle->limits.topics, snapshot);
+}
+
 void slc_session_unlimit(slc_session *session)
 {
     if (session->throttle == NULL)

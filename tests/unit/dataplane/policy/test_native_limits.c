@@ -72,4 +72,29 @@ START_TEST(what_cannot_be_evaluated_limits)
 }
 END_TEST
 
-UNIT_MAIN("native limits", who_is_in_stays_in_and_keeps_to_the_rates, what_cannot_be_evaluated_limits)
+/* An event API that is deployed on a topic while the session is open counts what it does there. */
+START_TEST(limits_of_topics_follow_the_event_apis)
+{
+    slc_native_limits limits;
+    const uint8_t *topic;
+    size_t len;
+    setup();
+    asker_policy(asker, "each", "rate-limit", "{\"events_per_second\":1,\"per\":\"event-api\"}");
+    asker->maker->api[1].topic = (char *)"others";
+    ck_assert(take(false, &limits));
+    ck_assert_ptr_nonnull(limits.topics);
+    asker->maker->apis = 2;
+    asker_rebuild(asker);
+    const slc_event_api *added = slc_snapshot_event_api_by_id(asker->snapshot, "api-2");
+    topic = (const uint8_t *)added->backend_topic;
+    len = strlen(added->backend_topic);
+    ck_assert_int_eq(slc_topic_limits_pay(limits.topics, topic, len, 1, 100, 100, slc_limits_now_ns()), 0);
+    slc_topic_limits_follow(limits.topics, asker->snapshot);
+    ck_assert_int_gt(slc_topic_limits_pay(limits.topics, topic, len, 1, 100, 100, slc_limits_now_ns()), 0);
+    slc_native_limits_release(&limits);
+    asker_free(asker);
+}
+END_TEST
+
+UNIT_MAIN("native limits", limits_of_topics_follow_the_event_apis, who_is_in_stays_in_and_keeps_to_the_rates,
+          what_cannot_be_evaluated_limits)
