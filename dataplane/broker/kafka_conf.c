@@ -208,10 +208,11 @@ bool slc_kafka_conf_batch(rd_kafka_conf_t *conf, int64_t bytes, slc_error *err)
 
 static bool set_producer(rd_kafka_conf_t *conf, const slc_kafka *kafka, const char *linger_ms, slc_error *err)
 {
-    /* librdkafka looks for expired records once a second: that much less, and a little, keeps the promise. */
-    int64_t timeout_ms = kafka->settings.publish_deadline_ms - 1500;
-    if (timeout_ms < 500)
-        timeout_ms = 500;
+    /* librdkafka looks for expired records once a second: that much less, and as much as there is for a machine
+     * that is busy, lets it say what became of a record before the client must be told that nobody knows. */
+    int64_t deadline_ms = kafka->settings.publish_deadline_ms, margin_ms = deadline_ms * 2 / 5;
+    margin_ms = margin_ms < 1500 ? 1500 : margin_ms > 2500 ? 2500 : margin_ms;
+    int64_t timeout_ms = deadline_ms - margin_ms < 500 ? 500 : deadline_ms - margin_ms;
     /* Time for a topic that was made just now to be known everywhere, before it counts as missing. */
     return set_table(conf, producer_table, err) && set(conf, "linger.ms", linger_ms, err) &&
            set_int(conf, "message.timeout.ms", timeout_ms, err) &&

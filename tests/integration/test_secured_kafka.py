@@ -157,7 +157,7 @@ def secured(tmp_path_factory, module_servers):
         kafka = KafkaHelper(broker.address("plaintext"))
         control = module_servers.control()
         first = SampleApi(control, kafka.bootstrap_servers, kafka.create_topic("plain"))
-        first.start_gateway(module_servers, kafka_metadata_refresh="500ms", publish_deadline="3s")
+        first.start_gateway(module_servers, kafka_metadata_refresh="500ms", publish_deadline="5s")
 
         class Place:
             pass
