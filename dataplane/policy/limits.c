@@ -24,6 +24,7 @@ struct slc_limit_place {
 };
 
 struct slc_limits {
+    size_t size; /* bytes of all of it */
     size_t mask;
     uint64_t key[2]; /* of the hash: nobody outside can find keys that meet */
     _Atomic uint32_t gateways;
@@ -44,13 +45,12 @@ slc_limits *slc_limits_new(size_t keys)
     while (count < keys)
         count *= 2;
     size = sizeof(slc_limits) + count * sizeof(slc_limit_place);
-    size_t page = size >= HUGE_PAGE ? HUGE_PAGE : 64;
-    size = (size + page - 1) / page * page;
-    slc_limits *limits = aligned_alloc(page, size);
-    SLC_BUG_ON(limits == NULL);
-    if (page == HUGE_PAGE)
+    /* Zeroed, and in memory as soon as somebody is limited: not before. */
+    slc_limits *limits = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    SLC_BUG_ON(limits == MAP_FAILED);
+    if (size >= HUGE_PAGE)
         (void)madvise(limits, size, MADV_HUGEPAGE); /* places are visited at random */
-    memset(limits, 0, size);
+    limits->size = size;
     limits->mask = count - 1;
     slc_random(limits->key, sizeof limits->key);
     atomic_store(&limits->gateways, 1);
@@ -59,7 +59,8 @@ slc_limits *slc_limits_new(size_t keys)
 
 void slc_limits_free(slc_limits *limits)
 {
-    free(limits);
+    if (limits != NULL)
+        munmap(limits, limits->size);
 }
 
 void slc_limits_set_gateways(slc_limits *limits, unsigned gateways)
