@@ -331,12 +331,6 @@ static void on_fetched(void *arg)
     refreshed(fetch->set, fetch->keys);
     answer_all(fetch->set, stopping);
     free(fetch);
-    struct set *set;
-    while (stopping && (set = TAILQ_FIRST(&jwks->wanted)) != NULL) {
-        TAILQ_REMOVE(&jwks->wanted, set, want);
-        set->wanted = false;
-        answer_all(set, true);
-    }
     pthread_mutex_lock(&jwks->lock);
     jwks->fetching--;
     pthread_cond_signal(&jwks->quiet);
@@ -378,6 +372,17 @@ static bool begin(slc_jwks *jwks)
     return free_place;
 }
 
+/* On the sets' thread: nothing will be fetched any more. */
+static void refuse_wanted(slc_jwks *jwks)
+{
+    struct set *set;
+    while ((set = TAILQ_FIRST(&jwks->wanted)) != NULL) {
+        TAILQ_REMOVE(&jwks->wanted, set, want);
+        set->wanted = false;
+        answer_all(set, true);
+    }
+}
+
 static void start_fetches(slc_jwks *jwks)
 {
     struct set *set;
@@ -400,6 +405,8 @@ static void start_fetches(slc_jwks *jwks)
         jwks->fetching--;
         pthread_mutex_unlock(&jwks->lock);
     }
+    if (atomic_load(&jwks->stopping))
+        refuse_wanted(jwks);
 }
 
 static bool is_recent(const slc_jwks *jwks, const struct set *set)

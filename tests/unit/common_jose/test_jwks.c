@@ -327,6 +327,24 @@ START_TEST(stopping_answers_everybody)
 }
 END_TEST
 
+/* Wherever the stop finds the request, somebody answers it. */
+START_TEST(a_stop_loses_no_request)
+{
+    slc_jwks_source source = {.issuer = base, .file = "/nowhere"};
+
+    for (unsigned round = 0; round < 2000; round++) {
+        answers = 0;
+        start((slc_jwks_options){.fetches = 1});
+        slc_jwks_get(jwks, &source, false, loop, on_keys, NULL);
+        for (int64_t until_us = slc_monotonic_us() + round % 100; slc_monotonic_us() < until_us;)
+            ;
+        slc_jwks_free(jwks);
+        jwks = NULL;
+        wait_answers(1);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("jwks");
@@ -347,6 +365,7 @@ int main(void)
     tcase_add_test(tcase, one_that_is_silent_delays_no_other);
     tcase_add_test(tcase, fetches_beyond_the_limit_wait_their_turn);
     tcase_add_test(tcase, stopping_answers_everybody);
+    tcase_add_test(tcase, a_stop_loses_no_request);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
