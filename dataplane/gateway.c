@@ -24,6 +24,7 @@
 #include "dataplane/policy/decisions.h"
 #include "dataplane/policy/failures.h"
 #include "dataplane/policy/limits.h"
+#include "dataplane/policy/record_chain.h"
 #include "dataplane/policy/shared_limits.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
@@ -241,6 +242,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
     slc_gateway_metrics_register();
     slc_decisions_register();
+    slc_record_metrics_register();
     slc_decisions_set_interval(settings->dry_run_interval_ms);
     slc_config_client_register_metrics();
     slc_proxy_register_metrics();

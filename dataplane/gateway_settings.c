@@ -167,6 +167,11 @@ const slc_setting slc_gateway_settings_table[] = {
     {"records.inflated-limit", SLC_SET_SIZE, "64MiB",
      "largest batch of records that policies look into, when it is inflated", AT(limits.records_inflated_bytes),
      1024 * 1024, GIB},
+    {"records.wait", SLC_SET_DURATION, "5s",
+     "longest wait of a request or an answer for what policies on its records need, such as a key or a schema; "
+     "then a "
+     "retriable error",
+     AT(limits.records_wait_ms), 100, 60000},
     {"records.gzip-level", SLC_SET_INT, "6", "gzip's level for batches that policies changed",
      AT(limits.records_gzip_level), 1, 9},
     {"records.lz4-level", SLC_SET_INT, "0", "the same of lz4; 0: fast, from 3: smaller and slow",

@@ -413,8 +413,7 @@ enum openness { OPEN, RESTRICTED, CLOSED };
 static bool restricts(const slc_chain_entry *entry)
 {
     bool of_api = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
-    return entry->type->demands != NULL ||
-           (entry->type == &slc_policy_headers && slc_chain_asks_access(entry)) ||
+    return entry->type->demands != NULL || (entry->type->records != NULL && slc_chain_asks_access(entry)) ||
            (entry->type == &slc_policy_ip_restriction && of_api);
 }
 
@@ -460,6 +459,9 @@ void slc_access_free(slc_access *access)
     if (access == NULL)
         return;
     forget(access);
+    slc_access_forget_records(access);
+    slc_record_policies_release(&access->taking_part);
+    free(access->bound);
     slc_chain_free(access->chain);
     slc_snapshot_unref(access->snapshot);
     free(access);
@@ -495,6 +497,7 @@ bool slc_access_apply(slc_access *access, slc_snapshot *snapshot)
         slc_snapshot_narrow(snapshot, id) != slc_snapshot_narrow(access->snapshot, id) ||
         !same_grants(access, snapshot))
         return false;
+    slc_access_forget_records(access); /* what policies refer to may be another */
     slc_snapshot_unref(access->snapshot);
     access->snapshot = slc_snapshot_ref(snapshot);
     return true;

@@ -8,8 +8,8 @@
 #ifndef SLC_DATAPLANE_POLICY_ACCESS_H
 #define SLC_DATAPLANE_POLICY_ACCESS_H
 
-#include "dataplane/policy/headers.h"
 #include "dataplane/policy/policy.h"
+#include "dataplane/policy/record_chain.h"
 
 typedef struct slc_access slc_access;
 
@@ -67,12 +67,12 @@ slc_policy_request slc_access_request(const slc_access_subject *subject, const s
 bool slc_access_each_policy(const slc_access_subject *subject, slc_snapshot *snapshot, bool topics,
                             bool (*fn)(const struct slc_chain_entry *entry, void *arg), void *arg);
 
-/* Does some policy change headers of records that the subject writes (SLC_HEADERS_PUBLISH), or reads? */
-bool slc_access_changes_headers(const slc_access *access, enum slc_header_place place);
-/* What those do to records of the topic, by the client's name of it; NULL: nothing. To be freed. False: a
- * condition cannot be evaluated. */
-bool slc_access_header_edits(const slc_access *access, enum slc_header_place place, const uint8_t *name,
-                             size_t len, slc_header_edits **edits) SLC_CHECKED;
+/* Does some policy do anything to records that the subject writes, or reads? */
+bool slc_access_has_records(const slc_access *access, enum slc_record_direction direction);
+/* What those do to records of the topic, by the client's name of it and the backend's; NULL: nothing. Borrowed
+ * until the next call, and kept by the access from one to the next. False: a condition cannot be evaluated. */
+bool slc_access_record_chain(slc_access *access, enum slc_record_direction direction, const char *topic,
+                             const char *backend_topic, slc_record_chain **chain) SLC_CHECKED;
 /* Tells the subject's `denied` of records that a policy could not do its work on. */
 void slc_access_tell(const slc_access *access, enum slc_operation operation, const uint8_t *topic, size_t len,
                      const char *reason);

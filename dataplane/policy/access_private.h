@@ -15,15 +15,26 @@ struct slc_access_answer {
     uint16_t known, allowed, told;
 };
 
+/* Chains of records that were bound, by topic and direction. */
+struct slc_access_bound {
+    char *topic;
+    enum slc_record_direction direction;
+    slc_record_policies policies;
+    slc_record_chain *chain; /* NULL: nothing is done there */
+};
+
 struct slc_access {
     slc_guard guard; /* first */
     slc_access_subject subject;
     slc_snapshot *snapshot;
     slc_chain *chain;
     const Sluice__Snapshot__V1__Application *application;
-    bool open;        /* what nobody denies is allowed: nobody has to grant it */
-    bool conditional; /* some policy has a condition: nothing is remembered */
-    int64_t until_ms; /* wall clock: a subscription expires then; 0: none does */
+    bool open;                       /* what nobody denies is allowed: nobody has to grant it */
+    bool conditional;                /* some policy has a condition: nothing is remembered */
+    int64_t until_ms;                /* wall clock: a subscription expires then; 0: none does */
+    slc_record_policies taking_part; /* of the topic at hand */
+    struct slc_access_bound *bound;
+    size_t bound_count, bound_cap;
     size_t count;
     struct slc_access_answer answers[SLC_ACCESS_SLOTS];
 };
@@ -37,5 +48,8 @@ bool slc_access_concerns(const slc_access *access, const slc_chain_entry *entry,
 
 /* access_demands.c: the guard's part in what policies demand of requests. */
 void slc_access_find_demands(slc_access *access);
+
+/* access_records.c: forgets what was bound. */
+void slc_access_forget_records(slc_access *access);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "dataplane/policy/chain_private.h"
 #include "dataplane/policy/credential.h"
+#include "dataplane/policy/record_chain.h"
 
 #define CHAIN_MAGIC      0x51c4a15eu
 #define MAX_CONFIG_BYTES (256 * 1024)
@@ -88,6 +89,8 @@ static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, s
         chain->count += ok ? 1 : 0;
     }
     chain->configured = chain->count;
+    for (size_t i = 0; i < chain->count; i++)
+        chain->entries[i].chain = chain;
     find_headers(chain);
     for (size_t i = 0; ok && builtins && i < BUILTINS; i++)
         ok = add_builtin(chain, builtin_types[i], err);
@@ -209,9 +212,27 @@ bool slc_chain_concerns(const slc_chain_entry *entry, const slc_principal *princ
 
 typedef enum slc_verdict (*phase_fn)(void *compiled, slc_policy_request *request, slc_denial *denial);
 
-enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT, TRANSFORM, PHASES };
+enum phase { ON_REQUEST, AUTHENTICATE, AUTHORISE, LIMIT, TRANSFORM, RECORDS, PHASES };
 
-static const char *const phase_names[PHASES] = {"request", "authenticate", "authorise", "limit", "transform"};
+static const char *const phase_names[PHASES] = {"request", "authenticate", "authorise",
+                                                "limit",   "transform",    "records"};
+
+/* Of every type that does something to records: who has them at hand binds those that take part. */
+static enum slc_verdict note_records(void *compiled, slc_policy_request *request, slc_denial *denial)
+{
+    (void)compiled, (void)denial;
+    if (request->records != NULL)
+        slc_record_policies_add(request->records, request->asked);
+    return SLC_PASS;
+}
+
+static bool acts_on_records(const slc_chain_entry *entry, const slc_policy_request *request)
+{
+    enum slc_record_direction direction =
+        request->operation == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH ? SLC_RECORDS_PRODUCE
+                                                                                 : SLC_RECORDS_CONSUME;
+    return slc_record_ops_act(entry->type->records, entry->compiled, direction);
+}
 
 static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
 {
@@ -226,6 +247,8 @@ static phase_fn phase_of(const slc_policy_type *type, enum phase phase)
         return type->limit;
     case TRANSFORM:
         return type->transform;
+    case RECORDS:
+        return type->records != NULL ? note_records : NULL;
     case PHASES:
         break;
     }
@@ -301,6 +324,7 @@ static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_po
     copy.principal = &principal;
     copy.add_header = drop_header;
     copy.headers = NULL;
+    copy.records = NULL;
     copy.pause = NULL;
     unsigned charged = request->charges != NULL ? request->charges->count : 0;
     enum slc_condition_answer answer = holds(entry, &copy, &denial);
@@ -339,9 +363,10 @@ static enum slc_verdict run_from(const slc_chain *chain, enum phase phase, size_
     for (; *at < chain->count; ++*at) {
         const slc_chain_entry *entry = &chain->entries[*at];
         phase_fn fn = phase_of(entry->type, phase);
-        if (fn == NULL)
+        if (fn == NULL || (phase == RECORDS && !acts_on_records(entry, request)))
             continue;
         request->policy_id = entry->id;
+        request->asked = entry;
         if (entry->dry_run) {
             run_dry(entry, phase, request);
             continue;
@@ -497,7 +522,8 @@ enum slc_verdict slc_chain_resume(const slc_chain *chain, slc_policy_request *re
     enum slc_verdict verdict = run_limits(chain, request, denial);
     if (verdict != SLC_PASS)
         return verdict;
-    if (run_phase(chain, TRANSFORM, request, denial) == SLC_DENY)
+    if (run_phase(chain, TRANSFORM, request, denial) == SLC_DENY ||
+        run_phase(chain, RECORDS, request, denial) == SLC_DENY)
         return SLC_DENY;
     if (request->headers != NULL)
         request->headers->judged = true;
@@ -540,6 +566,14 @@ void slc_chain_answer_headers(const slc_chain *chain, slc_policy_request *reques
             holds(entry, request, &denial) == SLC_CONDITION_TRUE)
             slc_header_policies_add(request->headers, entry->compiled);
     }
+}
+
+bool slc_chain_records(const slc_chain *chain, slc_policy_request *request)
+{
+    slc_denial denial = {0};
+    SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
+    slc_record_policies_clear(request->records);
+    return run_phase(chain, RECORDS, request, &denial) != SLC_DENY;
 }
 
 const slc_header_edits *slc_chain_reading(const slc_chain *chain)

@@ -16,6 +16,7 @@ typedef struct slc_chain_entry {
     Sluice__Snapshot__V1__ScopeKind scope;
     char *scope_id;
     bool dry_run;
+    struct slc_chain *chain;  /* that it is of */
     slc_decisions *decisions; /* own; NULL: it is built in, and only what it refuses is counted elsewhere */
 } slc_chain_entry;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "dataplane/policy/record_chain.h"
 #include "dataplane/policy/types.h"
 
 /* ---- the configuration ---- */
@@ -111,19 +112,74 @@ static enum slc_verdict transform(void *compiled, slc_policy_request *request, s
     return SLC_PASS;
 }
 
-/* The rules are applied to native clients' batches (record_rules.c). That there is a say at all makes a
- * condition that cannot be evaluated deny. */
-static enum slc_verdict access_native(void *compiled, const slc_access_question *question, slc_denial *denial)
-{
-    (void)compiled, (void)question, (void)denial;
-    return SLC_PASS;
-}
-
 static bool asks_access(const void *compiled)
 {
     const slc_headers *headers = compiled;
     return headers->places[SLC_HEADERS_PUBLISH] || headers->places[SLC_HEADERS_READ];
 }
+
+static bool acts(const void *compiled, enum slc_record_direction direction)
+{
+    const slc_headers *headers = compiled;
+    return headers->places[direction == SLC_RECORDS_PRODUCE ? SLC_HEADERS_PUBLISH : SLC_HEADERS_READ];
+}
+
+static bool bind_edits(const void *compiled, const slc_record_subject *subject, void **bound, slc_error *err)
+{
+    const slc_headers *headers = compiled;
+    const slc_header_policies one = {.items = &headers, .count = 1};
+    (void)err;
+    *bound = slc_header_edits_new(
+        &one, subject->direction == SLC_RECORDS_PRODUCE ? SLC_HEADERS_PUBLISH : SLC_HEADERS_READ,
+        subject->value_of, subject->value_ctx);
+    return true;
+}
+
+static void unbind(void *bound)
+{
+    slc_header_edits_free(bound);
+}
+
+static bool same_bytes(const void *a, const void *b, size_t len)
+{
+    return len == 0 || a == b || memcmp(a, b, len) == 0;
+}
+
+static bool same(const slc_record_header *a, const slc_record_header *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (a[i].name_len != b[i].name_len || a[i].value_len != b[i].value_len ||
+            (a[i].value == NULL) != (b[i].value == NULL) || !same_bytes(a[i].name, b[i].name, a[i].name_len) ||
+            !same_bytes(a[i].value, b[i].value, a[i].value_len))
+            return false;
+    return true;
+}
+
+static enum slc_record_verdict edit(void *bound, slc_record_turn *turn, slc_policy_record *record,
+                                    slc_record_problem *problem)
+{
+    const slc_header_edits *edits = bound;
+    slc_record_header *after =
+        slc_record_scratch_headers(turn->scratch, record->header_count + (uint32_t)edits->count);
+    if (after == NULL)
+        return slc_record_reject(problem, SLC_TOO_LARGE, "The headers of a record are too large.");
+    uint32_t count = slc_header_edits_record(edits, record->headers, record->header_count, after);
+    if (count == record->header_count && same(after, record->headers, count))
+        return SLC_RECORD_KEEP;
+    record->headers = after;
+    record->header_count = count;
+    return SLC_RECORD_CHANGE;
+}
+
+static const slc_record_ops on_records = {
+    .rank = SLC_RANK_HEADERS,
+    .headers = true,
+    .acts = acts,
+    .bind = bind_edits,
+    .unbind = unbind,
+    .on_produce_record = edit,
+    .on_consume_record = edit,
+};
 
 const slc_policy_type slc_policy_headers = {
     .name = "headers",
@@ -168,6 +224,7 @@ const slc_policy_type slc_policy_headers = {
     .release = release,
     .attach = attach,
     .transform = transform,
-    .access = access_native,
+    .records = &on_records,
+    .access = slc_record_access,
     .asks_access = asks_access,
 };

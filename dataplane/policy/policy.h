@@ -21,12 +21,14 @@
 #include "dataplane/policy/headers.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
+#include "dataplane/policy/records.h"
 #include "dataplane/policy/shared_limits.h"
 #include "dataplane/virtual/guard.h"
 
 /* What one policy said, for who wants to know why (slc_trace). Borrowed: valid while it is told. */
 typedef struct slc_step {
-    const char *phase; /* "request", "authenticate", "authorise", "limit", "transform", "access", "admit" */
+    const char *phase; /* "request", "authenticate", "authorise", "limit", "transform", "records", "access",
+                          "admit" */
     const char *id;    /* of the policy; "": it is built in */
     const char *name, *type;
     Sluice__Snapshot__V1__ScopeKind scope;
@@ -79,10 +81,14 @@ typedef struct slc_policy_request {
     slc_limit_pause *pause;       /* the caller's; NULL: it cannot wait, and Redis is not asked */
     slc_header_policies *headers; /* the caller's, who releases it: gets the policies that change headers; NULL:
                                      nothing that they could change */
+    struct slc_record_policies
+        *records; /* record_chain.h; the caller's, who releases it: gets the policies that take
+                     part in the records that are published or read; NULL: there are none */
     /* What the connection holds of limits, until it closes; NULL once the client has gone. NULL on Kafka. */
     slc_charges *(*connection)(void *protocol);
     struct slc_failures *failures; /* failures.h: of earlier attempts to authenticate; NULL: none is counted */
     const char *policy_id;         /* the chain's: of the policy that is asked */
+    const struct slc_chain_entry *asked; /* the chain's: the same */
     /* What else the connection or the request brought: */
     const slc_token *token;                /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate;    /* of the TLS client, verified; NULL: none */
@@ -163,6 +169,8 @@ typedef struct slc_policy_type {
     enum slc_verdict (*limit)(void *compiled, slc_policy_request *request, slc_denial *denial);
     /* All of them, of requests that got through all of this: what they change is noted in the request. */
     enum slc_verdict (*transform)(void *compiled, slc_policy_request *request, slc_denial *denial);
+    /* What it does to records, on every protocol; NULL: nothing. In dry run it does nothing. */
+    const slc_record_ops *records;
     /* Native Kafka. All of them are asked: one SLC_DENY outweighs every SLC_ALLOW, as Kafka's authoriser has
      * it. */
     enum slc_verdict (*access)(void *compiled, const slc_access_question *question, slc_denial *denial);
@@ -210,6 +218,9 @@ enum slc_verdict slc_chain_run(const slc_chain *chain, slc_policy_request *reque
 enum slc_verdict slc_chain_resume(const slc_chain *chain, slc_policy_request *request, slc_denial *denial);
 /* Of a request that did not get through it: the policies of wide scopes that change headers, for its answer. */
 void slc_chain_answer_headers(const slc_chain *chain, slc_policy_request *request);
+/* The policies that take part in the records of a request that was let in earlier, by what holds now: fills
+ * request->records. False: a condition cannot be evaluated. */
+bool slc_chain_records(const slc_chain *chain, slc_policy_request *request) SLC_CHECKED;
 /* What the chain does to the headers of records that are read; NULL: nothing. Lives as long as the chain. */
 const slc_header_edits *slc_chain_reading(const slc_chain *chain);
 /* For an answer that is given without running it: adds what the policies want on every answer. */

@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 
 /* ---- a worker's buffers ---- */
 
@@ -12,6 +14,7 @@ void slc_record_work_init(slc_record_work *work, const slc_compression_options *
     *work = (slc_record_work){.options = *options};
     slc_buf_init(&work->out, max_bytes);
     slc_buf_init(&work->headers, max_bytes);
+    slc_record_scratch_init(&work->scratch, max_bytes);
 }
 
 void slc_record_work_release(slc_record_work *work)
@@ -20,7 +23,7 @@ void slc_record_work_release(slc_record_work *work)
     slc_buf_release(&work->out);
     slc_buf_release(&work->headers);
     free(work->before);
-    free(work->after);
+    slc_record_scratch_release(&work->scratch);
     *work = (slc_record_work){0};
 }
 
@@ -36,72 +39,119 @@ void slc_record_work_trim(slc_record_work *work)
         slc_rewriter_trim(work->rewriter);
     trim(&work->out, work->options.keep_bytes);
     trim(&work->headers, work->options.keep_bytes);
-}
-
-static void make_room(slc_record_header **list, size_t *cap, size_t count)
-{
-    if (count <= *cap)
-        return;
-    *cap = 2 * count;
-    *list = slc_realloc(*list, *cap * sizeof **list);
+    slc_record_scratch_trim(&work->scratch, work->options.keep_bytes);
 }
 
 /* ---- one record ---- */
 
 struct pass {
     slc_record_work *work;
-    const slc_header_edits *edits;
+    slc_record_chain *chain;
+    slc_record_turn turn;
+    int32_t partition;
+    int64_t from_offset;
 };
 
 static uint32_t read_headers(slc_record_work *work, const slc_batch_record *record)
 {
     slc_batch_headers headers;
     uint32_t count = 0;
-    make_room(&work->before, &work->before_cap, (size_t)record->n_headers);
+    if ((size_t)record->n_headers > work->before_cap) {
+        work->before_cap = 2 * (size_t)record->n_headers;
+        work->before = slc_realloc(work->before, work->before_cap * sizeof *work->before);
+    }
     slc_batch_headers_init(&headers, record);
-    while (slc_batch_headers_next(&headers, &work->before[count]))
-        if (++count == (uint32_t)record->n_headers)
-            break;
+    while (count < (uint32_t)record->n_headers && slc_batch_headers_next(&headers, &work->before[count]))
+        count++;
     return count;
 }
 
-static bool encode(slc_record_work *work, uint32_t count, slc_error *err)
+static bool encode(slc_record_work *work, const slc_policy_record *record, slc_error *err)
 {
     slc_buf_clear(&work->headers);
-    for (uint32_t i = 0; i < count; i++)
-        if (!slc_batch_headers_add(&work->headers, &work->after[i]))
+    for (uint32_t i = 0; i < record->header_count; i++)
+        if (!slc_batch_headers_add(&work->headers, &record->headers[i]))
             return slc_fail(err, SLC_TOO_LARGE, NULL, "The headers of a record are too large.");
     return true;
 }
 
-static enum slc_record_verdict change_headers(void *ctx, const slc_batch *batch, const slc_batch_record *record,
-                                              slc_batch_record *changed, slc_error *err)
+/* What the policies made of it, as the batch has it. */
+static bool take_over(struct pass *pass, const slc_policy_record *record, slc_batch_record *changed,
+                      slc_error *err)
 {
-    const struct pass *pass = ctx;
+    changed->key = record->key;
+    changed->key_len = record->key_len;
+    changed->value = record->value;
+    changed->value_len = record->value_len;
+    if (record->headers == pass->work->before) /* nobody changed them, or looked at them */
+        return true;
+    if (!encode(pass->work, record, err))
+        return false;
+    changed->n_headers = (int32_t)record->header_count;
+    changed->headers = pass->work->headers.data;
+    changed->headers_len = pass->work->headers.len;
+    return true;
+}
+
+static enum slc_record_verdict fail_record(const slc_batch_record *record, const slc_record_problem *problem,
+                                           slc_error *err)
+{
+    slc_fail(err, problem->code != SLC_OK ? problem->code : SLC_INVALID, NULL,
+             "policy %.60s, record at offset %lld: %.200s", problem->policy, (long long)record->offset,
+             problem->why);
+    return SLC_RECORD_REJECT;
+}
+
+static enum slc_record_verdict ask(void *ctx, const slc_batch *batch, const slc_batch_record *record,
+                                   slc_batch_record *changed, slc_error *err)
+{
+    struct pass *pass = ctx;
     slc_record_work *work = pass->work;
+    slc_record_problem problem;
+    bool below = record->offset < pass->from_offset; /* read before, or passed over: nobody gets it */
     (void)batch;
-    uint32_t count = read_headers(work, record);
-    make_room(&work->after, &work->after_cap, count + pass->edits->count);
-    count = slc_header_edits_record(pass->edits, work->before, count, work->after);
-    if (!encode(work, count, err))
-        return SLC_RECORD_REJECT;
-    if (work->headers.len == record->headers_len &&
-        (record->headers_len == 0 || memcmp(work->headers.data, record->headers, record->headers_len) == 0))
+    slc_policy_record at_hand = {.partition = pass->partition,
+                                 .offset = record->offset,
+                                 .timestamp_ms = record->timestamp,
+                                 .key = record->key,
+                                 .key_len = record->key_len,
+                                 .value = record->value,
+                                 .value_len = record->value_len,
+                                 .headers = work->before};
+    if (slc_record_chain_wants_headers(pass->chain)) {
+        at_hand.header_count = read_headers(work, record);
+        at_hand.headers = work->before;
+    }
+    switch (slc_record_chain_run(pass->chain, &pass->turn, below ? NULL : work->letters, &at_hand, &problem)) {
+    case SLC_RECORD_KEEP:
         return SLC_RECORD_KEEP;
-    changed->n_headers = (int32_t)count;
-    changed->headers = work->headers.data;
-    changed->headers_len = work->headers.len;
-    return SLC_RECORD_CHANGE;
+    case SLC_RECORD_CHANGE:
+        return take_over(pass, &at_hand, changed, err) ? SLC_RECORD_CHANGE : SLC_RECORD_REJECT;
+    case SLC_RECORD_DROP:
+        return SLC_RECORD_DROP;
+    case SLC_RECORD_LATER:
+        return SLC_RECORD_LATER;
+    case SLC_RECORD_REJECT:
+        break;
+    }
+    return fail_record(record, &problem, err);
 }
 
 /* ---- the records of a partition ---- */
+
+static bool is_retriable(enum slc_code code)
+{
+    return code == SLC_UNAVAILABLE || code == SLC_TIMEOUT;
+}
 
 /* Consumers know few errors: of any other Kafka's own would not say that something is wrong with the records.
  */
 static int16_t code_of(enum slc_code code, bool produce)
 {
     if (!produce)
-        return SLC_KAFKA_CORRUPT_MESSAGE;
+        return is_retriable(code) ? SLC_KAFKA_STORAGE_ERROR : SLC_KAFKA_CORRUPT_MESSAGE;
+    if (is_retriable(code)) /* the one that clients take for "not stored, try again" */
+        return SLC_KAFKA_NOT_ENOUGH_REPLICAS;
     switch (code) {
     case SLC_CORRUPT:
         return SLC_KAFKA_CORRUPT_MESSAGE;
@@ -110,28 +160,63 @@ static int16_t code_of(enum slc_code code, bool produce)
     case SLC_TOO_LARGE:
     case SLC_LIMIT:
         return SLC_KAFKA_MESSAGE_TOO_LARGE;
+    case SLC_DENIED:
+        return SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED;
     default:
         return SLC_KAFKA_INVALID_RECORD;
     }
 }
 
-static enum slc_kafka_verdict fail(const slc_record_rules *rules, bool produce, slc_kafka_span topic,
-                                   int16_t code, const char *why, slc_view_failure *failure)
+static void tell(const slc_record_rules *rules, const slc_view_batches *batches, const char *why)
+{
+    slc_access_tell(rules->access, batches->produce ? SLC_OP_WRITE : SLC_OP_READ,
+                    (const uint8_t *)batches->topic, strlen(batches->topic), why);
+}
+
+static enum slc_kafka_verdict fail(const slc_record_rules *rules, const slc_view_batches *batches, int16_t code,
+                                   const char *why, slc_view_failure *failure)
 {
     failure->code = code;
     snprintf(failure->why, sizeof failure->why, "%s", why);
-    slc_access_tell(rules->access, produce ? SLC_OP_WRITE : SLC_OP_READ, topic.data, topic.len, why);
+    tell(rules, batches, why);
     return SLC_KAFKA_REFUSE;
 }
 
-static enum slc_kafka_verdict apply(const slc_record_rules *rules, const slc_header_edits *edits, bool produce,
-                                    slc_kafka_span topic, slc_kafka_span data, slc_kafka_value *out,
+void slc_record_pause_end(slc_record_pause *pause)
+{
+    slc_record_unwait(&pause->waiter);
+    pause->until_ms = 0;
+}
+
+/* NULL: it has waited long enough, or nobody can. */
+static slc_record_waiter *waiter_of(const slc_record_rules *rules, bool produce)
+{
+    slc_record_pause *pause = rules->pauses != NULL ? &rules->pauses[produce] : NULL;
+    bool waits = pause != NULL && (pause->until_ms == 0 || slc_monotonic_ms() < pause->until_ms);
+    return waits ? &pause->waiter : NULL;
+}
+
+static enum slc_kafka_verdict wait(const slc_record_rules *rules, bool produce)
+{
+    slc_record_pause *pause = &rules->pauses[produce];
+    if (pause->until_ms == 0)
+        pause->until_ms = slc_monotonic_ms() + rules->work->wait_ms;
+    return SLC_KAFKA_LATER;
+}
+
+static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_chain *chain,
+                                    const slc_view_batches *batches, slc_kafka_value *out,
                                     slc_view_failure *failure)
 {
     slc_record_work *work = rules->work;
-    struct pass pass = {.work = work, .edits = edits};
+    const slc_kafka_span data = batches->data;
+    struct pass pass = {.work = work,
+                        .chain = chain,
+                        .turn = {.scratch = &work->scratch, .waiter = waiter_of(rules, batches->produce)},
+                        .partition = batches->partition,
+                        .from_offset = batches->produce ? INT64_MIN : batches->from_offset};
     const slc_rewrite_rules rewrite = {
-        .record = change_headers, .ctx = &pass, .consume = !produce, .from_offset = INT64_MIN};
+        .record = ask, .ctx = &pass, .consume = !batches->produce, .from_offset = pass.from_offset};
     slc_rewrite_report report;
     slc_error err = {0};
     if (work->rewriter == NULL)
@@ -139,10 +224,12 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, const slc_hea
     slc_buf_clear(&work->out);
     enum slc_rewritten done =
         slc_records_rewrite(work->rewriter, data.data, data.len, &rewrite, &work->out, &report, &err);
+    if (done == SLC_REWRITTEN_LATER)
+        return wait(rules, batches->produce);
     if (done == SLC_REWRITTEN_FAILED)
-        return fail(rules, produce, topic, code_of(err.code, produce), err.message, failure);
+        return fail(rules, batches, code_of(err.code, batches->produce), err.message, failure);
     if (report.stopped)
-        slc_access_tell(rules->access, SLC_OP_READ, topic.data, topic.len, err.message);
+        tell(rules, batches, err.message);
     if (done == SLC_REWRITTEN_SAME && report.used_bytes == data.len)
         return SLC_KAFKA_KEEP;
     out->body = done == SLC_REWRITTEN_SAME ? (slc_kafka_span){data.data, report.used_bytes}
@@ -150,29 +237,27 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, const slc_hea
     return SLC_KAFKA_REPLACE;
 }
 
-static enum slc_kafka_verdict map(slc_view_records *records, bool produce, slc_kafka_span topic,
-                                  slc_kafka_span data, slc_kafka_value *out, slc_view_failure *failure)
+static enum slc_kafka_verdict map(slc_view_records *records, const slc_view_batches *batches,
+                                  slc_kafka_value *out, slc_view_failure *failure)
 {
     const slc_record_rules *rules = (const slc_record_rules *)records;
-    const enum slc_header_place place = produce ? SLC_HEADERS_PUBLISH : SLC_HEADERS_READ;
-    slc_header_edits *edits;
-    if (!slc_access_header_edits(rules->access, place, topic.data, topic.len, &edits))
-        return fail(rules, produce, topic,
-                    produce ? SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED : SLC_KAFKA_CORRUPT_MESSAGE,
-                    "the condition of a headers policy cannot be evaluated", failure);
-    if (edits == NULL)
-        return SLC_KAFKA_KEEP;
-    enum slc_kafka_verdict verdict = apply(rules, edits, produce, topic, data, out, failure);
-    slc_header_edits_free(edits);
-    return verdict;
+    slc_record_chain *chain;
+    if (!slc_access_record_chain(rules->access, batches->produce ? SLC_RECORDS_PRODUCE : SLC_RECORDS_CONSUME,
+                                 batches->topic, batches->backend, &chain))
+        return fail(rules, batches,
+                    batches->produce ? SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED : SLC_KAFKA_CORRUPT_MESSAGE,
+                    "the condition of a policy on records cannot be evaluated", failure);
+    return chain != NULL ? apply(rules, chain, batches, out, failure) : SLC_KAFKA_KEEP;
 }
 
-bool slc_record_rules_init(slc_record_rules *rules, const slc_access *access, slc_record_work *work)
+bool slc_record_rules_init(slc_record_rules *rules, slc_access *access, slc_record_work *work,
+                           slc_record_pause pauses[2])
 {
-    *rules = (slc_record_rules){.hook = {.produce = slc_access_changes_headers(access, SLC_HEADERS_PUBLISH),
-                                         .fetch = slc_access_changes_headers(access, SLC_HEADERS_READ),
+    *rules = (slc_record_rules){.hook = {.produce = slc_access_has_records(access, SLC_RECORDS_PRODUCE),
+                                         .fetch = slc_access_has_records(access, SLC_RECORDS_CONSUME),
                                          .map = map},
                                 .access = access,
-                                .work = work};
+                                .work = work,
+                                .pauses = pauses};
     return rules->hook.produce || rules->hook.fetch;
 }

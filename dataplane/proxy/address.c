@@ -167,8 +167,21 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     }
 }
 
-bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
-                         slc_kafka_edits *edits, slc_error *err)
+/* All of it at once. */
+static enum slc_kafka_step rewrite(struct mapping *mapping, const slc_flight *flight, const uint8_t *body,
+                                   size_t len, const slc_kafka_rewrite_ops *ops, slc_kafka_edits *edits,
+                                   slc_error *err)
+{
+    slc_kafka_rewriter rewriter;
+    if (!slc_kafka_rewriter_init(&rewriter, slc_kafka_apis[flight->key].response, flight->version, len, ops,
+                                 mapping, edits, err))
+        return SLC_KAFKA_FAILED;
+    slc_kafka_rewriter_feed(&rewriter, body, len);
+    return slc_kafka_rewriter_run(&rewriter, err);
+}
+
+enum slc_kafka_step slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body,
+                                        size_t len, slc_kafka_edits *edits, slc_error *err)
 {
     struct mapping mapping = {.session = session, .key = flight->key, .node = -1};
     uint64_t more = SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE), denied = 0;
@@ -182,16 +195,15 @@ bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const u
     const bool records = session->view != NULL && slc_view_changes_records(session->view, flight->key);
     mapping.names.edits = records ? edits : NULL;
     if (records)
-        more |= SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS);
+        more |= SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_NONE);
     mapping.throttle_ms = slc_session_throttle_ms(session);
     if (session->view != NULL && !slc_view_look_ahead(&mapping.names, flight->version, body, len, &denied, err))
-        return false;
+        return SLC_KAFKA_FAILED;
     if (mapping.throttle_ms > 0)
         more |= SLC_KAFKA_WANT(SLC_KAFKA_ROLE_THROTTLE);
     const slc_kafka_rewrite_ops ops = {
         .roles = WANTED | more | denied | (session->view != NULL ? slc_view_answer_roles(flight->key) : 0),
         .whole = WHOLE | (records ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS) : 0),
         .map = map};
-    return slc_kafka_rewrite(slc_kafka_apis[flight->key].response, flight->version, body, len, &ops, &mapping,
-                             edits, err);
+    return rewrite(&mapping, flight, body, len, &ops, edits, err);
 }

@@ -119,7 +119,8 @@ static void guard(slc_session *session)
     }
     if (session->view == NULL)
         return;
-    bool changes = slc_record_rules_init(&session->records, session->access, &session->front->records);
+    bool changes =
+        slc_record_rules_init(&session->records, session->access, &session->front->records, session->pauses);
     session->view->records = changes ? &session->records.hook : NULL;
     slc_view_set_guard(session->view, slc_access_guard(session->access));
 }

@@ -61,6 +61,7 @@ static void init_records(slc_proxy_front *front)
     options.lz4_level = (int)front->limits->records_lz4_level;
     options.zstd_level = (int)front->limits->records_zstd_level;
     slc_record_work_init(&front->records, &options, 2 * (size_t)front->limits->kafka_rewrite_bytes);
+    front->records.wait_ms = front->limits->records_wait_ms;
 }
 
 slc_proxy_front *slc_proxy_front_new(slc_worker *worker)

@@ -162,8 +162,10 @@ void slc_session_move(slc_session *session)
     if (up == FLOW_STOP && down != FLOW_STOP &&
         !session->closing) /* an answer may have made room for a request */
         up = flow(session, &session->client, &session->broker, &upwards);
-    if (up == FLOW_EOF && session->looking) /* a request waits for an answer before it can be sent */
-        up = FLOW_STOP;
+    if (up == FLOW_EOF && (session->looking || session->pauses[true].until_ms != 0))
+        up = FLOW_STOP; /* a request waits for an answer before it can be sent, or for what a policy needs */
+    if (down == FLOW_EOF && session->pauses[false].until_ms != 0)
+        down = FLOW_STOP;
     bool written = slc_end_waiting(&session->client) == 0 && slc_end_passing(&session->broker) == 0;
     bool leaving = session->misplaced || session->cut_off || session->front->draining;
     if ((session->closing && written) || (leaving && slc_session_settled(session)))

@@ -181,6 +181,9 @@ static enum slc_parse map(slc_session *session, const slc_kafka_request_header *
         return ask(session);
     if (outcome == SLC_VIEW_COUNT)
         return add_question_for_all(&session->broker.out, &session->why) ? await(session) : SLC_PARSE_CLOSE;
+    if (outcome == SLC_VIEW_LATER)
+        return SLC_PARSE_WAIT;
+    slc_record_pause_end(&session->pauses[true]);
     session->looked = false;
     switch (outcome) {
     case SLC_VIEW_SEND:

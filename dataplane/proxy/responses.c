@@ -10,6 +10,7 @@
 #define SHARE_FETCH_KEY 78
 #define FETCH_KEY       1
 #define ERROR_HEAD      64   /* no answer has the code of the whole behind more */
+#define ANSWER          0    /* in pauses */
 #define FETCH_HEAD      10   /* bytes of an answer that tell the session */
 #define FETCH_BY_ID     13   /* topics have no names from here on */
 #define UNKNOWN_TAG     0x7f /* of one byte, like the one that it replaces; no version knows it */
@@ -101,14 +102,23 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
                                   "the broker's %s answer has a broken header", message->name);
     if (session->view != NULL)
         slc_view_note(session->view, flight->key, flight->version, data + 4 + header, size - header);
+    slc_record_pause *pause = &session->pauses[ANSWER];
+    bool again = pause->until_ms != 0; /* it was paid for */
     bool fetch = flight->key == FETCH_KEY || flight->key == SHARE_FETCH_KEY;
-    if (fetch && slc_session_counts_events(session))
+    if (!again && fetch && slc_session_counts_events(session))
         slc_session_pay_records(session, message, flight->version, data + 4 + header, size - header, true);
-    slc_session_pay(session, 0, 0, size + 4);
+    if (!again)
+        slc_session_pay(session, 0, 0, size + 4);
     slc_kafka_edits_clear(edits);
     enum slc_parse parsed = SLC_PARSE_CLOSE;
-    if (slc_address_rewrite(session, flight, data + 4 + header, size - header, edits, &session->why))
+    enum slc_kafka_step step =
+        slc_address_rewrite(session, flight, data + 4 + header, size - header, edits, &session->why);
+    if (step == SLC_KAFKA_WAIT)
+        return SLC_PARSE_WAIT;
+    if (step == SLC_KAFKA_DONE)
         parsed = edits->count == 0 ? pass_whole(session, size) : put(session, header, size, edits);
+    if (parsed == SLC_PARSE_MORE)
+        slc_record_pause_end(pause);
     if (parsed == SLC_PARSE_MORE && session->view != NULL && session->view->shadowed > 0) {
         slc_series_add(slc_proxy_metrics_of(session->front, session->vcluster->msg->name)->shadowed,
                        session->view->shadowed);

@@ -43,6 +43,17 @@ static void on_memory(slc_pool_waiter *waiter)
     event_active(&session->client.readable, EV_READ, 0); /* not from inside somebody else's give */
 }
 
+/* What the policies of its records needed is there. */
+static void on_answer_ready(slc_record_waiter *waiter)
+{
+    slc_session_pump((slc_session *)((char *)waiter - offsetof(slc_session, pauses[0].waiter)));
+}
+
+static void on_request_ready(slc_record_waiter *waiter)
+{
+    slc_session_pump((slc_session *)((char *)waiter - offsetof(slc_session, pauses[1].waiter)));
+}
+
 enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt,
                                   ...)
 {
@@ -173,6 +184,10 @@ slc_session *slc_session_new(slc_proxy_listener *listener, int fd, int32_t node,
     session->node = node;
     session->key = session->version = -1;
     session->memory.ready = on_memory;
+    session->pauses[false].waiter =
+        (slc_record_waiter){.ready = on_answer_ready, .mailbox = slc_loop_mailbox(front->worker->loop)};
+    session->pauses[true].waiter =
+        (slc_record_waiter){.ready = on_request_ready, .mailbox = slc_loop_mailbox(front->worker->loop)};
     session->opened_ms = slc_wall_ms();
     session->active_ms = slc_monotonic_ms();
     session->deadline_ms = slc_monotonic_ms() + front->limits->kafka_authentication_timeout_ms;
@@ -212,6 +227,8 @@ void slc_session_close(slc_session *session)
         free(session->view);
     }
     slc_session_unlimit(session);
+    slc_record_pause_end(&session->pauses[false]);
+    slc_record_pause_end(&session->pauses[true]);
     slc_access_free(session->access);
     if (session->topology != NULL) {
         slc_topology_unwait(session->topology, &session->asking);
@@ -386,6 +403,15 @@ enum slc_parse slc_session_end_expired(slc_session *session)
     return slc_session_settled(session) ? SLC_PARSE_CLOSE : SLC_PARSE_WAIT;
 }
 
+/* Does something wait for a policy for too long? Then it goes on without. */
+static bool waits_too_long(const slc_session *session, int64_t now_ms)
+{
+    for (int i = 0; i < 2; i++)
+        if (session->pauses[i].until_ms != 0 && session->pauses[i].until_ms <= now_ms)
+            return true;
+    return false;
+}
+
 void slc_session_tick(slc_session *session, int64_t now_ms)
 {
     bool early = session->vcluster == NULL || !session->allowed;
@@ -403,6 +429,8 @@ void slc_session_tick(slc_session *session, int64_t now_ms)
     } else if (early && now_ms >= session->deadline_ms) {
         slc_session_refuse(session, SLC_TIMEOUT, "authentication", "the client did not authenticate in time");
         slc_session_close(session);
+    } else if (waits_too_long(session, now_ms)) {
+        slc_session_pump(session);
     } else if (session->state == SLC_SESSION_CLIENT && now_ms - session->active_ms >= idle_ms) {
         slc_session_close(session); /* with a broker, it is the broker that tells idle clients to go */
     } else if (session->expires_ms != 0 && session->expires_ms <= slc_wall_ms()) {

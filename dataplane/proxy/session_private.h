@@ -75,6 +75,7 @@ typedef struct slc_session {
     bool closing;     /* when what waits for the client is written */
     slc_principal principal;
     slc_record_rules records;      /* of `access`; the view has them when there are any */
+    slc_record_pause pauses[2];    /* of answers and of requests whose records wait for what a policy needs */
     slc_access *access;            /* NULL: everything is allowed, if it is `authorised` */
     bool authorised;               /* `access` and `throttle` are those of `authorised_as` */
     char authorised_as[24];        /* the credential; empty: none */
@@ -246,8 +247,9 @@ bool slc_session_take_certificate(slc_session *session);
 /* ---- address.c: brokers' addresses become the gateway's, and names the client's ---- */
 /* Does the response hold any address? */
 bool slc_address_in(int key, int version);
-bool slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body, size_t len,
-                         slc_kafka_edits *edits, slc_error *err) SLC_CHECKED;
+/* DONE, FAILED, or WAIT: the records in it wait for what a policy needs; it comes again. */
+enum slc_kafka_step slc_address_rewrite(slc_session *session, const slc_flight *flight, const uint8_t *body,
+                                        size_t len, slc_kafka_edits *edits, slc_error *err) SLC_CHECKED;
 
 /* Fails `why` with the session's place for the log; returns SLC_PARSE_CLOSE. */
 enum slc_parse slc_session_refuse(slc_session *session, enum slc_code code, const char *reason, const char *fmt,

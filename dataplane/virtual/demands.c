@@ -26,7 +26,8 @@ static const int16_t codes[] = {SLC_KAFKA_POLICY_VIOLATION,
                                 SLC_KAFKA_MESSAGE_TOO_LARGE,
                                 SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED,
                                 SLC_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT,
-                                SLC_KAFKA_INVALID_RECORD};
+                                SLC_KAFKA_INVALID_RECORD,
+                                SLC_KAFKA_NOT_ENOUGH_REPLICAS};
 #define CODES ((int64_t)(sizeof codes / sizeof *codes))
 
 bool slc_refused_partition(int64_t index, int16_t code, int64_t *sent)

@@ -15,13 +15,23 @@ typedef struct slc_view_failure {
     char why[384];
 } slc_view_failure;
 
+/* The records of one partition. */
+typedef struct slc_view_batches {
+    bool produce;
+    const char *topic;   /* as the client names it */
+    const char *backend; /* as the backend names it */
+    int32_t partition;
+    int64_t from_offset; /* of a Fetch: where the client reads from; INT64_MIN: not known */
+    slc_kafka_span data;
+} slc_view_batches;
+
 typedef struct slc_view_records slc_view_records;
 struct slc_view_records {
     bool produce, fetch; /* is anything done at all? Messages of that direction are held whole then */
-    /* The records of one partition; `topic` is the client's name of it. KEEP, REPLACE by out->body, which lives
-     * until the next call, or REFUSE, with `failure` filled. */
-    enum slc_kafka_verdict (*map)(slc_view_records *records, bool produce, slc_kafka_span topic,
-                                  slc_kafka_span data, slc_kafka_value *out, slc_view_failure *failure);
+    /* KEEP, REPLACE by out->body, which lives until the next call, LATER: the whole message comes again, or
+     * REFUSE, with `failure` filled. */
+    enum slc_kafka_verdict (*map)(slc_view_records *records, const slc_view_batches *batches,
+                                  slc_kafka_value *out, slc_view_failure *failure);
 };
 
 #endif

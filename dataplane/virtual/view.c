@@ -45,6 +45,7 @@ void slc_view_release(slc_view *view)
     free(view->batches);
     free(view->configs);
     free(view->spans);
+    free(view->offsets);
     slc_view_forget_own(view);
     slc_buf_release(&view->scratch);
     slc_kafka_edits_release(&view->inner);

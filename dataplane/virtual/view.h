@@ -60,6 +60,8 @@ typedef struct slc_view {
     bool batch_refused;         /* one of them has one */
     slc_demand_config *configs; /* of the topic at hand */
     size_t config_count, config_cap;
+    struct slc_view_offset *offsets; /* from where the connection fetches, where its records are looked at */
+    size_t offset_count, offset_cap;
     slc_view_records *records; /* NULL: they pass as they are. The holder's; may change between requests */
     bool fetch_denied; /* a fetch of this connection named what it may not read: the broker's session may hold
                           it */
@@ -74,6 +76,7 @@ enum slc_view_outcome {
     SLC_VIEW_SEND,   /* with the edits, if there are any */
     SLC_VIEW_ASK,    /* what `missing` belongs to, and come again */
     SLC_VIEW_COUNT,  /* ask for all topics, and come again */
+    SLC_VIEW_LATER,  /* records wait for what a policy needs: come again when the holder of `records` is told */
     SLC_VIEW_REFUSE, /* answer with `refusal`; `code` 0 is an answer without content */
     SLC_VIEW_FAIL,   /* `err`: close the connection */
 };
@@ -103,8 +106,10 @@ typedef struct slc_view_answer {
     int16_t denied;
     slc_kafka_edits *edits; /* that are being made; NULL: records are not looked at */
     /* private */
-    slc_kafka_span client; /* the name of the topic at hand, where records are looked at */
-    size_t code_at;        /* of the error code that was passed last */
+    slc_kafka_span client; /* the names of the topic at hand, where records are looked at */
+    slc_kafka_span backend;
+    int32_t partition;
+    size_t code_at; /* of the error code that was passed last */
     slc_kafka_edits_mark code_mark;
     const uint8_t *topic;
     size_t topic_len;

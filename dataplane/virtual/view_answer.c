@@ -85,6 +85,7 @@ static enum slc_kafka_verdict unmap_topic(slc_view_answer *answer, const slc_kaf
     enum slc_kafka_verdict verdict = unmap_name(answer, SLC_NAME_TOPIC, event, out);
     slc_conflict_found conflict;
     answer->client = verdict == SLC_KAFKA_REPLACE ? out->body : (slc_kafka_span){event->data, event->len};
+    answer->backend = (slc_kafka_span){event->data, event->len};
     if (verdict != SLC_KAFKA_DROP) {
         answer->topic = event->data;
         answer->topic_len = event->len;
@@ -131,6 +132,7 @@ static void note_topic(slc_view_answer *answer, const uint8_t *id)
     size_t len;
     const uint8_t *name = answer->edits != NULL ? slc_topic_ids_find(answer->view->ids, id, &len) : NULL;
     answer->client = (slc_kafka_span){0};
+    answer->backend = (slc_kafka_span){name, name != NULL ? len : 0};
     if (name != NULL && !slc_names_unmap(names_for(answer), SLC_NAME_TOPIC, name, len, &answer->client))
         answer->client = (slc_kafka_span){0};
 }
@@ -313,6 +315,8 @@ enum slc_kafka_verdict slc_view_unmap(void *ctx, const slc_kafka_event *event, s
             return SLC_KAFKA_KEEP;
         return slc_view_unmap_acl(answer->view->names, event, &answer->acl_pattern, out);
     case SLC_KAFKA_ROLE_NONE:
+        if (answer->edits != NULL && strcmp(event->field->name, "PartitionIndex") == 0)
+            answer->partition = (int32_t)event->number;
         if (!slc_view_is_acl(answer->key) || slc_names_is_identity(answer->view->names))
             return SLC_KAFKA_KEEP;
         return slc_view_put_pattern(event, &answer->acl_pattern, out);

@@ -269,6 +269,9 @@ void slc_view_demand_text(slc_view *view, int16_t code, slc_buf *out)
         slc_buf_adds(
             out, "The gateway passes on one batch of data records for each partition, as its rules have it.");
         break;
+    case SLC_KAFKA_NOT_ENOUGH_REPLICAS:
+        slc_buf_adds(out, "Something that the gateway's rules need is out of reach; nothing was stored.");
+        break;
     default:
         slc_buf_adds(out, "The rules of this virtual cluster do not allow it.");
         if (view->guard != NULL && view->guard->explain != NULL)

@@ -125,11 +125,20 @@ enum slc_kafka_verdict slc_view_map_partition(slc_view *view, slc_view_request *
                                               slc_view_partition *partition, const slc_kafka_event *event,
                                               slc_kafka_value *out);
 /* REFUSE: the request as a whole. */
-enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_view_partition *partition,
-                                            slc_kafka_span topic, const slc_kafka_event *event,
-                                            slc_kafka_value *out, slc_view_failure *failure, slc_error *err);
+enum slc_kafka_verdict slc_view_map_records(slc_view *view, slc_view_partition *partition, slc_kafka_span topic,
+                                            const slc_kafka_event *event, slc_kafka_value *out,
+                                            slc_view_failure *failure, slc_error *err);
 enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc_kafka_event *event,
                                               slc_kafka_value *out, slc_error *err);
+/* view_offsets.c: from where a connection fetches, so that it can always read past records that fail. */
+/* A Fetch that says it of all partitions begins, or one that says what is new; and then each field without a
+ * role. */
+void slc_view_begin_offsets(slc_view *view, const slc_view_request *request);
+void slc_view_note_offset(slc_view *view, slc_view_partition *partition, slc_kafka_span topic,
+                          const slc_kafka_event *event);
+/* INT64_MIN: not known. */
+int64_t slc_view_from_offset(const slc_view *view, slc_kafka_span topic, int32_t partition);
+
 /* An error code passes: that of records which may come behind it. */
 void slc_view_note_code(slc_view_answer *answer, const slc_kafka_event *event);
 /* Is it a topic of the namespace that was counted? `name` is the client's. */

@@ -1,6 +1,10 @@
 /* Records in requests and answers: whose they are is known here, what becomes of them is asked. */
+#include <stdio.h>
+
 #include "dataplane/kafka/wire.h"
 #include "dataplane/virtual/view_private.h"
+
+#define MAX_TOPIC 600 /* Kafka's own is 249; of what is longer nothing can be stored */
 
 bool slc_view_changes_records(const slc_view *view, int key)
 {
@@ -39,16 +43,46 @@ static bool refuse_partition(slc_view_partition *partition, int16_t code, slc_er
                                   (slc_kafka_span){bytes, sizeof bytes}, err);
 }
 
-enum slc_kafka_verdict slc_view_map_records(const slc_view *view, slc_view_partition *partition,
-                                            slc_kafka_span topic, const slc_kafka_event *event,
-                                            slc_kafka_value *out, slc_view_failure *failure, slc_error *err)
+/* False: no topic has such a name. */
+static bool put_name(char out[MAX_TOPIC], slc_kafka_span head, slc_kafka_span body)
+{
+    if (head.len + body.len >= MAX_TOPIC || (body.len > 0 && memchr(body.data, '\0', body.len) != NULL))
+        return false;
+    if (head.len > 0)
+        memcpy(out, head.data, head.len);
+    if (body.len > 0)
+        memcpy(out + head.len, body.data, body.len);
+    out[head.len + body.len] = '\0';
+    return true;
+}
+
+static enum slc_kafka_verdict map_batches(const slc_view *view, const slc_view_partition *partition,
+                                          slc_kafka_span topic, const slc_kafka_event *event,
+                                          slc_kafka_value *out, slc_view_failure *failure)
+{
+    char client[MAX_TOPIC], backend[MAX_TOPIC];
+    slc_name name;
+    slc_names_map(view->names, SLC_NAME_TOPIC, topic.data, topic.len, &name);
+    if (!put_name(client, (slc_kafka_span){0}, topic) || !put_name(backend, name.head, name.body))
+        return SLC_KAFKA_KEEP; /* the broker refuses it */
+    const slc_view_batches batches = {.produce = true,
+                                      .topic = client,
+                                      .backend = backend,
+                                      .partition = (int32_t)partition->index,
+                                      .from_offset = INT64_MIN,
+                                      .data = {event->data, event->len}};
+    return view->records->map(view->records, &batches, out, failure);
+}
+
+enum slc_kafka_verdict slc_view_map_records(slc_view *view, slc_view_partition *partition, slc_kafka_span topic,
+                                            const slc_kafka_event *event, slc_kafka_value *out,
+                                            slc_view_failure *failure, slc_error *err)
 {
     enum slc_kafka_verdict verdict = SLC_KAFKA_REFUSE;
     if (event->data == NULL || topic.data == NULL) /* a topic that is nobody's stores nothing */
         return SLC_KAFKA_KEEP;
     if (!partition->refused)
-        verdict = view->records->map(view->records, true, topic, (slc_kafka_span){event->data, event->len}, out,
-                                     failure);
+        verdict = map_batches(view, partition, topic, event, out, failure);
     if (verdict != SLC_KAFKA_REFUSE)
         return verdict;
     if (!partition->refused && !refuse_partition(partition, failure->code, err))
@@ -83,9 +117,19 @@ enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc
     enum slc_kafka_verdict verdict = SLC_KAFKA_REFUSE;
     if (event->len == 0)
         return SLC_KAFKA_KEEP;
-    if (answer->client.data != NULL)
-        verdict = records->map(records, false, answer->client, (slc_kafka_span){event->data, event->len}, out,
-                               &failure);
+    char client[MAX_TOPIC], backend[MAX_TOPIC];
+    if (answer->client.data != NULL && put_name(client, (slc_kafka_span){0}, answer->client) &&
+        put_name(backend, (slc_kafka_span){0}, answer->backend)) {
+        bool fetch = answer->key == KEY_FETCH;
+        const slc_view_batches batches = {
+            .topic = client,
+            .backend = backend,
+            .partition = answer->partition,
+            .from_offset =
+                fetch ? slc_view_from_offset(answer->view, answer->client, answer->partition) : INT64_MIN,
+            .data = {event->data, event->len}};
+        verdict = records->map(records, &batches, out, &failure);
+    }
     if (verdict != SLC_KAFKA_REFUSE)
         return verdict;
     if (!put_code(answer, failure.code, err))

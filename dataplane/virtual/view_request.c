@@ -498,6 +498,10 @@ static enum slc_kafka_verdict map_plain(struct mapping *m, const slc_kafka_event
         return look_only(m, event, out);
     if (m->request->header->key == KEY_PRODUCE)
         return slc_view_map_partition(m->view, m->request, &m->partition, event, out);
+    if (m->request->header->key == KEY_FETCH) {
+        slc_view_note_offset(m->view, &m->partition, m->topic, event);
+        return SLC_KAFKA_KEEP;
+    }
     return slc_names_is_identity(m->view->names) ? SLC_KAFKA_KEEP
                                                  : slc_view_put_pattern(event, &m->acl_pattern, out);
 }
@@ -540,17 +544,16 @@ static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_k
     }
 }
 
-/* As far as it is there. */
-static bool rewrite(const slc_view_request *request, const slc_kafka_rewrite_ops *ops, struct mapping *m,
-                    slc_kafka_edits *edits, slc_error *err)
+/* As far as it is there: DONE, MORE, WAIT or FAILED. */
+static enum slc_kafka_step rewrite(const slc_view_request *request, const slc_kafka_rewrite_ops *ops,
+                                   struct mapping *m, slc_kafka_edits *edits, slc_error *err)
 {
     slc_kafka_rewriter rewriter;
     if (!slc_kafka_rewriter_init(&rewriter, request->header->message, request->header->version, request->len,
                                  ops, m, edits, err))
-        return false;
+        return SLC_KAFKA_FAILED;
     slc_kafka_rewriter_feed(&rewriter, request->body, request->there);
-    enum slc_kafka_step step = slc_kafka_rewriter_run(&rewriter, err);
-    return step == SLC_KAFKA_DONE || step == SLC_KAFKA_MORE;
+    return slc_kafka_rewriter_run(&rewriter, err);
 }
 
 enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, slc_kafka_edits *edits,
@@ -563,9 +566,10 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
     if (!slc_view_check_demands(view, request, err))
         return SLC_VIEW_FAIL;
     /* Also fields without a role. */
-    const uint64_t records = slc_view_changes_records(view, header->key) ? WANT(RECORDS) : 0;
-    bool all =
-        slc_view_is_acl(header->key) || header->key == KEY_METADATA || view->batch_refused || records != 0;
+    const bool changes = slc_view_changes_records(view, header->key);
+    const uint64_t records = changes && header->key == KEY_PRODUCE ? WANT(RECORDS) : 0;
+    const bool follows = changes && header->key == KEY_FETCH;
+    bool all = slc_view_is_acl(header->key) || header->key == KEY_METADATA || view->batch_refused || changes;
     /* Brokers ignore what follows the last field, and librdkafka sends such bytes in Metadata 11 and later. */
     const uint64_t more = (all ? WANT(NONE) : 0) | (may_claim_replica(header->key) ? WANT(BROKER_ID) : 0);
     const slc_kafka_rewrite_ops ops = {.roles = ROLES | records | more,
@@ -588,9 +592,13 @@ enum slc_view_outcome slc_view_map(slc_view *view, slc_view_request *request, sl
         slc_view_forget_own(view);
         return SLC_VIEW_FAIL;
     }
-    bool done = rewrite(request, &ops, &m, edits, err);
+    if (follows)
+        slc_view_begin_offsets(view, request);
+    enum slc_kafka_step done = rewrite(request, &ops, &m, edits, err);
     slc_view_forget_own(view);
-    if (!done)
+    if (done == SLC_KAFKA_WAIT)
+        return SLC_VIEW_LATER;
+    if (done == SLC_KAFKA_FAILED)
         return m.refused ? SLC_VIEW_REFUSE : SLC_VIEW_FAIL;
     return view->missing_count > 0 ? SLC_VIEW_ASK : SLC_VIEW_SEND;
 }

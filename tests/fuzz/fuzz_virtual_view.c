@@ -42,11 +42,12 @@ static Sluice__Snapshot__V1__TopicAlias *aliases[] = {&alias};
 static char *extras[] = {"shared-*"}, *filter[] = {"*"};
 
 /* Any word on records, by how many bytes they have. */
-static enum slc_kafka_verdict decide(slc_view_records *records, bool produce, slc_kafka_span topic,
-                                     slc_kafka_span data, slc_kafka_value *out, slc_view_failure *failure)
+static enum slc_kafka_verdict decide(slc_view_records *records, const slc_view_batches *batches,
+                                     slc_kafka_value *out, slc_view_failure *failure)
 {
-    (void)records, (void)produce;
-    SLC_BUG_ON(topic.data == NULL || data.data == NULL);
+    const slc_kafka_span data = batches->data;
+    (void)records;
+    SLC_BUG_ON(batches->topic == NULL || batches->backend == NULL || data.data == NULL);
     if (data.len % 3 == 0)
         return SLC_KAFKA_KEEP;
     *failure = (slc_view_failure){.code = 2, .why = "why"};

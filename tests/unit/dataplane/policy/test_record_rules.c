@@ -50,7 +50,7 @@ static bool begin(void)
     snprintf(principal.application_name, sizeof principal.application_name, "shop");
     principal.authenticated = true;
     access_ = slc_access_new(&subject, asker->snapshot);
-    return slc_record_rules_init(&rules, access_, &work);
+    return slc_record_rules_init(&rules, access_, &work, NULL);
 }
 
 static void teardown(void)
@@ -67,8 +67,12 @@ static enum slc_kafka_verdict map(bool produce, const char *topic, slc_kafka_val
 {
     *out = (slc_kafka_value){0};
     *failure = (slc_view_failure){0};
-    return rules.hook.map(&rules.hook, produce, (slc_kafka_span){topic, strlen(topic)},
-                          (slc_kafka_span){in.data, in.len}, out, failure);
+    const slc_view_batches batches = {.produce = produce,
+                                      .topic = topic,
+                                      .backend = topic,
+                                      .from_offset = INT64_MIN,
+                                      .data = {in.data, in.len}};
+    return rules.hook.map(&rules.hook, &batches, out, failure);
 }
 
 static void expect(const slc_kafka_value *out, const char *first, const char *second)

@@ -24,7 +24,8 @@ static void rewritten(int32_t node, const char *host, int32_t port, slc_buf *out
     slc_kafka_add_int32(&body, node);
     slc_kafka_add_string(&body, false, host, strlen(host));
     slc_kafka_add_int32(&body, port);
-    ck_assert(slc_address_rewrite(stage.session, &flight, body.data, body.len, &edits, &err));
+    ck_assert_int_eq(slc_address_rewrite(stage.session, &flight, body.data, body.len, &edits, &err),
+                     SLC_KAFKA_DONE);
     ck_assert(slc_kafka_edits_apply(&edits, body.data, body.len, out, &err));
     slc_kafka_edits_release(&edits);
     slc_buf_release(&body);

@@ -21,13 +21,15 @@ static const uint8_t ours[16] = "ours----ours----", nobodys[16] = "nobody--nobod
 /* Refuses "bad", keeps "good" and puts "changed" in place of all else; of orders alone. */
 static char asked[200];
 
-static enum slc_kafka_verdict decide(slc_view_records *records, bool produce, slc_kafka_span topic,
-                                     slc_kafka_span data, slc_kafka_value *value, slc_view_failure *failure)
+static enum slc_kafka_verdict decide(slc_view_records *records, const slc_view_batches *batches,
+                                     slc_kafka_value *value, slc_view_failure *failure)
 {
+    const slc_kafka_span data = batches->data;
     (void)records;
-    snprintf(asked + strlen(asked), sizeof asked - strlen(asked), "%s %.*s:%.*s;",
-             produce ? "produce" : "fetch", (int)topic.len, (const char *)topic.data, (int)data.len,
-             (const char *)data.data);
+    ck_assert_int_eq(strncmp(batches->backend, "a.", 2), 0);
+    ck_assert_str_eq(batches->backend + 2, batches->topic);
+    snprintf(asked + strlen(asked), sizeof asked - strlen(asked), "%s %s:%.*s;",
+             batches->produce ? "produce" : "fetch", batches->topic, (int)data.len, (const char *)data.data);
     if ((data.len == 3 && memcmp(data.data, "bad", 3) == 0) ||
         (data.len == 5 && memcmp(data.data, "worse", 5) == 0)) {
         failure->code = data.len == 3 ? CORRUPT_MESSAGE : 999;
