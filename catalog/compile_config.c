@@ -207,6 +207,8 @@ static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
     listener->certificate_pem = slc_compile_json_text(compile, tls, "certificate_pem");
     listener->client_ca_pem = slc_compile_json_text(compile, tls, "client_ca_pem");
     listener->client_auth = slc_compile_json_text(compile, tls, "client_auth");
+    listener->client_identity =
+        slc_compile_texts(compile, json_object_get(tls, "client_identity"), &listener->n_client_identity);
     listener->min_tls_version = slc_compile_json_text(compile, tls, "min_version");
     return compile_secret(compile, "listeners", listener->id, "tls.key_pem", json_object_get(tls, "key_pem"),
                           &listener->key, err);

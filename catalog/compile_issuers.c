@@ -37,7 +37,7 @@ static bool compile_issuer(slc_compile *compile, sqlite3_stmt *stmt, slc_items *
 {
     Sluice__Snapshot__V1__Issuer *issuer = slc_compile_alloc(compile, sizeof *issuer);
     json_t *audiences = slc_column_json(stmt, 6), *algorithms = slc_column_json(stmt, 7),
-           *claims = slc_column_json(stmt, 8);
+           *claims = slc_column_json(stmt, 8), *identifying = slc_column_json(stmt, 13);
     sluice__snapshot__v1__issuer__init(issuer);
     issuer->id = slc_compile_text(compile, slc_column_text(stmt, 0));
     issuer->name = slc_compile_text(compile, slc_column_text(stmt, 1));
@@ -52,6 +52,8 @@ static bool compile_issuer(slc_compile *compile, sqlite3_stmt *stmt, slc_items *
     issuer->principal_claim = slc_compile_text(compile, slc_column_text(stmt, 10));
     issuer->groups_claim = slc_compile_text(compile, slc_column_text(stmt, 11));
     issuer->scopes_claim = slc_compile_text(compile, slc_column_text(stmt, 12));
+    issuer->identifying_claims = slc_compile_texts(compile, identifying, &issuer->n_identifying_claims);
+    json_decref(identifying);
     json_decref(audiences);
     json_decref(algorithms);
     json_decref(claims);
@@ -69,7 +71,8 @@ bool slc_compile_issuers(slc_compile *compile, slc_error *err)
     sqlite3_stmt *stmt = slc_txn_prepare(
         compile->txn,
         "SELECT id, name, url, jwks_url, jwks_file, ca_pem, audiences, algorithms, claims, clock_skew, "
-        "principal_claim, groups_claim, scopes_claim FROM issuers i WHERE EXISTS (SELECT 1 FROM credentials c "
+        "principal_claim, groups_claim, scopes_claim, identifying_claims FROM issuers i WHERE EXISTS (SELECT 1 "
+        "FROM credentials c "
         "WHERE c.oidc_issuer = i.id AND c.revoked_at IS NULL) ORDER BY id",
         err);
     if (stmt == NULL)

@@ -24,7 +24,8 @@ static const slc_field certificate_fields[] = {
     {.name = "san",
      .type = SLC_F_STRING,
      .max = 500,
-     .help = "A subject alternative name: DNS name, URI or email."},
+     .help = "A subject alternative name with its kind: DNS:shop.example, URI:spiffe://example/shop, "
+             "email:shop@example.com or IP:192.0.2.1."},
     {.name = "fingerprint",
      .type = SLC_F_STRING,
      .format = SLC_FMT_SHA256_HEX,

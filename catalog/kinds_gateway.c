@@ -400,6 +400,8 @@ const slc_kind slc_kind_virtual_cluster = {
 
 static const char *const protocol_values[] = {"http", "kafka", NULL};
 static const char *const client_auth_values[] = {"none", "request", "require", NULL};
+static const char *const client_identity_values[] = {"fingerprint", "subject", "uri", "dns",
+                                                     "email",       "ip",      NULL};
 static const char *const tls_version_values[] = {"1.2", "1.3", NULL};
 static const char *const routing_values[] = {"ports", "sni", NULL};
 
@@ -428,6 +430,16 @@ static const slc_field listener_tls_fields[] = {
      .values = client_auth_values,
      .default_json = "\"none\"",
      .help = "Are client certificates asked for?"},
+    {.name = "client_identity",
+     .type = SLC_F_ENUM_LIST,
+     .values = client_identity_values,
+     .max = 6,
+     .default_json = "[\"subject\"]",
+     .help = "The properties of certificates that credentials may name. The first of them that a certificate "
+             "has (of "
+             "alternative names the first of the kind) says whose it is. Empty: any, and a certificate that "
+             "matches "
+             "credentials of two applications is refused."},
     {.name = "min_version",
      .type = SLC_F_ENUM,
      .values = tls_version_values,

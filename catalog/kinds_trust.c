@@ -50,6 +50,15 @@ static const slc_field issuer_fields[] = {
      .max = 3600000,
      .default_json = "\"1m\"",
      .help = "How far the issuer's clock and a gateway's may be apart."},
+    {.name = "identifying_claims",
+     .type = SLC_F_STRING_LIST,
+     .max = SLC_ISSUER_CLAIMS_MAX,
+     .item_max = 100,
+     .default_json = "[\"sub\"]",
+     .help = "The claims that credentials may name. The first of them that a token has, as a text, says whose "
+             "it is; "
+             "with a leading / a JSON pointer. Empty: any claim, and a token that matches credentials of two "
+             "applications is refused."},
     {.name = "principal_claim",
      .type = SLC_F_STRING,
      .min = 1,

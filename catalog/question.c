@@ -118,7 +118,8 @@ static void settle_defaults(json_t *question)
 }
 
 #define CREDENTIALS                                                                                            \
-    "SELECT id, type, json_extract(oidc, '$.issuer') FROM credentials WHERE id = ?1 OR (application = ?2 AND " \
+    "SELECT id, type, json_extract(oidc, '$.issuer'), certificate FROM credentials WHERE id = ?1 OR "          \
+    "(application = ?2 AND "                                                                                   \
     "disabled = 0 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) "                        \
     "ORDER BY created_at, id LIMIT " NUMBER(SLC_QUESTION_CREDENTIALS)
 
@@ -134,6 +135,13 @@ static bool add_credentials(slc_txn *txn, json_t *question, slc_error *err)
         const char *issuer = slc_column_text(stmt, 2);
         if (issuer != NULL)
             json_object_set_new(one, "issuer", json_string(issuer));
+        json_t *certificate = slc_column_json(stmt, 3);
+        const char *wrong;
+        const char *property =
+            certificate != NULL ? slc_certificate_property(certificate, NULL, 0, &wrong) : NULL;
+        if (property != NULL)
+            json_object_set_new(one, "property", json_string(property));
+        json_decref(certificate);
         json_array_append_new(list, one);
     }
     slc_txn_finish(txn, stmt);

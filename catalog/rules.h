@@ -51,6 +51,18 @@ extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api
 
 /* Appends these claims, in order. */
 bool slc_issuer_claims(slc_txn *txn, const char *issuer_id, json_t *claims, slc_error *err);
+/* Do all tokens of an issuer have it, or each another one, so that it tells nobody apart? */
+bool slc_claim_is_common(const char *claim);
+
+/* The certificate of a credential (stored form, one member): the property that it names ("dns", "subject", ...;
+ * see client_identity of listeners) and, when `lookup` is not NULL, what gateways find it by. NULL with
+ * `*wrong`, which says what it must be. */
+const char *slc_certificate_property(const json_t *certificate, char *lookup, size_t size, const char **wrong);
+/* May a credential name the claim, or the property of certificates? What the issuer's owner lists, and the
+ * listeners that ask for certificates. */
+bool slc_identifying_check(slc_txn *txn, const slc_change *change, slc_error *err);
+/* Of an update: does the list leave out what live credentials name? */
+bool slc_identifying_kept(slc_txn *txn, const slc_change *listener, slc_error *err);
 
 /* Shorthands over a stored or JSON form: borrowed text (NULL when absent), integer (0 when absent). */
 const char *slc_get_text(const json_t *object, const char *field);

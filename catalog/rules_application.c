@@ -25,17 +25,12 @@ static void make_lookup(const slc_change *change, char out[LOOKUP_CHARS])
 {
     const json_t *certificate = json_object_get(change->next, "certificate");
     const json_t *oidc = json_object_get(change->next, "oidc");
-    const char *subject = slc_get_text(certificate, "subject");
-    const char *san = slc_get_text(certificate, "san");
+    const char *wrong;
     if (oidc != NULL)
         snprintf(out, LOOKUP_CHARS, "oidc:%s:%s=%s", slc_get_text(oidc, "issuer"), slc_get_text(oidc, "claim"),
                  slc_get_text(oidc, "value"));
-    else if (subject != NULL)
-        snprintf(out, LOOKUP_CHARS, "cert:subject:%s", subject);
-    else if (san != NULL)
-        snprintf(out, LOOKUP_CHARS, "cert:san:%s", san);
     else if (certificate != NULL)
-        snprintf(out, LOOKUP_CHARS, "cert:sha256:%s", slc_get_text(certificate, "fingerprint"));
+        (void)slc_certificate_property(certificate, out, LOOKUP_CHARS, &wrong);
     else
         snprintf(out, LOOKUP_CHARS, "secret:%s", change->id);
 }
@@ -56,35 +51,6 @@ static bool check_match(slc_txn *txn, const slc_change *change, slc_error *err)
         return slc_txn_problem(txn, "/certificate", err,
                                "must have exactly one of subject, san and fingerprint");
     return true;
-}
-
-/* What all tokens of an issuer have, or each another one of: whoever claims it would be taken for everybody,
- * and everybody else, matching two applications, refused. */
-static bool check_claim(slc_txn *txn, const slc_change *change, slc_error *err)
-{
-    static const char *const common[] = {"iss", "aud", "exp", "nbf", "iat", "jti", "typ", "scope"};
-    const char *claim = slc_get_text(json_object_get(change->next, "oidc"), "claim");
-    for (size_t i = 0; claim != NULL && i < sizeof(common) / sizeof(*common); i++)
-        if (strcmp(claim + (claim[0] == '/'), common[i]) == 0)
-            return slc_txn_problem(txn, "/oidc/claim", err, "does not tell one application from another");
-    return true;
-}
-
-/* Teams choose the claims, and each costs all tokens of the issuer a look-up. */
-static bool check_claim_count(slc_txn *txn, const slc_change *change, slc_error *err)
-{
-    const json_t *oidc = json_object_get(change->next, "oidc");
-    if (oidc == NULL)
-        return true;
-    json_t *claims = json_array();
-    bool ok = slc_issuer_claims(txn, slc_get_text(oidc, "issuer"), claims, err);
-    if (ok && json_array_size(claims) >= SLC_ISSUER_CLAIMS_MAX &&
-        !slc_has_text(claims, slc_get_text(oidc, "claim")))
-        ok = slc_txn_problem(txn, "/oidc/claim", err,
-                             "credentials of the issuer have %d different claims already: use one of these",
-                             SLC_ISSUER_CLAIMS_MAX);
-    json_decref(claims);
-    return ok;
 }
 
 static bool check_lookup(slc_txn *txn, slc_change *change, slc_error *err)
@@ -113,8 +79,8 @@ static bool check_credential(slc_txn *txn, slc_change *change, slc_error *err)
     int64_t expires_at = slc_get_int(change->next, "expires_at");
     if (expires_at != 0 && expires_at <= slc_txn_now_ms(txn))
         return slc_txn_problem(txn, "/expires_at", err, "must be in the future");
-    return check_match(txn, change, err) && check_claim(txn, change, err) &&
-           check_claim_count(txn, change, err) && check_lookup(txn, change, err);
+    return check_match(txn, change, err) && slc_identifying_check(txn, change, err) &&
+           check_lookup(txn, change, err);
 }
 
 static bool make_secret(slc_txn *txn, slc_change *change, slc_error *err)

@@ -210,7 +210,8 @@ static bool check_listener(slc_txn *txn, slc_change *change, slc_error *err)
     struct ports ports;
     split_address(slc_get_text(change->next, "address"), &ports);
     add_broker_ports(json_object_get(change->next, "kafka"), &ports);
-    return check_kafka(txn, change->next, &ports, err) && check_tls(txn, change, err);
+    return check_kafka(txn, change->next, &ports, err) && check_tls(txn, change, err) &&
+           slc_identifying_kept(txn, change, err);
 }
 
 static bool listener_settled(slc_txn *txn, const slc_change *change, slc_error *err)

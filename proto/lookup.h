@@ -10,4 +10,9 @@
  * itself when it is short enough, else "sha256:" and its digest in hexadecimal. */
 void slc_lookup_key(const char *text, char out[SLC_LOOKUP_MAX + 1]);
 
+/* An alternative name of a certificate as it is compared, in place: of DNS names ("dns") and of the domains of
+ * addresses ("email") the case of letters does not count (RFC 5280, section 7); any other `property` has what
+ * it has. */
+void slc_lookup_fold(const char *property, char *name);
+
 #endif

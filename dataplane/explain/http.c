@@ -78,7 +78,7 @@ static slc_policy_request request_for(const slc_explain_case *asked, const slc_e
         .protocol = (void *)asked,
         .token = proof->token,
         .certificate = asks ? proof->certificate : NULL,
-        .asks_certificate = asks,
+        .listener = asked->listener,
         .principal = &outcome->principal,
         .trace = &outcome->trace,
         .proved = secret ? proof->credential_id : NULL};

@@ -31,7 +31,7 @@ static enum slc_credential_answer check(const slc_explain_case *asked, const slc
     if (proof->token != NULL)
         return slc_credential_of_token(asked->snapshot, proof->token, principal);
     if (proof->certificate != NULL)
-        return slc_credential_of_certificate(asked->snapshot, proof->certificate, principal);
+        return slc_credential_of_certificate(asked->snapshot, asked->listener, proof->certificate, principal);
     return slc_credential_proved(asked->snapshot, proof->credential_id, principal);
 }
 

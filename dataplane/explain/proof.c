@@ -47,12 +47,14 @@ static slc_token *token_for(const slc_explain_case *asked, const char *id, const
     return token;
 }
 
-static slc_certificate *certificate_for(const slc_explain_case *asked, const char *id)
+/* One that has what the credential matches, and nothing else: `property` of it. */
+static slc_certificate *certificate_for(const slc_explain_case *asked, const char *id, const char *property)
 {
     slc_certificate *certificate = slc_calloc(1, sizeof *certificate);
     snprintf(certificate->subject, sizeof certificate->subject, "(that of credential %s)", id);
     certificate->expires_ms = INT64_MAX;
     certificate->lookup_count = 1;
+    certificate->properties[0] = property != NULL ? property : "";
     lookup_of(asked, id, certificate->lookups[0]);
     return certificate;
 }
@@ -65,7 +67,8 @@ void slc_explain_proof_of(const slc_explain_case *asked, const json_t *credentia
     if (strcmp(proof->type, "oidc") == 0)
         proof->token = token_for(asked, proof->credential_id, issuer);
     else if (strcmp(proof->type, "certificate") == 0)
-        proof->certificate = certificate_for(asked, proof->credential_id);
+        proof->certificate = certificate_for(asked, proof->credential_id,
+                                             json_string_value(json_object_get(credential, "property")));
 }
 
 /* The claims as a token of the issuer would have them: who signed it and until when are not asked of the

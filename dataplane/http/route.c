@@ -147,10 +147,10 @@ static void add_header(void *protocol, const char *name, const char *value)
     evhttp_add_header(evhttp_request_get_output_headers(exchange->req), name, value);
 }
 
-static bool asks_certificate(const slc_exchange *exchange)
+static const slc_listener *listener_of(const slc_exchange *exchange)
 {
     const struct slc_front_listener *listener = slc_httpd_tag(exchange->req);
-    return listener != NULL && slc_listener_asks_certificate(listener->listener);
+    return listener != NULL ? listener->listener : NULL;
 }
 
 slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const char *method)
@@ -168,7 +168,7 @@ slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const cha
                                 .protocol = exchange,
                                 .token = exchange->token,
                                 .certificate = slc_proof_certificate(exchange),
-                                .asks_certificate = asks_certificate(exchange),
+                                .listener = listener_of(exchange),
                                 .headers = &exchange->headers,
                                 .connection = slc_exchange_connection_charges,
                                 .principal = &exchange->principal,

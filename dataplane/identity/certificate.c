@@ -1,5 +1,6 @@
 #include "dataplane/identity/certificate.h"
 
+#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -26,14 +27,16 @@ static void make_index(void)
     SLC_BUG_ON(ssl_index < 0);
 }
 
-static void add_lookup(slc_certificate *out, const char *kind, const char *value, size_t len)
+/* `text` is folded in place. */
+static void add_lookup(slc_certificate *out, const char *property, const char *kind, char *text)
 {
-    if (len == 0 || memchr(value, '\0', len) != NULL ||
-        out->lookup_count == sizeof out->lookups / sizeof *out->lookups)
+    if (text[0] == '\0' || out->lookup_count == sizeof out->lookups / sizeof *out->lookups)
         return;
-    char *text = slc_asprintf("cert:%s:%.*s", kind, (int)len, value);
-    slc_lookup_key(text, out->lookups[out->lookup_count++]);
-    free(text);
+    slc_lookup_fold(property, text);
+    char *key = slc_asprintf("cert:%s:%s", kind, text);
+    out->properties[out->lookup_count] = property;
+    slc_lookup_key(key, out->lookups[out->lookup_count++]);
+    free(key);
 }
 
 static void take_fingerprint(X509 *certificate, slc_certificate *out)
@@ -44,7 +47,17 @@ static void take_fingerprint(X509 *certificate, slc_certificate *out)
     if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1 || len != sizeof digest)
         return;
     slc_hex_encode(digest, sizeof digest, hex);
-    add_lookup(out, "sha256", hex, strlen(hex));
+    add_lookup(out, "fingerprint", "sha256", hex);
+}
+
+/* A name that holds a NUL is nobody's: what is before it is somebody else's. */
+static void add_name(slc_certificate *out, const char *property, const char *value, size_t len)
+{
+    if (len == 0 || memchr(value, '\0', len) != NULL)
+        return;
+    char *text = slc_strndup(value, len);
+    add_lookup(out, property, property, text);
+    free(text);
 }
 
 /* RFC 2253 as Java writes it: letters beyond ASCII stay as they are. */
@@ -55,10 +68,19 @@ static void take_subject(X509 *certificate, slc_certificate *out)
     char *text;
     if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, flags) >= 0) {
         long len = BIO_get_mem_data(bio, &text);
-        add_lookup(out, "subject", text, len > 0 ? (size_t)len : 0);
+        add_name(out, "subject", text, len > 0 ? (size_t)len : 0);
         snprintf(out->subject, sizeof out->subject, "%.*s", (int)len, len > 0 ? text : "");
     }
     BIO_free(bio);
+}
+
+static void add_address(slc_certificate *out, const ASN1_OCTET_STRING *address)
+{
+    char text[INET6_ADDRSTRLEN];
+    int len = ASN1_STRING_length(address);
+    if ((len == 4 || len == 16) &&
+        inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text) != NULL)
+        add_name(out, "ip", text, strlen(text));
 }
 
 static void take_alternative_names(X509 *certificate, slc_certificate *out)
@@ -66,10 +88,15 @@ static void take_alternative_names(X509 *certificate, slc_certificate *out)
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        if (name->type != GEN_DNS && name->type != GEN_URI && name->type != GEN_EMAIL)
-            continue;
-        const ASN1_STRING *value = name->d.ia5;
-        add_lookup(out, "san", (const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+        const char *property = name->type == GEN_DNS     ? "dns"
+                               : name->type == GEN_URI   ? "uri"
+                               : name->type == GEN_EMAIL ? "email"
+                                                         : NULL;
+        if (name->type == GEN_IPADD)
+            add_address(out, name->d.iPAddress);
+        else if (property != NULL)
+            add_name(out, property, (const char *)ASN1_STRING_get0_data(name->d.ia5),
+                     (size_t)ASN1_STRING_length(name->d.ia5));
     }
     GENERAL_NAMES_free(names);
 }

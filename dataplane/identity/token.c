@@ -183,17 +183,28 @@ static void take_names(const json_t *claim, slc_token_names *names)
     }
 }
 
+/* False: the token does not have the claim, as a text. */
+static bool add_lookup(const slc_jwt *jwt, const char *issuer_id, const char *claim, slc_token *token)
+{
+    const char *value = json_string_value(claim_of(jwt, claim));
+    if (value == NULL || value[0] == '\0')
+        return false;
+    char *text = slc_asprintf("oidc:%s:%s=%s", issuer_id, claim, value);
+    slc_lookup_key(text, token->lookups[token->lookup_count++]);
+    free(text);
+    return true;
+}
+
+/* By one claim alone, whether a credential names its value or not: so nobody can take or spoil the token of
+ * another application by naming something else of it. */
 static void take_lookups(const slc_jwt *jwt, const Sluice__Snapshot__V1__Issuer *issuer, slc_token *token)
 {
+    bool identified = false;
     token->lookups = slc_calloc(issuer->n_credential_claims + 1, sizeof *token->lookups);
-    for (size_t i = 0; i < issuer->n_credential_claims; i++) {
-        const char *value = json_string_value(claim_of(jwt, issuer->credential_claims[i]));
-        if (value == NULL)
-            continue;
-        char *text = slc_asprintf("oidc:%s:%s=%s", issuer->id, issuer->credential_claims[i], value);
-        slc_lookup_key(text, token->lookups[token->lookup_count++]);
-        free(text);
-    }
+    for (size_t i = 0; i < issuer->n_identifying_claims && !identified; i++)
+        identified = add_lookup(jwt, issuer->id, issuer->identifying_claims[i], token);
+    for (size_t i = 0; i < issuer->n_credential_claims && issuer->n_identifying_claims == 0; i++)
+        (void)add_lookup(jwt, issuer->id, issuer->credential_claims[i], token);
 }
 
 slc_token *slc_token_good(const slc_jwt *jwt, const slc_issuer *issuer, const uint8_t digest[SLC_SHA256_BYTES])

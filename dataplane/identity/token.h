@@ -44,7 +44,9 @@ typedef struct slc_token {
     int64_t verified_ms; /* monotonic */
     char *subject;       /* "" when it has none */
     slc_token_names groups, scopes;
-    char (*lookups)[SLC_LOOKUP_MAX + 1]; /* keys of the credentials that would take it */
+    /* Keys of the credentials that would take it: one, by the first of the issuer's identifying claims that it
+     * has; if the issuer lists none, one for each claim that credentials name. */
+    char (*lookups)[SLC_LOOKUP_MAX + 1];
     size_t lookup_count;
 } slc_token;
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -107,14 +108,31 @@ enum slc_credential_answer slc_credential_of_token(const slc_snapshot *snapshot,
     return of_match(snapshot, token->lookups, token->lookup_count, token->expires_ms, principal);
 }
 
+/* The first that it has of what the listener lists; -1: it has none of them. */
+static ssize_t identity_of(const slc_certificate *certificate, const Sluice__Snapshot__V1__Listener *listener)
+{
+    for (size_t i = 0; i < listener->n_client_identity; i++)
+        for (size_t j = 0; j < certificate->lookup_count; j++)
+            if (strcmp(certificate->properties[j], listener->client_identity[i]) == 0)
+                return (ssize_t)j;
+    return -1;
+}
+
 enum slc_credential_answer slc_credential_of_certificate(const slc_snapshot *snapshot,
+                                                         const slc_listener *listener,
                                                          const slc_certificate *certificate,
                                                          slc_principal *principal)
 {
+    char(*lookups)[SLC_LOOKUP_MAX + 1] = (char(*)[SLC_LOOKUP_MAX + 1]) certificate->lookups;
+    size_t count = certificate->lookup_count;
     if (certificate->expires_ms <= slc_wall_ms())
         return SLC_CREDENTIAL_EXPIRED;
-    return of_match(snapshot, (char(*)[SLC_LOOKUP_MAX + 1]) certificate->lookups, certificate->lookup_count,
-                    certificate->expires_ms, principal);
+    if (listener != NULL && listener->msg->n_client_identity > 0) {
+        ssize_t index = identity_of(certificate, listener->msg);
+        lookups += index < 0 ? 0 : index;
+        count = index < 0 ? 0 : 1;
+    }
+    return of_match(snapshot, lookups, count, certificate->expires_ms, principal);
 }
 
 int64_t slc_expiry_of(const slc_principal *principal, const Sluice__Snapshot__V1__Credential *credential)

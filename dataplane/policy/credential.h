@@ -28,10 +28,11 @@ enum slc_credential_answer slc_credential_check(const slc_snapshot *snapshot, co
 enum slc_credential_answer slc_credential_proved(const slc_snapshot *snapshot, const char *id,
                                                  slc_principal *principal);
 /* The same for a token that is good, and for a certificate that was verified: the credential that matches it.
- */
+ * Which property of a certificate counts, the listener says that it was brought to; NULL: all. */
 enum slc_credential_answer slc_credential_of_token(const slc_snapshot *snapshot, const slc_token *token,
                                                    slc_principal *principal);
 enum slc_credential_answer slc_credential_of_certificate(const slc_snapshot *snapshot,
+                                                         const slc_listener *listener,
                                                          const slc_certificate *certificate,
                                                          slc_principal *principal);
 /* Once the credential is proved. */

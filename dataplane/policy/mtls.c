@@ -20,7 +20,7 @@ static enum slc_verdict authenticate(void *compiled, slc_policy_request *request
     if (certificate == NULL)
         return SLC_PASS;
     enum slc_credential_answer answer =
-        slc_credential_of_certificate(request->snapshot, certificate, request->principal);
+        slc_credential_of_certificate(request->snapshot, request->listener, certificate, request->principal);
     if (answer == SLC_CREDENTIAL_GOOD)
         return SLC_ALLOW;
     if (answer == SLC_CREDENTIAL_UNKNOWN)
@@ -45,7 +45,7 @@ static bool way(const void *compiled, const slc_policy_request *request, slc_way
     (void)compiled;
     snprintf(out->text, sizeof out->text, "a client certificate");
     out->challenge = "Certificate realm=\"sluice\""; /* a 401 has one, and there is none for TLS */
-    return request->asks_certificate;
+    return request->listener != NULL && slc_listener_asks_certificate(request->listener);
 }
 
 const slc_policy_type slc_policy_mtls = {

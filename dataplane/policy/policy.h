@@ -92,7 +92,7 @@ typedef struct slc_policy_request {
     /* What else the connection or the request brought: */
     const slc_token *token;                /* a bearer token, looked at; NULL: none */
     const slc_certificate *certificate;    /* of the TLS client, verified; NULL: none */
-    bool asks_certificate;                 /* the listener asks clients for one */
+    const slc_listener *listener;          /* that it came by, when that is known */
     const struct slc_chain_entry *yielded; /* the chain's: a policy that denies unless another one grants */
     uint64_t counted[3]; /* the chain's: which of its policies have been counted as allowing */
     /* Of who explains a decision and serves nobody; NULL in whatever is served: */

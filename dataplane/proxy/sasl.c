@@ -506,8 +506,8 @@ bool slc_session_take_certificate(slc_session *session)
                                "the client brought no certificate, which the virtual cluster wants");
         return !alone;
     }
-    enum slc_credential_answer found =
-        slc_credential_of_certificate(session->front->worker->snapshot, certificate, &session->principal);
+    enum slc_credential_answer found = slc_credential_of_certificate(
+        session->front->worker->snapshot, session->entity, certificate, &session->principal);
     if (found == SLC_CREDENTIAL_GOOD) {
         session->principal.by = "mtls";
         slc_session_audit_entry(session, "mtls", NULL);

@@ -1,5 +1,8 @@
 """Clients of Java, librdkafka and HTTP by every way in, with tokens of a real OpenID provider."""
 
+import base64
+import json
+
 import pytest
 import requests
 from confluent_kafka.admin import AdminClient as KafkaAdmin
@@ -45,7 +48,8 @@ def world(module_servers, kafka, tmp_path_factory):
 def trusted(world, provider):
     """The gateway knows the provider and one of its clients."""
     name = provider.algorithm.lower()
-    world.admin.create("issuers", name=name, url=provider.url, audiences=["sluice"], algorithms=[provider.algorithm])
+    world.admin.create("issuers", name=name, url=provider.url, audiences=["sluice"], algorithms=[provider.algorithm],
+                       identifying_claims=["client_id", "sub"])
     world.admin.create("credentials", application=world.application, type="oidc",
                        oidc={"issuer": name, "claim": "client_id", "value": "shop"})
     wait_until(lambda: publish(world, token_of(provider)).status_code == 201, what="the token to be taken")
@@ -73,6 +77,20 @@ def test_http(trusted, provider):
     assert publish(trusted, token_of(provider)).status_code == 201
     refused = publish(trusted, token_of(provider, "nobody"))
     assert refused.status_code == 401 and refused.json()["type"].endswith("/invalid-token")
+
+
+def test_another_application_names_another_claim_of_its_tokens(trusted, provider):
+    """The provider's tokens have sub as well; the issuer's owner has put client_id first."""
+    token = token_of(provider)
+    body = token.split(".")[1]
+    subject = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["sub"]
+    name = provider.algorithm.lower()
+    trusted.new_application(f"other-{name}")
+    trusted.admin.create("credentials", application=f"other-{name}", type="oidc",
+                         oidc={"issuer": name, "claim": "sub", "value": subject})
+    key = trusted.new_credential(f"other-{name}")["api_key"]
+    wait_until(lambda: trusted.publish({"n": 1}, key=key).status_code == 403, what="what was made after it to be known")
+    assert publish(trusted, token).status_code == 201
 
 
 def test_librdkafka_by_its_own_login(trusted, provider):

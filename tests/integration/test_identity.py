@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from sluice_support import SampleApi, free_port, wait_until
+from sluice_support import ApiError, SampleApi, free_port, wait_until
 from sluice_support.attacks import HOSTILE
 from sluice_support.certificates import Authority
 from sluice_support.issuer import Issuer
@@ -158,6 +158,7 @@ def test_keys_over_https_by_the_authorities_of_the_issuer(sample, tmp_path):
 
 def test_other_claims_and_values_of_any_length(sample, issuer):
     value = "v" * 400
+    sample.admin.patch("issuers", "login", identifying_claims=["client_id", "/realm/client", "azp", "sub"])
     sample.match(claim="azp", value=value)
     wait_until(lambda: ask(sample, issuer.token(sub="x", azp=value)).status_code == 201, what="the credential")
     assert ask(sample, issuer.token(sub="x", azp=value[:-1])).status_code == 401
@@ -166,13 +167,34 @@ def test_other_claims_and_values_of_any_length(sample, issuer):
                what="the nested claim")
 
 
-def test_a_token_of_two_applications_is_refused(sample, issuer):
+def test_nobody_stands_in_anothers_way_by_another_claim(sample, issuer):
+    """What a token is matched by is one claim, which the issuer's owner has put first; others change nothing."""
     sample.new_application("second")
-    sample.admin.create("credentials", application="second", type="oidc",
-                        oidc={"issuer": "login", "claim": "client", "value": "second"})
-    wait_until(lambda: ask(sample, issuer.token(sub="x", client="second")).status_code == 403,
+    own = {"sub": "own", "azp": "own-client"}
+    second = {"application": "second", "type": "oidc"}
+    sample.match(claim="azp", value="own-client")
+    wait_until(lambda: ask(sample, issuer.token(**own)).status_code == 201, what="its own token")
+    problem = sample.admin.request("POST", "/v1/credentials", json={**second, "oidc": {
+        "issuer": "login", "claim": "client", "value": "x"}}, expect=400).json()
+    assert problem["errors"][0]["pointer"] == "/oidc/claim"
+    sample.admin.create("credentials", **second, oidc={"issuer": "login", "claim": "sub", "value": "own"})
+    wait_until(lambda: ask(sample, issuer.token(sub="own")).status_code == 403, what="the other application's credential")
+    assert ask(sample, issuer.token(**own)).status_code == 201
+    refused(sample, issuer.token(sub="own", azp="nobodys"), "unknown credential")
+    with pytest.raises(ApiError, match="live credentials name the claim"):
+        sample.admin.patch("issuers", "login", identifying_claims=["sub"])
+
+
+def test_an_issuer_that_lists_no_claims_takes_all(sample, issuer):
+    sample.new_application("third")
+    sample.admin.patch("issuers", "login", identifying_claims=[])
+    sample.admin.create("credentials", application="third", type="oidc",
+                        oidc={"issuer": "login", "claim": "client", "value": "third"})
+    wait_until(lambda: ask(sample, issuer.token(sub="x", client="third")).status_code == 403,
                what="the application without a subscription")
-    refused(sample, issuer.token(client="second"), "two applications")
+    refused(sample, issuer.token(client="third"), "two applications")
+    sample.admin.patch("issuers", "login", identifying_claims=["client_id", "/realm/client", "azp", "sub", "client"])
+    wait_until(lambda: ask(sample, issuer.token(client="third")).status_code == 201, what="the first claim to count alone")
 
 
 # ---- how long ----
@@ -313,17 +335,39 @@ def _fingerprint(certificate):
     return hashlib.sha256(base64.b64decode(pem)).hexdigest()
 
 
-def test_a_certificate_is_matched_by_subject_name_and_fingerprint(sample, secured):
+def test_a_certificate_is_matched_by_what_the_listener_lists(sample, secured):
     authority, post = secured
-    pair = authority.issue("client-1", ["DNS:client-1.example", "URI:spiffe://example/client-1"])
+    pair = authority.issue("client-1", ["DNS:client-1.example", "URI:spiffe://example/client-1", "IP:192.0.2.1"])
     assert post(pair).status_code == 401
-    for match in ({"subject": "CN=client-1"}, {"san": "spiffe://example/client-1"}, {"san": "client-1.example"},
-                  {"fingerprint": _fingerprint(pair[0])}):
+    for name, match in (("subject", {"subject": "CN=client-1"}), ("uri", {"san": "URI:spiffe://example/client-1"}),
+                        ("dns", {"san": "DNS:Client-1.example"}), ("ip", {"san": "IP:192.0.2.1"}),
+                        ("fingerprint", {"fingerprint": _fingerprint(pair[0])})):
+        sample.admin.patch("listeners", "https", tls={"client_identity": [name]})
         credential = sample.admin.create("credentials", application=sample.application, type="certificate",
                                          certificate=match)
         wait_until(lambda: post(pair).status_code == 201, what=f"the credential {match}")
         sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200)
         wait_until(lambda: post(pair).status_code == 401, what=f"the credential {match} to be revoked")
+
+
+def test_nobody_stands_in_anothers_way_by_another_property(sample, secured):
+    authority, post = secured
+    pair, bare = authority.issue("client-2", ["DNS:client-2.example"]), authority.issue("client-3", ["URI:spiffe://example/client-3"])
+    sample.new_application("fourth")
+    by = lambda application, **match: sample.admin.create("credentials", application=application, type="certificate",
+                                                          certificate=match)
+    sample.admin.patch("listeners", "https", tls={"client_identity": ["dns", "subject"]})
+    by(sample.application, san="DNS:client-2.example")
+    wait_until(lambda: post(pair).status_code == 201, what="the credential")
+    by("fourth", subject="CN=client-2")
+    by("fourth", subject="CN=client-3")
+    wait_until(lambda: post(bare).status_code == 403, what="the other application's credentials")
+    assert post(pair).status_code == 201
+    problem = sample.admin.request("POST", "/v1/credentials", expect=400, json={
+        "application": "fourth", "type": "certificate", "certificate": {"fingerprint": _fingerprint(pair[0])}}).json()
+    assert problem["errors"][0]["pointer"] == "/certificate/fingerprint"
+    sample.admin.patch("listeners", "https", tls={"client_identity": []})
+    wait_until(lambda: post(pair).status_code == 401, what="two applications to match")
 
 
 def test_a_certificate_of_a_stranger_does_not_get_as_far(secured, tmp_path):

@@ -310,7 +310,7 @@ def test_a_token_of_megabytes_is_refused_and_the_gateway_goes_on(sample, cluster
 def test_certificates(sample, kafka, tmp_path):
     authority = Authority(tmp_path)
     tls = authority.listener_tls("gateway", ["IP:127.0.0.1"], client_auth="request",
-                                 client_ca_pem=authority.ca.read_text())
+                                 client_ca_pem=authority.ca.read_text(), client_identity=["uri", "subject"])
     strict = NativeCluster(sample, "certificates", authentication=["mtls"], tls=tls)
     loose = NativeCluster(sample, "either", authentication=["mtls", "scram", "plain"], tls=tls)
     certificate, key = authority.issue("kafka-client", ["URI:spiffe://example/kafka-client"])
@@ -326,7 +326,7 @@ def test_certificates(sample, kafka, tmp_path):
     error_of(config(strict, pair=False))
     logged(sample, "the client brought no certificate")
     credential = sample.admin.create("credentials", application=sample.application, type="certificate",
-                                     certificate={"san": "spiffe://example/kafka-client"})
+                                     certificate={"san": "URI:spiffe://example/kafka-client"})
     wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 20, "the credential")
     round_trip(config(strict))
     kafka_python_produces(sample, kafka, strict, security_protocol="SSL", ssl_cafile=authority.ca, ssl_keyfile=key,

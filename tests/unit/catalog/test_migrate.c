@@ -116,6 +116,50 @@ START_TEST(every_earlier_schema_opens)
 }
 END_TEST
 
+static void run(const char *sql)
+{
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(t_path("catalog.db"), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+#define MATCH(id, second, match)                                                                               \
+    "INSERT INTO credentials (id, key, revision, manager, created_at, updated_at, application, type, "         \
+    "disabled, "                                                                                               \
+    "certificate, oidc, lookup) SELECT '" id "', '" id "', 1, 'api', " second ", 1, id, " match ", 'old:" id   \
+    "' FROM applications LIMIT 1;"
+#define SAN(id, second, san) MATCH(id, second, "'certificate', 0, json_object('san', '" san "'), NULL")
+#define OIDC(id, issuer, claim)                                                                                \
+    MATCH(id, "1", "'oidc', 0, NULL, json_object('issuer', '" issuer "', 'claim', '" claim "', 'value', 'x')")
+#define ISSUER(id)                                                                                             \
+    "INSERT INTO issuers (id, key, revision, manager, created_at, updated_at, name, url, audiences, "          \
+    "algorithms, "                                                                                             \
+    "clock_skew) VALUES ('" id "', '" id "', 1, 'api', 1, 1, '" id "', 'https://" id                           \
+    "', '[]', '[\"ES256\"]', 0);"
+
+/* What credentials named before issuers listed what they may name goes on. */
+START_TEST(what_identifies_is_what_was_in_use)
+{
+    load(FIXTURES "schema-0009.sql");
+    run(ISSUER("none") ISSUER("one") ISSUER("two") OIDC("c1", "one", "azp") OIDC("c2", "two", "azp")
+            OIDC("c3", "two", "sub") SAN("s1", "2", "Shop.example") SAN("s2", "1", "shop.Example")
+                SAN("s3", "1", "spiffe://Example/shop") SAN("s4", "1", "Me@Shop.example"));
+    t_open();
+    ck_assert_str_eq(t_sql("SELECT identifying_claims FROM issuers WHERE id = 'none'"), "[\"sub\"]");
+    ck_assert_str_eq(t_sql("SELECT identifying_claims FROM issuers WHERE id = 'one'"), "[\"azp\"]");
+    ck_assert_str_eq(t_sql("SELECT identifying_claims FROM issuers WHERE id = 'two'"), "[]");
+    ck_assert_str_eq(t_sql("SELECT lookup FROM credentials WHERE id = 's2'"), "cert:dns:shop.example");
+    ck_assert_str_eq(t_sql("SELECT json_extract(certificate, '$.san') FROM credentials WHERE id = 's2'"),
+                     "DNS:shop.Example");
+    ck_assert_str_eq(t_sql("SELECT revoked_at IS NULL FROM credentials WHERE id = 's2'"), "1");
+    ck_assert_str_eq(t_sql("SELECT revoked_at IS NULL FROM credentials WHERE id = 's1'"), "0");
+    ck_assert_str_eq(t_sql("SELECT lookup FROM credentials WHERE id = 's3'"), "cert:uri:spiffe://Example/shop");
+    ck_assert_str_eq(t_sql("SELECT lookup FROM credentials WHERE id = 's4'"), "cert:email:Me@shop.example");
+    ck_assert_str_eq(t_sql("SELECT lookup FROM credentials WHERE id = 'c1'"), "old:c1");
+}
+END_TEST
+
 /* The first migration was never alone in a release. */
 START_TEST(every_schema_is_kept_for_this_test)
 {
@@ -139,6 +183,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tc, t_setup, t_teardown);
     tcase_add_test(tc, every_earlier_schema_opens);
     tcase_add_test(tc, every_schema_is_kept_for_this_test);
+    tcase_add_test(tc, what_identifies_is_what_was_in_use);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -264,6 +264,46 @@ START_TEST(a_key_must_fit_its_certificate)
 }
 END_TEST
 
+static void patch_identity(const char *list, bool good)
+{
+    char patch[3000];
+    snprintf(
+        patch, sizeof(patch),
+        "{'tls': {'certificate_pem': '%s', 'key_pem': {'file': '/k'}, 'client_ca_pem': '%s', 'client_auth': "
+        "'request', 'client_identity': %s}}",
+        t_certificate, t_certificate, list);
+    if (good)
+        json_decref(t_patch("listeners", "asks", patch));
+    else
+        t_patch_fails("listeners", "asks", patch, SLC_CONFLICT, "/tls/client_identity");
+}
+
+#define BY(match) "{'application': 'demo', 'type': 'certificate', 'certificate': {" match "}}"
+
+START_TEST(listeners_say_what_certificates_are_matched_by)
+{
+    char body[3000];
+    t_make("credentials", BY("'san': 'DNS:early.example'")); /* nobody has said anything yet */
+    snprintf(body, sizeof(body),
+             "{'name': 'asks', 'gateway_group': 'dev', 'protocol': 'http', 'address': ':1', 'tls': "
+             "{'certificate_pem': '%s', 'key_pem': {'file': '/k'}, 'client_ca_pem': '%s', 'client_auth': "
+             "'request'}}",
+             t_certificate, t_certificate);
+    t_make("listeners", body);
+    t_make("credentials", BY("'subject': 'CN=demo'"));
+    t_create_fails("credentials", BY("'san': 'DNS:demo.example'"), SLC_INVALID, "/certificate/san");
+    t_create_fails("credentials", BY("'san': 'URI:spiffe://demo'"), SLC_INVALID, "/certificate/san");
+    patch_identity("['uri', 'dns', 'subject']", true);
+    t_make("credentials", BY("'san': 'DNS:demo.example'"));
+    patch_identity("['dns', 'subject']", true); /* uri: nobody's */
+    patch_identity("['subject']", false);
+    patch_identity("[]", true);
+    t_make("credentials", BY("'san': 'email:me@demo.example'"));
+    patch_identity("['dns', 'subject']", false);
+    json_decref(t_patch("listeners", "asks", "{'tls': null}"));
+}
+END_TEST
+
 /* ---- event APIs and deployments ---- */
 
 START_TEST(a_lifecycle_only_moves_forward)
@@ -438,6 +478,7 @@ static Suite *suite(void)
     tcase_add_test(tc, broker_ports_are_checked);
     tcase_add_test(tc, a_kafka_listener_says_how_it_routes);
     tcase_add_test(tc, a_key_must_fit_its_certificate);
+    tcase_add_test(tc, listeners_say_what_certificates_are_matched_by);
     tcase_add_test(tc, a_lifecycle_only_moves_forward);
     tcase_add_test(tc, an_event_api_is_consistent_in_itself);
     tcase_add_test(tc, an_event_api_gets_a_cursor_key);

@@ -114,17 +114,17 @@ START_TEST(a_match_is_complete_and_unique)
                    SLC_INVALID, "/oidc");
     t_create_fails(
         "credentials",
-        "{'application': 'demo', 'type': 'certificate', 'certificate': {'subject': 'a', 'san': 'b'}}",
+        "{'application': 'demo', 'type': 'certificate', 'certificate': {'subject': 'a', 'san': 'DNS:b'}}",
         SLC_INVALID, "/certificate");
     t_create_fails("credentials",
                    "{'application': 'demo', 'type': 'certificate', 'certificate': {'fingerprint': 'AB'}}",
                    SLC_INVALID, "/certificate/fingerprint");
     json_t *made =
         t_create("credentials",
-                 "{'application': 'demo', 'type': 'certificate', 'certificate': {'san': 'demo.example'}}");
+                 "{'application': 'demo', 'type': 'certificate', 'certificate': {'san': 'DNS:demo.example'}}");
     ck_assert_ptr_null(json_object_get(made, "secret"));
     t_create_fails("credentials",
-                   "{'application': 'demo', 'type': 'certificate', 'certificate': {'san': 'demo.example'}}",
+                   "{'application': 'demo', 'type': 'certificate', 'certificate': {'san': 'DNS:demo.example'}}",
                    SLC_CONFLICT, "/certificate");
     t_make("credentials",
            "{'application': 'demo', 'type': 'certificate', 'certificate': {'subject': 'demo.example'}}");
@@ -150,7 +150,7 @@ START_TEST(a_match_is_complete_and_unique)
     /* A revoked one does not stand in the way. */
     json_decref(t_act("credentials", t_text(made, "id"), "revoke"));
     t_make("credentials",
-           "{'application': 'demo', 'type': 'certificate', 'certificate': {'san': 'demo.example'}}");
+           "{'application': 'demo', 'type': 'certificate', 'certificate': {'san': 'DNS:demo.example'}}");
     json_decref(made);
 }
 END_TEST
@@ -283,6 +283,7 @@ START_TEST(an_issuer_has_an_end_of_claims)
 {
     char body[200];
     json_t *last = NULL;
+    json_decref(t_patch("issuers", "login", "{'identifying_claims': []}"));
     for (int i = 0; i < SLC_ISSUER_CLAIMS_MAX; i++) {
         json_decref(last);
         snprintf(body, sizeof body,
@@ -294,7 +295,8 @@ START_TEST(an_issuer_has_an_end_of_claims)
     const char *another =
         "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'claim': 'more', 'value': 'x'}}";
     t_create_fails("credentials", another, SLC_INVALID, "/oidc/claim");
-    t_make("issuers", "{'name': 'second', 'url': 'https://second.example.com'}");
+    t_make("issuers",
+           "{'name': 'second', 'url': 'https://second.example.com', 'identifying_claims': ['m', 'sub']}");
     t_make("credentials",
            "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'second', 'claim': 'm', 'value': 'x'}}");
     t_make("credentials",
@@ -302,6 +304,56 @@ START_TEST(an_issuer_has_an_end_of_claims)
     json_decref(t_act("credentials", t_text(last, "id"), "revoke")); /* nobody has its claim any more */
     t_make("credentials", another);
     json_decref(last);
+}
+END_TEST
+
+#define OIDC(claim)                                                                                            \
+    "{'application': 'demo', 'type': 'oidc', 'oidc': {'issuer': 'login', 'claim': '" claim "', 'value': 'x'}}"
+
+START_TEST(the_issuers_owner_says_what_identifies)
+{
+    t_create_fails("credentials", OIDC("azp"), SLC_INVALID, "/oidc/claim"); /* sub, if nothing is said */
+    t_make("credentials", OIDC("sub"));
+    t_patch_fails("issuers", "login", "{'identifying_claims': ['azp']}", SLC_CONFLICT, "/identifying_claims");
+    t_patch_fails("issuers", "login", "{'identifying_claims': ['sub', '/iss']}", SLC_INVALID,
+                  "/identifying_claims/1");
+    t_patch_fails("issuers", "login", "{'identifying_claims': ['sub', '']}", SLC_INVALID,
+                  "/identifying_claims/1");
+    json_decref(t_patch("issuers", "login", "{'identifying_claims': ['azp', 'sub']}"));
+    t_make("credentials", OIDC("azp"));
+    json_decref(t_patch("issuers", "login", "{'identifying_claims': []}"));
+    t_make("credentials", OIDC("client"));
+}
+END_TEST
+
+#define CERTIFICATE(match) "{'application': 'demo', 'type': 'certificate', 'certificate': {" match "}}"
+
+START_TEST(alternative_names_have_kinds)
+{
+    static const struct {
+        const char *san, *lookup;
+    } good[] = {
+        {"DNS:Demo.Example", "cert:dns:demo.example"},
+        {"URI:spiffe://Demo/x", "cert:uri:spiffe://Demo/x"},
+        {"URI:demo.example:x", "cert:uri:demo.example:x"},
+        {"email:Me@Demo.Example", "cert:email:Me@demo.example"},
+        {"IP:192.0.2.1", "cert:ip:192.0.2.1"},
+        {"IP:2001:DB8:0:0::1", "cert:ip:2001:db8::1"},
+    };
+    static const char *const bad[] = {"demo.example", "DNS:",       "DNS:a b", "dns:demo.example", "IP:1.2.3",
+                                      "URI:demo",     "email:demo", "IP:x:",   "email:@demo"};
+    char body[200];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(body, sizeof body, CERTIFICATE("'san': '%s'"), good[i].san);
+        t_make("credentials", body);
+        ck_assert_str_eq(t_sql("SELECT lookup FROM credentials ORDER BY rowid DESC LIMIT 1"), good[i].lookup);
+        t_create_fails("credentials", body, SLC_CONFLICT, "/certificate");
+    }
+    t_create_fails("credentials", CERTIFICATE("'san': 'DNS:DEMO.example'"), SLC_CONFLICT, "/certificate");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(body, sizeof body, CERTIFICATE("'san': '%s'"), bad[i]);
+        t_create_fails("credentials", body, SLC_INVALID, "/certificate/san");
+    }
 }
 END_TEST
 
@@ -370,6 +422,8 @@ static Suite *suite(void)
     tcase_add_test(tc, a_subscription_needs_an_environment_and_a_product_on_offer);
     tcase_add_test(tc, an_application_has_an_end_of_subscriptions);
     tcase_add_test(tc, an_issuer_has_an_end_of_claims);
+    tcase_add_test(tc, the_issuers_owner_says_what_identifies);
+    tcase_add_test(tc, alternative_names_have_kinds);
     tcase_add_test(tc, a_product_for_some_teams_is_for_them_only);
     tcase_add_test(tc, subscriptions_run_out);
     suite_add_tcase(s, tc);

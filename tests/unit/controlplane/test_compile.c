@@ -152,7 +152,8 @@ START_TEST(issuers_are_sent_when_a_credential_needs_them)
     size_t count;
 
     t_make("issuers", "{'name':'login','url':'https://login.example','audiences':['sluice'],"
-                      "'claims':{'b':'2','a':'1'},'clock_skew':'5s','groups_claim':'roles'}");
+                      "'claims':{'b':'2','a':'1'},'clock_skew':'5s','groups_claim':'roles',"
+                      "'identifying_claims':['sub','azp']}");
     t_make("issuers", "{'name':'pods','url':'https://pods.example'}");
     slc_compiled *before = compile(NULL);
     slc_snapshot *snapshot = build(before);
@@ -185,6 +186,8 @@ START_TEST(issuers_are_sent_when_a_credential_needs_them)
     ck_assert_uint_eq(msg->n_credential_claims, 2);
     ck_assert_str_eq(msg->credential_claims[0], "azp");
     ck_assert_str_eq(msg->credential_claims[1], "sub");
+    ck_assert_uint_eq(msg->n_identifying_claims, 2);
+    ck_assert_str_eq(msg->identifying_claims[0], "sub");
     snprintf(lookup, sizeof lookup, "oidc:%s:azp=%s", msg->id, value);
     slc_lookup_key(lookup, key);
     ck_assert_ptr_nonnull(slc_snapshot_credential(snapshot, key, strlen(key)));

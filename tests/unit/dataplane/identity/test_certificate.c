@@ -97,19 +97,23 @@ END_TEST
 
 START_TEST(subject_names_and_fingerprint)
 {
-    use_certificate("shop", "DNS:shop.example,URI:spiffe://example/shop,email:shop@example.org,IP:192.0.2.1");
+    use_certificate("shop", "DNS:Shop.Example,URI:spiffe://example/Shop,email:Shop@Example.org,IP:192.0.2.1");
     shake_hands();
     const slc_certificate *certificate = slc_certificate_of(server);
     ck_assert_ptr_nonnull(certificate);
     ck_assert_ptr_eq(certificate, slc_certificate_of(server)); /* read once */
     ck_assert_str_eq(certificate->subject, "CN=shop");
-    ck_assert_uint_eq(certificate->lookup_count, 5);
+    ck_assert_uint_eq(certificate->lookup_count, 6);
     ck_assert_int_eq(strncmp(certificate->lookups[0], "cert:sha256:", 12), 0);
     ck_assert_uint_eq(strlen(certificate->lookups[0]), 12 + 64);
     ck_assert(has_lookup(certificate, "cert:subject:CN=shop"));
-    ck_assert(has_lookup(certificate, "cert:san:shop.example"));
-    ck_assert(has_lookup(certificate, "cert:san:spiffe://example/shop"));
-    ck_assert(has_lookup(certificate, "cert:san:shop@example.org"));
+    ck_assert(has_lookup(certificate, "cert:dns:shop.example"));
+    ck_assert(has_lookup(certificate, "cert:uri:spiffe://example/Shop"));
+    ck_assert(has_lookup(certificate, "cert:email:Shop@example.org"));
+    ck_assert(has_lookup(certificate, "cert:ip:192.0.2.1"));
+    static const char *const properties[] = {"fingerprint", "subject", "dns", "uri", "email", "ip"};
+    for (size_t i = 0; i < 6; i++)
+        ck_assert_str_eq(certificate->properties[i], properties[i]);
     ck_assert_int_gt(certificate->expires_ms, slc_wall_ms());
 }
 END_TEST
@@ -132,7 +136,7 @@ START_TEST(a_name_with_a_nul_is_nobodys)
     shake_hands();
     const slc_certificate *certificate = slc_certificate_of(server);
     ck_assert_ptr_nonnull(certificate);
-    ck_assert(!has_lookup(certificate, "cert:san:shop.example"));
+    ck_assert(!has_lookup(certificate, "cert:dns:shop.example"));
     ck_assert_uint_eq(certificate->lookup_count, 2);
 }
 END_TEST

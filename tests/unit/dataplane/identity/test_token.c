@@ -116,6 +116,36 @@ START_TEST(names_and_credentials)
 }
 END_TEST
 
+/* Whoever names a later claim of it, or one that is not listed, has no part in it. */
+START_TEST(the_first_identifying_claim_that_is_there_counts_alone)
+{
+    static char *credential_claims[] = {"azp", "client", "sub"}, *identifying[] = {"client_id", "azp", "sub"};
+    maker->issuer[0].credential_claims = credential_claims;
+    maker->issuer[0].n_credential_claims = 3;
+    maker->issuer[0].identifying_claims = identifying;
+    maker->issuer[0].n_identifying_claims = 3;
+    slc_snapshot *snapshot = maker_build(maker, NULL);
+    static const struct {
+        const char *claims, *lookup;
+    } cases[] = {
+        {"{'exp':2000,'sub':'s','azp':'a','client':'c'}", "oidc:issuer-1:azp=a"},
+        {"{'exp':2000,'sub':'s','azp':7,'client':'c'}", "oidc:issuer-1:sub=s"},
+        {"{'exp':2000,'sub':'s','azp':'a','client_id':''}", "oidc:issuer-1:azp=a"},
+        {"{'exp':2000,'sub':'s','azp':'a','client_id':'i'}", "oidc:issuer-1:client_id=i"},
+        {"{'exp':2000,'client':'c'}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        says(cases[i].claims);
+        slc_token *token = good(snapshot, 1);
+        ck_assert_uint_eq(token->lookup_count, cases[i].lookup != NULL ? 1 : 0);
+        if (cases[i].lookup != NULL)
+            ck_assert_str_eq(token->lookups[0], cases[i].lookup);
+        slc_token_unref(token);
+    }
+    slc_snapshot_unref(snapshot);
+}
+END_TEST
+
 START_TEST(names_are_bounded)
 {
     json_t *groups = json_array();
@@ -208,6 +238,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, an_issuers_demands);
     tcase_add_test(tcase, names_and_credentials);
+    tcase_add_test(tcase, the_first_identifying_claim_that_is_there_counts_alone);
     tcase_add_test(tcase, names_are_bounded);
     tcase_add_test(tcase, the_cache_forgets_what_no_longer_holds);
     tcase_add_test(tcase, the_cache_forgets_with_time);

@@ -18,6 +18,10 @@ struct asker *asker_new(void)
     asker->maker = maker_new();
     asker->limits = slc_limits_new(64);
     asker->maker->policies = 0;
+    sluice__snapshot__v1__listener__init(&asker->listener_msg);
+    asker->listener_msg.tls = true;
+    asker->listener_msg.client_auth = "request";
+    asker->listener.msg = &asker->listener_msg;
     asker->maker->credential[0].secret_sha256 = (ProtobufCBinaryData){sizeof secret_sha256, secret_sha256};
     return asker;
 }
@@ -118,7 +122,7 @@ enum slc_verdict asker_ask_api(struct asker *asker, const char *api_id, const ch
                                   .charges = &charges,
                                   .token = asker->token,
                                   .certificate = asker->certificate,
-                                  .asks_certificate = asker->certificate != NULL,
+                                  .listener = asker->certificate != NULL ? &asker->listener : NULL,
                                   .trace = asker->trace,
                                   .principal = &asker->principal};
     enum slc_verdict verdict = slc_chain_run(api->chain, &request, &asker->denial);

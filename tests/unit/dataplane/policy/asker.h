@@ -33,6 +33,8 @@ struct asker {
     const char *address; /* NULL: 192.0.2.1 */
     slc_token *token;    /* what it brings besides headers; borrowed; NULL: none */
     const slc_certificate *certificate;
+    slc_listener listener; /* that the certificate was brought to */
+    Sluice__Snapshot__V1__Listener listener_msg;
     slc_trace *trace; /* hears what policies say; NULL: nobody does */
     slc_limits *limits;
     slc_charges charges; /* of the last question */

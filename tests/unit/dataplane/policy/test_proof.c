@@ -30,6 +30,7 @@ static void setup(void)
     strcpy(token_lookups[0], "oidc:issuer-1:sub=shop");
     asker->token = &token;
     certificate = (slc_certificate){.lookups = {"cert:subject:CN=x", "oidc:issuer-1:sub=shop"},
+                                    .properties = {"subject", "dns"},
                                     .lookup_count = 2,
                                     .subject = "CN=x",
                                     .expires_ms = slc_wall_ms() + 60000};
@@ -214,6 +215,30 @@ START_TEST(a_certificate_is_its_applications)
 }
 END_TEST
 
+/* What the listener lists first counts, even when nobody has it; so naming something else of a certificate does
+ * not make it somebody else's. */
+START_TEST(the_listener_says_what_a_certificate_is_matched_by)
+{
+    static char *identity[] = {"uri", "dns"};
+    asker->token = NULL;
+    asker->certificate = &certificate;
+    add_second("cert:subject:CN=x");
+    refused(401, "unauthenticated", "two applications");
+    asker->listener_msg.client_identity = identity;
+    asker->listener_msg.n_client_identity = 2;
+    ck_assert_int_eq(asker_ask(asker, "POST"), SLC_ALLOW);
+    ck_assert_str_eq(asker->principal.application_id, "app-1");
+    identity[1] = "subject";
+    ck_assert_int_eq(asker_ask(asker, "POST"), SLC_ALLOW);
+    ck_assert_str_eq(asker->principal.application_id, "app-2");
+    identity[0] = "dns";
+    strcpy(certificate.lookups[1], "cert:dns:nobody");
+    refused(401, "unauthenticated", "no policy authenticated"); /* the subject does not count any more */
+    identity[0] = identity[1] = "ip";
+    refused(401, "unauthenticated", "no policy authenticated");
+}
+END_TEST
+
 /* A request's own word comes before its connection's. */
 START_TEST(a_token_comes_before_a_certificate)
 {
@@ -268,6 +293,7 @@ int main(void)
     tcase_add_test(tcase, a_certificate_is_its_applications);
     tcase_add_test(tcase, an_open_stream_ends_with_the_way_that_it_came_in_by);
     tcase_add_test(tcase, an_open_stream_of_a_secret_ends_when_it_could_not_be_sent_so);
+    tcase_add_test(tcase, the_listener_says_what_a_certificate_is_matched_by);
     tcase_add_test(tcase, a_token_comes_before_a_certificate);
     tcase_add_test(tcase, who_brings_nothing_is_told_the_ways);
     suite_add_tcase(suite, tcase);
