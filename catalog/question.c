@@ -32,6 +32,42 @@ static const slc_field request_fields[] = {
     SLC_FIELD_END,
 };
 
+static const char *const acks_values[] = {"all", "1", "0", NULL};
+static const char *const compression_values[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+
+static const slc_field kafka_request_fields[] = {
+    {.name = "client_id",
+     .type = SLC_F_STRING,
+     .max = 1000,
+     .help = "What the client calls itself; absent: nothing."},
+    {.name = "acks",
+     .type = SLC_F_ENUM,
+     .values = acks_values,
+     .default_json = "\"all\"",
+     .help = "write: of the batch."},
+    {.name = "compression",
+     .type = SLC_F_ENUM,
+     .values = compression_values,
+     .default_json = "\"none\"",
+     .help = "write: of the batch."},
+    {.name = "idempotent", .type = SLC_F_BOOL, .default_json = "true", .help = "write: is the producer?"},
+    {.name = "partitions",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = INT32_MAX,
+     .help = "create and alter of a topic: as many as it gets; absent: the broker's default."},
+    {.name = "replication_factor",
+     .type = SLC_F_INT,
+     .min = 1,
+     .max = INT16_MAX,
+     .help = "create of a topic; absent: the broker's default."},
+    {.name = "configs",
+     .type = SLC_F_MAP,
+     .max = 50,
+     .help = "create of a topic, alter-configs: configurations that are set."},
+    SLC_FIELD_END,
+};
+
 const slc_field slc_question_fields[] = {
     {.name = "gateway_group",
      .type = SLC_F_REF,
@@ -74,6 +110,10 @@ const slc_field slc_question_fields[] = {
      .help = "IP address of the client; absent: not known."},
     {.name = "time", .type = SLC_F_TIMESTAMP, .help = "When; absent: now."},
     {.name = "request", .type = SLC_F_OBJECT, .fields = request_fields, .help = "Of HTTP, for conditions."},
+    {.name = "kafka_request",
+     .type = SLC_F_OBJECT,
+     .fields = kafka_request_fields,
+     .help = "Of native Kafka: what kafka-requests policies look at; absent: they are not asked."},
     SLC_FIELD_END,
 };
 
@@ -104,7 +144,10 @@ static bool check_what(slc_txn *txn, const json_t *question, slc_error *err)
         return slc_txn_problem(txn, "/resource", err,
                                vcluster ? "must be set for a virtual cluster"
                                         : "an event API is a resource itself");
-    return true;
+    const char *protocol = slc_get_text(question, "protocol");
+    bool native = protocol != NULL ? strcmp(protocol, "kafka") == 0 : vcluster;
+    return native || !has(question, "kafka_request") ||
+           slc_txn_problem(txn, "/kafka_request", err, "is only for the protocol kafka");
 }
 
 static void settle_defaults(json_t *question)

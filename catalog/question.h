@@ -13,8 +13,8 @@ extern const slc_field slc_question_fields[];
 
 #define SLC_QUESTION_CREDENTIALS 20 /* of an application, that are tried: the oldest ones */
 
-/* New: the body in stored form (ids, milliseconds), with `credentials` [{id, type, issuer}], the live ones of
- * the application or the one that is asked about. NULL with err and the transaction's problems. */
+/* New: the body in stored form (ids, milliseconds), with `credentials` [{id, type, issuer, property}], the live
+ * ones of the application or the one that is asked about. NULL with err and the transaction's problems. */
 json_t *slc_question_read(slc_txn *txn, const json_t *body, slc_error *err) SLC_CHECKED;
 /* Adds to the answer what gateways do not know: the state of the credential that was asked about, and all
  * subscriptions of the application in the group's environment. */

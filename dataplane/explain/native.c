@@ -7,7 +7,7 @@
 #include "dataplane/policy/credential.h"
 #include "dataplane/policy/native_limits.h"
 
-#define LIMIT_KEYS 8
+#define LIMIT_KEYS 64 /* more than a session is counted by: a full table would refuse */
 
 static void on_denied(void *ctx, const slc_access_denial *denial)
 {
@@ -69,6 +69,105 @@ static bool authenticate(const slc_explain_case *asked, const slc_explain_proof 
     return true;
 }
 
+/* ---- what is demanded of the request ---- */
+
+#define CONFIGS 50
+
+static int index_of(const char *const *names, int count, const char *name)
+{
+    int i = 0;
+    while (i < count && (name == NULL || strcmp(names[i], name) != 0))
+        i++;
+    return i < count ? i : 0;
+}
+
+static slc_kafka_span span_of(const char *text)
+{
+    return (slc_kafka_span){(const uint8_t *)text, strlen(text)};
+}
+
+static size_t read_configs(const json_t *map, slc_demand_config configs[CONFIGS])
+{
+    const char *name;
+    json_t *value;
+    size_t count = 0;
+    json_object_foreach ((json_t *)map, name, value) {
+        if (count < CONFIGS)
+            configs[count++] =
+                (slc_demand_config){span_of(name), span_of(json_string_value(value)), SLC_CONFIG_SET};
+    }
+    return count;
+}
+
+/* What the operation on the topic wants; 0: nothing that policies look at. */
+static unsigned kind_of(const slc_explain_case *asked)
+{
+    if (asked->resource != SLC_RESOURCE_TOPIC)
+        return 0;
+    return asked->access == SLC_OP_WRITE                                     ? SLC_DEMAND_BATCH
+           : asked->access == SLC_OP_CREATE || asked->access == SLC_OP_ALTER ? SLC_DEMAND_TOPIC
+           : asked->access == SLC_OP_ALTER_CONFIGS                           ? SLC_DEMAND_CONFIGS
+                                                                             : 0;
+}
+
+static int64_t number_or(const json_t *request, const char *name, int64_t otherwise)
+{
+    const json_t *value = json_object_get(request, name);
+    return value != NULL ? json_integer_value(value) : otherwise;
+}
+
+static slc_demand demand_of(const slc_explain_case *asked, const json_t *request,
+                            slc_demand_config configs[CONFIGS])
+{
+    static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd"};
+    static const char *const acks[] = {"all", "0", "1"};
+    const json_t *idempotent = json_object_get(request, "idempotent");
+    int32_t replicas = (int32_t)number_or(request, "replication_factor", -1);
+    bool made = asked->access == SLC_OP_CREATE;
+    return (slc_demand){
+        .kind = (enum slc_demand_kind)kind_of(asked),
+        .topic = (const uint8_t *)asked->name,
+        .topic_len = strlen(asked->name),
+        .made = made,
+        .partitions = number_or(request, "partitions", -1),
+        .replicas = replicas,
+        .most_replicas = replicas,
+        .whole = made,
+        .configs = configs,
+        .config_count = read_configs(json_object_get(request, "configs"), configs),
+        .acks = (int16_t)(index_of(acks, 3, json_string_value(json_object_get(request, "acks"))) - 1),
+        .codec = (uint8_t)index_of(codecs, 5, json_string_value(json_object_get(request, "compression"))),
+        .idempotent = idempotent == NULL || !json_is_false(idempotent)};
+}
+
+static const char *told_of(int16_t code)
+{
+    return code == SLC_KAFKA_INVALID_REQUIRED_ACKS          ? "invalid-required-acks"
+           : code == SLC_KAFKA_UNSUPPORTED_COMPRESSION_TYPE ? "unsupported-compression-type"
+                                                            : "policy-violation";
+}
+
+/* As the view asks (virtual/view_demands.c): of its name whatever is not Metadata, then of the request. */
+static void ask_demands(const slc_explain_case *asked, slc_guard *guard, slc_explain_outcome *outcome)
+{
+    const json_t *request = json_object_get(asked->question, "kafka_request");
+    const char *id = json_string_value(json_object_get(request, "client_id"));
+    slc_demand_config configs[CONFIGS];
+    slc_demand name = {.kind = SLC_DEMAND_CLIENT_ID,
+                       .client_id = (const uint8_t *)id,
+                       .client_id_len = id != NULL ? strlen(id) : 0};
+    slc_demand demand = demand_of(asked, request, configs);
+    int16_t code = 0;
+    if ((guard->demands & SLC_DEMAND_CLIENT_ID) != 0 && asked->access != SLC_OP_DESCRIBE)
+        code = guard->meets(guard, &name);
+    if (code == 0 && (guard->demands & demand.kind) != 0)
+        code = guard->meets(guard, &demand);
+    if (code != 0)
+        slc_explain_refuse(outcome, 0, told_of(code), outcome->reason);
+}
+
+/* ---- the whole ---- */
+
 static void ask_guard(const slc_explain_case *asked, const slc_access_subject *subject,
                       slc_explain_outcome *outcome)
 {
@@ -79,9 +178,11 @@ static void ask_guard(const slc_explain_case *asked, const slc_access_subject *s
     if (guard == NULL)
         slc_explain_note(outcome, "access", true,
                          "anonymous clients may do everything: no acl policy holds here");
-    slc_access_free(access);
     if (!outcome->allowed)
         slc_explain_refuse(outcome, 0, "authorization", outcome->reason);
+    else if (guard != NULL && json_object_get(asked->question, "kafka_request") != NULL)
+        ask_demands(asked, guard, outcome);
+    slc_access_free(access);
 }
 
 static bool is_let_in(const slc_explain_case *asked, const slc_access_subject *subject,

@@ -106,8 +106,8 @@ static void tell(const slc_access *access, const struct asking *asking, const sl
         access->subject.denied(access->subject.ctx, &denial);
 }
 
-static void count(const slc_chain_entry *entry, const slc_policy_request *request,
-                  enum slc_condition_answer answer, enum slc_verdict verdict)
+void slc_access_count(const slc_chain_entry *entry, const slc_policy_request *request,
+                      enum slc_condition_answer answer, enum slc_verdict verdict)
 {
     if (verdict == SLC_DENY && entry->dry_run)
         slc_chain_count(entry, request, SLC_OUTCOME_DRY_DENIED);
@@ -131,7 +131,7 @@ static enum slc_verdict ask_entry(const slc_access *access, const slc_chain_entr
                                    : SLC_PASS;
     slc_chain_tell(entry, "access", question->request, answer, verdict, &denial);
     if (asking->tells)
-        count(entry, question->request, answer, verdict);
+        slc_access_count(entry, question->request, answer, verdict);
     if (!entry->dry_run) {
         if (verdict == SLC_DENY) {
             asking->denial = denial;
@@ -197,6 +197,9 @@ static bool decide(slc_access *access, enum slc_operation operation, enum slc_re
                                           .len = len};
     struct asking asking = {.question = &question, .allowed = access->open, .tells = names == SLC_GUARD_ONE};
     (void)slc_access_each_chain(access, ask_one, &asking);
+    if (asking.allowed &&
+        !slc_access_token_reaches(access, &question, asking.tells, &asking.denial, &asking.policy))
+        asking.allowed = false;
     if (!asking.allowed)
         tell(access, &asking, asking.policy,
              asking.policy != NULL ? asking.denial.reason : "nothing grants it");
@@ -259,7 +262,7 @@ static bool admit(const slc_chain_entry *entry, void *arg)
                   entry->type->limit(entry->compiled, &admission->request, &denial) == SLC_DENY;
     slc_chain_tell(entry, "admit", &admission->request, answer, denied ? SLC_DENY : SLC_PASS, &denial);
     if (denied || !admission->strangers) /* who is let in is asked again when it is known who he is */
-        count(entry, &admission->request, answer, denied ? SLC_DENY : SLC_ALLOW);
+        slc_access_count(entry, &admission->request, answer, denied ? SLC_DENY : SLC_ALLOW);
     if (denied && entry->dry_run)
         slc_chain_tell_dry(entry, &admission->request, &denial);
     if (!denied || entry->dry_run)
@@ -273,53 +276,6 @@ bool slc_access_admits(const slc_access_subject *subject, slc_snapshot *snapshot
     struct admission admission = {.request = slc_access_request(subject, snapshot), .why = why};
     return slc_access_each_policy(subject, snapshot, false, admit, &admission) &&
            slc_access_takes_token(subject, snapshot, why);
-}
-
-struct vetting {
-    slc_policy_request request;
-    char *why; /* of the last that did not take it */
-    bool asked, taken;
-};
-
-/* One that takes the token is enough: they are ways in. */
-static bool vet(const slc_chain_entry *entry, void *arg)
-{
-    struct vetting *vetting = arg;
-    slc_policy_request *request = &vetting->request;
-    slc_denial denial = {0};
-    char why[160];
-    if (entry->type != &slc_policy_oidc)
-        return true;
-    request->policy_id = entry->name;
-    enum slc_condition_answer answer = slc_chain_condition(entry, request, &denial);
-    bool taken = answer == SLC_CONDITION_TRUE && slc_oidc_takes(entry->compiled, request->token, why);
-    enum slc_verdict verdict = answer == SLC_CONDITION_FALSE ? SLC_PASS : taken ? SLC_ALLOW : SLC_DENY;
-    if (answer == SLC_CONDITION_TRUE && !taken)
-        snprintf(denial.reason, sizeof denial.reason, "oidc %.30s: %.150s", entry->name, why);
-    slc_chain_tell(entry, "admit", request, answer, verdict, &denial);
-    count(entry, request, answer, verdict);
-    if (verdict == SLC_DENY && entry->dry_run)
-        slc_chain_tell_dry(entry, request, &denial);
-    if (entry->dry_run)
-        return true;
-    /* As on HTTP: one whose condition is false takes nobody's token, and still replaces what is built in. */
-    vetting->asked = true;
-    vetting->taken = vetting->taken || taken;
-    if (verdict == SLC_PASS && vetting->why[0] == '\0')
-        snprintf(vetting->why, 200, "oidc %.60s: its condition is false", entry->name);
-    else if (!taken)
-        snprintf(vetting->why, 200, "%s", denial.reason);
-    return true;
-}
-
-bool slc_access_takes_token(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200])
-{
-    struct vetting vetting = {.request = slc_access_request(subject, snapshot), .why = why};
-    if (subject->token == NULL || subject->token->state != SLC_TOKEN_GOOD)
-        return true;
-    why[0] = '\0';
-    (void)slc_access_each_policy(subject, snapshot, false, vet, &vetting);
-    return !vetting.asked || vetting.taken;
 }
 
 bool slc_access_admits_strangers(const slc_access_subject *subject, slc_snapshot *snapshot, char why[200])
@@ -399,9 +355,11 @@ static bool allows(slc_guard *guard, enum slc_operation operation, enum slc_reso
 static bool has_condition(const slc_access *access, const slc_chain *chain, void *arg)
 {
     (void)access, (void)arg;
-    for (size_t i = 0; chain != NULL && i < chain->count; i++)
-        if (slc_chain_asks_access(&chain->entries[i]) && chain->entries[i].condition != NULL)
+    for (size_t i = 0; chain != NULL && i < chain->count; i++) {
+        const slc_chain_entry *entry = &chain->entries[i];
+        if ((slc_chain_asks_access(entry) || entry->type == &slc_policy_oidc) && entry->condition != NULL)
             return false;
+    }
     return true;
 }
 

@@ -47,17 +47,17 @@ static int16_t judge(const slc_chain_entry *entry, struct asking *asking, char r
     char why[160];
     asking->request.policy_id = entry->name;
     enum slc_condition_answer answer = slc_chain_condition(entry, &asking->request, &denial);
-    if (answer == SLC_CONDITION_FALSE || (entry->type->demands(entry->compiled) & asking->demand->kind) == 0)
+    if ((entry->type->demands(entry->compiled) & asking->demand->kind) == 0)
         return -1;
+    int16_t code = answer == SLC_CONDITION_UNKNOWN ? SLC_KAFKA_POLICY_VIOLATION
+                   : answer == SLC_CONDITION_TRUE  ? entry->type->meets(entry->compiled, asking->demand, why)
+                                                   : 0;
     *error = answer == SLC_CONDITION_UNKNOWN;
-    if (*error) {
-        snprintf(reason, 200, "%s", denial.reason);
-        return SLC_KAFKA_POLICY_VIOLATION;
-    }
-    int16_t code = entry->type->meets(entry->compiled, asking->demand, why);
-    if (code != 0)
-        snprintf(reason, 200, "%s %.63s: %.110s", entry->type->name, entry->name, why);
-    return code;
+    if (code != 0 && !*error)
+        snprintf(denial.reason, sizeof denial.reason, "%s %.63s: %.110s", entry->type->name, entry->name, why);
+    slc_chain_tell(entry, "demand", &asking->request, answer, code != 0 ? SLC_DENY : SLC_PASS, &denial);
+    snprintf(reason, 200, "%s", denial.reason);
+    return answer == SLC_CONDITION_FALSE ? -1 : code;
 }
 
 /* The first that refuses decides; one in dry run says what it would have refused. */

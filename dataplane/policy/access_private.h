@@ -46,6 +46,16 @@ bool slc_access_each_chain(const slc_access *access,
 bool slc_access_concerns(const slc_access *access, const slc_chain_entry *entry,
                          const slc_access_question *question);
 
+/* Counts what a policy said. */
+void slc_access_count(const slc_chain_entry *entry, const slc_policy_request *request,
+                      enum slc_condition_answer answer, enum slc_verdict verdict);
+
+/* access_tokens.c: may a client that came by a token reach the topic that the question is about? Asks the oidc
+ * policies of its event API, if there are any. False: the denial, and whose it is. `tells`: it is counted and
+ * explained. True for whoever came without a token. */
+bool slc_access_token_reaches(const slc_access *access, const slc_access_question *question, bool tells,
+                              slc_denial *denial, const slc_chain_entry **policy) SLC_CHECKED;
+
 /* access_demands.c: the guard's part in what policies demand of requests. */
 void slc_access_find_demands(slc_access *access);
 

@@ -174,8 +174,9 @@ const slc_policy_type slc_policy_oidc = {
         "are, and "
         "policies of the group, the listener and the virtual\ncluster which tokens are good: where there are "
         "any, "
-        "one of them must take it. One whose condition is false says nothing there. A change reaches\nopen "
-        "sessions.",
+        "one of them must take it. Those of an event API are asked when a client that came by a token wants "
+        "its topic:\none of them, or of the wider ones, must take the token. One whose condition is false "
+        "takes none. A change reaches open\nsessions.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
         "\"issuers\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"string\","

@@ -8,6 +8,7 @@ import requests
 
 from sluice_support import SampleApi, free_ports, wait_until
 from sluice_support.issuer import Issuer
+from sluice_support.wire import record_batch
 from sluice_support.wire_peer import WirePeer
 
 DENIED = {29, 30, 31}  # topic, group and cluster authorization failed
@@ -305,12 +306,94 @@ def test_policies_about_tokens_are_explained_alike(shop):
             shop.admin.request("DELETE", f"/v1/policies/{name}", headers={"If-Match": "*"})
 
 
+def test_what_an_event_apis_policy_says_of_tokens_holds_for_its_topic(shop):
+    """Once somebody is in by a token, on native Kafka too; who came by a secret has none to look at."""
+    topic, other = shop.sample.topic, f"{shop.sample.application}.nobodys"
+    question = {"virtual_cluster": shop.sample.virtual_cluster, "operation": "write",
+                "resource": {"type": "topic", "name": topic}}
+    shop.admin.create("policies", name="free-topics", type="acl", config=rules("allow", "write", topics=[other]),
+                      scope={"kind": "application", "ref": "by-token"})
+    shop.admin.create("policies", name="of-orders", type="oidc", config={"scopes": ["orders"]},
+                      scope={"kind": "event-api", "ref": shop.sample.event_api})
+    try:
+        with shop.peer("by-token") as peer:
+            assert peer is not None
+            wait_until(lambda: not shop.ask_kafka(peer, "write", "topic", topic), what="the policy")
+            assert shop.ask_kafka(peer, "write", "topic", other)
+        explained = shop.explain_kafka("by-token", "write", "topic", topic)
+        assert not explained["allowed"] and "oidc of-orders: the token lacks the scope" in explained["reason"], explained
+        assert explained["decided_by"]["policy"] == "of-orders" and explained["decided_by"]["phase"] == "access"
+        assert shop.explain_kafka("by-token", "write", "topic", other)["allowed"]
+        assert shop.explain(issuer="login", claims={"sub": "by-token", "aud": "sluice", "scope": "orders"},
+                            **question)["allowed"]
+        with shop.peer("subscribed") as peer:
+            assert shop.ask_kafka(peer, "write", "topic", topic)
+        assert shop.explain_kafka("subscribed", "write", "topic", topic)["allowed"]
+        shop.admin.patch("policies", "of-orders", dry_run=True)
+        with shop.peer("by-token") as peer:
+            wait_until(lambda: shop.ask_kafka(peer, "write", "topic", topic), what="the dry run")
+        explained = shop.explain_kafka("by-token", "write", "topic", topic)
+        assert explained["allowed"]
+        assert [step["verdict"] for step in explained["trail"] if step.get("policy") == "of-orders"] == ["deny"]
+    finally:
+        for name in ("of-orders", "free-topics"):
+            shop.admin.request("DELETE", f"/v1/policies/{name}", headers={"If-Match": "*"})
+
+
+def test_what_is_demanded_of_requests_is_explained_alike(shop):
+    """kafka-requests: what a request holds, sent and explained."""
+    topic, made = shop.sample.topic, "by-rule.made"
+    shop.admin.create("policies", name="careful", type="kafka-requests", scope={"kind": "group", "ref": shop.sample.group},
+                      config={"acks_all": True, "max_partitions": 3, "topic_configs": [
+                          {"name": "cleanup.policy", "values": ["delete"]}]})
+
+    def produce(peer, acks):
+        text = struct.pack(">h", len(topic)) + topic.encode()
+        batch = record_batch()
+        answer = peer._ask(peer.send, 0, 3, struct.pack(">hhii", -1, acks, 1000, 1) + text +
+                           struct.pack(">iii", 1, 0, len(batch)) + batch)
+        return struct.unpack(">h", answer[8 + len(text) + 4:][:2])[0]
+
+    def create(peer, partitions, configs):
+        text = struct.pack(">h", len(made)) + made.encode()
+        pairs = b"".join(struct.pack(">h", len(part)) + part.encode() for pair in configs.items() for part in pair)
+        answer = peer._ask(peer.send, 19, 2, struct.pack(">i", 1) + text + struct.pack(
+            ">ihii", partitions, 1, 0, len(configs)) + pairs + struct.pack(">i?", 9000, True))
+        return struct.unpack(">h", answer[8 + len(text):][:2])[0]
+
+    def explain(operation, name, **request):
+        return shop.explain("by-rule", virtual_cluster=shop.sample.virtual_cluster, operation=operation,
+                            resource={"type": "topic", "name": name}, kafka_request=request)
+    try:
+        with shop.peer("by-rule") as peer:
+            wait_until(lambda: produce(peer, 1) == 21, what="the policy")
+            for acks, error in ((-1, 0), (1, 21)):
+                explained = explain("write", topic, acks="all" if acks == -1 else str(acks))
+                assert produce(peer, acks) == error and explained["allowed"] == (error == 0), explained
+            assert explained["told"]["type"] == "invalid-required-acks" and explained["reason"].endswith("careful: acks=1")
+            assert explained["decided_by"]["policy"] == "careful" and explained["decided_by"]["phase"] == "demand"
+            for partitions, configs, error in ((3, {}, 0), (4, {}, 44), (1, {"cleanup.policy": "compact"}, 44),
+                                               (1, {"cleanup.policy": "delete"}, 0)):
+                explained = explain("create", made, partitions=partitions, configs=configs)
+                assert create(peer, partitions, configs) == error and explained["allowed"] == (error == 0), explained
+                assert error == 0 or explained["told"]["type"] == "policy-violation"
+        assert explain("alter-configs", made)["told"]["type"] == "authorization"  # rights come first
+        assert not any(step["phase"] == "demand" for step in shop.explain_kafka("by-rule", "write", "topic", topic)["trail"])
+        shop.admin.patch("policies", "careful", config={"client_id": "by-.*"}, )
+        for request, operation, allowed in (({"client_id": "by-rule"}, "write", True), ({"client_id": "x"}, "write", False),
+                                            ({}, "write", False), ({}, "describe", True)):
+            explained = explain(operation, topic, **request)
+            assert explained["allowed"] == allowed, explained
+    finally:
+        shop.admin.request("DELETE", "/v1/policies/careful", headers={"If-Match": "*"})
+
+
 def test_questions_that_make_no_sense_are_pointed_at(shop):
     good = {"gateway_group": shop.sample.group, "event_api": shop.sample.event_api, "operation": "read"}
     for change, pointer in (({"event_api": "nothing.v1"}, "/event_api"), ({"operation": "eat"}, "/operation"),
                             ({"virtual_cluster": shop.sample.virtual_cluster}, ""), ({"claims": {}}, "/issuer"),
                             ({"protocol": "sse", "operation": "publish"}, "/protocol"), ({"time": "noon"}, "/time"),
                             ({"application": "reader", "credential": shop.sample.credential["id"]}, ""),
-                            ({"colour": "red"}, "/colour"), ({"resource": {"type": "topic"}}, "/resource")):
+                            ({"kafka_request": {"acks": "1"}}, "/kafka_request"), ({"colour": "red"}, "/colour"), ({"resource": {"type": "topic"}}, "/resource")):
         problem = shop.admin.request("POST", "/v1/explain", expect=400, json={**good, **change}).json()
         assert problem["errors"][0]["pointer"] == pointer, problem

@@ -13,6 +13,7 @@
 
 static struct asker *asker;
 static slc_principal principal;
+static const slc_token *token; /* that the subject came by */
 static slc_access *access_;
 static unsigned denials;
 static char reason[200];
@@ -28,6 +29,7 @@ static void setup(void)
     }
     denials = 0;
     access_ = NULL;
+    token = NULL;
 }
 
 static void teardown(void)
@@ -56,6 +58,7 @@ static slc_guard *guard_of(bool authenticated)
                                         .listener_id = "listener-1",
                                         .client_address = "192.0.2.1",
                                         .principal = &principal,
+                                        .token = token,
                                         .denied = on_denied};
     memset(&principal, 0, sizeof principal);
     if (authenticated) {
@@ -444,7 +447,64 @@ START_TEST(an_open_stream_goes_on_while_a_rule_allows_it)
 }
 END_TEST
 
-UNIT_MAIN("dataplane/policy/acl", a_subscription_brings_its_topics_and_names_below_the_application,
+/* Of the topic alone, of tokens alone, and one policy that takes it is enough. */
+START_TEST(oidc_policies_of_an_event_api_hold_for_its_topic)
+{
+    static char *scopes[] = {(char *)"orders"};
+    slc_token good = {.refs = 1, .state = SLC_TOKEN_GOOD, .issuer = (char *)"login"};
+    setup();
+    rules("{\"rules\":[{\"operations\":[\"all\"],\"topics\":[\"*\"]}]}");
+    asker_policy(asker, "scoped", "oidc", "{\"scopes\":[\"orders\"]}");
+    asker->maker->policy[1].scope = SCOPE(EVENT_API);
+    asker->maker->policy[1].scope_id = (char *)"api-1";
+    guard_of(true);
+    ck_assert(may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders")); /* came by a secret */
+    token = &good;
+    guard_of(true);
+    ck_assert(!may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders"));
+    ck_assert_str_eq(reason, "oidc scoped: the token lacks the scope orders");
+    ck_assert(may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "other") &&
+              may(SLC_OP_READ, SLC_RESOURCE_GROUP, "app-1.x"));
+    ck_assert(!may_any(SLC_OP_WRITE, SLC_GUARD_EVERY) && may_any(SLC_OP_WRITE, SLC_GUARD_SOME));
+    good.scopes = (slc_token_names){.names = scopes, .count = 1};
+    guard_of(true);
+    ck_assert(may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders") && may_any(SLC_OP_WRITE, SLC_GUARD_EVERY));
+    good.scopes.count = 0;
+    asker->maker->policy[1].condition = (char *)"client.address == '192.0.2.9'";
+    asker_rebuild(asker);
+    guard_of(true);
+    ck_assert(!may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders")); /* takes none */
+    ck_assert_str_eq(reason, "oidc scoped: its condition is false");
+    teardown();
+}
+END_TEST
+
+START_TEST(one_oidc_policy_that_takes_the_token_is_enough)
+{
+    const slc_token good = {.refs = 1, .state = SLC_TOKEN_GOOD, .issuer = (char *)"login"};
+    setup();
+    token = &good;
+    asker_policy(asker, "scoped", "oidc", "{\"scopes\":[\"orders\"]}");
+    asker_policy(asker, "wide", "oidc", "{}");
+    asker->maker->policy[0].scope = SCOPE(EVENT_API);
+    asker->maker->policy[0].scope_id = (char *)"api-1";
+    guard_of(true);
+    ck_assert(may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders"));
+    asker->maker->policy[1].dry_run = true;
+    asker_rebuild(asker);
+    guard_of(true);
+    ck_assert(!may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders"));
+    asker->maker->policy[0].dry_run = true;
+    asker_rebuild(asker);
+    guard_of(true);
+    ck_assert(may(SLC_OP_WRITE, SLC_RESOURCE_TOPIC, "orders"));
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("dataplane/policy/acl", oidc_policies_of_an_event_api_hold_for_its_topic,
+          one_oidc_policy_that_takes_the_token_is_enough,
+          a_subscription_brings_its_topics_and_names_below_the_application,
           an_api_that_is_not_exposed_or_an_operation_that_is_not_granted_brings_nothing,
           one_denial_outweighs_all_permissions, the_order_of_rules_does_not_matter,
           permissions_imply_describing_and_denials_do_not, names_are_put_into_globs_and_scopes_hold,
