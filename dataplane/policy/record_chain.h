@@ -1,7 +1,7 @@
 /* Chains of records: which policies take part for somebody, bound to him and a topic, in their order.
  *
- * The same for every protocol: who has a record puts it through slc_record_chain_run() and does with the verdict what
- * his protocol can. A chain belongs to one worker. */
+ * The same for every protocol: who has a record puts it through slc_record_chain_run() and does with the
+ * verdict what his protocol can. A chain belongs to one worker. */
 #ifndef SLC_DATAPLANE_POLICY_RECORD_CHAIN_H
 #define SLC_DATAPLANE_POLICY_RECORD_CHAIN_H
 
@@ -10,8 +10,8 @@
 
 struct slc_chain_entry;
 
-/* The policies that take part in the records of one request: in `chain` order, none twice. Zeroed at first. What they
- * point at lives as long as the snapshot that they are of; a bound chain keeps it. */
+/* The policies that take part in the records of one request: in `chain` order, none twice. Zeroed at first.
+ * What they point at lives as long as the snapshot that they are of; a bound chain keeps it. */
 typedef struct slc_record_policies {
     const struct slc_chain_entry **items;
     size_t count, cap;
@@ -32,8 +32,8 @@ typedef struct slc_dead_letter {
     const char *topic; /* that it is of, as clients name it */
     const char *application_id, *application_name;
     enum slc_record_direction direction;
-    const slc_policy_record *record; /* as it came. Of what would have been encrypted key, value and headers are left
-                                        out */
+    const slc_policy_record *record; /* as it came. Of what would have been encrypted key, value and headers are
+                                        left out */
     bool bare;                       /* they are */
 } slc_dead_letter;
 
@@ -52,8 +52,9 @@ bool slc_record_chain_holds(const slc_record_chain *chain, const slc_snapshot *s
 /* Have headers to be read for it? */
 bool slc_record_chain_wants_headers(const slc_record_chain *chain);
 
-/* Puts a record through. On CHANGE `record` is what it became, valid until the next record of the same scratch. On REJECT
- * `problem` says why. SLC_RECORD_DROP and SLC_RECORD_REJECT are counted by policy. `letters` may be NULL. */
+/* Puts a record through. On CHANGE `record` is what it became, valid until the next record of the same scratch.
+ * On REJECT `problem` says why. SLC_RECORD_DROP and SLC_RECORD_REJECT are counted by policy. `letters` may be
+ * NULL. */
 enum slc_record_verdict slc_record_chain_run(slc_record_chain *chain, slc_record_turn *turn,
                                              slc_dead_letters *letters, slc_policy_record *record,
                                              slc_record_problem *problem);
@@ -67,12 +68,12 @@ void slc_record_metrics_register(void);
 
 /* Outcomes of sluice_policy_records_total. */
 enum slc_record_outcome {
-    SLC_RECORDS_DROPPED,       /* left out, as it should be */
-    SLC_RECORDS_WITHHELD,      /* left out because it could not be judged */
+    SLC_RECORDS_DROPPED,  /* left out, as it should be */
+    SLC_RECORDS_WITHHELD, /* left out because it could not be judged */
     SLC_RECORDS_REJECTED,
-    SLC_RECORDS_RETRIABLE,     /* rejected for now */
-    SLC_RECORDS_PUT_ASIDE,     /* went to a dead letter topic */
-    SLC_RECORDS_LETTERS_LOST,  /* should have, and did not */
+    SLC_RECORDS_RETRIABLE,    /* rejected for now */
+    SLC_RECORDS_PUT_ASIDE,    /* went to a dead letter topic */
+    SLC_RECORDS_LETTERS_LOST, /* should have, and did not */
     SLC_RECORD_OUTCOMES,
 };
 void slc_record_count(const char *policy, enum slc_record_outcome outcome);

@@ -1,9 +1,10 @@
-/* Policies on records, whatever the protocol: what a policy sees of one, what it may say, and what it is bound to.
+/* Policies on records, whatever the protocol: what a policy sees of one, what it may say, and what it is bound
+ * to.
  *
  * A policy type that has `records` (policy.h) takes part in a chain of records (record_chain.h), which is bound
- * for one principal, topic and direction: conditions, scopes and whatever else does not depend on the record are
- * looked at then, once for a request or an answer. Each record then goes through the chain. The same chain holds
- * for batches of native clients, events that are published over HTTP, pages and streams.
+ * for one principal, topic and direction: conditions, scopes and whatever else does not depend on the record
+ * are looked at then, once for a request or an answer. Each record then goes through the chain. The same chain
+ * holds for batches of native clients, events that are published over HTTP, pages and streams.
  * docs/decisions/0018-record-policies.md has the design, docs/records.md what users see of it.
  *
  * All on the worker's thread.
@@ -27,8 +28,8 @@ struct slc_policy_request;
 
 enum slc_record_direction { SLC_RECORDS_PRODUCE, SLC_RECORDS_CONSUME };
 
-/* One record. Everything is borrowed; what a policy puts in must live until the next record: take buffers of the
- * scratch for it. */
+/* One record. Everything is borrowed; what a policy puts in must live until the next record: take buffers of
+ * the scratch for it. */
 typedef struct slc_policy_record {
     int32_t partition;    /* -1: not known yet */
     int64_t offset;       /* -1: not known yet */
@@ -70,13 +71,13 @@ typedef struct slc_record_turn {
 
 /* Why a record is rejected. */
 typedef struct slc_record_problem {
-    enum slc_code code;  /* SLC_INVALID: it is the record's fault (422, INVALID_RECORD); SLC_DENIED (403);
-                            SLC_TOO_LARGE (413); SLC_CORRUPT, SLC_UNSUPPORTED; SLC_UNAVAILABLE: retriable (503, a
-                            retriable Kafka error): something is out of reach */
-    char why[200];       /* for the log: what is wrong and where, never a value */
-    char detail[200];    /* for the client: the same without names of the inside; "": a general one */
-    char pointer[128];   /* RFC 6901: the place in the value; "": not one */
-    const char *policy;  /* the chain's: its name */
+    enum slc_code code; /* SLC_INVALID: it is the record's fault (422, INVALID_RECORD); SLC_DENIED (403);
+                           SLC_TOO_LARGE (413); SLC_CORRUPT, SLC_UNSUPPORTED; SLC_UNAVAILABLE: retriable (503, a
+                           retriable Kafka error): something is out of reach */
+    char why[200];      /* for the log: what is wrong and where, never a value */
+    char detail[200];   /* for the client: the same without names of the inside; "": a general one */
+    char pointer[128];  /* RFC 6901: the place in the value; "": not one */
+    const char *policy; /* the chain's: its name */
 } slc_record_problem;
 
 /* Fills code, and `why` and `detail` with the same text. Returns SLC_RECORD_REJECT. */
@@ -91,14 +92,15 @@ typedef struct slc_record_subject {
     const slc_event_api *api;  /* of HTTP, or that the policy's scope is; NULL: none */
     const char *topic;         /* as clients of the virtual cluster name it */
     const char *backend_topic; /* as the backend names it */
-    struct slc_policy_request *request; /* who asks: principal, token, certificate, address; api is NULL on Kafka */
-    slc_header_value_fn *value_of;      /* what ${...} stands for; `value_ctx` is its */
+    struct slc_policy_request
+        *request;                  /* who asks: principal, token, certificate, address; api is NULL on Kafka */
+    slc_header_value_fn *value_of; /* what ${...} stands for; `value_ctx` is its */
     void *value_ctx;
     const char *policy_id, *policy_name; /* the chain's: of the policy that is being bound */
 } slc_record_subject;
 
-/* On what, beside the policies that take part, their result depends: what is rendered for a reader is shared by all
- * readers for whom that is the same. */
+/* On what, beside the policies that take part, their result depends: what is rendered for a reader is shared by
+ * all readers for whom that is the same. */
 enum slc_record_audience {
     SLC_AUDIENCE_ALL,         /* on nothing */
     SLC_AUDIENCE_APPLICATION, /* on application, plan and subscription */
@@ -115,10 +117,11 @@ enum slc_record_rank {
     SLC_RANK_ENCRYPT, /* encrypts, decrypts */
 };
 
-/* KEEP; CHANGE: key, value or headers of `record` are others now; DROP: on consume alone; REJECT: `problem` says why
- * (see slc_record_reject); LATER: slc_record_wait() was called with turn->waiter and the record will be asked about
- * again from the start of the chain, perhaps with others before it. Only while turn->waiter is there; without one
- * what cannot be answered now is rejected with SLC_UNAVAILABLE. `bound` is what bind() gave. */
+/* KEEP; CHANGE: key, value or headers of `record` are others now; DROP: on consume alone; REJECT: `problem`
+ * says why (see slc_record_reject); LATER: slc_record_wait() was called with turn->waiter and the record will
+ * be asked about again from the start of the chain, perhaps with others before it. Only while turn->waiter is
+ * there; without one what cannot be answered now is rejected with SLC_UNAVAILABLE. `bound` is what bind() gave.
+ */
 typedef enum slc_record_verdict slc_policy_record_fn(void *bound, slc_record_turn *turn,
                                                      slc_policy_record *record, slc_record_problem *problem);
 
@@ -129,11 +132,12 @@ typedef struct slc_record_ops {
     /* Has it anything to do in that direction? NULL: where it has a function. */
     bool (*acts)(const void *compiled, enum slc_record_direction direction);
     enum slc_record_audience (*audience)(const void *compiled); /* NULL: ALL */
-    /* The compiled policy for a subject; NULL: `bound` is `compiled` itself. `*bound` NULL: it does nothing here.
-     * False: every record is rejected for that reason (SLC_UNAVAILABLE: retriable). */
+    /* The compiled policy for a subject; NULL: `bound` is `compiled` itself. `*bound` NULL: it does nothing
+     * here. False: every record is rejected for that reason (SLC_UNAVAILABLE: retriable). */
     bool (*bind)(const void *compiled, const slc_record_subject *subject, void **bound, slc_error *err);
     void (*unbind)(void *bound);
-    /* The configuration changed and the policy did not: is what was bound still what bind() would give? NULL: yes. */
+    /* The configuration changed and the policy did not: is what was bound still what bind() would give? NULL:
+     * yes. */
     bool (*holds)(const void *bound, const slc_snapshot *snapshot);
     slc_policy_record_fn *on_produce_record, *on_consume_record; /* NULL: takes no part */
     /* Where what it rejects goes as well: a topic of the same backend; NULL, or a NULL result: nowhere. */

@@ -1,12 +1,13 @@
-/* From where a connection fetches. A Fetch tells it of all its partitions, or within a session (KIP-227) of those for
- * which it has changed; what is remembered is a hash of topic and partition, and the offset. */
+/* From where a connection fetches. A Fetch tells it of all its partitions, or within a session (KIP-227) of
+ * those for which it has changed; what is remembered is a hash of topic and partition, and the offset. */
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "dataplane/kafka/wire.h"
 #include "dataplane/virtual/view_private.h"
 
-#define MAX_OFFSETS 100000 /* of more partitions it is not known; a power of two of places is at most 3/4 full */
+#define MAX_OFFSETS                                                                                            \
+    100000 /* of more partitions it is not known; a power of two of places is at most 3/4 full */
 
 struct slc_view_offset {
     uint64_t hash; /* 0: free */
