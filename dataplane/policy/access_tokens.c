@@ -1,5 +1,5 @@
-/* Which tokens oidc policies take of native clients: when they are let in those of wide scopes, and for the topic of an
- * event API those of the event API too. */
+/* Which tokens oidc policies take of native clients: when they are let in those of wide scopes, and for the
+ * topic of an event API those of the event API too. */
 #include <stdio.h>
 #include <string.h>
 
@@ -65,8 +65,8 @@ struct reaching {
     bool asked, taken, refused;
 };
 
-/* As on HTTP, one that takes the token is enough: of wide scopes, which have taken it already when the client was
- * let in, or of the event API. */
+/* As on HTTP, one that takes the token is enough: of wide scopes, which have taken it already when the client
+ * was let in, or of the event API. */
 static void reach(const slc_access *access, const slc_chain_entry *entry, struct reaching *reaching)
 {
     bool of_api = entry->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
@@ -120,8 +120,10 @@ bool slc_access_token_reaches(const slc_access *access, const slc_access_questio
                               slc_denial *denial, const slc_chain_entry **policy)
 {
     slc_denial last = {0};
-    struct reaching reaching = {.question = question, .token = access->subject.token, .denial = &last, .tells = tells};
-    if (reaching.token == NULL || reaching.token->state != SLC_TOKEN_GOOD || question->resource != SLC_RESOURCE_TOPIC)
+    struct reaching reaching = {
+        .question = question, .token = access->subject.token, .denial = &last, .tells = tells};
+    if (reaching.token == NULL || reaching.token->state != SLC_TOKEN_GOOD ||
+        question->resource != SLC_RESOURCE_TOPIC)
         return true;
     (void)reach_by(access, access->chain, &reaching);
     if (!reaching.asked || reaching.taken || !reaching.refused)

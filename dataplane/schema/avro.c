@@ -13,8 +13,8 @@
 
 #define PRESET_MAX_BYTES (256 * 1024)
 
-const char *const slc_avro_kind_names[] = {"null",   "boolean", "int",    "long", "float", "double", "bytes",
-                                           "string", "record",  "enum",   "array", "map",  "fixed",  "union"};
+const char *const slc_avro_kind_names[] = {"null",   "boolean", "int",  "long",  "float", "double", "bytes",
+                                           "string", "record",  "enum", "array", "map",   "fixed",  "union"};
 
 struct reader {
     slc_avro *avro;
@@ -30,7 +30,8 @@ static struct avro_type *fail(struct reader *reader, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
-    slc_fail(reader->err, SLC_INVALID, reader->pointer, "the Avro schema at \"%s\" %s", reader->pointer, message);
+    slc_fail(reader->err, SLC_INVALID, reader->pointer, "the Avro schema at \"%s\" %s", reader->pointer,
+             message);
     return NULL;
 }
 
@@ -38,7 +39,8 @@ static struct avro_type *new_type(struct reader *reader, enum avro_kind kind)
 {
     slc_avro *avro = reader->avro;
     if (avro->count == SLC_AVRO_MAX_TYPES) {
-        slc_fail(reader->err, SLC_TOO_LARGE, NULL, "the Avro schema has more than %d types", SLC_AVRO_MAX_TYPES);
+        slc_fail(reader->err, SLC_TOO_LARGE, NULL, "the Avro schema has more than %d types",
+                 SLC_AVRO_MAX_TYPES);
         return NULL;
     }
     if (avro->count == avro->cap) {
@@ -55,7 +57,8 @@ static struct avro_type *new_type(struct reader *reader, enum avro_kind kind)
 static struct avro_type *read_type(struct reader *reader, const json_t *source, const char *space);
 
 /* Below a pointer that grows meanwhile. */
-static struct avro_type *read_at(struct reader *reader, const json_t *source, const char *space, const char *token)
+static struct avro_type *read_at(struct reader *reader, const json_t *source, const char *space,
+                                 const char *token)
 {
     size_t len = strlen(reader->pointer);
     slc_json_pointer_push(reader->pointer, sizeof reader->pointer, token);
@@ -77,7 +80,8 @@ static bool is_name(const char *text)
 /* New. A name with dots is full; one without is of the namespace. */
 static char *full_name(const char *name, const char *space)
 {
-    return strchr(name, '.') != NULL || space[0] == '\0' ? slc_strdup(name) : slc_asprintf("%s.%s", space, name);
+    return strchr(name, '.') != NULL || space[0] == '\0' ? slc_strdup(name)
+                                                         : slc_asprintf("%s.%s", space, name);
 }
 
 /* Gives a type its name; `*space` becomes what holds within it: new. */
@@ -108,8 +112,11 @@ static struct avro_type *read_name(struct reader *reader, const char *name, cons
     free(full);
     if (found == NULL) /* some write names of no namespace so */
         found = slc_strmap_find(&reader->avro->names, name, strlen(name));
-    return found != NULL ? found : fail(reader, "names the type \"%.150s\", which is defined neither in it before nor "
-                                                "by its references", name);
+    return found != NULL ? found
+                         : fail(reader,
+                                "names the type \"%.150s\", which is defined neither in it before nor "
+                                "by its references",
+                                name);
 }
 
 /* ---- kinds ---- */
@@ -134,7 +141,8 @@ static bool read_field(struct reader *reader, struct avro_type *record, const js
     return field->type != NULL;
 }
 
-static bool read_fields(struct reader *reader, struct avro_type *record, const json_t *source, const char *space)
+static bool read_fields(struct reader *reader, struct avro_type *record, const json_t *source,
+                        const char *space)
 {
     const json_t *fields = json_object_get(source, "fields");
     size_t i, len = strlen(reader->pointer);
@@ -327,8 +335,8 @@ static bool read_text(struct reader *reader, const char *text, size_t len, const
     return ok;
 }
 
-slc_avro *slc_avro_new(const char *text, size_t len, const slc_schema_reference *references, size_t reference_count,
-                       slc_error *err)
+slc_avro *slc_avro_new(const char *text, size_t len, const slc_schema_reference *references,
+                       size_t reference_count, slc_error *err)
 {
     slc_avro *avro = slc_calloc(1, sizeof *avro);
     struct reader reader = {.avro = avro, .err = err};

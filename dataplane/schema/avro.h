@@ -1,10 +1,11 @@
 /* Avro 1.11's binary encoding to JSON and back, in one pass each, without a tree between.
  *
  * A schema is compiled once and immutable after that: many threads may use it. JSON is what people expect of an
- * event: records and maps are objects, a union's value stands for itself. The other form, that of Avro's own JSON
- * encoding, in which a union's value is {"type": value}, is taken as well where it is not ambiguous, and written when
- * it is asked for. bytes and fixed are strings of the characters U+0000 to U+00FF, as Avro's JSON encoding has it; a
- * float or double that is no number is "NaN", "Infinity" or "-Infinity". Logical types are their underlying types.
+ * event: records and maps are objects, a union's value stands for itself. The other form, that of Avro's own
+ * JSON encoding, in which a union's value is {"type": value}, is taken as well where it is not ambiguous, and
+ * written when it is asked for. bytes and fixed are strings of the characters U+0000 to U+00FF, as Avro's JSON
+ * encoding has it; a float or double that is no number is "NaN", "Infinity" or "-Infinity". Logical types are
+ * their underlying types.
  *
  * Whatever the bytes are: nesting, size and time are bounded. */
 #ifndef SLC_DATAPLANE_SCHEMA_AVRO_H
@@ -18,16 +19,17 @@
 
 typedef struct slc_avro slc_avro;
 
-/* `references`: texts that define types which the schema names; each may use those before it. Borrowed for the call.
- * NULL with SLC_INVALID or SLC_TOO_LARGE. */
-slc_avro *slc_avro_new(const char *text, size_t len, const slc_schema_reference *references, size_t reference_count,
-                       slc_error *err) SLC_CHECKED;
+/* `references`: texts that define types which the schema names; each may use those before it. Borrowed for the
+ * call. NULL with SLC_INVALID or SLC_TOO_LARGE. */
+slc_avro *slc_avro_new(const char *text, size_t len, const slc_schema_reference *references,
+                       size_t reference_count, slc_error *err) SLC_CHECKED;
 void slc_avro_free(slc_avro *avro);
 /* What it takes of memory, about. */
 size_t slc_avro_bytes(const slc_avro *avro);
 
-/* Adds the JSON of one value, which must be all of `data`. `tagged`: unions as Avro's own JSON encoding has them.
- * `out` NULL: it is only looked at. `max_steps`: values within it. False with `fault` filled; `out` may have grown. */
+/* Adds the JSON of one value, which must be all of `data`. `tagged`: unions as Avro's own JSON encoding has
+ * them. `out` NULL: it is only looked at. `max_steps`: values within it. False with `fault` filled; `out` may
+ * have grown. */
 bool slc_avro_decode(const slc_avro *avro, const uint8_t *data, size_t len, bool tagged, uint64_t max_steps,
                      slc_buf *out, slc_schema_fault *fault) SLC_CHECKED;
 
@@ -38,9 +40,9 @@ typedef struct slc_avro_work {
 } slc_avro_work;
 void slc_avro_work_release(slc_avro_work *work);
 
-/* Adds the binary form of what is on the tape. A field that is left out has its default; a member that is no field
- * is an error. Of a union's types the first that fits is taken. */
-bool slc_avro_encode(const slc_avro *avro, slc_tape *tape, uint64_t max_steps, slc_avro_work *work, slc_buf *out,
-                     slc_schema_fault *fault) SLC_CHECKED;
+/* Adds the binary form of what is on the tape. A field that is left out has its default; a member that is no
+ * field is an error. Of a union's types the first that fits is taken. */
+bool slc_avro_encode(const slc_avro *avro, slc_tape *tape, uint64_t max_steps, slc_avro_work *work,
+                     slc_buf *out, slc_schema_fault *fault) SLC_CHECKED;
 
 #endif

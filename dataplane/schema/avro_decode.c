@@ -94,7 +94,8 @@ static bool read_long(struct decoder *d, unsigned bits, int64_t *out)
 static bool read_bytes(struct decoder *d, size_t len, const uint8_t **out)
 {
     if (len > (size_t)(d->end - d->p))
-        return fail_as(d, SLC_INVALID, "is to have %zu bytes, of which %zu are left", len, (size_t)(d->end - d->p));
+        return fail_as(d, SLC_INVALID, "is to have %zu bytes, of which %zu are left", len,
+                       (size_t)(d->end - d->p));
     *out = d->p;
     d->p += len;
     return true;
@@ -233,7 +234,8 @@ static bool decode_union(struct decoder *d, const struct avro_type *type)
     if (!read_long(d, 64, &branch))
         return false;
     if (branch < 0 || (uint64_t)branch >= type->count)
-        return fail_as(d, SLC_INVALID, "is of a union's type number %" PRId64 ", which has %zu", branch, type->count);
+        return fail_as(d, SLC_INVALID, "is of a union's type number %" PRId64 ", which has %zu", branch,
+                       type->count);
     const struct avro_type *part = type->parts[branch];
     if (!d->tagged || part->kind == AVRO_NULL)
         return decode(d, part);
@@ -312,8 +314,13 @@ static bool decode(struct decoder *d, const struct avro_type *type)
 bool slc_avro_decode(const slc_avro *avro, const uint8_t *data, size_t len, bool tagged, uint64_t max_steps,
                      slc_buf *out, slc_schema_fault *fault)
 {
-    struct decoder d = {.start = data, .p = data, .end = data + len, .out = out, .tagged = tagged,
-                        .steps_left = max_steps, .fault = fault};
+    struct decoder d = {.start = data,
+                        .p = data,
+                        .end = data + len,
+                        .out = out,
+                        .tagged = tagged,
+                        .steps_left = max_steps,
+                        .fault = fault};
     fault->code = SLC_OK;
     if (!decode(&d, avro->root))
         return false;

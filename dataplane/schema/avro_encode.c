@@ -24,7 +24,8 @@ void slc_avro_work_release(slc_avro_work *work)
     *work = (slc_avro_work){0};
 }
 
-static bool fail_as(struct encoder *e, enum slc_code code, uint32_t node, const char *fmt, ...) SLC_PRINTF(4, 5);
+static bool fail_as(struct encoder *e, enum slc_code code, uint32_t node, const char *fmt, ...)
+    SLC_PRINTF(4, 5);
 static bool fail_as(struct encoder *e, enum slc_code code, uint32_t node, const char *fmt, ...)
 {
     if (e->quiet > 0 && code == SLC_INVALID)
@@ -52,7 +53,8 @@ static const slc_tape_node *at(const struct encoder *e, uint32_t node)
 
 static bool write(struct encoder *e, uint32_t node, const void *data, size_t len)
 {
-    return slc_buf_add(e->out, data, len) || fail_as(e, SLC_TOO_LARGE, node, "is larger as Avro than it may be");
+    return slc_buf_add(e->out, data, len) ||
+           fail_as(e, SLC_TOO_LARGE, node, "is larger as Avro than it may be");
 }
 
 static bool write_long(struct encoder *e, uint32_t node, int64_t value)
@@ -177,7 +179,8 @@ static bool encode_scalar(struct encoder *e, const struct avro_type *type, uint3
     case AVRO_NULL:
         return kind == 'n' || wrong_type(e, node, type);
     case AVRO_BOOLEAN:
-        return kind == 't' || kind == 'f' ? write(e, node, kind == 't' ? "\1" : "\0", 1) : wrong_type(e, node, type);
+        return kind == 't' || kind == 'f' ? write(e, node, kind == 't' ? "\1" : "\0", 1)
+                                          : wrong_type(e, node, type);
     case AVRO_INT:
     case AVRO_LONG:
         return encode_whole(e, type, node);
@@ -202,7 +205,8 @@ static bool encode(struct encoder *e, const struct avro_type *type, uint32_t nod
 
 static bool find_slots(struct encoder *e, const struct avro_type *type, uint32_t node, size_t base)
 {
-    EACH_CHILD (e, node, child) {
+    EACH_CHILD(e, node, child)
+    {
         slc_text name = slc_tape_name(e->tape, child);
         const struct avro_field *field = slc_strmap_find(&type->by_name, name.data, name.len);
         if (field == NULL)
@@ -256,7 +260,8 @@ static bool encode_container(struct encoder *e, const struct avro_type *type, ui
         return wrong_type(e, node, type);
     if (at(e, node)->count > 0 && !write_long(e, node, at(e, node)->count))
         return false;
-    EACH_CHILD (e, node, child) {
+    EACH_CHILD(e, node, child)
+    {
         if (map) {
             slc_text name = slc_tape_name(e->tape, child);
             if (!write_long(e, child, (int64_t)name.len) || !write(e, child, name.data, name.len))
@@ -296,11 +301,12 @@ static size_t tag_of(struct encoder *e, const struct avro_type *type, uint32_t n
     return (size_t)(uintptr_t)slc_strmap_find(&type->by_name, name.data, name.len);
 }
 
-/* The one branch that such a value can only be meant for, plus one; 0: there are several, or none. Its faults say
- * more than that nothing fits. */
+/* The one branch that such a value can only be meant for, plus one; 0: there are several, or none. Its faults
+ * say more than that nothing fits. */
 static size_t likely_branch(const struct encoder *e, const struct avro_type *type, uint32_t node)
 {
-    static const char *const letters[] = {"n", "tf", "0", "0", "0\"", "0\"", "\"", "\"", "{", "\"", "[", "{", "\""};
+    static const char *const letters[] = {"n",  "tf", "0",  "0", "0\"", "0\"", "\"",
+                                          "\"", "{",  "\"", "[", "{",   "\""};
     size_t found = 0;
     for (size_t i = 0; i < type->count; i++) {
         if (strchr(letters[type->parts[i]->kind], at(e, node)->type) == NULL)
@@ -333,7 +339,8 @@ static bool encode(struct encoder *e, const struct avro_type *type, uint32_t nod
     if (e->steps_left == 0)
         return fail_as(e, SLC_LIMIT, node, "takes more steps to encode than it may take");
     e->steps_left--;
-    if (e->fault->code != SLC_OK || type->kind < AVRO_RECORD || type->kind == AVRO_ENUM || type->kind == AVRO_FIXED)
+    if (e->fault->code != SLC_OK || type->kind < AVRO_RECORD || type->kind == AVRO_ENUM ||
+        type->kind == AVRO_FIXED)
         return e->fault->code == SLC_OK && encode_scalar(e, type, node);
     ok = type->kind == AVRO_RECORD  ? encode_record(e, type, node)
          : type->kind == AVRO_UNION ? encode_union(e, type, node)
@@ -341,8 +348,8 @@ static bool encode(struct encoder *e, const struct avro_type *type, uint32_t nod
     return ok;
 }
 
-bool slc_avro_encode(const slc_avro *avro, slc_tape *tape, uint64_t max_steps, slc_avro_work *work, slc_buf *out,
-                     slc_schema_fault *fault)
+bool slc_avro_encode(const slc_avro *avro, slc_tape *tape, uint64_t max_steps, slc_avro_work *work,
+                     slc_buf *out, slc_schema_fault *fault)
 {
     struct encoder e = {.tape = tape, .work = work, .out = out, .steps_left = max_steps, .fault = fault};
     fault->code = SLC_OK;

@@ -39,14 +39,14 @@ struct avro_field {
 
 struct avro_type {
     enum avro_kind kind;
-    char *name;               /* full, of record, enum and fixed */
-    const char *tag;          /* in a tagged union */
+    char *name;                /* full, of record, enum and fixed */
+    const char *tag;           /* in a tagged union */
     struct avro_field *fields; /* record */
-    struct avro_type **parts; /* union; the first of array and map */
-    char **symbols;           /* enum */
-    size_t count;             /* of those */
-    slc_strmap by_name;       /* fields, or symbols by themselves */
-    size_t size;              /* fixed */
+    struct avro_type **parts;  /* union; the first of array and map */
+    char **symbols;            /* enum */
+    size_t count;              /* of those */
+    slc_strmap by_name;        /* fields, or symbols by themselves */
+    size_t size;               /* fixed */
 };
 
 struct slc_avro {

@@ -21,7 +21,8 @@ bool slc_part_fail(struct compiler *compiler, const char *keyword, enum slc_code
     return slc_fail(compiler->err, code, keyword, "the schema's %s %s", keyword, what);
 }
 
-struct part *slc_part_of(struct compiler *compiler, const json_t *source, const char *base, enum dialect dialect)
+struct part *slc_part_of(struct compiler *compiler, const json_t *source, const char *base,
+                         enum dialect dialect)
 {
     slc_json_schema *schema = compiler->schema;
     struct part *found = slc_strmap_find(&schema->by_source, (const char *)&source, sizeof source);
@@ -70,7 +71,8 @@ static bool compile_part(struct compiler *compiler, struct part *part)
 
 /* ---- texts ---- */
 
-static json_t *add_text(struct compiler *compiler, const char *text, size_t len, const char *what, const char *name)
+static json_t *add_text(struct compiler *compiler, const char *text, size_t len, const char *what,
+                        const char *name)
 {
     slc_json_schema *schema = compiler->schema;
     json_t *parsed = slc_json_parse(text, len, SLC_JSON_SCHEMA_MAX_BYTES, compiler->err);
@@ -99,8 +101,8 @@ static bool add_reference(struct compiler *compiler, const slc_schema_reference 
            (strcmp(seen, plain) == 0 || slc_refs_add(compiler, root, plain, own));
 }
 
-static bool compile(struct compiler *compiler, const char *text, size_t len, const slc_schema_reference *references,
-                    size_t reference_count)
+static bool compile(struct compiler *compiler, const char *text, size_t len,
+                    const slc_schema_reference *references, size_t reference_count)
 {
     json_t *root = add_text(compiler, text, len, "the schema", "");
     if (root == NULL)

@@ -1,8 +1,10 @@
 /* JSON Schema: drafts 4, 6, 7, 2019-09 and 2020-12; without `$schema` it is draft 7, as registries have it.
  *
- * A schema is compiled once and immutable after that: many threads may check by it. Nothing is ever fetched: what
- * `$ref` names lies in the schema itself or among the texts that came with it. Patterns are RE2's, so that no text
- * takes long to match. `format` and the content keywords are annotations. Not known, and refused: `$dynamicRef` and
+ * A schema is compiled once and immutable after that: many threads may check by it. Nothing is ever fetched:
+ * what
+ * `$ref` names lies in the schema itself or among the texts that came with it. Patterns are RE2's, so that no
+ * text takes long to match. `format` and the content keywords are annotations. Not known, and refused:
+ * `$dynamicRef` and
  * `$recursiveRef` (but `$dynamicAnchor` is an anchor), other dialects, references to the drafts' own schemas.
  *
  * An object that has a member twice is checked with each of them, so that it cannot matter which one a reader
@@ -14,7 +16,8 @@
 
 #define SLC_JSON_SCHEMA_MAX_BYTES (1u << 20) /* of one text */
 #define SLC_JSON_SCHEMA_MAX_PARTS 20000      /* schemas within the schema */
-#define SLC_JSON_SCHEMA_MAX_DEPTH 200        /* of schemas within each other while checking, through references too */
+#define SLC_JSON_SCHEMA_MAX_DEPTH 200 /* of schemas within each other while checking, through references too   \
+                                       */
 
 typedef struct slc_json_schema slc_json_schema;
 
@@ -40,8 +43,8 @@ void slc_json_schema_free(slc_json_schema *schema);
 /* What it takes of memory, about. */
 size_t slc_json_schema_bytes(const slc_json_schema *schema);
 
-/* Is the value on the tape as the schema wants it? `max_steps`: so many applications of a schema or a keyword at
- * most. False with `fault` filled. */
+/* Is the value on the tape as the schema wants it? `max_steps`: so many applications of a schema or a keyword
+ * at most. False with `fault` filled. */
 bool slc_json_schema_check(const slc_json_schema *schema, slc_tape *tape, uint64_t max_steps,
                            slc_schema_fault *fault) SLC_CHECKED;
 

@@ -165,8 +165,9 @@ slc_number slc_json_number(const json_t *value)
 
 static char json_letter(const json_t *value)
 {
-    static const char letters[] = {[JSON_OBJECT] = '{', [JSON_ARRAY] = '[', [JSON_STRING] = '"', [JSON_INTEGER] = '0',
-                                   [JSON_REAL] = '0',   [JSON_TRUE] = 't',  [JSON_FALSE] = 'f',  [JSON_NULL] = 'n'};
+    static const char letters[] = {
+        [JSON_OBJECT] = '{', [JSON_ARRAY] = '[', [JSON_STRING] = '"', [JSON_INTEGER] = '0',
+        [JSON_REAL] = '0',   [JSON_TRUE] = 't',  [JSON_FALSE] = 'f',  [JSON_NULL] = 'n'};
     return letters[json_typeof(value)];
 }
 
@@ -178,7 +179,8 @@ static bool equals(struct run *run, uint32_t node, const json_t *value)
         return false;
     switch (n->type) {
     case '"':
-        return slc_text_is(slc_tape_string(run->tape, node), json_string_value(value), json_string_length(value));
+        return slc_text_is(slc_tape_string(run->tape, node), json_string_value(value),
+                           json_string_length(value));
     case '0': {
         slc_number a = number_at(run, node), b = slc_json_number(value);
         return slc_number_compare(&a, &b) == 0;
@@ -186,14 +188,15 @@ static bool equals(struct run *run, uint32_t node, const json_t *value)
     case '[':
         if (n->count != json_array_size(value))
             return false;
-        EACH_CHILD (run, node, child)
-            if (!equals(run, child, json_array_get(value, i++)))
-                return false;
+        EACH_CHILD(run, node, child)
+        if (!equals(run, child, json_array_get(value, i++)))
+            return false;
         return true;
     case '{':
         if (n->count != json_object_size(value))
             return false;
-        EACH_CHILD (run, node, child) {
+        EACH_CHILD(run, node, child)
+        {
             slc_text name = slc_tape_name(run->tape, child);
             const json_t *other = json_object_getn(value, name.data, name.len);
             if (other == NULL || !equals(run, child, other))
@@ -231,7 +234,8 @@ bool slc_check_maximum(struct run *run, const struct keyword *keyword, uint32_t 
         return true;
     slc_number number = number_at(run, node);
     int order = slc_number_compare(&number, &keyword->number);
-    return order < 0 || (order == 0 && !keyword->exclusive) || fault(run, node, "is above its %s", keyword->name);
+    return order < 0 || (order == 0 && !keyword->exclusive) ||
+           fault(run, node, "is above its %s", keyword->name);
 }
 
 bool slc_check_minimum(struct run *run, const struct keyword *keyword, uint32_t node, uint8_t *seen)
@@ -241,7 +245,8 @@ bool slc_check_minimum(struct run *run, const struct keyword *keyword, uint32_t 
         return true;
     slc_number number = number_at(run, node);
     int order = slc_number_compare(&number, &keyword->number);
-    return order > 0 || (order == 0 && !keyword->exclusive) || fault(run, node, "is below its %s", keyword->name);
+    return order > 0 || (order == 0 && !keyword->exclusive) ||
+           fault(run, node, "is below its %s", keyword->name);
 }
 
 bool slc_check_multiple(struct run *run, const struct keyword *keyword, uint32_t node, uint8_t *seen)
@@ -250,10 +255,12 @@ bool slc_check_multiple(struct run *run, const struct keyword *keyword, uint32_t
     if (at(run, node)->type != '0')
         return true;
     slc_number number = number_at(run, node);
-    return slc_number_is_multiple(&number, &keyword->number) || fault(run, node, "is no multiple of its multipleOf");
+    return slc_number_is_multiple(&number, &keyword->number) ||
+           fault(run, node, "is no multiple of its multipleOf");
 }
 
-static bool within(struct run *run, const struct keyword *keyword, uint32_t node, uint64_t count, const char *what)
+static bool within(struct run *run, const struct keyword *keyword, uint32_t node, uint64_t count,
+                   const char *what)
 {
     if (count < keyword->count)
         return fault(run, node, "has %llu %s; it must have at least %llu", (unsigned long long)count, what,
@@ -280,7 +287,8 @@ bool slc_check_pattern(struct run *run, const struct keyword *keyword, uint32_t 
     if (at(run, node)->type != '"')
         return true;
     slc_text text = slc_tape_string(run->tape, node);
-    return slc_re2_matches_within(keyword->re, text.data, text.len) || fault(run, node, "does not match its pattern");
+    return slc_re2_matches_within(keyword->re, text.data, text.len) ||
+           fault(run, node, "does not match its pattern");
 }
 
 /* ---- arrays ---- */
@@ -299,7 +307,8 @@ struct hashed {
 static int by_hash(const void *a, const void *b)
 {
     const struct hashed *x = a, *y = b;
-    return x->hash != y->hash ? (x->hash > y->hash) - (x->hash < y->hash) : (x->node > y->node) - (x->node < y->node);
+    return x->hash != y->hash ? (x->hash > y->hash) - (x->hash < y->hash)
+                              : (x->node > y->node) - (x->node < y->node);
 }
 
 bool slc_check_unique(struct run *run, const struct keyword *keyword, uint32_t node, uint8_t *seen)
@@ -311,8 +320,8 @@ bool slc_check_unique(struct run *run, const struct keyword *keyword, uint32_t n
     struct hashed *all = slc_calloc(n->count, sizeof *all);
     size_t count = 0;
     uint32_t twice = 0;
-    EACH_CHILD (run, node, child)
-        all[count++] = (struct hashed){slc_tape_hash(run->tape, child), child};
+    EACH_CHILD(run, node, child)
+    all[count++] = (struct hashed){slc_tape_hash(run->tape, child), child};
     qsort(all, count, sizeof *all, by_hash);
     for (size_t i = 0; twice == 0 && i < count; i++)
         for (size_t j = i + 1; twice == 0 && j < count && all[j].hash == all[i].hash && step(run, node); j++)
@@ -327,7 +336,8 @@ bool slc_check_contains(struct run *run, const struct keyword *keyword, uint32_t
     uint32_t i = 0;
     if (at(run, node)->type != '[')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         bool ok = fits(run, keyword->parts[0], child, NULL);
         found += ok ? 1 : 0;
         if (ok && keyword->marks && seen != NULL)
@@ -344,7 +354,8 @@ bool slc_check_prefix(struct run *run, const struct keyword *keyword, uint32_t n
     uint32_t i = 0;
     if (at(run, node)->type != '[')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         if (i == keyword->n)
             break;
         if (!slc_part_check(run, keyword->parts[i], child, NULL))
@@ -362,7 +373,8 @@ bool slc_check_items(struct run *run, const struct keyword *keyword, uint32_t no
     uint32_t i = 0;
     if (at(run, node)->type != '[')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         if (i >= keyword->count) {
             if (!slc_part_check(run, keyword->parts[0], child, NULL))
                 return false;
@@ -384,9 +396,9 @@ bool slc_check_property_count(struct run *run, const struct keyword *keyword, ui
 
 static bool has(struct run *run, uint32_t node, const char *name, size_t len)
 {
-    EACH_CHILD (run, node, child)
-        if (slc_text_is(slc_tape_name(run->tape, child), name, len))
-            return true;
+    EACH_CHILD(run, node, child)
+    if (slc_text_is(slc_tape_name(run->tape, child), name, len))
+        return true;
     return false;
 }
 
@@ -414,7 +426,8 @@ bool slc_check_properties(struct run *run, const struct keyword *keyword, uint32
     uint32_t i = 0;
     if (at(run, node)->type != '{')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         slc_text name = slc_tape_name(run->tape, child);
         const struct named *named = slc_strmap_find(&keyword->by_name, name.data, name.len);
         if (named != NULL && !slc_part_check(run, named->schema, child, NULL))
@@ -431,7 +444,8 @@ bool slc_check_patterns(struct run *run, const struct keyword *keyword, uint32_t
     uint32_t i = 0;
     if (at(run, node)->type != '{')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         for (size_t j = 0; j < keyword->n; j++) {
             slc_text name = slc_tape_name(run->tape, child);
             if (!step(run, node))
@@ -451,7 +465,8 @@ bool slc_check_patterns(struct run *run, const struct keyword *keyword, uint32_t
 static bool is_anothers(struct run *run, const struct keyword *keyword, uint32_t child)
 {
     slc_text name = slc_tape_name(run->tape, child);
-    if (keyword->properties != NULL && slc_strmap_find(&keyword->properties->by_name, name.data, name.len) != NULL)
+    if (keyword->properties != NULL &&
+        slc_strmap_find(&keyword->properties->by_name, name.data, name.len) != NULL)
         return true;
     for (size_t i = 0; keyword->patterns != NULL && i < keyword->patterns->n && step(run, child); i++)
         if (slc_re2_matches_within(keyword->patterns->named[i].re, name.data, name.len))
@@ -464,7 +479,8 @@ bool slc_check_additional(struct run *run, const struct keyword *keyword, uint32
     uint32_t i = 0;
     if (at(run, node)->type != '{')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         if (!is_anothers(run, keyword, child)) {
             if (gave_up(run) || !slc_part_check(run, keyword->parts[0], child, NULL))
                 return false;
@@ -483,14 +499,16 @@ bool slc_check_names(struct run *run, const struct keyword *keyword, uint32_t no
     (void)seen;
     if (at(run, node)->type != '{')
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         const slc_tape_node *n = at(run, child);
-        slc_tape_node alone = {.at = n->name_at - 1, .len = n->name_len + 2, .next = 1, .type = '"',
-                               .escaped = n->name_escaped};
+        slc_tape_node alone = {
+            .at = n->name_at - 1, .len = n->name_len + 2, .next = 1, .type = '"', .escaped = n->name_escaped};
         slc_tape tape = {.text = run->tape->text, .nodes = &alone, .count = 1, .cap = 1};
         slc_schema_fault unused = {0};
         slc_buf_init(&tape.scratch, UINT32_MAX);
-        struct run inner = {.tape = &tape, .fault = &unused, .steps_left = run->steps_left, .depth = run->depth};
+        struct run inner = {
+            .tape = &tape, .fault = &unused, .steps_left = run->steps_left, .depth = run->depth};
         ok = slc_part_check(&inner, keyword->parts[0], 0, NULL);
         run->steps_left = inner.steps_left;
         slc_buf_release(&tape.scratch);
@@ -571,7 +589,8 @@ bool slc_check_unevaluated(struct run *run, const struct keyword *keyword, uint3
     uint32_t i = 0;
     if (at(run, node)->type != (char)keyword->max)
         return true;
-    EACH_CHILD (run, node, child) {
+    EACH_CHILD(run, node, child)
+    {
         if (!seen[i] && !slc_part_check(run, keyword->parts[0], child, NULL))
             return false;
         seen[i++] = 1;
@@ -579,7 +598,8 @@ bool slc_check_unevaluated(struct run *run, const struct keyword *keyword, uint3
     return true;
 }
 
-bool slc_json_schema_check(const slc_json_schema *schema, slc_tape *tape, uint64_t max_steps, slc_schema_fault *fault)
+bool slc_json_schema_check(const slc_json_schema *schema, slc_tape *tape, uint64_t max_steps,
+                           slc_schema_fault *fault)
 {
     struct run run = {.tape = tape, .fault = fault, .steps_left = max_steps};
     fault->code = SLC_OK;

@@ -63,7 +63,8 @@ static bool strings_only(const json_t *value)
 }
 
 /* Schemas, or with `lists` lists of names, by name. */
-static bool named_parts(struct compiler *compiler, const json_t *value, struct keyword *out, bool schemas, bool lists)
+static bool named_parts(struct compiler *compiler, const json_t *value, struct keyword *out, bool schemas,
+                        bool lists)
 {
     const char *name;
     json_t *item;
@@ -136,8 +137,9 @@ static bool compile_type(struct compiler *compiler, const json_t *value, struct 
         out->types |= bit >= 0 ? 1u << bit : 0;
     }
     out->value = value;
-    return ok || slc_part_fail(compiler, out->name, SLC_INVALID,
-                               "must be one or some of object, array, string, number, integer, boolean and null");
+    return ok ||
+           slc_part_fail(compiler, out->name, SLC_INVALID,
+                         "must be one or some of object, array, string, number, integer, boolean and null");
 }
 
 static bool compile_enum(struct compiler *compiler, const json_t *value, struct keyword *out)
@@ -367,7 +369,8 @@ static const struct keyword *sibling(const struct part *part, const char *name)
     return NULL;
 }
 
-static bool compile_one(struct compiler *compiler, struct part *part, const struct entry *entry, const json_t *value)
+static bool compile_one(struct compiler *compiler, struct part *part, const struct entry *entry,
+                        const json_t *value)
 {
     struct keyword *out = &part->keywords[part->count++];
     out->name = entry->name;
@@ -394,7 +397,8 @@ bool slc_keywords_compile(struct compiler *compiler, struct part *part)
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         const struct entry *entry = &table[i];
         const json_t *value = json_object_get(part->source, entry->name);
-        if (value == NULL || entry->compile == NULL || (entry->drafts & (unsigned)part->dialect) == 0 || (alone && i > 0))
+        if (value == NULL || entry->compile == NULL || (entry->drafts & (unsigned)part->dialect) == 0 ||
+            (alone && i > 0))
             continue;
         if (!compile_one(compiler, part, entry, value))
             return false;

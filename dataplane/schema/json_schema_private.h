@@ -23,16 +23,15 @@ enum dialect {
     ALWAYS = UNTIL_2019 | DRAFT_2020,
 };
 
-
 struct run;
 
 /* A schema by a name or a pattern. */
 struct named {
     const char *name; /* of the source */
     size_t len;
-    struct part *schema;       /* NULL: of dependentRequired */
-    const json_t *list; /* dependentRequired's */
-    slc_re2 *re;        /* of patternProperties */
+    struct part *schema; /* NULL: of dependentRequired */
+    const json_t *list;  /* dependentRequired's */
+    slc_re2 *re;         /* of patternProperties */
 };
 
 /* A keyword at work. Which members are used is its own affair. */
@@ -57,8 +56,8 @@ struct part {
     const json_t *source;
     const char *base; /* URI that references in it are relative to; until it is compiled, that its id is */
     enum dialect dialect;
-    bool always, never;     /* true, false */
-    bool wants_seen;        /* some keyword is about what others have looked at */
+    bool always, never; /* true, false */
+    bool wants_seen;    /* some keyword is about what others have looked at */
     struct keyword *keywords;
     size_t count;
     struct part *next; /* to be compiled */
@@ -97,14 +96,16 @@ struct compiler {
 };
 
 /* The compiled form of a schema within the current one, now or later. NULL with err. */
-struct part *slc_part_of(struct compiler *compiler, const json_t *source, const char *base, enum dialect dialect);
+struct part *slc_part_of(struct compiler *compiler, const json_t *source, const char *base,
+                         enum dialect dialect);
 /* Says what is wrong with a keyword of the current part. Returns false. */
 bool slc_part_fail(struct compiler *compiler, const char *keyword, enum slc_code code, const char *fmt, ...)
     SLC_PRINTF(4, 5);
 /* Compiles the keywords of a part (json_schema_keywords.c). */
 bool slc_keywords_compile(struct compiler *compiler, struct part *part);
 void slc_keyword_release(struct keyword *keyword);
-/* Calls back for each schema that lies in another one by some keyword. `*ok` becomes false when one call said so. */
+/* Calls back for each schema that lies in another one by some keyword. `*ok` becomes false when one call said
+ * so. */
 void slc_keywords_each_inner(const json_t *source, enum dialect dialect,
                              bool (*fn)(void *ctx, const json_t *inner), void *ctx, bool *ok);
 
@@ -134,10 +135,16 @@ struct run {
     unsigned depth, quiet;
 };
 
-/* `seen`: a byte for each member or element of the node, set when some keyword looked at it; NULL: nobody asks. */
+/* `seen`: a byte for each member or element of the node, set when some keyword looked at it; NULL: nobody asks.
+ */
 bool slc_part_check(struct run *run, const struct part *part, uint32_t node, uint8_t *seen);
 
 typedef bool slc_keyword_check(struct run *run, const struct keyword *keyword, uint32_t node, uint8_t *seen);
-slc_keyword_check slc_check_ref, slc_check_type, slc_check_enum, slc_check_const, slc_check_maximum, slc_check_minimum, slc_check_multiple, slc_check_length, slc_check_pattern, slc_check_item_count, slc_check_unique, slc_check_contains, slc_check_prefix, slc_check_items, slc_check_property_count, slc_check_required, slc_check_properties, slc_check_patterns, slc_check_additional, slc_check_names, slc_check_dependencies, slc_check_all_of, slc_check_any_of, slc_check_one_of, slc_check_not, slc_check_if, slc_check_unevaluated;
+slc_keyword_check slc_check_ref, slc_check_type, slc_check_enum, slc_check_const, slc_check_maximum,
+    slc_check_minimum, slc_check_multiple, slc_check_length, slc_check_pattern, slc_check_item_count,
+    slc_check_unique, slc_check_contains, slc_check_prefix, slc_check_items, slc_check_property_count,
+    slc_check_required, slc_check_properties, slc_check_patterns, slc_check_additional, slc_check_names,
+    slc_check_dependencies, slc_check_all_of, slc_check_any_of, slc_check_one_of, slc_check_not, slc_check_if,
+    slc_check_unevaluated;
 
 #endif

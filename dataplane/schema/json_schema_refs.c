@@ -108,7 +108,8 @@ enum dialect slc_refs_dialect(const json_t *source, enum dialect otherwise)
         size_t other_secure = strncmp(other, "https:", 6) == 0 ? 1 : 0;
         /* Old drafts are often written with https. */
         if (strlen(other) - other_secure == len - secure &&
-            strncmp(uri + 4 + secure, other + 4 + other_secure, len - 4 - secure) == 0 && strncmp(uri, "http", 4) == 0)
+            strncmp(uri + 4 + secure, other + 4 + other_secure, len - 4 - secure) == 0 &&
+            strncmp(uri, "http", 4) == 0)
             return known[i].dialect;
     }
     return 0;
@@ -166,7 +167,8 @@ static bool walk_schema(void *ctx, const json_t *source)
     static const char *const names[] = {"$anchor", "$dynamicAnchor"};
     for (size_t i = 0; i < 2 && (walk.dialect & SINCE_2019) != 0; i++)
         if (json_is_string(json_object_get(source, names[i])))
-            ok = add_anchor(&walk, outer->base, source, json_string_value(json_object_get(source, names[i]))) && ok;
+            ok = add_anchor(&walk, outer->base, source, json_string_value(json_object_get(source, names[i]))) &&
+                 ok;
     slc_keywords_each_inner(source, walk.dialect, walk_schema, &walk, &ok);
     return ok;
 }
@@ -254,6 +256,7 @@ struct part *slc_refs_find(struct compiler *compiler, const char *keyword, const
             return slc_part_of(compiler, source, base, dialect);
     }
     slc_part_fail(compiler, keyword, SLC_INVALID,
-                  "names \"%.120s\", which is neither in it nor among its references; nothing is fetched", reference);
+                  "names \"%.120s\", which is neither in it nor among its references; nothing is fetched",
+                  reference);
     return NULL;
 }

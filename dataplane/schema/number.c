@@ -92,7 +92,8 @@ int slc_number_compare(const slc_number *a, const slc_number *b)
 
 bool slc_number_is_whole(const slc_number *number)
 {
-    return number->exact ? number->exponent >= 0 : isfinite(number->real) && floor(number->real) == number->real;
+    return number->exact ? number->exponent >= 0
+                         : isfinite(number->real) && floor(number->real) == number->real;
 }
 
 bool slc_number_is_multiple(const slc_number *a, const slc_number *b)

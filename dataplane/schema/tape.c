@@ -127,7 +127,8 @@ static bool read_value(struct reader *reader)
         reader->at++;
         return true;
     }
-    reader->at = c == '"' ? string_end(reader, reader->at + 1, &node->escaped) + 1 : scalar_end(reader, reader->at);
+    reader->at =
+        c == '"' ? string_end(reader, reader->at + 1, &node->escaped) + 1 : scalar_end(reader, reader->at);
     node->len = reader->at - node->at;
     node->next = reader->tape->count;
     return true;
@@ -227,7 +228,8 @@ void slc_tape_pointer(slc_tape *tape, uint32_t node, char *out, size_t size)
         }
         slc_text name = slc_tape_name(tape, parent);
         char token[128];
-        snprintf(token, sizeof token, "%.*s", (int)(name.len < sizeof token ? name.len : sizeof token - 1), name.data);
+        snprintf(token, sizeof token, "%.*s", (int)(name.len < sizeof token ? name.len : sizeof token - 1),
+                 name.data);
         slc_json_pointer_push(out, size, token);
     }
 }
@@ -290,7 +292,8 @@ bool slc_tape_equal(slc_tape *tape, uint32_t a, uint32_t b)
     case '"':
         return equal_strings(tape, a, b);
     case '0': {
-        slc_number m = slc_number_read(tape->text + x->at, x->len), n = slc_number_read(tape->text + y->at, y->len);
+        slc_number m = slc_number_read(tape->text + x->at, x->len),
+                   n = slc_number_read(tape->text + y->at, y->len);
         return slc_number_compare(&m, &n) == 0;
     }
     case '[':

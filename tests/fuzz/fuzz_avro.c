@@ -1,5 +1,5 @@
-/* Any schema and any bytes: the first line is the schema, the rest an Avro value. What is decoded is JSON, is the
- * same without output, and encodes again to something that decodes to the same JSON. */
+/* Any schema and any bytes: the first line is the schema, the rest an Avro value. What is decoded is JSON, is
+ * the same without output, and encodes again to something that decodes to the same JSON. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static void encode_again(const slc_avro *avro, const slc_buf *json)
     if (!slc_avro_encode(avro, &tape, 100 * STEPS, &work, &binary, &fault))
         SLC_BUG_ON(fault.message[0] == '\0' || fault.code == SLC_OK);
     else
-        SLC_BUG_ON(!slc_avro_decode(avro, binary.data != NULL ? binary.data : (const uint8_t *)"", binary.len, false,
-                                    100 * STEPS, &again, &fault) &&
+        SLC_BUG_ON(!slc_avro_decode(avro, binary.data != NULL ? binary.data : (const uint8_t *)"", binary.len,
+                                    false, 100 * STEPS, &again, &fault) &&
                    fault.code == SLC_INVALID);
     slc_avro_work_release(&work);
     slc_buf_release(&binary);

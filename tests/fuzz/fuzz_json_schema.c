@@ -1,5 +1,5 @@
-/* Any schema and any value: the first line is the schema, the rest what is checked. It ends within its steps, and
- * says the same twice. */
+/* Any schema and any value: the first line is the schema, the rest what is checked. It ends within its steps,
+ * and says the same twice. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

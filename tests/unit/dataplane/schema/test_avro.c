@@ -1,4 +1,5 @@
-/* Avro's binary encoding, as its specification has it: each case is a schema, a value in JSON and its bytes in hex. */
+/* Avro's binary encoding, as its specification has it: each case is a schema, a value in JSON and its bytes in
+ * hex. */
 #include "dataplane/schema/avro.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "tests/unit/common/unit.h"
 
 #define ORDER                                                                                                  \
-    "{'type':'record','name':'Order','namespace':'shop','fields':[{'name':'id','type':'long'},"               \
+    "{'type':'record','name':'Order','namespace':'shop','fields':[{'name':'id','type':'long'},"                \
     "{'name':'who','type':['null','string'],'default':null},{'name':'tags','type':{'type':'array','items':"    \
     "'string'},'default':[]}]}"
 
@@ -49,7 +50,8 @@ static const struct example examples[] = {
     {"['string','int','double']", "7.5", "040000000000001e40", "{'double':7.5}"},
     {"['null',{'type':'map','values':'string'}]", "{'string':'x'}", "02020c737472696e67027800", NULL},
     {"['null',{'type':'map','values':'int'}]", "{'a':1}", "020202610200", "{'map':{'a':1}}"},
-    {ORDER, "{'id':1,'who':'x','tags':['a']}", "0202027802026100", "{'tags':['a'],'who':{'string':'x'},'id':1}"},
+    {ORDER, "{'id':1,'who':'x','tags':['a']}", "0202027802026100",
+     "{'tags':['a'],'who':{'string':'x'},'id':1}"},
     {ORDER, "{'id':1,'who':null,'tags':[]}", "020000", "{'id':1}"},
     {"[{'type':'record','name':'A','fields':[{'name':'a','type':'int'}]},"
      "{'type':'record','name':'n.B','fields':[{'name':'b','type':'A'}]}]",
@@ -102,7 +104,8 @@ static char *encode_text(const slc_avro *avro, const char *json, uint64_t steps,
 }
 
 /* The JSON, or NULL with `fault`. New. */
-static char *decode_hex(const slc_avro *avro, const char *hex, bool tagged, uint64_t steps, slc_schema_fault *fault)
+static char *decode_hex(const slc_avro *avro, const char *hex, bool tagged, uint64_t steps,
+                        slc_schema_fault *fault)
 {
     size_t len = strlen(hex) / 2;
     uint8_t *data = slc_malloc(len > 0 ? len : 1); /* of that size, so that a read beyond it is seen */
@@ -115,7 +118,8 @@ static char *decode_hex(const slc_avro *avro, const char *hex, bool tagged, uint
     slc_buf_init(&out, 4096);
     bool ok = slc_avro_decode(avro, data, len, tagged, steps, &out, fault);
     char *text = ok ? slc_strndup((char *)out.data, out.len) : NULL;
-    ck_assert(slc_avro_decode(avro, data, len, tagged, steps, NULL, fault) == ok || fault->code == SLC_TOO_LARGE);
+    ck_assert(slc_avro_decode(avro, data, len, tagged, steps, NULL, fault) == ok ||
+              fault->code == SLC_TOO_LARGE);
     slc_buf_release(&out);
     free(data);
     return text;
@@ -139,7 +143,8 @@ START_TEST(both_ways)
     ck_assert_msg(json != NULL, "%s: %s", example->schema, fault.message);
     ck_assert_msg(strcmp(json, wanted) == 0, "%s of %s: %s", example->hex, example->schema, json);
     /* Tagged, it is taken for the same again. */
-    char *tagged = decode_hex(avro, example->hex, true, 1000, &fault), *hex = encode_text(avro, tagged, 1000, &fault);
+    char *tagged = decode_hex(avro, example->hex, true, 1000, &fault),
+         *hex = encode_text(avro, tagged, 1000, &fault);
     if (strstr(example->schema, "'map','values':'string'") == NULL) /* where tags are ambiguous */
         ck_assert_msg(hex != NULL && strcmp(hex, example->hex) == 0, "%s: %s", tagged, hex);
     free(tagged);
@@ -168,7 +173,8 @@ static const struct {
     {"'bytes'", "'\\u0100'", "", "beyond U+00FF"},
     {"{'type':'fixed','name':'F','size':2}", "'abc'", "", "has 3 bytes; F has 2"},
     {"{'type':'enum','name':'E','symbols':['A','B']}", "'C'", "", "is no symbol of E"},
-    {"['null',{'type':'record','name':'R','fields':[{'name':'a','type':'int'}]}]", "{'a':'x'}", "/a", "is no Avro int"},
+    {"['null',{'type':'record','name':'R','fields':[{'name':'a','type':'int'}]}]", "{'a':'x'}", "/a",
+     "is no Avro int"},
 };
 
 START_TEST(what_does_not_fit_is_told_with_its_place)
@@ -178,8 +184,10 @@ START_TEST(what_does_not_fit_is_told_with_its_place)
     slc_avro *avro = avro_of(misfits[_i].schema, &err);
     ck_assert_ptr_nonnull(avro);
     ck_assert_ptr_null(encode_text(avro, misfits[_i].json, 1000, &fault));
-    ck_assert_msg(strcmp(fault.pointer, misfits[_i].pointer) == 0, "%s: at %s", misfits[_i].json, fault.pointer);
-    ck_assert_msg(strstr(fault.message, misfits[_i].message) != NULL, "%s: %s", misfits[_i].json, fault.message);
+    ck_assert_msg(strcmp(fault.pointer, misfits[_i].pointer) == 0, "%s: at %s", misfits[_i].json,
+                  fault.pointer);
+    ck_assert_msg(strstr(fault.message, misfits[_i].message) != NULL, "%s: %s", misfits[_i].json,
+                  fault.message);
     ck_assert_int_eq(fault.code, SLC_INVALID);
     slc_avro_free(avro);
 }
@@ -256,7 +264,8 @@ END_TEST
 
 START_TEST(references_define_types)
 {
-    static const char a[] = "{\"type\":\"record\",\"name\":\"n.A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}";
+    static const char a[] =
+        "{\"type\":\"record\",\"name\":\"n.A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}";
     static const char b[] = "{\"type\":\"array\",\"items\":\"n.A\"}";
     const slc_schema_reference reference = {"n.A", a, sizeof a - 1};
     slc_schema_fault fault;
@@ -275,9 +284,9 @@ END_TEST
 /* Each level may be meant for any of the union's types: that is tried, for a bounded time. */
 START_TEST(trying_types_is_bounded)
 {
-    static const char schema[] =
-        "['null',{'type':'record','name':'A','fields':[{'name':'n','type':['null','A',{'type':'record','name':'B',"
-        "'fields':[{'name':'n','type':['null','A','B']}]}]}]},'B']";
+    static const char schema[] = "['null',{'type':'record','name':'A','fields':[{'name':'n','type':['null','A',"
+                                 "{'type':'record','name':'B',"
+                                 "'fields':[{'name':'n','type':['null','A','B']}]}]}]},'B']";
     slc_schema_fault fault = {0};
     slc_buf text;
     slc_error err;
@@ -302,8 +311,10 @@ int main(void)
     TCase *tcase = tcase_create("avro");
     tcase_set_timeout(tcase, UNIT_TIMEOUT_S);
     tcase_add_loop_test(tcase, both_ways, 0, (int)(sizeof examples / sizeof examples[0]));
-    tcase_add_loop_test(tcase, what_does_not_fit_is_told_with_its_place, 0, (int)(sizeof misfits / sizeof misfits[0]));
-    tcase_add_loop_test(tcase, damaged_bytes_are_told_with_their_place, 0, (int)(sizeof damaged / sizeof damaged[0]));
+    tcase_add_loop_test(tcase, what_does_not_fit_is_told_with_its_place, 0,
+                        (int)(sizeof misfits / sizeof misfits[0]));
+    tcase_add_loop_test(tcase, damaged_bytes_are_told_with_their_place, 0,
+                        (int)(sizeof damaged / sizeof damaged[0]));
     tcase_add_loop_test(tcase, what_is_no_schema_is_refused, 0, (int)(sizeof refused / sizeof refused[0]));
     tcase_add_test(tcase, references_define_types);
     tcase_add_test(tcase, trying_types_is_bounded);

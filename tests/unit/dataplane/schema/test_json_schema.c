@@ -124,7 +124,8 @@ static const struct example examples[] = {
     /* what nobody looked at */
     {D19, "{'allOf':[{'properties':{'a':{}}}],'unevaluatedProperties':false}", "{'a':1}", RIGHT},
     {D19, "{'allOf':[{'properties':{'a':{}}}],'unevaluatedProperties':false}", "{'a':1,'b':1}", "/b"},
-    {D20, "{'anyOf':[{'properties':{'a':{'type':'null'}}},{'properties':{'b':{}}}],'unevaluatedProperties':false}",
+    {D20,
+     "{'anyOf':[{'properties':{'a':{'type':'null'}}},{'properties':{'b':{}}}],'unevaluatedProperties':false}",
      "{'a':1,'b':1}", "/a"},
     {D20, "{'prefixItems':[{}],'contains':{'const':2},'unevaluatedItems':false}", "[1,2]", RIGHT},
     {D20, "{'prefixItems':[{}],'contains':{'const':2},'unevaluatedItems':false}", "[1,2,3]", "/2"},
@@ -139,11 +140,13 @@ static const struct example examples[] = {
     {D19, "{'$ref':'#/$defs/a','type':'string','$defs':{'a':{'maxLength':1}}}", "1", ""},
     {NULL, "{'properties':{'next':{'$ref':'#'}},'additionalProperties':false}", "{'next':{'next':{'x':1}}}",
      "/next/next/x"},
-    {NULL, "{'$id':'http://x/a/b.json','$ref':'c.json#n','definitions':{'c':{'$id':'c.json','definitions':{'n':"
-           "{'$id':'#n','type':'null'}}}}}",
+    {NULL,
+     "{'$id':'http://x/a/b.json','$ref':'c.json#n','definitions':{'c':{'$id':'c.json','definitions':{'n':"
+     "{'$id':'#n','type':'null'}}}}}",
      "1", ""},
-    {D20, "{'$id':'http://x/a/b.json','$ref':'../c.json#n','$defs':{'c':{'$id':'/c.json','$defs':{'n':"
-          "{'$anchor':'n','type':'null'}}}}}",
+    {D20,
+     "{'$id':'http://x/a/b.json','$ref':'../c.json#n','$defs':{'c':{'$id':'/c.json','$defs':{'n':"
+     "{'$anchor':'n','type':'null'}}}}}",
      "1", ""},
     {NULL, "{'enum':[{'$id':'x'}],'properties':{'$ref':{'type':'string'}}}", "{'$id':'x'}", RIGHT},
 };
@@ -174,7 +177,8 @@ static slc_json_schema *schema_of(const char *text, slc_error *err)
     return schema;
 }
 
-static bool check_text(const slc_json_schema *schema, const char *value, uint64_t steps, slc_schema_fault *fault)
+static bool check_text(const slc_json_schema *schema, const char *value, uint64_t steps,
+                       slc_schema_fault *fault)
 {
     slc_tape tape;
     slc_error err;
@@ -196,7 +200,8 @@ START_TEST(every_keyword)
     bool ok = check_text(schema, value, 1000, &fault);
     ck_assert_msg(ok == (example->wrong == NULL), "%s of %s: %s", value, text, ok ? "right" : fault.message);
     if (!ok) {
-        ck_assert_msg(strcmp(fault.pointer, example->wrong) == 0, "%s of %s: at %s", value, text, fault.pointer);
+        ck_assert_msg(strcmp(fault.pointer, example->wrong) == 0, "%s of %s: at %s", value, text,
+                      fault.pointer);
         ck_assert_int_eq(fault.code, SLC_INVALID);
         ck_assert_uint_gt(strlen(fault.message), 5);
     }
@@ -249,9 +254,10 @@ START_TEST(references_come_with_the_schema)
 {
     static const char root[] = "{\"properties\":{\"who\":{\"$ref\":\"person.json\"},\"at\":{\"$ref\":"
                                "\"http://x/place#/definitions/a\"}}}";
-    static const char person[] = "{\"$ref\":\"http://x/place\"}", place[] = "{\"$id\":\"http://x/place\","
-                                                                            "\"type\":\"string\",\"definitions\":{"
-                                                                            "\"a\":{\"type\":\"null\"}}}";
+    static const char person[] = "{\"$ref\":\"http://x/place\"}", place[] =
+                                                                      "{\"$id\":\"http://x/place\","
+                                                                      "\"type\":\"string\",\"definitions\":{"
+                                                                      "\"a\":{\"type\":\"null\"}}}";
     const slc_schema_reference references[] = {{"person.json", person, sizeof person - 1},
                                                {"place.json", place, sizeof place - 1}};
     slc_schema_fault fault;
@@ -311,7 +317,8 @@ END_TEST
 
 START_TEST(the_tape_says_where_something_is)
 {
-    static const char text[] = " { \"a\" : [ 1 , { \"b/~\" : { } , \"\\u0063\" : \"x\\\"\\\\\" } , [ ] ] , \"d\" : true } ";
+    static const char text[] =
+        " { \"a\" : [ 1 , { \"b/~\" : { } , \"\\u0063\" : \"x\\\"\\\\\" } , [ ] ] , \"d\" : true } ";
     char pointer[64], small[6];
     slc_tape tape;
     slc_error err;
