@@ -143,7 +143,7 @@ static int read_flags(struct loading *l, int argc, char **argv)
             return FLAG_ANSWERED;
         }
         if (strcmp(argv[at], "--version") == 0) {
-            printf("%s %s\n", l->program, SLC_VERSION);
+            printf("%s %s (%s)\n", l->program, SLC_VERSION, SLC_COMMIT);
             return FLAG_ANSWERED;
         }
         if (!read_flag(l, argc, argv, &at))

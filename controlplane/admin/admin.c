@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/version.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/download.h"
 #include "controlplane/admin/explain_groups.h"
@@ -368,6 +369,7 @@ static bool is_damaged(const slc_admin *admin)
 static void answer_error(slc_call *call, const slc_error *err)
 {
     int status = call->status != 0 ? call->status : slc_code_http_status(err->code);
+    evhttp_add_header(evhttp_request_get_output_headers(call->req), "Sluice-Version", SLC_VERSION);
     if (err->code == SLC_UNAUTHENTICATED)
         evhttp_add_header(evhttp_request_get_output_headers(call->req), "WWW-Authenticate",
                           "Bearer realm=\"sluice\"");
@@ -409,6 +411,7 @@ static void finish(slc_call *call)
     if (call->location[0] != '\0')
         evhttp_add_header(headers, "Location", call->location);
     evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "Sluice-Version", SLC_VERSION);
     count(call, status);
     if (call->text != NULL)
         send_text(call, status);

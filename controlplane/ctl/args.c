@@ -70,8 +70,8 @@ static bool refuse_command(char **words, int count, slc_error *err)
                           strncmp(command->name, words[0], len) == 0);
     }
     if (group)
-        return slc_fail(err, SLC_INVALID, NULL, "\"%s\" needs another word%s%s%s: see sluicectl help %s", words[0],
-                        both.best != NULL ? ", such as \"" : "", both.best != NULL ? both.best : "",
+        return slc_fail(err, SLC_INVALID, NULL, "\"%s\" needs another word%s%s%s: see sluicectl help %s",
+                        words[0], both.best != NULL ? ", such as \"" : "", both.best != NULL ? both.best : "",
                         both.best != NULL ? "\"" : "", words[0]);
     return slc_fail(err, SLC_INVALID, NULL, "there is no command \"%s\"%s%s%s (see sluicectl help)", words[0],
                     near.best != NULL ? ": did you mean \"" : "", near.best != NULL ? near.best : "",
@@ -89,9 +89,10 @@ static bool refuse_option(const slc_command *command, const char *typed, slc_err
         slc_suggest(&near, o->name);
     for (const slc_option *o = slc_global_options; o->name != NULL; o++)
         slc_suggest(&near, o->name);
-    return slc_fail(err, SLC_INVALID, NULL, "%s%s%s has no option %s%s%s%s", "sluicectl", command != NULL ? " " : "",
-                    command != NULL ? command->name : "", name, near.best != NULL ? ": did you mean --" : "",
-                    near.best != NULL ? near.best : "", near.best != NULL ? "?" : "");
+    return slc_fail(err, SLC_INVALID, NULL, "%s%s%s has no option %s%s%s%s", "sluicectl",
+                    command != NULL ? " " : "", command != NULL ? command->name : "", name,
+                    near.best != NULL ? ": did you mean --" : "", near.best != NULL ? near.best : "",
+                    near.best != NULL ? "?" : "");
 }
 
 static bool keep_option(slc_args *args, const slc_option *option, const char *value, slc_error *err)

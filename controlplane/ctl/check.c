@@ -54,10 +54,10 @@ static bool is_type(const json_t *value, const char *type)
 
 static const char *type_name(const json_t *value)
 {
-    static const char *const names[] = {[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",
-                                        [JSON_STRING] = "text",      [JSON_INTEGER] = "a number",
-                                        [JSON_REAL] = "a number",    [JSON_TRUE] = "true",
-                                        [JSON_FALSE] = "false",      [JSON_NULL] = "nothing"};
+    static const char *const names[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "text",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "nothing"};
     return names[json_typeof(value)];
 }
 
@@ -65,7 +65,7 @@ static const char *wanted_name(const char *type)
 {
     static const struct {
         const char *type, *name;
-    } names[] = {{"object", "an object"}, {"array", "a list"},  {"string", "text"},
+    } names[] = {{"object", "an object"},       {"array", "a list"},    {"string", "text"},
                  {"integer", "a whole number"}, {"number", "a number"}, {"boolean", "true or false"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].type, type) == 0)
@@ -106,8 +106,8 @@ static bool matches(const char *pattern, const char *text)
 {
     int code;
     PCRE2_SIZE at;
-    pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_DOLLAR_ENDONLY, &code, &at, NULL);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                                         PCRE2_UTF | PCRE2_DOLLAR_ENDONLY, &code, &at, NULL);
     if (compiled == NULL)
         return true;
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(compiled, NULL);
@@ -132,8 +132,8 @@ static void check_pattern(slc_check *check, const char *pattern, const char *tex
         slc_check_problem(check, "does not have the form %s", bare);
 }
 
-static void check_bound(slc_check *check, const json_t *schema, const char *low, const char *high, json_int_t number,
-                        const char *what)
+static void check_bound(slc_check *check, const json_t *schema, const char *low, const char *high,
+                        json_int_t number, const char *what)
 {
     const json_t *min = json_object_get(schema, low), *max = json_object_get(schema, high);
     if (json_is_integer(min) && number < json_integer_value(min))

@@ -1,5 +1,5 @@
-/* JSON Schema 2020-12, as far as our own schemas use it: type, properties, additionalProperties, required, enum, items,
- * anyOf, propertyNames, format date-time and the bounds. */
+/* JSON Schema 2020-12, as far as our own schemas use it: type, properties, additionalProperties, required,
+ * enum, items, anyOf, propertyNames, format date-time and the bounds. */
 #ifndef SLC_CONTROLPLANE_CTL_CHECK_H
 #define SLC_CONTROLPLANE_CTL_CHECK_H
 
@@ -13,7 +13,8 @@ typedef struct slc_check {
     char pointer[512]; /* where in the document */
 } slc_check;
 
-/* Adds {"pointer", "detail"} for everything in `value` that the schema does not allow. A null is as good as absent. */
+/* Adds {"pointer", "detail"} for everything in `value` that the schema does not allow. A null is as good as
+ * absent. */
 void slc_check_value(slc_check *check, const json_t *schema, const json_t *value);
 void slc_check_problem(slc_check *check, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

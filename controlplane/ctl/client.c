@@ -9,11 +9,11 @@
 #include <time.h>
 
 #include "common/alloc.h"
-#include "controlplane/ctl/secret.h"
 #include "common/assert.h"
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/version.h"
+#include "controlplane/ctl/secret.h"
 
 #define FIRST_WAIT_MS 200
 #define MOST_WAIT_MS  10000
@@ -26,7 +26,8 @@ struct slc_ctl_client {
 };
 
 /* One try: where its answer goes. */
-struct try {
+struct
+try {
     const slc_ctl_request *request;
     slc_ctl_answer *answer;
     CURL *curl;
@@ -232,7 +233,8 @@ static bool worth_another(CURLcode code, const struct try *try, bool safe)
         return false;
     switch (code) {
     case CURLE_OK:
-        return try->answer->status == 503 || (safe && (try->answer->status == 502 || try->answer->status == 504));
+        return try->answer->status == 503 ||
+               (safe && (try->answer->status == 502 || try->answer->status == 504));
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
         return true;
@@ -272,21 +274,25 @@ static void wait_for_next(const slc_ctl_client *client, const struct try *try, C
 static bool fail_with(const slc_ctl_client *client, const struct try *try, CURLcode code, unsigned tries,
                       slc_error *err)
 {
-    const char *server = client->options.server, *why = client->why[0] != '\0' ? client->why : curl_easy_strerror(code);
+    const char *server = client->options.server,
+               *why = client->why[0] != '\0' ? client->why : curl_easy_strerror(code);
     if (try->too_large)
         return slc_fail(err, SLC_TOO_LARGE, NULL, "the answer of %s is larger than %u MiB", server,
                         SLC_ANSWER_MAX_BYTES >> 20);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return slc_fail(err, SLC_TIMEOUT, NULL, "%s did not answer in time: %s (tries: %u)", server, why, tries);
+        return slc_fail(err, SLC_TIMEOUT, NULL, "%s did not answer in time: %s (tries: %u)", server, why,
+                        tries);
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
         return slc_fail(err, SLC_DENIED, NULL,
-                        "the certificate of %s cannot be trusted: %s; name its authority with --ca-file", server, why);
+                        "the certificate of %s cannot be trusted: %s; name its authority with --ca-file",
+                        server, why);
     if (code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CONNECT_ERROR)
         return slc_fail(err, SLC_DENIED, NULL, "no TLS connection to %s: %s", server, why);
     return slc_fail(err, SLC_UNAVAILABLE, NULL, "%s cannot be reached: %s (tries: %u)", server, why, tries);
 }
 
-bool slc_client_send(slc_ctl_client *client, const slc_ctl_request *request, slc_ctl_answer *answer, slc_error *err)
+bool slc_client_send(slc_ctl_client *client, const slc_ctl_request *request, slc_ctl_answer *answer,
+                     slc_error *err)
 {
     char key[IDEMPOTENCY + 1] = "";
     size_t url_size = strlen(client->options.server) + strlen(request->path) + 1;

@@ -34,10 +34,11 @@ typedef struct slc_ctl_request {
     const char *content_type;   /* of the body; NULL: application/json */
     const char *accept;         /* NULL: application/json */
     const char *const *headers; /* more of them, ends with NULL; NULL: none */
-    bool repeatable;  /* doing it twice is the same as once; a POST without gets an Idempotency-Key instead */
-    bool unsafe;      /* a POST that no Idempotency-Key makes safe to repeat: only tried again when it was not done */
-    bool once;        /* never tried again */
-    bool endless;     /* a stream: no bound on the whole, only on silence */
+    bool repeatable; /* doing it twice is the same as once; a POST without gets an Idempotency-Key instead */
+    bool
+        unsafe; /* a POST that no Idempotency-Key makes safe to repeat: only tried again when it was not done */
+    bool once;  /* never tried again */
+    bool endless;      /* a stream: no bound on the whole, only on silence */
     slc_ctl_sink sink; /* NULL: into answer.body */
     void *sink_arg;
 } slc_ctl_request;
@@ -49,15 +50,15 @@ typedef struct slc_ctl_answer {
     slc_buf body;
     char content_type[128];
     char etag[64];
-    char version[64];     /* of the server: Sluice-Version */
+    char version[64]; /* of the server: Sluice-Version */
     char request_id[64];
     int64_t retry_after_ms; /* -1: not told */
 } slc_ctl_answer;
 
 slc_ctl_client *slc_client_new(const slc_ctl_client_options *options, slc_error *err) SLC_CHECKED; /* copied */
 void slc_client_free(slc_ctl_client *client);
-/* True with any status; false (SLC_UNAVAILABLE, SLC_TIMEOUT, SLC_TOO_LARGE, ...) when there was no answer. Release
- * the answer in both cases. */
+/* True with any status; false (SLC_UNAVAILABLE, SLC_TIMEOUT, SLC_TOO_LARGE, ...) when there was no answer.
+ * Release the answer in both cases. */
 bool slc_client_send(slc_ctl_client *client, const slc_ctl_request *request, slc_ctl_answer *answer,
                      slc_error *err) SLC_CHECKED;
 void slc_answer_release(slc_ctl_answer *answer);

@@ -48,7 +48,8 @@ int slc_cmd_version(slc_ctl *ctl)
     slc_ctl_request request = {.method = "GET", .path = "/health/live", .accept = "*/*"};
     bool ok = slc_ctl_call(ctl, &request, &answer);
     if (ok)
-        printf("%s %s\n", ctl->context.server, answer.version[0] != '\0' ? answer.version : "does not say its version");
+        printf("%s %s\n", ctl->context.server,
+               answer.version[0] != '\0' ? answer.version : "does not say its version");
     slc_answer_release(&answer);
     return ok ? SLC_EXIT_OK : SLC_EXIT_FAILED;
 }

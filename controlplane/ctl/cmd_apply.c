@@ -21,8 +21,10 @@ json_t *slc_apply_send(slc_ctl *ctl, const json_t *document, const slc_documents
     char path[128], *text = slc_json_print(document, &len);
     json_t *result = NULL;
     snprintf(path, sizeof path, "/v1/config?dry_run=%s&prune=%s&adopt=%s", dry_run ? "true" : "false",
-             slc_args_has(&ctl->args, "prune") ? "true" : "false", slc_args_has(&ctl->args, "adopt") ? "true" : "false");
-    slc_ctl_request request = {.method = "PUT", .path = path, .body = text, .body_len = len, .repeatable = true};
+             slc_args_has(&ctl->args, "prune") ? "true" : "false",
+             slc_args_has(&ctl->args, "adopt") ? "true" : "false");
+    slc_ctl_request request = {
+        .method = "PUT", .path = path, .body = text, .body_len = len, .repeatable = true};
     memset(&answer, 0, sizeof answer);
     if (!slc_ctl_connect(ctl)) {
         free(text);
@@ -38,7 +40,8 @@ json_t *slc_apply_send(slc_ctl *ctl, const json_t *document, const slc_documents
     } else {
         result = slc_json_parse((const char *)answer.body.data, answer.body.len, SLC_ANSWER_MAX_BYTES, &err);
         if (!json_is_array(json_object_get(result, "changes"))) {
-            slc_ctl_fail("the answer is not a list of changes%s%s", err.message[0] != '\0' ? ": " : "", err.message);
+            slc_ctl_fail("the answer is not a list of changes%s%s", err.message[0] != '\0' ? ": " : "",
+                         err.message);
             json_decref(result);
             result = NULL;
         }
@@ -111,8 +114,9 @@ static void report(const slc_ctl *ctl, const json_t *result, int64_t took_ms)
         slc_output_yaml(result);
     else
         slc_output_changes(changes, false);
-    fprintf(stderr, "%s%s; revision %lld (%.1f s)\n", json_is_true(json_object_get(result, "dry_run")) ? "dry run: " : "",
-            count, (long long)json_integer_value(json_object_get(result, "revision")), (double)took_ms / 1000);
+    fprintf(stderr, "%s%s; revision %lld (%.1f s)\n",
+            json_is_true(json_object_get(result, "dry_run")) ? "dry run: " : "", count,
+            (long long)json_integer_value(json_object_get(result, "revision")), (double)took_ms / 1000);
 }
 
 /* Shows what would change and asks. What is applied then is what was shown, or nothing. */
@@ -127,7 +131,8 @@ static bool confirmed(slc_ctl *ctl, slc_documents *documents)
     slc_output_changes(changes, true);
     fflush(stdout);
     slc_output_count(changes, count, sizeof count);
-    snprintf(question, sizeof question, "%s at %s (context %s). Apply?", count, ctl->context.server, ctl->context.name);
+    snprintf(question, sizeof question, "%s at %s (context %s). Apply?", count, ctl->context.server,
+             ctl->context.name);
     go_on = json_array_size(changes) == 0 || slc_ctl_confirm(ctl, question);
     json_object_set(documents->document, "base_revision", json_object_get(result, "revision"));
     json_decref(result);

@@ -85,7 +85,8 @@ static int fetch_to(slc_ctl *ctl, const char *name, const char *path)
         return status;
     }
     slc_ctl_path_add(url, sizeof url, name);
-    slc_ctl_request request = {.method = "GET", .path = url, .accept = "*/*", .sink = to_file, .sink_arg = &fetch};
+    slc_ctl_request request = {
+        .method = "GET", .path = url, .accept = "*/*", .sink = to_file, .sink_arg = &fetch};
     bool ok = slc_ctl_call(ctl, &request, &answer);
     slc_answer_release(&answer);
     slc_ctl_progress(ctl, NULL);
@@ -101,8 +102,8 @@ static int fetch_to(slc_ctl *ctl, const char *name, const char *path)
         unlink(part);
     free(part);
     if (ok)
-        fprintf(stderr, "%s, %llu bytes. It holds every secret in sealed form; the master key is not in it.\n", path,
-                fetch.bytes);
+        fprintf(stderr, "%s, %llu bytes. It holds every secret in sealed form; the master key is not in it.\n",
+                path, fetch.bytes);
     return ok ? SLC_EXIT_OK : SLC_EXIT_FAILED;
 }
 
@@ -110,7 +111,8 @@ static int fetch_to(slc_ctl *ctl, const char *name, const char *path)
 static char *newest(slc_ctl *ctl)
 {
     json_t *answer = slc_ctl_get(ctl, "/v1/backups");
-    const char *name = json_string_value(json_object_get(json_array_get(json_object_get(answer, "items"), 0), "name"));
+    const char *name =
+        json_string_value(json_object_get(json_array_get(json_object_get(answer, "items"), 0), "name"));
     if (answer != NULL && name == NULL)
         slc_ctl_fail("there is no backup yet: sluicectl backup create");
     char *found = name != NULL ? slc_strdup(name) : NULL;
@@ -167,7 +169,8 @@ int slc_cmd_restore(slc_ctl *ctl)
     if (!slc_file_exists(ctl->args.words[0]))
         return slc_ctl_fail("there is no file %s; sluicectl backup fetch brings one", ctl->args.words[0]);
     snprintf(question, sizeof question,
-             "The catalog in %s is replaced by %s. What was made since the backup is gone. The control plane must be "
+             "The catalog in %s is replaced by %s. What was made since the backup is gone. The control plane "
+             "must be "
              "stopped. Go on?",
              data_dir != NULL ? data_dir : "/var/lib/sluice-control", ctl->args.words[0]);
     if (!slc_ctl_confirm(ctl, question))
@@ -176,7 +179,8 @@ int slc_cmd_restore(slc_ctl *ctl)
         program = "sluice-control";
     execlp(program, program, "--data-dir", data_dir != NULL ? data_dir : "/var/lib/sluice-control", "--restore",
            ctl->args.words[0], undo, (char *)NULL);
-    return slc_ctl_fail("%s cannot be started: %s. Restoring is done on the control plane's own machine (or name the "
-                        "program with --program)",
-                        program, strerror(errno));
+    return slc_ctl_fail(
+        "%s cannot be started: %s. Restoring is done on the control plane's own machine (or name the "
+        "program with --program)",
+        program, strerror(errno));
 }

@@ -129,7 +129,8 @@ int slc_cmd_login(slc_ctl *ctl)
     const json_t *old = json_object_get(json_object_get(contexts, "contexts"), name);
     if (slc_args_get(args, "server") == NULL && json_object_get(old, "server") == NULL) {
         json_decref(contexts);
-        return slc_ctl_usage(ctl, "the context \"%s\" is new: --server URL says where its control plane is", name);
+        return slc_ctl_usage(ctl, "the context \"%s\" is new: --server URL says where its control plane is",
+                             name);
     }
     char *token = elsewhere ? NULL : ask_token();
     if (!elsewhere && token == NULL) {
@@ -253,8 +254,8 @@ int slc_cmd_context_list(slc_ctl *ctl)
     slc_table_init(&table, head);
     json_object_foreach (json_object_get(contexts, "contexts"), name, entry) {
         bool is_current = current != NULL && strcmp(name, current) == 0;
-        const char *cells[] = {is_current ? "*" : " ", name, json_string_value(json_object_get(entry, "server")),
-                               token_source(entry)};
+        const char *cells[] = {is_current ? "*" : " ", name,
+                               json_string_value(json_object_get(entry, "server")), token_source(entry)};
         slc_table_add(&table, cells);
     }
     slc_table_print(&table);

@@ -29,8 +29,8 @@ static int tell_problem(const slc_gateway_target *target, const slc_ctl_answer *
     const char *title = json_string_value(json_object_get(problem, "title"));
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     int status = slc_ctl_fail("%s%s: %ld %s%s%s", target->server, target->path, answer->status,
-                              title != NULL ? title : "is not what a gateway answers", detail != NULL ? ": " : "",
-                              detail != NULL ? detail : "");
+                              title != NULL ? title : "is not what a gateway answers",
+                              detail != NULL ? ": " : "", detail != NULL ? detail : "");
     if (answer->status == 401 && target->header == NULL)
         fprintf(stderr, "  No key was sent: --key-file FILE, --bearer-file FILE or SLUICE_API_KEY.\n");
     json_decref(problem);
@@ -100,8 +100,8 @@ static void pause_before(const struct tail *tail, unsigned failures)
 }
 
 /* One connection. True when another should be tried. */
-static bool tail_once(struct tail *tail, slc_ctl_client *client, const slc_gateway_target *target, const char *path,
-                      int *status)
+static bool tail_once(struct tail *tail, slc_ctl_client *client, const slc_gateway_target *target,
+                      const char *path, int *status)
 {
     slc_ctl_answer answer;
     slc_error err = {0};
@@ -139,8 +139,8 @@ static bool tail_once(struct tail *tail, slc_ctl_client *client, const slc_gatew
     return again;
 }
 
-static int tail_on(struct tail *tail, slc_ctl_client *client, const slc_gateway_target *target, const char *path,
-                   unsigned retries)
+static int tail_on(struct tail *tail, slc_ctl_client *client, const slc_gateway_target *target,
+                   const char *path, unsigned retries)
 {
     int status;
     unsigned failures = 0;
@@ -148,8 +148,8 @@ static int tail_on(struct tail *tail, slc_ctl_client *client, const slc_gateway_
         failures = tail->heard ? 1 : failures + 1;
         tail->heard = false;
         if (failures > retries)
-            return slc_ctl_fail("%s: gave up after %u tries without an event; the last id is %s", target->server,
-                                failures, tail->sse.id[0] != '\0' ? tail->sse.id : "none");
+            return slc_ctl_fail("%s: gave up after %u tries without an event; the last id is %s",
+                                target->server, failures, tail->sse.id[0] != '\0' ? tail->sse.id : "none");
         pause_before(tail, failures);
     }
     return status;
@@ -220,7 +220,7 @@ static const char *content_type(const slc_ctl *ctl)
 {
     const char *given = slc_args_get(&ctl->args, "content-type"), *path = slc_args_get(&ctl->args, "file");
     const char *end = path != NULL ? strrchr(path, '.') : NULL;
-    return given != NULL                                      ? given
+    return given != NULL                                ? given
            : end != NULL && strcmp(end, ".ndjson") == 0 ? "application/x-ndjson"
                                                         : "application/json";
 }

@@ -28,8 +28,9 @@ static bool add_resource(const slc_ctl *ctl, json_t *question)
         slc_ctl_usage(ctl, "--resource is TYPE/NAME, such as topic/orders, not %s", resource);
         return false;
     }
-    json_object_set_new(question, "resource",
-                        json_pack("{s:s%, s:s}", "type", resource, (size_t)(slash - resource), "name", slash + 1));
+    json_object_set_new(
+        question, "resource",
+        json_pack("{s:s%, s:s}", "type", resource, (size_t)(slash - resource), "name", slash + 1));
     return true;
 }
 
@@ -71,14 +72,16 @@ static json_t *question_of(const slc_ctl *ctl)
 
 static void print_trail(const json_t *answer)
 {
-    static const char *const head[] = {"PHASE", "POLICY", "TYPE", "SCOPE", "CONDITION", "VERDICT", "REASON", NULL};
+    static const char *const head[] = {"PHASE",     "POLICY",  "TYPE",   "SCOPE",
+                                       "CONDITION", "VERDICT", "REASON", NULL};
     slc_table table;
     size_t i;
     json_t *step;
     slc_table_init(&table, head);
     json_array_foreach (json_object_get(answer, "trail"), i, step) {
         const char *cells[7];
-        static const char *const names[] = {"phase", "policy", "type", "scope", "condition", "verdict", "reason"};
+        static const char *const names[] = {"phase",     "policy",  "type",  "scope",
+                                            "condition", "verdict", "reason"};
         for (size_t column = 0; column < 7; column++)
             cells[column] = json_string_value(json_object_get(step, names[column]));
         slc_table_add(&table, cells);

@@ -34,7 +34,8 @@ int slc_cmd_node_list(slc_ctl *ctl)
     return status;
 }
 
-/* The id of the node that `word` names: its id, or its name where one node alone has it. False after saying why. */
+/* The id of the node that `word` names: its id, or its name where one node alone has it. False after saying
+ * why. */
 static bool find_node(slc_ctl *ctl, const char *word, char *id, size_t size)
 {
     json_t *nodes = slc_ctl_list(ctl, "/v1/gateway-nodes", 0), *node;
@@ -123,7 +124,9 @@ int slc_cmd_node_join(slc_ctl *ctl)
     if (join != NULL && ctl->output_given && ctl->output == SLC_OUTPUT_JSON) {
         slc_output_json(made);
     } else if (join != NULL) {
-        fprintf(stderr, "For %" PRId64 " gateways of the group %s, until %s. It is a secret. On the gateway's machine:\n",
+        fprintf(stderr,
+                "For %" PRId64
+                " gateways of the group %s, until %s. It is a secret. On the gateway's machine:\n",
                 uses, group, until != NULL ? until : "it expires");
         printf("sluice-gateway --join %s\n", join);
     }
@@ -151,7 +154,8 @@ static bool wait_gone(slc_ctl *ctl, const char *id, int64_t wait_ms)
         json_decref(node);
         if (strcmp(state, "connected") == 0 && slc_monotonic_ms() >= until) {
             slc_ctl_progress(ctl, NULL);
-            slc_ctl_fail("the node %s is still there, with %" JSON_INTEGER_FORMAT " connections; it ends at the latest "
+            slc_ctl_fail("the node %s is still there, with %" JSON_INTEGER_FORMAT
+                         " connections; it ends at the latest "
                          "when its drain-timeout is over",
                          id, connections);
             return false;
@@ -171,7 +175,8 @@ int slc_cmd_node_drain(slc_ctl *ctl)
         return SLC_EXIT_USAGE;
     if (!find_node(ctl, ctl->args.words[0], id, sizeof id))
         return SLC_EXIT_FAILED;
-    snprintf(question, sizeof question, "The gateway %s finishes what is open and ends. Go on?", ctl->args.words[0]);
+    snprintf(question, sizeof question, "The gateway %s finishes what is open and ends. Go on?",
+             ctl->args.words[0]);
     if (!slc_ctl_confirm(ctl, question))
         return SLC_EXIT_FAILED;
     node_path(path, sizeof path, id, "/drain");
@@ -194,14 +199,16 @@ int slc_cmd_node_revoke(slc_ctl *ctl)
     char id[128], path[PATH_CHARS], question[300];
     if (!find_node(ctl, ctl->args.words[0], id, sizeof id))
         return SLC_EXIT_FAILED;
-    snprintf(question, sizeof question, "The node %s is shut out for good: it gets no configuration any more. Go on?",
-             ctl->args.words[0]);
+    snprintf(question, sizeof question,
+             "The node %s is shut out for good: it gets no configuration any more. Go on?", ctl->args.words[0]);
     if (!slc_ctl_confirm(ctl, question))
         return SLC_EXIT_FAILED;
     node_path(path, sizeof path, id, "/revoke");
     json_t *answer = slc_ctl_send(ctl, "POST", path, NULL);
     if (answer != NULL)
-        fprintf(stderr, "The node %s is revoked. What it has of the configuration it may go on serving: stop it.\n", id);
+        fprintf(stderr,
+                "The node %s is revoked. What it has of the configuration it may go on serving: stop it.\n",
+                id);
     json_decref(answer);
     return answer != NULL ? SLC_EXIT_OK : SLC_EXIT_FAILED;
 }

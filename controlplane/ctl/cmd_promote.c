@@ -54,7 +54,8 @@ static void join_names(const json_t *items, char *out, size_t size)
     snprintf(out, size, "none");
     json_array_foreach ((json_t *)items, i, item) {
         if (used < size && text_of(item, "name") != NULL)
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", text_of(item, "name"));
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", text_of(item, "name"));
     }
 }
 
@@ -86,15 +87,15 @@ static bool ask_for_cluster(slc_ctl *ctl, const char *group)
     if (all == NULL)
         return false;
     join_names(all, names, sizeof names);
-    slc_ctl_fail("which virtual cluster is behind it on %s? Name it with --virtual-cluster (there are: %s)", group,
-                 names);
+    slc_ctl_fail("which virtual cluster is behind it on %s? Name it with --virtual-cluster (there are: %s)",
+                 group, names);
     json_decref(all);
     return false;
 }
 
 /* An option, else what the target has, else `fallback` (may be NULL). False when there is none of them. */
-static bool choose(const slc_ctl *ctl, json_t *wish, const char *field, const char *option, const json_t *target,
-                   const json_t *fallback)
+static bool choose(const slc_ctl *ctl, json_t *wish, const char *field, const char *option,
+                   const json_t *target, const json_t *fallback)
 {
     const char *given = slc_args_get(&ctl->args, option);
     json_t *value = given != NULL ? json_string(given) : json_incref(json_object_get(target, field));
@@ -109,13 +110,14 @@ static bool choose(const slc_ctl *ctl, json_t *wish, const char *field, const ch
 /* The source's own settings; the places are the target's. */
 static json_t *compose(slc_ctl *ctl, const json_t *source, const json_t *target, const char *group)
 {
-    static const char *const never[] = {"id", "revision", "manager", "created_at", "updated_at", "virtual_cluster",
-                                        "listener"};
+    static const char *const never[] = {"id",         "revision",        "manager", "created_at",
+                                        "updated_at", "virtual_cluster", "listener"};
     json_t *wish = json_deep_copy(source);
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         json_object_del(wish, never[i]);
     json_object_set_new(wish, "gateway_group", json_string(group));
-    bool ok = (choose(ctl, wish, "virtual_cluster", "virtual-cluster", target, NULL) || ask_for_cluster(ctl, group)) &&
+    bool ok = (choose(ctl, wish, "virtual_cluster", "virtual-cluster", target, NULL) ||
+               ask_for_cluster(ctl, group)) &&
               choose(ctl, wish, "topic", "topic", target, json_object_get(source, "topic")) &&
               (choose(ctl, wish, "listener", "listener", target, NULL) || choose_listener(ctl, wish, group));
     if (ok)
@@ -132,9 +134,10 @@ static json_t *document_of(const slc_ctl *ctl, const json_t *source, const json_
     if (manager == NULL)
         manager = target != NULL && text_of(target, "manager") != NULL ? text_of(target, "manager") : "api";
     if (target == NULL && owner != NULL && strcmp(owner, "api") != 0 && strcmp(owner, manager) != 0)
-        slc_ctl_note("%s looks after the deployment that is promoted; what --dry-run -o yaml prints can go into its "
-                     "documents instead",
-                     owner);
+        slc_ctl_note(
+            "%s looks after the deployment that is promoted; what --dry-run -o yaml prints can go into its "
+            "documents instead",
+            owner);
     return json_pack("{s:s, s:{s:[O]}}", "manager", manager, "resources", "deployments", wish);
 }
 
@@ -152,8 +155,8 @@ static int carry_out(slc_ctl *ctl, json_t *document, const char *group)
         slc_output_changes(changes, true);
     fflush(stdout);
     slc_output_count(changes, count, sizeof count);
-    snprintf(question, sizeof question, "Promote to %s at %s (context %s): %s. Go on?", group, ctl->context.server,
-             ctl->context.name, count);
+    snprintf(question, sizeof question, "Promote to %s at %s (context %s): %s. Go on?", group,
+             ctl->context.server, ctl->context.name, count);
     int status = SLC_EXIT_OK;
     if (dry || json_array_size(changes) == 0) {
         fprintf(stderr, "%s%s\n", dry ? "dry run: " : "", count);

@@ -12,7 +12,7 @@
 #include "controlplane/ctl/output.h"
 #include "controlplane/ctl/schema.h"
 
-#define PATH_CHARS      4096
+#define PATH_CHARS          4096
 #define EVENTS_OF_AN_ENTITY 5
 
 int slc_cmd_kinds(slc_ctl *ctl)
@@ -148,11 +148,13 @@ static void print_history(slc_ctl *ctl, const char *kind, const json_t *item)
     json_t *event;
     if (id == NULL || strcmp(kind, "audit-events") == 0)
         return;
-    snprintf(path, sizeof path, "/v1/audit-events?limit=%d&kind=%s&entity_id=%s", EVENTS_OF_AN_ENTITY, kind, id);
+    snprintf(path, sizeof path, "/v1/audit-events?limit=%d&kind=%s&entity_id=%s", EVENTS_OF_AN_ENTITY, kind,
+             id);
     slc_ctl_request request = {.method = "GET", .path = path};
     bool got = slc_client_send(ctl->client, &request, &answer, &err) && answer.status == 200;
-    json_t *page = got ? slc_json_parse((const char *)answer.body.data, answer.body.len, SLC_ANSWER_MAX_BYTES, &err)
-                       : NULL;
+    json_t *page =
+        got ? slc_json_parse((const char *)answer.body.data, answer.body.len, SLC_ANSWER_MAX_BYTES, &err)
+            : NULL;
     slc_answer_release(&answer);
     if (json_array_size(json_object_get(page, "items")) > 0) {
         puts("\n# The latest changes");
@@ -177,7 +179,8 @@ int slc_cmd_describe(slc_ctl *ctl)
     if (items == NULL)
         return SLC_EXIT_FAILED;
     const char *help = json_string_value(json_object_get(slc_schema_kind(kind), "help"));
-    printf("# %s: %s\n", json_string_value(json_object_get(slc_schema_kind(kind), "singular")), help != NULL ? help : "");
+    printf("# %s: %s\n", json_string_value(json_object_get(slc_schema_kind(kind), "singular")),
+           help != NULL ? help : "");
     int status = slc_output_yaml(json_array_get(items, 0));
     print_history(ctl, kind, json_array_get(items, 0));
     json_decref(items);

@@ -18,7 +18,8 @@ static void rollback_path(const char *version, bool dry_run, char *path, size_t 
     size_t digits = strspn(version, "0123456789");
     snprintf(path, size, "/v1/config-versions/");
     if (version[digits] == '\0' && digits > 0 && digits < VERSION_DIGITS)
-        snprintf(path + strlen(path), size - strlen(path), "%.*s", (int)(VERSION_DIGITS - digits), "0000000000000000");
+        snprintf(path + strlen(path), size - strlen(path), "%.*s", (int)(VERSION_DIGITS - digits),
+                 "0000000000000000");
     slc_ctl_path_add(path, size, version);
     snprintf(path + strlen(path), size - strlen(path), "/rollback%s", dry_run ? "?dry_run=true" : "");
 }
@@ -56,11 +57,12 @@ static bool show(const slc_ctl *ctl, const char *version, const json_t *trial)
     if (json_array_size(skipped) > 0)
         slc_ctl_note("%zu grants of teams that are gone stay away", json_array_size(skipped));
     if (slc_args_has(&ctl->args, "dry-run") || json_array_size(changes) == 0) {
-        fprintf(stderr, "dry run: %s; access (applications, credentials, users, tokens) never rolls back\n", count);
+        fprintf(stderr, "dry run: %s; access (applications, credentials, users, tokens) never rolls back\n",
+                count);
         return false;
     }
-    snprintf(question, sizeof question, "Back to version %s of all groups at %s (context %s): %s. Go on?", version,
-             ctl->context.server, ctl->context.name, count);
+    snprintf(question, sizeof question, "Back to version %s of all groups at %s (context %s): %s. Go on?",
+             version, ctl->context.server, ctl->context.name, count);
     return slc_ctl_confirm(ctl, question);
 }
 
@@ -74,7 +76,8 @@ int slc_cmd_rollback(slc_ctl *ctl)
     rollback_path(version, true, path, sizeof path);
     trial = slc_ctl_send(ctl, "POST", path, body);
     int status = trial != NULL ? SLC_EXIT_OK : SLC_EXIT_FAILED;
-    bool ends_here = slc_args_has(&ctl->args, "dry-run") || json_array_size(json_object_get(trial, "changes")) == 0;
+    bool ends_here =
+        slc_args_has(&ctl->args, "dry-run") || json_array_size(json_object_get(trial, "changes")) == 0;
     if (trial != NULL && show(ctl, version, trial)) {
         rollback_path(version, false, path, sizeof path);
         done = slc_ctl_send(ctl, "POST", path, body);

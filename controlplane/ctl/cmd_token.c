@@ -25,7 +25,8 @@ static int hand_over(slc_ctl *ctl, const json_t *made)
         return slc_output_json(made);
     if (path == NULL)
         puts(token);
-    fprintf(stderr, "Token %s. It is shown once%s%s.\n", id, path != NULL ? ", and is in " : "", path != NULL ? path : "");
+    fprintf(stderr, "Token %s. It is shown once%s%s.\n", id, path != NULL ? ", and is in " : "",
+            path != NULL ? path : "");
     return SLC_EXIT_OK;
 }
 

@@ -1,5 +1,5 @@
-/* sluicectl's commands as data: one table from which parsing, help, completion, the man page and docs/sluicectl.md
- * follow. Everything is constant. */
+/* sluicectl's commands as data: one table from which parsing, help, completion, the man page and
+ * docs/sluicectl.md follow. Everything is constant. */
 #ifndef SLC_CONTROLPLANE_CTL_COMMAND_H
 #define SLC_CONTROLPLANE_CTL_COMMAND_H
 
@@ -38,13 +38,14 @@ typedef struct slc_command {
     int (*run)(struct slc_ctl *ctl);  /* one of slc_ctl_exit; has said what went wrong */
 } slc_command;
 
-extern const slc_command slc_commands[];       /* ends with a NULL name */
-extern const slc_option slc_global_options[];  /* of every command */
+extern const slc_command slc_commands[];      /* ends with a NULL name */
+extern const slc_option slc_global_options[]; /* of every command */
 
 /* The command that the words name and how many of them its name has; NULL when there is none. */
 const slc_command *slc_command_find(char **words, int count, int *used);
 /* Its own or a global one; NULL when it has none. By name when `letter` is 0. */
-const slc_option *slc_command_option(const slc_command *command, const char *name, size_t name_len, char letter);
+const slc_option *slc_command_option(const slc_command *command, const char *name, size_t name_len,
+                                     char letter);
 
 /* ---- what was typed ---- */
 
@@ -76,8 +77,8 @@ void slc_help_overview(FILE *out);
 void slc_help_command(const slc_command *command, FILE *out);
 /* Commands that begin with `group` ("context"). False when there are none. */
 bool slc_help_group(const char *group, FILE *out);
-void slc_help_man(FILE *out);      /* troff, section 1 */
-void slc_help_markdown(FILE *out); /* docs/sluicectl.md */
+void slc_help_man(FILE *out);                            /* troff, section 1 */
+void slc_help_markdown(FILE *out);                       /* docs/sluicectl.md */
 bool slc_completion_print(const char *shell, FILE *out); /* "bash" or "zsh"; false: another */
 
 #endif

@@ -1,5 +1,5 @@
-/* Completion for bash and zsh, from the table of commands. Names of kinds and contexts are asked of sluicectl itself;
- * the control plane is never asked. */
+/* Completion for bash and zsh, from the table of commands. Names of kinds and contexts are asked of sluicectl
+ * itself; the control plane is never asked. */
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +35,19 @@ static void print_option_names(FILE *out, const slc_option *options)
         fprintf(out, " --%s", options->name);
 }
 
+/* "--file|-f" of each option that takes such a value. */
+static void print_patterns(FILE *out, const slc_option *options, const char *value, bool *any)
+{
+    for (const slc_option *o = options; o != NULL && o->name != NULL; o++) {
+        if (o->value == NULL || strcmp(o->value, value) != 0)
+            continue;
+        fprintf(out, "%s--%s", *any ? "|" : "    ", o->name);
+        if (o->letter != 0)
+            fprintf(out, "|-%c", o->letter);
+        *any = true;
+    }
+}
+
 /* What is offered for values: a case for each sort. */
 static void print_value_cases(FILE *out)
 {
@@ -44,24 +57,11 @@ static void print_value_cases(FILE *out)
                  {SLC_VALUE_CONTEXT, "_sluicectl_words \"$(sluicectl context list -o name 2>/dev/null)\""},
                  {"table|json|yaml|name", "_sluicectl_words 'table json yaml name'"}};
     for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++) {
-        const char *separator = "    ";
-        for (const slc_command *command = slc_commands; command->name != NULL; command++) {
-            for (const slc_option *o = command->options; o != NULL && o->name != NULL; o++) {
-                if (o->value != NULL && strcmp(o->value, sorts[i].value) == 0) {
-                    fprintf(out, "%s--%s", separator, o->name);
-                    if (o->letter != 0)
-                        fprintf(out, "|-%c", o->letter);
-                    separator = "|";
-                }
-            }
-        }
-        for (const slc_option *o = slc_global_options; o->name != NULL; o++) {
-            if (o->value != NULL && strcmp(o->value, sorts[i].value) == 0) {
-                fprintf(out, "%s--%s", separator, o->name);
-                separator = "|";
-            }
-        }
-        if (separator[0] == '|')
+        bool any = false;
+        for (const slc_command *command = slc_commands; command->name != NULL; command++)
+            print_patterns(out, command->options, sorts[i].value, &any);
+        print_patterns(out, slc_global_options, sorts[i].value, &any);
+        if (any)
             fprintf(out, ") %s; return ;;\n", sorts[i].action);
     }
 }
@@ -102,26 +102,26 @@ static const char head[] =
     "_sluicectl_words() { COMPREPLY=($(compgen -W \"$1\" -- \"$current\")); }\n"
     "_sluicectl_files() { compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$current\")); }\n"
     "_sluicectl() {\n"
-    "    local current=${COMP_WORDS[COMP_CWORD]} before='' command='' word words='' options='' kinds='' files='' i arguments=0\n"
+    "    local current=${COMP_WORDS[COMP_CWORD]} before='' command='' word words='' options='' kinds='' "
+    "files='' i arguments=0\n"
     "    COMPREPLY=()\n"
     "    [ \"$COMP_CWORD\" -gt 0 ] && before=${COMP_WORDS[COMP_CWORD-1]}\n"
     "    case $before in\n";
-static const char middle[] =
-    "    esac\n"
-    "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-    "        word=${COMP_WORDS[i]}\n"
-    "        case $word in -*) continue ;; esac\n"
-    "        if [ -z \"$command\" ]; then command=$word\n"
-    "        elif [ \"$arguments\" -eq 0 ]; then\n"
-    "            case \"$groups_of_sluicectl\" in\n"
-    "            *\" $command \"*) command=\"$command $word\" ;;\n"
-    "            *) arguments=1 ;;\n"
-    "            esac\n"
-    "            [ \"$arguments\" -eq 0 ] && arguments=1 && continue\n"
-    "        else arguments=$((arguments + 1))\n"
-    "        fi\n"
-    "    done\n"
-    "    case $command in\n";
+static const char middle[] = "    esac\n"
+                             "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                             "        word=${COMP_WORDS[i]}\n"
+                             "        case $word in -*) continue ;; esac\n"
+                             "        if [ -z \"$command\" ]; then command=$word\n"
+                             "        elif [ \"$arguments\" -eq 0 ]; then\n"
+                             "            case \"$groups_of_sluicectl\" in\n"
+                             "            *\" $command \"*) command=\"$command $word\" ;;\n"
+                             "            *) arguments=1 ;;\n"
+                             "            esac\n"
+                             "            [ \"$arguments\" -eq 0 ] && arguments=1 && continue\n"
+                             "        else arguments=$((arguments + 1))\n"
+                             "        fi\n"
+                             "    done\n"
+                             "    case $command in\n";
 static const char tail[] =
     "    esac\n"
     "    case $current in\n"

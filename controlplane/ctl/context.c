@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 
 #include "common/alloc.h"
-#include "controlplane/ctl/secret.h"
 #include "common/file.h"
 #include "common/json.h"
+#include "controlplane/ctl/secret.h"
 #include "controlplane/ctl/suggest.h"
 
 #define FILE_MAX_BYTES (1u << 20)
@@ -44,7 +44,8 @@ char *slc_contexts_path(const slc_args *args, slc_error *err)
     else if (home != NULL && home[0] != '\0')
         snprintf(path, sizeof path, "%.4000s/.config/sluice/config.yaml", home);
     else {
-        slc_fail(err, SLC_INVALID, NULL, "neither --config, SLUICECTL_CONFIG nor HOME says where contexts are kept");
+        slc_fail(err, SLC_INVALID, NULL,
+                 "neither --config, SLUICECTL_CONFIG nor HOME says where contexts are kept");
         return NULL;
     }
     return slc_strdup(path);
@@ -54,8 +55,8 @@ static bool check_mode(const char *path, slc_error *err)
 {
     struct stat info;
     if (stat(path, &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return slc_fail(err, SLC_DENIED, NULL, "%s can be read by others and may hold tokens: chmod 600 %s", path,
-                        path);
+        return slc_fail(err, SLC_DENIED, NULL, "%s can be read by others and may hold tokens: chmod 600 %s",
+                        path, path);
     return true;
 }
 
@@ -200,8 +201,8 @@ static char *find_token(const slc_args *args, const json_t *entry, slc_error *er
 static bool check_server(const char *server, slc_error *err)
 {
     if (strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0)
-        return slc_fail(err, SLC_INVALID, NULL, "the server is a URL such as https://control.example.com:8001, not %s",
-                        server);
+        return slc_fail(err, SLC_INVALID, NULL,
+                        "the server is a URL such as https://control.example.com:8001, not %s", server);
     return true;
 }
 
@@ -235,8 +236,9 @@ static bool fill(const slc_args *args, const json_t *entry, slc_ctl_context *con
     if (server == NULL || server[0] == '\0')
         server = json_string_value(json_object_get(entry, "server"));
     if (server == NULL)
-        return slc_fail(err, SLC_INVALID, NULL,
-                        "no control plane is known: sluicectl login --server URL makes a context, or use --server");
+        return slc_fail(
+            err, SLC_INVALID, NULL,
+            "no control plane is known: sluicectl login --server URL makes a context, or use --server");
     if (!check_server(server, err))
         return false;
     context->server = slc_strdup(server);

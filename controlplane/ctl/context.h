@@ -30,8 +30,8 @@ void slc_context_release(slc_ctl_context *context);
 
 /* The file's path; the caller frees. */
 char *slc_contexts_path(const slc_args *args, slc_error *err) SLC_CHECKED;
-/* The file as JSON with "contexts" and perhaps "current": new reference; empty when there is no file. Refuses one
- * that others can read. */
+/* The file as JSON with "contexts" and perhaps "current": new reference; empty when there is no file. Refuses
+ * one that others can read. */
 json_t *slc_contexts_load(const slc_args *args, slc_error *err) SLC_CHECKED;
 bool slc_contexts_save(const slc_args *args, const json_t *contexts, slc_error *err) SLC_CHECKED;
 /* Names of the contexts for messages: "dev, prod". */

@@ -94,7 +94,8 @@ static void on_waiting(void *arg, const char *why, int64_t ms)
 {
     const slc_ctl *ctl = arg;
     if (ctl->progress)
-        fprintf(stderr, "sluicectl: %s: %s; another try in %.1f s\n", ctl->context.server, why, (double)ms / 1000);
+        fprintf(stderr, "sluicectl: %s: %s; another try in %.1f s\n", ctl->context.server, why,
+                (double)ms / 1000);
 }
 
 bool slc_ctl_connect(slc_ctl *ctl)
@@ -157,10 +158,12 @@ static json_t *parse_answer(const slc_ctl *ctl, const slc_ctl_answer *answer)
     slc_error err = {0};
     if (answer->body.len == 0)
         return json_object();
-    json_t *body = slc_json_parse((const char *)answer->body.data, answer->body.len, SLC_ANSWER_MAX_BYTES, &err);
+    json_t *body =
+        slc_json_parse((const char *)answer->body.data, answer->body.len, SLC_ANSWER_MAX_BYTES, &err);
     if (body == NULL)
-        slc_ctl_fail("%s does not answer like a Sluice control plane (%s); is the address of the context \"%s\" right?",
-                     ctl->context.server, err.message, ctl->context.name);
+        slc_ctl_fail(
+            "%s does not answer like a Sluice control plane (%s); is the address of the context \"%s\" right?",
+            ctl->context.server, err.message, ctl->context.name);
     return body;
 }
 
@@ -197,7 +200,8 @@ json_t *slc_ctl_list(slc_ctl *ctl, const char *path, size_t limit)
     char full[8192], cursor[4096] = "";
     for (;;) {
         size_t left = limit > 0 ? limit - json_array_size(all) : PAGE_ITEMS;
-        page_path(full, sizeof full, path, left < PAGE_ITEMS ? left : PAGE_ITEMS, cursor[0] != '\0' ? cursor : NULL);
+        page_path(full, sizeof full, path, left < PAGE_ITEMS ? left : PAGE_ITEMS,
+                  cursor[0] != '\0' ? cursor : NULL);
         page = slc_ctl_get(ctl, full);
         if (page == NULL) {
             json_decref(all);
@@ -240,7 +244,8 @@ bool slc_ctl_int_option(const slc_ctl *ctl, const char *name, int64_t fallback, 
     *value = strtoll(text, &end, 10);
     if (end != text && *end == '\0' && *value >= min && *value <= max)
         return true;
-    slc_ctl_usage(ctl, "--%s is a number from %lld to %lld, not %s", name, (long long)min, (long long)max, text);
+    slc_ctl_usage(ctl, "--%s is a number from %lld to %lld, not %s", name, (long long)min, (long long)max,
+                  text);
     return false;
 }
 

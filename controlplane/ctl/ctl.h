@@ -1,6 +1,7 @@
 /* One run of sluicectl: what was typed, the context that holds, and the control plane that it leads to.
  *
- * Results go to standard output, everything else (problems, progress, questions) to standard error. One thread. */
+ * Results go to standard output, everything else (problems, progress, questions) to standard error. One thread.
+ */
 #ifndef SLC_CONTROLPLANE_CTL_CTL_H
 #define SLC_CONTROLPLANE_CTL_CTL_H
 
@@ -28,8 +29,8 @@ typedef struct slc_ctl {
 
 /* ---- requests ---- */
 
-/* Sends a request of the context. True with the answer when it was a success; else says why on standard error. The
- * answer must be released in both cases. */
+/* Sends a request of the context. True with the answer when it was a success; else says why on standard error.
+ * The answer must be released in both cases. */
 bool slc_ctl_call(slc_ctl *ctl, const slc_ctl_request *request, slc_ctl_answer *answer) SLC_CHECKED;
 /* The same for a GET whose answer is JSON: new reference, or NULL after saying why. */
 json_t *slc_ctl_get(slc_ctl *ctl, const char *path) SLC_CHECKED;
@@ -54,7 +55,8 @@ void slc_ctl_progress(const slc_ctl *ctl, const char *fmt, ...) SLC_PRINTF(2, 3)
 
 /* ---- pieces that several commands use ---- */
 
-/* "teams" from "team", "teams" or a prefix that fits one kind alone. NULL after saying what there is. Static text. */
+/* "teams" from "team", "teams" or a prefix that fits one kind alone. NULL after saying what there is. Static
+ * text. */
 const char *slc_ctl_kind(const char *word);
 /* Appends `text` percent-encoded as one path segment. */
 void slc_ctl_path_add(char *path, size_t size, const char *text);
@@ -62,7 +64,8 @@ void slc_ctl_path_add(char *path, size_t size, const char *text);
 bool slc_ctl_int_option(const slc_ctl *ctl, const char *name, int64_t fallback, int64_t min, int64_t max,
                         int64_t *value) SLC_CHECKED;
 /* The same for "500ms", "15s", "10m", "24h", "30d", in milliseconds. */
-bool slc_ctl_duration_option(const slc_ctl *ctl, const char *name, int64_t fallback, int64_t *value) SLC_CHECKED;
+bool slc_ctl_duration_option(const slc_ctl *ctl, const char *name, int64_t fallback,
+                             int64_t *value) SLC_CHECKED;
 /* The whole of a file, or of standard input for "-"; the caller frees. NULL with err. */
 char *slc_ctl_read(const char *path, size_t max_bytes, size_t *len, slc_error *err) SLC_CHECKED;
 

@@ -33,17 +33,27 @@ static void tell_parse(const struct slc_source *source, const char *message)
         fprintf(stderr, "%s: %s\n", source->path, message);
 }
 
+/* A place that is not there, such as a field that is missing, is its object's, with the rest named. */
 static void place_in(const struct slc_source *source, const char *pointer, char *out, size_t size)
 {
     size_t line, column;
-    if (slc_yaml_locate(source->text, source->len, pointer, &line, &column))
-        snprintf(out, size, "%s:%zu:%zu", source->path, line, column);
-    else
-        snprintf(out, size, "%s", source->path);
+    char upper[600];
+    const char *rest = "";
+    snprintf(upper, sizeof upper, "%s", pointer);
+    while (!slc_yaml_locate(source->text, source->len, upper, &line, &column)) {
+        char *slash = strrchr(upper, '/');
+        if (slash == NULL) {
+            snprintf(out, size, "%s", source->path);
+            return;
+        }
+        *slash = '\0';
+        rest = strlen(pointer) > strlen(upper) ? pointer + strlen(upper) + 1 : "";
+    }
+    snprintf(out, size, "%s:%zu:%zu%s%s", source->path, line, column, rest[0] != '\0' ? ": " : "", rest);
 }
 
-__attribute__((format(printf, 4, 5))) static void wrong(slc_documents *documents, const struct slc_source *source,
-                                                        const char *pointer, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void
+wrong(slc_documents *documents, const struct slc_source *source, const char *pointer, const char *fmt, ...)
 {
     char place[700];
     va_list args;
@@ -192,7 +202,8 @@ static void take_manager(slc_documents *documents, const struct slc_source *sour
         wrong(documents, source, "/manager", "\"manager\" must be text");
     else if (now != NULL && strcmp(now, json_string_value(manager)) != 0)
         wrong(documents, source, "/manager",
-              "this file's manager is \"%s\", that of --manager or the files before is \"%s\"; apply them separately",
+              "this file's manager is \"%s\", that of --manager or the files before is \"%s\"; apply them "
+              "separately",
               json_string_value(manager), now);
     else
         json_object_set(documents->document, "manager", manager);
@@ -326,13 +337,16 @@ void slc_documents_tell(const slc_documents *documents, const json_t *problems)
             fprintf(stderr, "... and %zu more\n", json_array_size(problems) - i);
             return;
         }
-        if (pointer == NULL || i >= LOCATED_PLACES || !slc_documents_place(documents, pointer, place, sizeof place))
-            snprintf(place, sizeof place, "%s", pointer != NULL && pointer[0] != '\0' ? pointer : "the document");
+        if (pointer == NULL || i >= LOCATED_PLACES ||
+            !slc_documents_place(documents, pointer, place, sizeof place))
+            snprintf(place, sizeof place, "%s",
+                     pointer != NULL && pointer[0] != '\0' ? pointer : "the document");
         const char *meant = pointer != NULL && detail != NULL && strstr(detail, "did you mean") == NULL &&
                                     strstr(detail, "not a field") != NULL
                                 ? slc_schema_meant(documents->document, pointer)
                                 : NULL;
         fprintf(stderr, "%s: %s%s%s%s\n", place, detail != NULL ? detail : "is wrong",
-                meant != NULL ? ": did you mean \"" : "", meant != NULL ? meant : "", meant != NULL ? "\"?" : "");
+                meant != NULL ? ": did you mean \"" : "", meant != NULL ? meant : "",
+                meant != NULL ? "\"?" : "");
     }
 }

@@ -1,4 +1,5 @@
-/* Declarative documents from files and folders as one, and the way back: which file and line a place of it came from. */
+/* Declarative documents from files and folders as one, and the way back: which file and line a place of it came
+ * from. */
 #ifndef SLC_CONTROLPLANE_CTL_DOCUMENTS_H
 #define SLC_CONTROLPLANE_CTL_DOCUMENTS_H
 
@@ -26,9 +27,9 @@ typedef struct slc_documents {
     bool gave_up; /* a problem that leaves nothing to go on with */
 } slc_documents;
 
-/* Reads every -f of the arguments: files, folders (each *.yaml, *.yml and *.json below, in order of name; none that
- * begins with a dot) and "-". --manager and --base-revision go in. False after saying on standard error what is wrong,
- * with file and line. Release in both cases. */
+/* Reads every -f of the arguments: files, folders (each *.yaml, *.yml and *.json below, in order of name; none
+ * that begins with a dot) and "-". --manager and --base-revision go in. False after saying on standard error
+ * what is wrong, with file and line. Release in both cases. */
 bool slc_documents_load(slc_documents *documents, const slc_args *args) SLC_CHECKED;
 void slc_documents_release(slc_documents *documents);
 

@@ -28,7 +28,8 @@ static bool api_path(const slc_ctl *ctl, const char *api, char *path, size_t siz
 
 static bool read_key(const slc_ctl *ctl, slc_gateway_target *target)
 {
-    const char *key_file = slc_args_get(&ctl->args, "key-file"), *bearer = slc_args_get(&ctl->args, "bearer-file");
+    const char *key_file = slc_args_get(&ctl->args, "key-file"),
+               *bearer = slc_args_get(&ctl->args, "bearer-file");
     const char *value = getenv("SLUICE_API_KEY"), *name = slc_args_get(&ctl->args, "key-header");
     slc_error err = {0};
     char *text = NULL;
@@ -43,7 +44,10 @@ static bool read_key(const slc_ctl *ctl, slc_gateway_target *target)
         value = text;
     }
     if (value != NULL && value[0] != '\0')
-        target->header = slc_asprintf("%s: %s%s", bearer != NULL ? "Authorization" : name != NULL ? name : "X-API-Key",
+        target->header = slc_asprintf("%s: %s%s",
+                                      bearer != NULL ? "Authorization"
+                                      : name != NULL ? name
+                                                     : "X-API-Key",
                                       bearer != NULL ? "Bearer " : "", value);
     slc_secret_free(text);
     return true;

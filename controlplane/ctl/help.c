@@ -57,8 +57,8 @@ void slc_help_overview(FILE *out)
 
 void slc_help_command(const slc_command *command, FILE *out)
 {
-    fprintf(out, "usage: sluicectl %s%s%s [OPTION...]\n\n%s.\n", command->name, command->arguments[0] != '\0' ? " " : "",
-            command->arguments, command->summary);
+    fprintf(out, "usage: sluicectl %s%s%s [OPTION...]\n\n%s.\n", command->name,
+            command->arguments[0] != '\0' ? " " : "", command->arguments, command->summary);
     if (command->text != NULL)
         print_wrapped(out, command->text);
     if (command->options != NULL) {

@@ -9,20 +9,21 @@
 static const struct {
     const char *name, *text;
 } files[] = {{"~/.config/sluice/config.yaml", "the contexts; only its owner may read it"}},
-  variables[] = {
-      {"SLUICE_CONTEXT", "the context, as --context"},
-      {"SLUICE_SERVER", "the control plane, as --server"},
-      {"SLUICE_TOKEN", "the token itself"},
-      {"SLUICE_TOKEN_FILE", "as --token-file"},
-      {"SLUICECTL_CONFIG", "the file of contexts, as --config"},
-      {"SLUICE_API_KEY", "the API key of events tail and publish"},
-      {"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "as curl takes them"},
-  },
+  variables[] =
+      {
+          {"SLUICE_CONTEXT", "the context, as --context"},
+          {"SLUICE_SERVER", "the control plane, as --server"},
+          {"SLUICE_TOKEN", "the token itself"},
+          {"SLUICE_TOKEN_FILE", "as --token-file"},
+          {"SLUICECTL_CONFIG", "the file of contexts, as --config"},
+          {"SLUICE_API_KEY", "the API key of events tail and publish"},
+          {"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "as curl takes them"},
+},
   statuses[] = {
       {"0", "done; of diff: no differences; of explain: allowed"},
       {"1", "failed, which standard error explains; of diff: differences; of explain: denied"},
       {"2", "called wrongly; of diff and explain: could not find out"},
-  };
+};
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -86,9 +87,11 @@ static void troff_command(FILE *out, const slc_command *command)
 void slc_help_man(FILE *out)
 {
     fprintf(out,
-            ".TH SLUICECTL 1 \"\" \"Sluice %s\" \"Sluice\"\n.SH NAME\nsluicectl \\- the control plane of Sluice from a "
+            ".TH SLUICECTL 1 \"\" \"Sluice %s\" \"Sluice\"\n.SH NAME\nsluicectl \\- the control plane of "
+            "Sluice from a "
             "command line\n.SH SYNOPSIS\n.B sluicectl\n.I command\n[argument...] [option...]\n.SH DESCRIPTION\n"
-            "Applies, shows and changes what the control plane of the event gateway Sluice has in its catalog, and\n"
+            "Applies, shows and changes what the control plane of the event gateway Sluice has in its catalog, "
+            "and\n"
             "publishes and reads events through gateways. Options and arguments may be mixed.\n.SH COMMANDS\n",
             SLC_VERSION);
     for (const slc_command *command = slc_commands; command->name != NULL; command++)
@@ -148,7 +151,8 @@ static void markdown_command(FILE *out, const slc_command *command)
 
 void slc_help_markdown(FILE *out)
 {
-    fputs("# sluicectl\n\nGenerated from the table of commands: `sluicectl help --markdown`. What documents are, and who may "
+    fputs("# sluicectl\n\nGenerated from the table of commands: `sluicectl help --markdown`. What documents "
+          "are, and who may "
           "do what, is in\n[admin-api.md](admin-api.md); a repository that is applied by a pipeline in\n"
           "[examples/gitops](examples/gitops/README.md).\n\n## Options of every command\n",
           out);

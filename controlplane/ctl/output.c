@@ -18,7 +18,8 @@ static const struct columns {
     const char *kind, *fields[COLUMNS_MAX];
 } kinds_columns[] = {
     {"gateway-groups", {"environment", "rest_url", "kafka_url", "manager"}},
-    {"gateway-nodes", {"name", "group", "state", "version", "applied_version", "connections", "draining", "last_seen"}},
+    {"gateway-nodes",
+     {"name", "group", "state", "version", "applied_version", "connections", "draining", "last_seen"}},
     {"enrolment-tokens", {"group", "uses_left", "expires_at"}},
     {"backend-clusters", {"bootstrap_servers", "authentication.mechanism", "manager"}},
     {"virtual-clusters", {"backend_cluster", "namespace.mode", "namespace.prefix", "manager"}},
@@ -167,7 +168,8 @@ int slc_output_yaml(const json_t *value)
 
 int slc_output_value(const slc_ctl *ctl, const json_t *value)
 {
-    return ctl->output_given && ctl->output == SLC_OUTPUT_JSON ? slc_output_json(value) : slc_output_yaml(value);
+    return ctl->output_given && ctl->output == SLC_OUTPUT_JSON ? slc_output_json(value)
+                                                               : slc_output_yaml(value);
 }
 
 int slc_output_list(const slc_ctl *ctl, const char *kind, const json_t *items)
@@ -224,7 +226,8 @@ static void print_fields(const json_t *fields)
     json_object_foreach ((json_t *)fields, name, change) {
         short_value(json_object_get(change, "from"), from, sizeof from);
         short_value(json_object_get(change, "to"), to, sizeof to);
-        if (!json_is_object(change) || (json_object_get(change, "from") == NULL && json_object_get(change, "to") == NULL))
+        if (!json_is_object(change) ||
+            (json_object_get(change, "from") == NULL && json_object_get(change, "to") == NULL))
             printf("    %s: changed\n", name);
         else if (json_object_get(change, "from") == NULL || json_is_null(json_object_get(change, "from")))
             printf("    %s: %s\n", name, to);

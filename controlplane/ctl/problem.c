@@ -21,10 +21,11 @@ static void hint_unauthenticated(const slc_ctl *ctl)
     if (ctl->context.token == NULL)
         fprintf(stderr, "  There is no token: sluicectl login, SLUICE_TOKEN or --token-file.\n");
     else
-        fprintf(stderr,
-                "  The token of the context \"%s\" is not valid at %s: it has expired, was deleted, or is another\n"
-                "  control plane's. Get a new one and: sluicectl login %s --server %s\n",
-                ctl->context.name, ctl->context.server, ctl->context.name, ctl->context.server);
+        fprintf(
+            stderr,
+            "  The token of the context \"%s\" is not valid at %s: it has expired, was deleted, or is another\n"
+            "  control plane's. Get a new one and: sluicectl login %s --server %s\n",
+            ctl->context.name, ctl->context.server, ctl->context.name, ctl->context.server);
 }
 
 static void hint_by_status(const slc_ctl *ctl, const slc_ctl_request *request, long status)
@@ -33,11 +34,13 @@ static void hint_by_status(const slc_ctl *ctl, const slc_ctl_request *request, l
     if (status == 401)
         hint_unauthenticated(ctl);
     else if (status == 412)
-        hint("Somebody else has changed it in the meantime. Nothing of yours was done. Look at what there is now\n"
+        hint("Somebody else has changed it in the meantime. Nothing of yours was done. Look at what there is "
+             "now\n"
              "  (sluicectl diff, sluicectl get), then try again.");
     else if (status == 409 && apply)
-        hint("What another manager looks after is left alone: take it out of the document, or take it over with "
-             "--adopt.");
+        hint(
+            "What another manager looks after is left alone: take it out of the document, or take it over with "
+            "--adopt.");
     else if (status == 413)
         hint("Apply it in parts, or raise admin-limits.body of the control plane.");
     else if (status == 429 || status == 503 || status == 507)
@@ -95,14 +98,14 @@ static void tell_missing(const json_t *missing)
 
 static void tell_foreign(const slc_ctl *ctl, const slc_ctl_request *request, const slc_ctl_answer *answer)
 {
-    slc_ctl_fail("%s %s%s: %ld, and not in the words of a Sluice control plane", request->method, ctl->context.server,
-                 request->path, answer->status);
+    slc_ctl_fail("%s %s%s: %ld, and not in the words of a Sluice control plane", request->method,
+                 ctl->context.server, request->path, answer->status);
     fprintf(stderr, "  Is the server of the context \"%s\" the admin API (port 8001) of a control plane?\n",
             ctl->context.name);
 }
 
-void slc_problem_tell_documents(const slc_ctl *ctl, const slc_ctl_request *request, const slc_ctl_answer *answer,
-                                const slc_documents *documents)
+void slc_problem_tell_documents(const slc_ctl *ctl, const slc_ctl_request *request,
+                                const slc_ctl_answer *answer, const slc_documents *documents)
 {
     slc_error err = {0};
     json_t *problem = NULL;
@@ -138,7 +141,8 @@ void slc_problem_unreachable(const slc_ctl *ctl, const slc_error *err)
 {
     if (err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT)
         fprintf(stderr,
-                "  The context is \"%s\". Gateways go on serving without their control plane. --retries and --timeout\n"
+                "  The context is \"%s\". Gateways go on serving without their control plane. --retries and "
+                "--timeout\n"
                 "  say how long to try.\n",
                 ctl->context.name);
 }

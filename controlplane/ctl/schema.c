@@ -139,8 +139,9 @@ static void check_kind_name(slc_check *check, const char *name)
     json_object_foreach ((json_t *)slc_schema_kinds(), known, kind)
         if (json_is_true(json_object_get(kind, "declarative")))
             slc_suggest(&near, known);
-    slc_check_problem(check, "there is no kind \"%s\"%s%s%s", name, near.best != NULL ? ": did you mean \"" : "",
-                      near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
+    slc_check_problem(check, "there is no kind \"%s\"%s%s%s", name,
+                      near.best != NULL ? ": did you mean \"" : "", near.best != NULL ? near.best : "",
+                      near.best != NULL ? "\"?" : "");
 }
 
 static void check_resources(slc_check *check, const json_t *resources)
@@ -167,7 +168,8 @@ void slc_schema_check(const json_t *document, json_t *problems)
     slc_check check = {.forms = part("forms"), .problems = problems};
     const json_t *resources = json_object_get(document, "resources");
     if (!json_is_string(json_object_get(document, "manager")))
-        slc_check_problem(&check, "the field \"manager\" is missing: who looks after these objects (or --manager)");
+        slc_check_problem(&check,
+                          "the field \"manager\" is missing: who looks after these objects (or --manager)");
     if (resources != NULL) {
         snprintf(check.pointer, sizeof check.pointer, "/resources");
         check_resources(&check, resources);
@@ -179,7 +181,8 @@ void slc_schema_check(const json_t *document, json_t *problems)
 /* The schema of what `pointer` leads to within an item, walking along the document; NULL: not known. */
 static const json_t *schema_below(const json_t *schema, char *rest)
 {
-    for (char *token = strtok_r(NULL, "/", &rest); token != NULL && schema != NULL; token = strtok_r(NULL, "/", &rest)) {
+    for (char *token = strtok_r(NULL, "/", &rest); token != NULL && schema != NULL;
+         token = strtok_r(NULL, "/", &rest)) {
         const json_t *items = json_object_get(schema, "items");
         schema = items != NULL ? items : json_object_get(json_object_get(schema, "properties"), token);
     }

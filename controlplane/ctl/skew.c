@@ -17,7 +17,8 @@ bool slc_skew_too_far(const char *ours, const char *theirs)
 void slc_skew_warn(const char *server_version)
 {
     if (slc_skew_too_far(SLC_VERSION, server_version))
-        slc_ctl_note("sluicectl is %s, the control plane %s: further apart than one minor release, so that one may not "
-                     "know what the other does",
-                     SLC_VERSION, server_version);
+        slc_ctl_note(
+            "sluicectl is %s, the control plane %s: further apart than one minor release, so that one may not "
+            "know what the other does",
+            SLC_VERSION, server_version);
 }

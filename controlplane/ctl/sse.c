@@ -34,8 +34,8 @@ static bool dispatch(slc_sse *sse)
     bool go_on = true;
     snprintf(sse->id, sizeof sse->id, "%s", sse->next_id);
     if (sse->data.len > 0) /* each data line has left a line feed, of which the last does not count */
-        go_on = sse->on_event(sse->arg, sse->type[0] != '\0' ? sse->type : "message", (const char *)sse->data.data,
-                              sse->data.len - 1);
+        go_on = sse->on_event(sse->arg, sse->type[0] != '\0' ? sse->type : "message",
+                              (const char *)sse->data.data, sse->data.len - 1);
     slc_buf_clear(&sse->data);
     sse->type[0] = '\0';
     return go_on;

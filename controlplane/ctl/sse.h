@@ -16,7 +16,7 @@ typedef bool (*slc_sse_event)(void *arg, const char *type, const char *data, siz
 typedef struct slc_sse {
     slc_buf line, data;
     char type[64];
-    char id[8192];    /* of the last event that was complete; empty: none */
+    char id[8192]; /* of the last event that was complete; empty: none */
     char next_id[8192];
     int64_t retry_ms; /* what the server asked for; -1: nothing */
     bool after_cr;

@@ -1,5 +1,6 @@
-/* Writes what sluicectl knows about kinds without a control plane: names, keys and JSON Schemas, from the tables of
- * the catalog. Run by the build; sluicectl has the result in itself, so that it depends on common/ alone.
+/* Writes what sluicectl knows about kinds without a control plane: names, keys and JSON Schemas, from the
+ * tables of the catalog. Run by the build; sluicectl has the result in itself, so that it depends on common/
+ * alone.
  *
  * usage: sluice-schema FILE */
 #include <stdio.h>
@@ -64,11 +65,11 @@ static json_t *kind_json(const slc_kind *kind)
 {
     json_t *schema = slc_openapi_kind_schema(kind, SLC_OPENAPI_PATCH);
     json_object_set_new(schema, "required", required_of(kind));
-    return json_pack("{s:s, s:s, s:s?, s:b, s:b, s:b, s:o, s:o, s:o}", "singular", kind->singular, "key",
-                     key_rule(kind), "help", kind->help, "declarative",
-                     (int)((kind->flags & SLC_KIND_DECLARATIVE) != 0), "create",
-                     (int)((kind->flags & SLC_KIND_CREATE) != 0), "log", (int)((kind->flags & SLC_KIND_LOG) != 0),
-                     "identity", strings(kind->identity), "actions", actions_of(kind), "schema", schema);
+    return json_pack(
+        "{s:s, s:s, s:s?, s:b, s:b, s:b, s:o, s:o, s:o}", "singular", kind->singular, "key", key_rule(kind),
+        "help", kind->help, "declarative", (int)((kind->flags & SLC_KIND_DECLARATIVE) != 0), "create",
+        (int)((kind->flags & SLC_KIND_CREATE) != 0), "log", (int)((kind->flags & SLC_KIND_LOG) != 0),
+        "identity", strings(kind->identity), "actions", actions_of(kind), "schema", schema);
 }
 
 static json_t *policies_json(void)
