@@ -16,8 +16,9 @@
 
 #define SLC_JSON_SCHEMA_MAX_BYTES (1u << 20) /* of one text */
 #define SLC_JSON_SCHEMA_MAX_PARTS 20000      /* schemas within the schema */
-#define SLC_JSON_SCHEMA_MAX_DEPTH 200 /* of schemas within each other while checking, through references too   \
-                                       */
+#define SLC_JSON_SCHEMA_MAX_DEPTH                                                                              \
+    200 /* of schemas within each other while checking, through references too                                 \
+         */
 
 typedef struct slc_json_schema slc_json_schema;
 
