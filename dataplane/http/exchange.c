@@ -129,6 +129,7 @@ static void finish_exchange(struct slc_exchange_private *self)
         slc_page_bytes_end(&exchange->worker->page_bytes, exchange->page_holder, exchange->page_bytes);
     slc_token_unref(exchange->token);
     slc_header_policies_release(&exchange->headers);
+    slc_record_policies_release(&exchange->records);
     if (self->streaming)
         front->streams--;
     TAILQ_REMOVE(&front->exchanges, self, entry);

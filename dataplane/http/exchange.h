@@ -15,6 +15,7 @@
 #include "dataplane/policy/headers.h"
 #include "dataplane/policy/limits.h"
 #include "dataplane/policy/principal.h"
+#include "dataplane/policy/record_chain.h"
 #include "dataplane/worker.h"
 
 typedef struct slc_exchange {
@@ -29,6 +30,7 @@ typedef struct slc_exchange {
     slc_token *token;            /* the front's: what it brought, until policies were asked; NULL: none */
     slc_charges *charges;        /* the front's: what it takes of limits; NULL: of none */
     slc_header_policies headers; /* the front's: those that change what it says, is told, or publishes */
+    slc_record_policies records; /* the front's: those that take part in its records */
     char request_id[65];
     char client_address[64]; /* the true client's */
     int64_t started_us;      /* monotonic */
@@ -53,9 +55,13 @@ bool slc_exchange_query_is_valid(slc_exchange *exchange) SLC_CHECKED;
 bool slc_exchange_query_repeats(slc_exchange *exchange, const char *name) SLC_CHECKED;
 const char *slc_exchange_header(slc_exchange *exchange, const char *name);
 
-/* What headers policies do at that place of it; NULL: nothing. The caller frees it, before the exchange lets
- * its snapshot go. */
-slc_header_edits *slc_exchange_edits(slc_exchange *exchange, enum slc_header_place place);
+/* What policies do to the records that it publishes or reads, bound; NULL: nothing. The caller's, who may keep
+ * it longer than the exchange. `snapshot` and `api` are those that exchange->records was found in. */
+slc_record_chain *slc_exchange_record_chain(slc_exchange *exchange, const slc_snapshot *snapshot,
+                                            slc_event_api *api);
+/* The configuration changed: finds exchange->records anew. False: a condition cannot be evaluated. */
+bool slc_exchange_find_records(slc_exchange *exchange, const slc_snapshot *snapshot,
+                               slc_event_api *api) SLC_CHECKED;
 
 /* Ends of an exchange: each answers, writes the access log line, counts, and frees it. */
 void slc_exchange_problem(slc_exchange *exchange, int status, const char *type, const char *title,

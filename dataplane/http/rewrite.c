@@ -13,9 +13,9 @@ static bool is(const char *name, size_t len, const char *text)
     return strlen(text) == len && memcmp(name, text, len) == 0;
 }
 
-static const char *value_of(void *ctx, const char *name, size_t len)
+static const char *value_in(const slc_exchange *exchange, const slc_snapshot *snapshot, const char *name,
+                            size_t len)
 {
-    const slc_exchange *exchange = ctx;
     const slc_principal *principal = &exchange->principal;
     if (is(name, len, "application.id"))
         return principal->application_id;
@@ -29,18 +29,65 @@ static const char *value_of(void *ctx, const char *name, size_t len)
         return exchange->request_id;
     if (is(name, len, "plan.name")) {
         const slc_plan *plan =
-            principal->plan_id[0] != '\0' ? slc_snapshot_plan(exchange->snapshot, principal->plan_id) : NULL;
+            principal->plan_id[0] != '\0' ? slc_snapshot_plan(snapshot, principal->plan_id) : NULL;
         return plan != NULL ? plan->msg->name : NULL;
     }
     const Sluice__Snapshot__V1__Application *application =
-        slc_snapshot_application(exchange->snapshot, principal->application_id);
+        slc_snapshot_application(snapshot, principal->application_id);
     return application != NULL ? application->team : NULL;
 }
 
-slc_header_edits *slc_exchange_edits(slc_exchange *exchange, enum slc_header_place place)
+static const char *value_of(void *ctx, const char *name, size_t len)
 {
-    SLC_BUG_ON(exchange->snapshot == NULL); /* they are asked for before an answer begins */
-    return slc_header_edits_new(&exchange->headers, place, value_of, exchange);
+    const slc_exchange *exchange = ctx;
+    return value_in(exchange, exchange->snapshot, name, len);
+}
+
+static slc_policy_request request_of(slc_exchange *exchange, const slc_snapshot *snapshot, slc_event_api *api)
+{
+    slc_policy_request request = slc_exchange_policy_request(exchange, slc_http_method(exchange->req));
+    request.snapshot = snapshot;
+    request.api = api;
+    request.stream = exchange->streamed;
+    return request;
+}
+
+/* What is put in is of who asks, and of the configuration at hand. */
+struct putting {
+    slc_exchange *exchange;
+    const slc_snapshot *snapshot;
+};
+
+static const char *put_in(void *ctx, const char *name, size_t len)
+{
+    const struct putting *putting = ctx;
+    return value_in(putting->exchange, putting->snapshot, name, len);
+}
+
+slc_record_chain *slc_exchange_record_chain(slc_exchange *exchange, const slc_snapshot *snapshot,
+                                            slc_event_api *api)
+{
+    if (exchange->records.count == 0)
+        return NULL;
+    slc_policy_request request = request_of(exchange, snapshot, api);
+    struct putting putting = {exchange, snapshot};
+    const bool publishes = exchange->operation == SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH;
+    const slc_record_subject subject = {.direction = publishes ? SLC_RECORDS_PRODUCE : SLC_RECORDS_CONSUME,
+                                        .snapshot = snapshot,
+                                        .vcluster = api->vcluster,
+                                        .api = api,
+                                        .topic = api->msg->topic,
+                                        .backend_topic = api->backend_topic,
+                                        .request = &request,
+                                        .value_of = put_in,
+                                        .value_ctx = &putting};
+    return slc_record_chain_bind(&exchange->records, &subject);
+}
+
+bool slc_exchange_find_records(slc_exchange *exchange, const slc_snapshot *snapshot, slc_event_api *api)
+{
+    slc_policy_request request = request_of(exchange, snapshot, api);
+    return slc_chain_records(api->chain, &request);
 }
 
 /* ---- the fields of a message ---- */
@@ -72,7 +119,7 @@ static void apply(const slc_header_edit *edit, struct evkeyvalq *fields)
 
 static void rewrite(slc_exchange *exchange, enum slc_header_place place, struct evkeyvalq *fields)
 {
-    slc_header_edits *edits = slc_exchange_edits(exchange, place);
+    slc_header_edits *edits = slc_header_edits_new(&exchange->headers, place, value_of, exchange);
     for (size_t i = 0; edits != NULL && i < edits->count; i++)
         apply(&edits->items[i], fields);
     slc_header_edits_free(edits);

@@ -170,6 +170,7 @@ slc_policy_request slc_exchange_policy_request(slc_exchange *exchange, const cha
                                 .certificate = slc_proof_certificate(exchange),
                                 .listener = listener_of(exchange),
                                 .headers = &exchange->headers,
+                                .records = &exchange->records,
                                 .connection = slc_exchange_connection_charges,
                                 .principal = &exchange->principal,
                                 .failures = exchange->worker->failures};

@@ -55,7 +55,7 @@ static void begin_view(slc_api *api, const slc_feed_update *update)
         slc_ring_release(&api->ring);
     slc_ring_init(&api->ring, &api->codec, update->topic_id, update->start, update->partitions, first,
                   (size_t)api->worker->limits->feed_ring_bytes / 4, &api->worker->scratch);
-    slc_ring_set_edits(&api->ring, slc_chain_reading(api->api->chain));
+    slc_lenses_clear(api);
     api->live = true;
     append(api, update);
     if (other)
@@ -70,8 +70,15 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     slc_api *api = arg;
+    slc_scan *next, *scan;
     SLC_CHECK_MAGIC(api, SLC_API_MAGIC);
+    bool going_on = api->going_on;
+    api->going_on = false;
     slc_readers_wake_tail(api);
+    for (scan = TAILQ_FIRST(&api->scans); going_on && scan != NULL; scan = next) {
+        next = TAILQ_NEXT(scan, entry);
+        slc_readers_wake_scan(scan);
+    }
 }
 
 static void on_update(void *ctx, const slc_feed_update *update)
@@ -164,6 +171,7 @@ static slc_api *make(slc_mediation_worker *worker, slc_event_api *event_api, slc
     TAILQ_INIT(&api->tail);
     TAILQ_INIT(&api->outside);
     TAILQ_INIT(&api->scans);
+    TAILQ_INIT(&api->lenses);
     slc_api_metrics_init(api);
     TAILQ_INSERT_TAIL(&worker->apis[bucket_of(event_api->msg->id)], api, entry);
     return api;
@@ -195,6 +203,7 @@ void slc_api_settle(slc_api *api)
     if (!api->retired || api->references > 0 || !TAILQ_EMPTY(&api->readers) || !TAILQ_EMPTY(&api->scans))
         return;
     TAILQ_REMOVE(&worker->retired, api, entry);
+    slc_lenses_expire(api, 0, INT64_MIN);
     slc_link_unref(api->link);
     slc_event_api_unref(api->api);
     event_free(api->wake);
@@ -230,14 +239,10 @@ static void rebind(slc_api *api, slc_event_api *event_api)
     }
     slc_event_api *old = api->api;
     api->api = slc_event_api_ref(event_api);
-    const slc_header_edits *edits = slc_chain_reading(event_api->chain);
     api->codec = api->ring.codec = codec;
-    if (api->live)
-        slc_ring_set_edits(&api->ring, edits);
-    TAILQ_FOREACH (scan, &api->scans, entry) {
+    TAILQ_FOREACH (scan, &api->scans, entry)
         scan->ring.codec = codec;
-        slc_ring_set_edits(&scan->ring, edits);
-    }
+    slc_lenses_expire(api, 0, INT64_MIN);
     slc_event_api_unref(old);
 }
 
@@ -256,6 +261,8 @@ void slc_api_tick(slc_api *api, int64_t now_ms)
 {
     slc_scans_tick(api, now_ms);
     slc_readers_wake_outside(api);
+    slc_readers_retry(api);
+    slc_lenses_expire(api, now_ms, api->worker->limits->feed_idle_ms);
     if (!TAILQ_EMPTY(&api->readers) || !TAILQ_EMPTY(&api->scans) || api->references > 0)
         api->unused_since_ms = now_ms;
     else if (api->subscription != NULL && now_ms - api->unused_since_ms > api->worker->limits->feed_idle_ms)

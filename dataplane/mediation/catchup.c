@@ -399,7 +399,6 @@ slc_scan *slc_scan_for(slc_api *api, const slc_position *own)
     }
     slc_ring_init(&scan->ring, &api->codec, api->ring.topic_id, own, api->ring.partitions, 0,
                   window_of(scan) / 2, &api->worker->scratch);
-    slc_ring_set_edits(&scan->ring, slc_chain_reading(api->api->chain));
     TAILQ_INIT(&scan->readers);
     TAILQ_INIT(&scan->tail);
     TAILQ_INSERT_TAIL(&api->scans, scan, entry);

@@ -156,3 +156,12 @@ void slc_event_json(slc_buf *out, const slc_record *record)
     add_data(out, record, &json);
     slc_buf_addc(out, '}');
 }
+
+void slc_event_json_error(slc_buf *out, const slc_record *record, const char *problem)
+{
+    char head[HEAD_CHARS];
+    slc_buf_add(out, head, (size_t)(put_head(head, record) - head));
+    slc_buf_adds(out, ",\"error\":");
+    slc_buf_adds(out, problem);
+    slc_buf_addc(out, '}');
+}

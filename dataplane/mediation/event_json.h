@@ -14,6 +14,9 @@ size_t slc_event_json_bound(const slc_record *record);
  * A header without a value has `"value": null`; a tombstone has `"data": null, "tombstone": true`. */
 void slc_event_json(slc_buf *out, const slc_record *record);
 
+/* Appends an event that cannot be shown: {id, time, error}. `problem` is a JSON object. */
+void slc_event_json_error(slc_buf *out, const slc_record *record, const char *problem);
+
 /* "<partition>-<offset>": opaque to clients. `out` holds 40. */
 void slc_event_id(int32_t partition, int64_t offset, char *out);
 

@@ -14,6 +14,8 @@
  * spare. */
 #define SCRATCH_MAX (1ULL << 30)
 
+#define KEEP_BYTES (1u << 20) /* of a buffer for one record, from tick to tick */
+
 /* Process
  * ---------------------------------------------------------------------------------------------------------- */
 
@@ -126,6 +128,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     SLC_CHECK_MAGIC(worker, SLC_MEDIATION_WORKER_MAGIC);
     int64_t now_ms = slc_monotonic_ms();
     slc_publishes_tick(worker, now_ms);
+    slc_record_scratch_trim(&worker->records, KEEP_BYTES);
     slc_streams_tick(worker, now_ms);
     for_each_api(worker, tick_api, &now_ms);
     slc_api *next, *api = TAILQ_FIRST(&worker->retired);
@@ -154,6 +157,8 @@ slc_mediation_worker *slc_mediation_attach(slc_mediation *mediation, slc_worker 
     slc_streams_init(self);
     TAILQ_INIT(&self->all_pages);
     TAILQ_INIT(&self->publishes_by_deadline);
+    TAILQ_INIT(&self->publishes_waiting);
+    slc_record_scratch_init(&self->records, SCRATCH_MAX);
     self->tick = event_new(slc_loop_base(worker->loop), -1, EV_PERSIST, on_tick, self);
     event_add(self->tick, &every);
     return self;
@@ -179,6 +184,7 @@ void slc_mediation_worker_settle(slc_mediation_worker *worker)
     if (!worker->detached || !TAILQ_EMPTY(&worker->retired))
         return;
     slc_buf_release(&worker->scratch);
+    slc_record_scratch_release(&worker->records);
     evbuffer_free(worker->out);
     worker->magic = 0;
     free(worker);
@@ -192,6 +198,7 @@ void slc_mediation_detach(slc_mediation_worker *worker)
     if (worker->judge != NULL)
         event_free(worker->judge);
     worker->judge = NULL;
+    slc_publishes_stop(worker);
     for_each_api(worker, retire_api, NULL);
     drop_kept(worker->kept, worker->kept_count);
     worker->kept = NULL;
@@ -233,6 +240,7 @@ void slc_mediation_apply(slc_mediation_worker *worker)
 {
     SLC_CHECK_MAGIC(worker, SLC_MEDIATION_WORKER_MAGIC);
     const slc_snapshot *snapshot = worker->worker->snapshot;
+    worker->applied++;
     if (worker->worker->index == 0 && snapshot != NULL)
         keep_backends(worker, snapshot);
     for_each_api(worker, apply_api, snapshot);

@@ -10,8 +10,10 @@
 #include "common/metrics.h"
 #include "dataplane/mediation/catchup.h"
 #include "dataplane/mediation/feed.h"
+#include "dataplane/mediation/lens.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/mediation/ring.h"
+#include "dataplane/policy/record_chain.h"
 
 #define SLC_MEDIATION_MAGIC        0x4d454449U
 #define SLC_MEDIATION_WORKER_MAGIC 0x4d574f52U
@@ -60,7 +62,11 @@ typedef struct slc_api {
     TAILQ_HEAD(, slc_reader) readers;      /* all of them */
     TAILQ_HEAD(slc_tail, slc_reader) tail; /* those that wait at the end of `ring` */
     struct slc_tail outside;               /* those that wait until catch-up takes more */
-    unsigned wakes;                        /* counts, so that nobody is woken twice in one go */
+    TAILQ_HEAD(, slc_lens) lenses;         /* what readers see */
+    size_t lens_count;
+    unsigned unreachable; /* readers that wait for what policies need, and are told by nobody */
+    bool going_on;        /* readers at a tail have not looked at everything yet */
+    unsigned wakes;       /* counts, so that nobody is woken twice in one go */
     TAILQ_HEAD(, slc_scan) scans;
     unsigned references;  /* publishes, questions and stopping scans under way */
     bool retired;         /* not in the table any more */
@@ -80,7 +86,9 @@ struct slc_mediation_worker {
     const slc_gateway_limits *limits;
     slc_tally *tally;
     struct event *tick;
-    slc_buf scratch; /* for rendering */
+    slc_buf scratch;            /* for rendering */
+    slc_record_scratch records; /* for policies on them */
+    slc_dead_letters *letters;  /* NULL: none are taken */
     bool draining;
     bool detached;
     unsigned publishes; /* exchanges that wait for an acknowledgement */
@@ -91,12 +99,14 @@ struct slc_mediation_worker {
     TAILQ_HEAD(slc_judgement, slc_stream) judged;  /* of all streams: those that may go on, in this round */
     struct slc_judgement unjudged;                 /* and those of which that is to be found out */
     uint64_t round;
+    unsigned applied;    /* snapshots */
     struct event *judge; /* goes on with it; NULL: never begun */
     TAILQ_HEAD(, slc_page) all_pages;
     TAILQ_HEAD(, slc_publish) publishes_by_deadline;
-    struct evbuffer *out; /* what is being written: empty between writes */
-    int64_t recheck_ms;   /* when credentials are looked at next */
-    slc_link **kept;      /* worker 0: the snapshot's backends, in touch whether used or not */
+    TAILQ_HEAD(, slc_publish) publishes_waiting; /* with events that wait for what policies need */
+    struct evbuffer *out;                        /* what is being written: empty between writes */
+    int64_t recheck_ms;                          /* when credentials are looked at next */
+    slc_link **kept; /* worker 0: the snapshot's backends, in touch whether used or not */
     size_t kept_count;
 };
 
@@ -143,6 +153,8 @@ unsigned slc_pages_cut_off(slc_mediation_worker *worker); /* how many there were
 
 /* publish.c */
 void slc_publishes_tick(slc_mediation_worker *worker, int64_t now_ms);
+/* What waits for policies waits no more: it is rejected. */
+void slc_publishes_stop(slc_mediation_worker *worker);
 
 /* observe.c */
 extern const slc_metric slc_mediation_metrics[];

@@ -250,7 +250,7 @@ static void add(slc_page *page)
     if (page->count == 0)
         make_room(page);
     slc_buf_adds(&page->text, page->count++ > 0 ? "," : PAGE_START);
-    bool added = slc_ring_add_json(reader->ring, reader->seq, &page->text);
+    bool added = slc_reader_add_json(reader, &page->text);
     SLC_BUG_ON(!added); /* its limit is beyond a full page and the largest record */
     slc_reader_advance(reader);
     slc_exchange *exchange = page->exchange;
@@ -277,6 +277,15 @@ static bool is_finished(const slc_page *page)
     return page->wait_ms == 0 && slc_reader_caught_up(reader);
 }
 
+/* At a record that cannot be shown yet: what comes before it need not wait for that. */
+static void wait_for_policies(slc_page *page)
+{
+    if (page->count > 0)
+        answer(page);
+    else if (page->reader.unreachable && page->wait_ms == 0)
+        fail_page(page, SLC_PROBLEM_RECORD_UNAVAILABLE);
+}
+
 static void collect(slc_page *page)
 {
     slc_reader *reader = &page->reader;
@@ -291,7 +300,9 @@ static void collect(slc_page *page)
         if (found == SLC_PEEK_ENDED)
             return;
         if (found == SLC_PEEK_NOTHING) {
-            if (is_finished(page))
+            if (slc_reader_waits_for_policies(reader))
+                wait_for_policies(page);
+            else if (is_finished(page))
                 answer(page);
             return;
         }
@@ -368,6 +379,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         event_add(page->timer, &more);
     } else if (page->reader.api->failing && page->count == 0) {
         fail_page(page, slc_problem_of(&page->reader.api->err));
+    } else if (page->count == 0 && slc_reader_waits_for_policies(&page->reader)) {
+        fail_page(page, SLC_PROBLEM_RECORD_UNAVAILABLE);
     } else {
         answer(page);
     }
@@ -425,6 +438,7 @@ void slc_page_handle(slc_exchange *exchange)
     exchange->on_abort = on_abort;
     slc_reader_init(&page->reader, api, &page_ops, request.start, request.start_ms, &request.cursor, true);
     slc_cursor_release(&request.cursor);
+    slc_reader_set_lens(&page->reader, slc_lens_get(api, exchange, exchange->snapshot));
     collect(page);
 }
 
@@ -438,9 +452,11 @@ void slc_pages_recheck(slc_api *api)
             continue;
         slc_page *page = page_of(reader);
         slc_exchange *exchange = page->exchange;
-        const slc_snapshot *snapshot = api->worker->worker->snapshot;
+        slc_snapshot *snapshot = api->worker->worker->snapshot;
         if (snapshot != NULL && !slc_principal_still_granted(snapshot, api->api, exchange->operation,
                                                              exchange->client_address, &exchange->principal))
+            fail_page(page, SLC_PROBLEM_REVOKED);
+        else if (snapshot != NULL && !slc_reader_follow(reader, exchange, snapshot))
             fail_page(page, SLC_PROBLEM_REVOKED);
         else if (exchange->outdated && page->question == NULL)
             answer(page);

@@ -1,6 +1,3 @@
-#include "dataplane/mediation/publish.h"
-
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,36 +5,9 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "dataplane/mediation/event_json.h"
+#include "dataplane/mediation/publish_private.h"
 
-#define PUBLISH_MAGIC     0x5055424cU
 #define DEFAULT_MAX_BYTES (1024 * 1024)
-
-typedef struct publish_item {
-    slc_message msg;
-    struct slc_publish *publish;
-    bool done;
-    bool rejected; /* never went out */
-    enum slc_problem_kind problem;
-    char *detail;
-    enum slc_publish_outcome outcome;
-    int32_t partition;
-    int64_t offset;
-} publish_item;
-
-struct slc_publish {
-    unsigned magic;
-    slc_exchange *exchange; /* NULL: answered, or the client has gone */
-    slc_api *api;
-    bool batch, asynchronous, listed;
-    const char *idempotency_key;
-    slc_header_edits *edits; /* of the records' headers; NULL: none */
-    atomic_size_t to_post;   /* acknowledgements that the broker owes, and one for the caller */
-    size_t left;             /* those that were not handled here */
-    size_t count, max_items;
-    int64_t deadline_ms; /* a tick early: the tick keeps it. The broker decides sooner, unless it is stuck */
-    TAILQ_ENTRY(slc_publish) entry;
-    publish_item items[];
-};
 
 static const enum slc_problem_kind problem_of_outcome[SLC_PUBLISH_OUTCOMES] = {
     [SLC_NOT_PERSISTED] = SLC_PROBLEM_NOT_PERSISTED,  [SLC_OUTCOME_UNKNOWN] = SLC_PROBLEM_OUTCOME_UNKNOWN,
@@ -67,8 +37,11 @@ static void free_if_done(slc_publish *publish)
     if (publish->left > 0 || publish->exchange != NULL)
         return;
     slc_api *api = publish->api;
-    for (size_t i = 0; i < publish->count; i++)
+    for (size_t i = 0; i < publish->count; i++) {
         free(publish->items[i].detail);
+        free(publish->items[i].pointer);
+    }
+    slc_record_chain_free(publish->records);
     api->worker->publishes--;
     publish->magic = 0;
     free(publish);
@@ -91,6 +64,23 @@ static enum slc_problem_kind problem_of_item(const publish_item *item)
     return item->done ? problem_of_outcome[item->outcome] : SLC_PROBLEM_OUTCOME_UNKNOWN;
 }
 
+/* Where in the event: what slc_problem_with adds. NULL: no place. */
+static json_t *place_of(const publish_item *item)
+{
+    if (item->pointer == NULL)
+        return NULL;
+    return json_pack("{s:[{s:s, s:s?}]}", "errors", "pointer", item->pointer, "detail", item->detail);
+}
+
+static json_t *problem_json(const publish_item *item)
+{
+    json_t *problem = slc_problem_json(problem_of_item(item), item->detail), *place = place_of(item);
+    if (place != NULL)
+        json_object_update(problem, place);
+    json_decref(place);
+    return problem;
+}
+
 static void reply_json(slc_exchange *exchange, int status, const char *text, size_t len)
 {
     struct evbuffer *body = evbuffer_new();
@@ -104,7 +94,7 @@ static void answer_single(slc_exchange *exchange, const publish_item *item)
 {
     char id[40], text[64];
     if (!is_stored(item)) {
-        slc_problem(exchange, problem_of_item(item), item->detail);
+        slc_problem_with(exchange, problem_of_item(item), item->detail, place_of(item));
         return;
     }
     slc_event_id(item->partition, item->offset, id);
@@ -119,7 +109,7 @@ static json_t *results(const slc_publish *publish)
     json_t *list = json_array();
     for (size_t i = 0; i < publish->count; i++) {
         const publish_item *item = &publish->items[i];
-        json_array_append_new(list, slc_problem_json(problem_of_item(item), item->detail));
+        json_array_append_new(list, problem_json(item));
     }
     return list;
 }
@@ -135,7 +125,7 @@ static enum slc_problem_kind problem_of_all(const slc_publish *publish)
         if (kind == SLC_PROBLEM_OUTCOME_UNKNOWN)
             return kind;
         same = same && kind == first;
-        retry = retry || kind == SLC_PROBLEM_NOT_PERSISTED;
+        retry = retry || kind == SLC_PROBLEM_NOT_PERSISTED || kind == SLC_PROBLEM_RECORD_UNAVAILABLE;
     }
     return same ? first : retry ? SLC_PROBLEM_NOT_PERSISTED : SLC_PROBLEM_ALL_FAILED;
 }
@@ -150,7 +140,7 @@ static void add_result(struct evbuffer *body, const publish_item *item)
         evbuffer_add(body, "\"}", 2);
         return;
     }
-    json_t *problem = slc_problem_json(problem_of_item(item), item->detail);
+    json_t *problem = problem_json(item);
     char *text = json_dumps(problem, JSON_COMPACT);
     evbuffer_add(body, text, strlen(text));
     free(text);
@@ -198,7 +188,7 @@ static json_t *refused_items(const slc_publish *publish)
         const publish_item *item = &publish->items[i];
         if (!item->rejected)
             continue;
-        json_t *problem = slc_problem_json(item->problem, item->detail);
+        json_t *problem = problem_json(item);
         json_object_set_new(problem, "index", json_integer((json_int_t)i));
         list = list != NULL ? list : json_array();
         json_array_append_new(list, problem);
@@ -227,15 +217,13 @@ static void take_ack(slc_message *msg, void *owner)
     (void)owner;
     publish_item *item = (publish_item *)msg;
     slc_publish *publish = item->publish;
-    SLC_CHECK_MAGIC(publish, PUBLISH_MAGIC);
+    SLC_CHECK_MAGIC(publish, SLC_PUBLISH_MAGIC);
     item->done = true;
     publish->left--;
     if (item->outcome == SLC_RECORD_TOO_LARGE || item->outcome == SLC_RECORD_REFUSED)
         slc_api_topic_changed(publish->api);
     slc_series_add(publish->api->published[item->outcome], 1);
-    if (publish->left == 0 && publish->exchange != NULL)
-        answer(publish);
-    free_if_done(publish);
+    slc_publish_decided(publish);
 }
 
 /* The last one to post lets the worker go; the publish may be gone right after the post. */
@@ -248,6 +236,25 @@ static void owe_one_less(slc_publish *publish, publish_item *item)
         slc_mailbox_post(mailbox, &item->msg);
     if (last)
         slc_tally_end(tally);
+}
+
+void slc_publish_owe(slc_publish *publish)
+{
+    if (atomic_fetch_add(&publish->to_post, 1) ==
+        0) /* who was the last lets the worker go, and it begins anew */
+        slc_tally_begin(worker_of(publish)->tally);
+}
+
+void slc_publish_owe_less(slc_publish *publish)
+{
+    owe_one_less(publish, NULL);
+}
+
+void slc_publish_decided(slc_publish *publish)
+{
+    if (publish->left == 0 && publish->exchange != NULL)
+        answer(publish);
+    free_if_done(publish);
 }
 
 static void on_published(void *ctx, enum slc_publish_outcome outcome, int32_t partition, int64_t offset)
@@ -264,7 +271,7 @@ static void on_published(void *ctx, enum slc_publish_outcome outcome, int32_t pa
  * --------------------------------------------------------------------------------------------------------------
  */
 
-static publish_item *next_item(slc_publish *publish)
+publish_item *slc_publish_next_item(slc_publish *publish)
 {
     SLC_BUG_ON(publish->count == publish->max_items);
     publish_item *item = &publish->items[publish->count++];
@@ -272,12 +279,18 @@ static publish_item *next_item(slc_publish *publish)
     return item;
 }
 
-void slc_publish_reject(slc_publish *publish, enum slc_problem_kind kind, const char *detail)
+void slc_publish_reject_item(publish_item *item, enum slc_problem_kind kind, const char *detail,
+                             const char *pointer)
 {
-    publish_item *item = next_item(publish);
     item->done = item->rejected = true;
     item->problem = kind;
     item->detail = detail != NULL ? slc_strdup(detail) : NULL;
+    item->pointer = pointer != NULL ? slc_strdup(pointer) : NULL;
+}
+
+void slc_publish_reject(slc_publish *publish, enum slc_problem_kind kind, const char *detail)
+{
+    slc_publish_reject_item(slc_publish_next_item(publish), kind, detail, NULL);
 }
 
 static size_t size_of(const slc_outgoing *record)
@@ -288,21 +301,22 @@ static size_t size_of(const slc_outgoing *record)
     return size;
 }
 
-static void send_record(slc_publish *publish, const slc_outgoing *record)
+static void send_record(publish_item *item, const slc_outgoing *record)
 {
     slc_error err;
+    slc_publish *publish = item->publish;
     slc_link *link = publish->api->link;
-    publish_item *item = next_item(publish);
     publish->left++;
     atomic_fetch_add(&publish->to_post, 1);
     if (link->ops->publish(link->broker, record, on_published, item, &err))
         return;
     publish->left--;
     atomic_fetch_sub(&publish->to_post, 1);
-    item->done = item->rejected = true;
-    item->problem = err.code == SLC_LIMIT       ? SLC_PROBLEM_QUEUE_FULL
-                    : err.code == SLC_TOO_LARGE ? SLC_PROBLEM_TOO_LARGE
-                                                : SLC_PROBLEM_NOT_PERSISTED;
+    slc_publish_reject_item(item,
+                            err.code == SLC_LIMIT       ? SLC_PROBLEM_QUEUE_FULL
+                            : err.code == SLC_TOO_LARGE ? SLC_PROBLEM_TOO_LARGE
+                                                        : SLC_PROBLEM_NOT_PERSISTED,
+                            NULL, NULL);
 }
 
 /* Over what the topic takes, as far as that is known: the others of the batch must not fail with it. */
@@ -312,41 +326,29 @@ static bool is_over(const slc_publish *publish, const slc_outgoing *record)
     return limit > 0 && publish->api->link->ops->stored_bytes(record) > (size_t)limit;
 }
 
-static void check_and_send(slc_publish *publish, slc_outgoing *record)
+void slc_publish_send_item(publish_item *item, slc_outgoing *record)
 {
-    int64_t max_bytes = publish->api->api->msg->max_event_bytes;
-    const slc_topic_info *topic = &publish->api->topic;
+    const slc_topic_info *topic = &item->publish->api->topic;
     record->limit_bytes = topic->max_message_bytes;
     record->partitions = topic->partitions;
-    if (size_of(record) > (size_t)(max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES) || is_over(publish, record))
-        slc_publish_reject(publish, SLC_PROBLEM_TOO_LARGE, NULL);
+    if (is_over(item->publish, record))
+        slc_publish_reject_item(item, SLC_PROBLEM_TOO_LARGE, NULL, NULL);
     else if (topic->compacted && record->key == NULL)
-        slc_publish_reject(publish, SLC_PROBLEM_KEY, "Events of this stream need a key.");
+        slc_publish_reject_item(item, SLC_PROBLEM_KEY, "Events of this stream need a key.", NULL);
     else
-        send_record(publish, record);
+        send_record(item, record);
 }
 
-/* With the headers that policies make of them. All names end with a NUL: they are the policies' or ours. */
-static void edit_and_send(slc_publish *publish, slc_outgoing *record)
+static void take_event(slc_publish *publish, slc_outgoing *record)
 {
-    size_t places = record->header_count + publish->edits->count;
-    slc_record_header *before = slc_calloc(record->header_count + 1, sizeof *before);
-    slc_record_header *after = slc_calloc(places + 1, sizeof *after);
-    slc_broker_header *headers = slc_calloc(places + 1, sizeof *headers);
-    for (size_t i = 0; i < record->header_count; i++)
-        before[i] = (slc_record_header){.name = record->headers[i].name,
-                                        .name_len = (uint32_t)strlen(record->headers[i].name),
-                                        .value = record->headers[i].value,
-                                        .value_len = (uint32_t)record->headers[i].value_len};
-    record->header_count =
-        slc_header_edits_record(publish->edits, before, (uint32_t)record->header_count, after);
-    for (size_t i = 0; i < record->header_count; i++)
-        headers[i] = (slc_broker_header){after[i].name, after[i].value, after[i].value_len};
-    record->headers = headers;
-    check_and_send(publish, record);
-    free(headers);
-    free(after);
-    free(before);
+    publish_item *item = slc_publish_next_item(publish);
+    int64_t max_bytes = publish->api->api->msg->max_event_bytes;
+    if (size_of(record) > (size_t)(max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES))
+        slc_publish_reject_item(item, SLC_PROBLEM_TOO_LARGE, NULL, NULL);
+    else if (publish->records != NULL)
+        slc_publish_through(item, record);
+    else
+        slc_publish_send_item(item, record);
 }
 
 void slc_publish_event(slc_publish *publish, slc_outgoing *record)
@@ -361,10 +363,7 @@ void slc_publish_event(slc_publish *publish, slc_outgoing *record)
             (slc_broker_header){"idempotency-key", publish->idempotency_key, strlen(publish->idempotency_key)};
         record->headers = headers;
     }
-    if (publish->edits != NULL)
-        edit_and_send(publish, record);
-    else
-        check_and_send(publish, record);
+    take_event(publish, record);
 }
 
 /* Start and end
@@ -373,9 +372,10 @@ void slc_publish_event(slc_publish *publish, slc_outgoing *record)
 static void on_abort(slc_exchange *exchange, void *ctx)
 {
     slc_publish *publish = ctx;
-    SLC_CHECK_MAGIC(publish, PUBLISH_MAGIC);
+    SLC_CHECK_MAGIC(publish, SLC_PUBLISH_MAGIC);
     let_exchange_go(publish);
     slc_exchange_abandon(exchange);
+    slc_publish_give_up(publish);
     free_if_done(publish);
 }
 
@@ -383,17 +383,18 @@ slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_
 {
     const struct evkeyvalq *fields = evhttp_request_get_input_headers(exchange->req);
     slc_publish *publish = slc_malloc(sizeof *publish + max_items * sizeof *publish->items);
-    *publish = (slc_publish){.magic = PUBLISH_MAGIC,
+    *publish = (slc_publish){.magic = SLC_PUBLISH_MAGIC,
                              .exchange = exchange,
                              .api = api,
                              .batch = batch,
                              .asynchronous = slc_prefers(fields, "respond-async"),
                              .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
-                             .edits = slc_exchange_edits(exchange, SLC_HEADERS_PUBLISH),
+                             .records = slc_exchange_record_chain(exchange, exchange->snapshot, exchange->api),
                              .max_items = max_items,
                              .deadline_ms =
                                  slc_monotonic_ms() + api->worker->limits->publish_deadline_ms - SLC_TICK_MS};
     atomic_init(&publish->to_post, 1);
+    TAILQ_INIT(&publish->put_by);
     slc_tally_begin(api->worker->tally);
     api->references++;
     api->worker->publishes++;
@@ -407,8 +408,6 @@ void slc_publish_end(slc_publish *publish)
     SLC_BUG_ON(publish->count == 0);
     owe_one_less(publish, NULL);
     publish->idempotency_key = NULL; /* the request's */
-    slc_header_edits_free(publish->edits);
-    publish->edits = NULL;
     if (publish->left == 0) {
         answer(publish);
         free_if_done(publish);
@@ -425,8 +424,21 @@ void slc_publish_end(slc_publish *publish)
 void slc_publishes_tick(slc_mediation_worker *worker, int64_t now_ms)
 {
     slc_publish *publish;
+    while ((publish = TAILQ_FIRST(&worker->publishes_waiting)) != NULL && publish->deadline_ms <= now_ms) {
+        slc_publish_give_up(publish);
+        slc_publish_decided(publish);
+    }
     while ((publish = TAILQ_FIRST(&worker->publishes_by_deadline)) != NULL && publish->deadline_ms <= now_ms)
         answer(publish); /* what was not decided counts as unknown; freed with the last acknowledgement */
+}
+
+void slc_publishes_stop(slc_mediation_worker *worker)
+{
+    slc_publish *publish;
+    while ((publish = TAILQ_FIRST(&worker->publishes_waiting)) != NULL) {
+        slc_publish_give_up(publish);
+        slc_publish_decided(publish);
+    }
 }
 
 void slc_publish_handle(slc_exchange *exchange)

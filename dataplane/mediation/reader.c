@@ -8,7 +8,8 @@
 #include "common/clock.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define LOOK_EVERY     64 /* records between looks for a better place */
+#define LOOK_EVERY     64  /* records between looks for a better place */
+#define PASS_AT_ONCE   512 /* records that are not seen; then others have their turn */
 
 /* Life
  * ---------------------------------------------------------------------------------------------------------- */
@@ -29,9 +30,21 @@ static void stop_waiting(slc_reader *reader)
     reader->outside = false;
 }
 
+/* It does not look at a record any more. */
+static void look_away(slc_reader *reader)
+{
+    slc_frame_unref(reader->seen);
+    reader->seen = NULL;
+    slc_record_unwait(&reader->waiter);
+    if (reader->unreachable)
+        reader->api->unreachable--;
+    reader->unreachable = false;
+}
+
 static void detach(slc_reader *reader)
 {
     stop_waiting(reader);
+    look_away(reader);
     reader->ring = NULL;
     if (reader->scan != NULL) {
         slc_scan *scan = reader->scan;
@@ -40,9 +53,42 @@ static void detach(slc_reader *reader)
     }
 }
 
+void slc_reader_set_lens(slc_reader *reader, slc_lens *lens)
+{
+    look_away(reader);
+    slc_lens_unref(reader->lens);
+    reader->lens = lens;
+}
+
+bool slc_reader_follow(slc_reader *reader, slc_exchange *exchange, slc_snapshot *snapshot)
+{
+    unsigned applied = reader->api->worker->applied;
+    if (reader->followed == applied)
+        return true;
+    reader->followed = applied;
+    if (!slc_exchange_find_records(exchange, snapshot, reader->api->api))
+        return false;
+    if (!slc_lens_is_current(reader->lens, exchange, snapshot))
+        slc_reader_set_lens(reader, slc_lens_get(reader->api, exchange, snapshot));
+    return true;
+}
+
+static void on_policies(slc_record_waiter *waiter)
+{
+    slc_reader *reader = (slc_reader *)((char *)waiter - offsetof(slc_reader, waiter));
+    SLC_CHECK_MAGIC(reader, SLC_READER_MAGIC);
+    reader->ops->wake(reader);
+}
+
+bool slc_reader_waits_for_policies(const slc_reader *reader)
+{
+    return reader->unreachable || slc_record_waits(&reader->waiter);
+}
+
 void slc_reader_release(slc_reader *reader)
 {
     SLC_CHECK_MAGIC(reader, SLC_READER_MAGIC);
+    slc_reader_set_lens(reader, NULL);
     detach(reader);
     forget_lookup(reader);
     slc_cursor_release(&reader->cursor);
@@ -108,16 +154,19 @@ static bool take_own(slc_reader *reader)
 void slc_reader_init(slc_reader *reader, slc_api *api, const slc_reader_ops *ops, enum slc_start start,
                      int64_t start_ms, slc_cursor *cursor, bool keep_own)
 {
-    *reader = (slc_reader){.magic = SLC_READER_MAGIC,
-                           .api = api,
-                           .ops = ops,
-                           .start = start,
-                           .start_ms = start_ms,
-                           .keep_own = keep_own};
+    *reader =
+        (slc_reader){.magic = SLC_READER_MAGIC,
+                     .api = api,
+                     .ops = ops,
+                     .start = start,
+                     .start_ms = start_ms,
+                     .waiter = {.ready = on_policies, .mailbox = slc_loop_mailbox(api->worker->worker->loop)},
+                     .keep_own = keep_own};
     if (cursor != NULL) {
         reader->cursor = *cursor;
         *cursor = (slc_cursor){0};
     }
+    reader->followed = api->worker->applied;
     TAILQ_INSERT_TAIL(&api->readers, reader, entry);
     slc_api_follow(api);
     if (start == SLC_START_LATEST && api->live) { /* now, whenever it is asked for */
@@ -138,6 +187,7 @@ static void share(slc_reader *reader)
     reader->own_count = 0;
     slc_frame_id_unref(reader->last);
     reader->last = slc_ring_id_at(reader->ring, reader->seq);
+    reader->passed = false;
 }
 
 void slc_reader_leave_scan(slc_reader *reader)
@@ -279,7 +329,7 @@ static bool start_anew(slc_reader *reader)
     reader->last = NULL;
     reader->own = NULL;
     reader->own_count = 0;
-    reader->placed = reader->checked_end = false;
+    reader->placed = reader->checked_end = reader->passed = false;
     reader->start = SLC_START_EARLIEST;
     return reader->ops->recreated(reader);
 }
@@ -486,10 +536,54 @@ static void improve(slc_reader *reader)
         share(reader);
 }
 
+/* The record at its place is not for it. */
+static void pass_over(slc_reader *reader, const slc_record *record)
+{
+    if (reader->own != NULL)
+        reader->own[record->partition] = (slc_position){record->offset + 1, record->leader_epoch};
+    else
+        reader->passed = true;
+    reader->seq++;
+}
+
+/* What does the reader see of the record at its place? */
+static enum slc_sight look(slc_reader *reader, const slc_record *record)
+{
+    if (reader->lens == NULL || reader->seen != NULL)
+        return SLC_SEEN;
+    look_away(reader);
+    enum slc_sight sight = slc_lens_look(reader->lens, record, &reader->waiter, &reader->seen);
+    reader->unreachable = sight == SLC_UNREACHABLE;
+    reader->api->unreachable += reader->unreachable;
+    return sight;
+}
+
+/* Much was passed over and there may be more: the others first. */
+static enum slc_peek pause_a_while(slc_reader *reader)
+{
+    slc_api *api = reader->api;
+    wait_at_tail(reader);
+    if (reader->scan != NULL)
+        slc_scan_consumed(reader->scan);
+    api->going_on = true;
+    event_active(api->wake, EV_TIMEOUT, 0);
+    return SLC_PEEK_NOTHING;
+}
+
+/* Is there a better place by now? */
+static bool moves(slc_reader *reader)
+{
+    if (reader->seq % LOOK_EVERY != 0 || (reader->scan == NULL && (reader->own == NULL || reader->keep_own)))
+        return false;
+    const slc_ring *before = reader->ring;
+    improve(reader);
+    return reader->ring != before;
+}
+
 enum slc_peek slc_reader_peek(slc_reader *reader)
 {
     enum slc_peek result;
-    for (;;) {
+    for (unsigned passed = 0; passed < PASS_AT_ONCE;) {
         if (!find_ring(reader, &result))
             return result;
         if (reader->seq == reader->ring->next) {
@@ -504,29 +598,60 @@ enum slc_peek slc_reader_peek(slc_reader *reader)
             reader->seq++;
             continue;
         }
-        if (reader->seq % LOOK_EVERY == 0 &&
-            (reader->scan != NULL || (reader->own != NULL && !reader->keep_own))) {
-            const slc_ring *before = reader->ring;
-            improve(reader);
-            if (reader->ring != before)
-                continue;
-        }
+        if (moves(reader))
+            continue;
         stop_waiting(reader);
-        return SLC_PEEK_RECORD;
+        switch (look(reader, record)) {
+        case SLC_SEEN:
+            return SLC_PEEK_RECORD;
+        case SLC_HIDDEN:
+            pass_over(reader, record);
+            passed++;
+            break;
+        case SLC_NOT_YET:
+        case SLC_UNREACHABLE:
+            return SLC_PEEK_NOTHING;
+        }
     }
+    return pause_a_while(reader);
+}
+
+bool slc_reader_add_json(const slc_reader *reader, slc_buf *out)
+{
+    return reader->seen != NULL
+               ? slc_buf_add(out, SLC_FRAME_JSON(reader->seen), SLC_FRAME_JSON_LEN(reader->seen))
+               : slc_ring_add_json(reader->ring, reader->seq, out);
+}
+
+slc_frame *slc_reader_frame(slc_reader *reader)
+{
+    return reader->seen != NULL ? reader->seen : slc_ring_frame(reader->ring, reader->seq);
+}
+
+/* The id of the place behind the record at hand; new reference. */
+static slc_frame_id *id_behind(const slc_reader *reader)
+{
+    if (reader->lens != NULL)
+        return slc_lens_id(reader->lens, reader->ring, reader->seq);
+    return slc_frame_id_ref(slc_ring_frame_with_id(reader->ring, reader->seq)->id);
+}
+
+static void set_last(slc_reader *reader, slc_frame_id *id)
+{
+    slc_frame_id_unref(reader->last);
+    reader->last = id;
+    reader->passed = false;
 }
 
 void slc_reader_advance(slc_reader *reader)
 {
     const slc_record *record = slc_ring_record(reader->ring, reader->seq);
-    if (reader->own != NULL) {
+    if (reader->own != NULL)
         reader->own[record->partition] = (slc_position){record->offset + 1, record->leader_epoch};
-    } else {
-        slc_frame_id *id = slc_frame_id_ref(slc_ring_frame_with_id(reader->ring, reader->seq)->id);
-        slc_frame_id_unref(reader->last);
-        reader->last = id;
-    }
+    else
+        set_last(reader, id_behind(reader));
     reader->seq++;
+    look_away(reader);
 }
 
 slc_frame_id *slc_reader_id(slc_reader *reader)
@@ -536,12 +661,11 @@ slc_frame_id *slc_reader_id(slc_reader *reader)
     slc_frame_id *id = NULL;
     if (reader->own != NULL)
         id = slc_frame_id_new(&reader->api->codec, reader->topic_id, reader->own, reader->own_count);
-    else if (reader->ring != NULL && reader->seq == reader->ring->next)
+    else if (reader->ring != NULL &&
+             (reader->seq == reader->ring->next || (reader->passed && reader->seq >= reader->ring->first)))
         id = slc_ring_id_at(reader->ring, reader->seq);
-    if (id != NULL) {
-        slc_frame_id_unref(reader->last);
-        reader->last = id;
-    }
+    if (id != NULL)
+        set_last(reader, id);
     return reader->last;
 }
 
@@ -563,6 +687,17 @@ void slc_readers_wake_tail(slc_api *api)
     while ((reader = TAILQ_FIRST(&api->tail)) != NULL && reader->woken != round) {
         stop_waiting(reader);
         reader->ops->wake(reader);
+    }
+}
+
+void slc_readers_retry(slc_api *api)
+{
+    slc_reader *reader = api->unreachable > 0 ? TAILQ_FIRST(&api->readers) : NULL;
+    while (reader != NULL) { /* a reader may end itself, no other */
+        slc_reader *next = TAILQ_NEXT(reader, entry);
+        if (reader->unreachable)
+            reader->ops->wake(reader);
+        reader = next;
     }
 }
 

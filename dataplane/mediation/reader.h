@@ -45,13 +45,20 @@ typedef struct slc_reader {
     slc_scan *scan;       /* whose ring that is; NULL: the API's */
     slc_position *own; /* its own position while it differs from the ring's; as many as the API's partitions */
     int32_t own_count;
-    bool keep_own;      /* pages: always track it */
-    bool checked_end;   /* `own` was compared with the topic's end */
-    slc_frame_id *last; /* the id of its place when it last had one */
+    slc_lens *lens;           /* what it sees of the records; own reference; NULL: all of them, as they are */
+    slc_frame *seen;          /* of the record that peek found, by the lens; own reference */
+    slc_record_waiter waiter; /* for what the lens' policies need */
+    unsigned followed;        /* worker->applied when its policies were found */
+    bool unreachable;         /* that is out of reach: it is tried again with each tick */
+    bool keep_own;            /* pages: always track it */
+    bool checked_end;         /* `own` was compared with the topic's end */
+    slc_frame_id
+        *last; /* the id of its place when it last had one; behind it are records that it does not see */
     struct slc_lookup *lookup;
     int64_t hold_until_ms; /* no questions before then: the last one failed; monotonic */
     bool waiting;          /* in the tail list of its ring, or outside */
     bool outside;
+    bool passed;    /* such records, since it had an id */
     unsigned woken; /* api->wakes when it began to wait */
     TAILQ_ENTRY(slc_reader) entry;
     TAILQ_ENTRY(slc_reader) tail_entry;
@@ -62,12 +69,24 @@ typedef struct slc_reader {
  * earliest when something came; call slc_reader_peek first. */
 void slc_reader_init(slc_reader *reader, slc_api *api, const slc_reader_ops *ops, enum slc_start start,
                      int64_t start_ms, slc_cursor *cursor, bool keep_own);
+/* From here on it sees the records by this lens (takes the reference; NULL: as they are). */
+void slc_reader_set_lens(slc_reader *reader, slc_lens *lens);
 void slc_reader_release(slc_reader *reader);
+
+/* The configuration may be another: the policies of the exchange are found anew, and the lens with them. False:
+ * a condition cannot be evaluated. */
+bool slc_reader_follow(slc_reader *reader, slc_exchange *exchange, slc_snapshot *snapshot) SLC_CHECKED;
 
 /* True when a record is there for the reader: number `seq` of `ring`. Else it is registered and will be woken.
  * May call `gap` and `refused`: check that the reader still lives, by their results, before touching it. */
+/* Does it wait at a record for what policies need? Then it is woken when that is there. */
+bool slc_reader_waits_for_policies(const slc_reader *reader);
 enum slc_peek { SLC_PEEK_RECORD, SLC_PEEK_NOTHING, SLC_PEEK_ENDED };
 enum slc_peek slc_reader_peek(slc_reader *reader);
+/* The event's JSON of the record that peek found is added. False: `out` is full. */
+bool slc_reader_add_json(const slc_reader *reader, slc_buf *out) SLC_CHECKED;
+/* Its frame; borrowed until the reader goes on. */
+slc_frame *slc_reader_frame(slc_reader *reader);
 /* Behind the record that peek found. */
 void slc_reader_advance(slc_reader *reader);
 /* The id of the reader's place; borrowed until it moves; NULL before it is placed. */
@@ -79,6 +98,8 @@ bool slc_reader_caught_up(const slc_reader *reader);
 void slc_readers_wake_tail(slc_api *api);
 /* Something changed for everybody: a view begins (anew), the backend comes or goes. */
 void slc_readers_wake_all(slc_api *api);
+/* Those who wait for what policies need, and are told by nobody. */
+void slc_readers_retry(slc_api *api);
 /* Those who wait outside, as far as catch-up takes more. */
 void slc_readers_wake_outside(slc_api *api);
 /* A scan's window grew, or it changed otherwise. */

@@ -53,31 +53,12 @@ void slc_frame_unref(slc_frame *frame)
     free(frame);
 }
 
-/* The record as clients see it. */
-static void add_event(const slc_ring *ring, slc_buf *out, const slc_record *record)
-{
-    slc_record_header few[32], *headers = few;
-    if (ring->edits == NULL) {
-        slc_event_json(out, record);
-        return;
-    }
-    size_t places = record->header_count + ring->edits->count;
-    if (places > sizeof few / sizeof *few)
-        headers = slc_malloc(places * sizeof *headers);
-    slc_record seen = *record;
-    seen.headers = headers;
-    seen.header_count = slc_header_edits_record(ring->edits, record->headers, record->header_count, headers);
-    slc_event_json(out, &seen);
-    if (headers != few)
-        free(headers);
-}
-
 static slc_frame *render(slc_ring *ring, const slc_record *record)
 {
     slc_buf *buf = ring->scratch;
     slc_buf_clear(buf);
     slc_buf_adds(buf, "data: ");
-    add_event(ring, buf, record);
+    slc_event_json(buf, record);
     slc_buf_adds(buf, "\n\n");
     SLC_BUG_ON(buf->overflow); /* its limit is that of what the largest record can become */
     slc_frame *frame = slc_malloc(sizeof *frame + buf->len);
@@ -318,14 +299,6 @@ static void bound_frames(slc_ring *ring, uint64_t newest)
     ring->rendered[(ring->rendered_first + ring->rendered_count++) & (ring->rendered_capacity - 1)] = newest;
 }
 
-void slc_ring_set_edits(slc_ring *ring, const slc_header_edits *edits)
-{
-    for (uint64_t seq = ring->first; seq < ring->next && ring->edits != edits; seq++)
-        if (entry_at(ring, seq)->frame != NULL)
-            forget_frame(ring, entry_at(ring, seq));
-    ring->edits = edits;
-}
-
 slc_frame *slc_ring_frame(slc_ring *ring, uint64_t seq)
 {
     slc_entry *entry = entry_at(ring, seq);
@@ -342,7 +315,7 @@ bool slc_ring_add_json(const slc_ring *ring, uint64_t seq, slc_buf *out)
     const slc_entry *entry = entry_at(ring, seq);
     if (entry->frame != NULL)
         return slc_buf_add(out, SLC_FRAME_JSON(entry->frame), SLC_FRAME_JSON_LEN(entry->frame));
-    add_event(ring, out, entry->record);
+    slc_event_json(out, entry->record);
     return !out->overflow;
 }
 

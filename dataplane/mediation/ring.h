@@ -10,7 +10,6 @@
 #include "common/buf.h"
 #include "dataplane/broker/record.h"
 #include "dataplane/mediation/cursor.h"
-#include "dataplane/policy/headers.h"
 
 /* The line "id: <cursor>\n", shared by everybody who is at that place. */
 typedef struct slc_frame_id {
@@ -39,8 +38,7 @@ typedef struct slc_ring {
     slc_cursor_codec codec;
     uint8_t topic_id[16];
     slc_buf *scratch;
-    const slc_header_edits *edits; /* what is done to the records' headers; NULL: nothing */
-    slc_entry *entries;            /* of sequence number n: entries[n & (capacity - 1)] */
+    slc_entry *entries; /* of sequence number n: entries[n & (capacity - 1)] */
     uint64_t first, next;
     uint64_t capacity;
     slc_position **checkpoints; /* every 256 numbers, the position before it */
@@ -59,10 +57,6 @@ void slc_ring_init(slc_ring *ring, const slc_cursor_codec *codec, const uint8_t 
                    const slc_position *start, int32_t partitions, uint64_t first, size_t frame_max_bytes,
                    slc_buf *scratch);
 void slc_ring_release(slc_ring *ring);
-/* From now on the records' headers are shown with these edits (borrowed; NULL: none). The ring starts without
- * any. */
-void slc_ring_set_edits(slc_ring *ring, const slc_header_edits *edits);
-
 /* Takes one reference of the record, whose partition must be one of the ring's. */
 void slc_ring_append(slc_ring *ring, slc_record *record);
 /* The end of a partition is at `next`, without records up to there (control records, aborted transactions). */

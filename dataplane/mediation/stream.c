@@ -130,19 +130,12 @@ static void add_frame(struct evbuffer *out, slc_frame *frame)
 static void add_event(slc_stream *stream, struct evbuffer *out)
 {
     slc_reader *reader = &stream->reader;
-    if (reader->own == NULL) {
-        slc_frame *frame = slc_ring_frame_with_id(reader->ring, reader->seq);
-        evbuffer_add(out, frame->id->text, frame->id->len);
-        add_frame(out, frame);
-        slc_reader_advance(reader);
-    } else {
-        slc_frame *frame = slc_frame_ref(slc_ring_frame(reader->ring, reader->seq));
-        slc_reader_advance(reader);
-        slc_frame_id *id = slc_reader_id(reader);
-        evbuffer_add(out, id->text, id->len);
-        add_frame(out, frame);
-        slc_frame_unref(frame);
-    }
+    slc_frame *frame = slc_frame_ref(slc_reader_frame(reader));
+    slc_reader_advance(reader);
+    slc_frame_id *id = reader->own == NULL ? reader->last : slc_reader_id(reader);
+    evbuffer_add(out, id->text, id->len);
+    add_frame(out, frame);
+    slc_frame_unref(frame);
     stream->told_id = true;
     stream->exchange->events++;
     slc_series_add(reader->api->delivered, 1);
@@ -352,9 +345,11 @@ void slc_stream_handle(slc_exchange *exchange)
     slc_series_add(api->streams, 1);
     exchange->ctx = stream;
     exchange->on_abort = on_abort;
+    slc_lens *lens = slc_lens_get(api, exchange, exchange->snapshot);
     let_snapshot_go(exchange);
     slc_reader_init(&stream->reader, api, &stream_ops, request.start, request.start_ms, &request.cursor, false);
     slc_cursor_release(&request.cursor);
+    slc_reader_set_lens(&stream->reader, lens);
     pump(stream);
 }
 
@@ -398,6 +393,13 @@ static bool still_offered(const slc_exchange *exchange, const slc_event_api *api
     return reads && streams && strcmp(exchange->listener_id, api->msg->listener_id) == 0;
 }
 
+/* The policies on records are those of now. False: that cannot be found out. */
+static bool follows(slc_stream *stream)
+{
+    slc_snapshot *snapshot = worker_of(stream)->worker->snapshot;
+    return snapshot == NULL || slc_reader_follow(&stream->reader, stream->exchange, snapshot);
+}
+
 /* Ends the stream if the configuration no longer allows it: false. */
 static bool recheck(slc_stream *stream)
 {
@@ -409,6 +411,8 @@ static bool recheck(slc_stream *stream)
         end(stream, NULL, SLC_PROBLEM_DRAINING);
     else if (!still_offered(exchange, api))
         end(stream, "error", SLC_PROBLEM_REMOVED);
+    else if (!follows(stream))
+        end(stream, "error", SLC_PROBLEM_REVOKED);
     else
         return true;
     return false;

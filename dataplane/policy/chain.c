@@ -59,18 +59,12 @@ static bool add_builtin(slc_chain *chain, const slc_policy_type *type, slc_error
     return true;
 }
 
-/* The policies that change headers. What is read is rendered for everybody, so its edits are made now. */
+/* Does some policy change headers of HTTP? */
 static void find_headers(slc_chain *chain)
 {
-    slc_header_policies policies = {0};
-    for (size_t i = 0; i < chain->count; i++) {
-        if (chain->entries[i].type != &slc_policy_headers || chain->entries[i].dry_run)
-            continue;
-        chain->headers = true;
-        slc_header_policies_add(&policies, chain->entries[i].compiled);
-    }
-    chain->reading = slc_header_edits_new(&policies, SLC_HEADERS_READ, NULL, NULL);
-    slc_header_policies_release(&policies);
+    for (size_t i = 0; i < chain->count; i++)
+        if (chain->entries[i].type == &slc_policy_headers && !chain->entries[i].dry_run)
+            chain->headers = true;
 }
 
 static slc_chain *compile(const Sluice__Snapshot__V1__Policy *const *policies, size_t count, bool builtins,
@@ -127,7 +121,6 @@ void slc_chain_free(slc_chain *chain)
         return;
     for (size_t i = 0; i < chain->count; i++)
         release_entry(&chain->entries[i]);
-    slc_header_edits_free(chain->reading);
     chain->magic = 0;
     free(chain);
 }
@@ -574,11 +567,6 @@ bool slc_chain_records(const slc_chain *chain, slc_policy_request *request)
     SLC_CHECK_MAGIC(chain, CHAIN_MAGIC);
     slc_record_policies_clear(request->records);
     return run_phase(chain, RECORDS, request, &denial) != SLC_DENY;
-}
-
-const slc_header_edits *slc_chain_reading(const slc_chain *chain)
-{
-    return chain != NULL ? chain->reading : NULL;
 }
 
 void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request)

@@ -23,9 +23,8 @@ typedef struct slc_chain_entry {
 struct slc_chain {
     unsigned magic;
     unsigned refs;
-    size_t count, configured;  /* the first ones: of all */
-    bool headers;              /* some policy changes headers */
-    slc_header_edits *reading; /* what all of them do to records that are read; NULL: nothing */
+    size_t count, configured; /* the first ones: of all */
+    bool headers;             /* some policy changes headers */
     slc_chain_entry entries[];
 };
 

@@ -221,8 +221,6 @@ void slc_chain_answer_headers(const slc_chain *chain, slc_policy_request *reques
 /* The policies that take part in the records of a request that was let in earlier, by what holds now: fills
  * request->records. False: a condition cannot be evaluated. */
 bool slc_chain_records(const slc_chain *chain, slc_policy_request *request) SLC_CHECKED;
-/* What the chain does to the headers of records that are read; NULL: nothing. Lives as long as the chain. */
-const slc_header_edits *slc_chain_reading(const slc_chain *chain);
 /* For an answer that is given without running it: adds what the policies want on every answer. */
 void slc_chain_other_answer(const slc_chain *chain, slc_policy_request *request);
 /* The configuration changed while something is open: the limits that it was charged to have their present

@@ -9,7 +9,7 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/clock.h"
-#include "dataplane/policy/policy.h"
+#include "dataplane/policy/chain_private.h"
 
 struct client {
     slc_exchange base; /* first: an exchange is its client */
@@ -73,24 +73,54 @@ void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, 
     (void)charges;
 }
 
-static slc_header_policies rules;
+/* ---- a policy on records: the chain is the gateway's own ---- */
 
-void stage_headers(const slc_headers *headers)
+static slc_policy_type stage_type = {.name = "stage"};
+static slc_chain *const no_chain = (slc_chain *)(void *)&stage_type; /* of which nothing is asked */
+static slc_chain_entry policy = {.type = &stage_type, .id = (char *)"1", .name = (char *)"stage"};
+
+void stage_records(const slc_record_ops *ops, void *compiled)
 {
-    slc_header_policies_release(&rules);
-    if (headers != NULL)
-        slc_header_policies_add(&rules, headers);
+    stage_type.records = ops;
+    policy.compiled = compiled;
+    policy.chain = no_chain;
 }
 
-slc_header_edits *slc_exchange_edits(slc_exchange *exchange, enum slc_header_place place)
+slc_chain *slc_chain_ref(slc_chain *chain)
 {
-    (void)exchange;
-    return slc_header_edits_new(&rules, place, NULL, NULL);
+    ck_assert_ptr_eq(chain, no_chain);
+    return chain;
 }
 
-const slc_header_edits *slc_chain_reading(const slc_chain *chain)
+void slc_chain_free(slc_chain *chain)
 {
-    return (const slc_header_edits *)chain;
+    ck_assert_ptr_eq(chain, no_chain);
+}
+
+bool slc_exchange_find_records(slc_exchange *exchange, const slc_snapshot *snapshot, slc_event_api *api)
+{
+    (void)snapshot, (void)api;
+    slc_record_policies_clear(&exchange->records);
+    if (stage_type.records != NULL)
+        slc_record_policies_add(&exchange->records, &policy);
+    return true;
+}
+
+slc_record_chain *slc_exchange_record_chain(slc_exchange *exchange, const slc_snapshot *snapshot,
+                                            slc_event_api *api)
+{
+    slc_policy_request request = {.principal = &exchange->principal};
+    const slc_record_subject subject = {.direction = exchange->operation ==
+                                                             SLUICE__SNAPSHOT__V1__OPERATION__OPERATION_PUBLISH
+                                                         ? SLC_RECORDS_PRODUCE
+                                                         : SLC_RECORDS_CONSUME,
+                                        .snapshot = snapshot,
+                                        .vcluster = api->vcluster,
+                                        .api = api,
+                                        .topic = api->msg->topic,
+                                        .backend_topic = api->backend_topic,
+                                        .request = &request};
+    return slc_record_chain_bind(&exchange->records, &subject);
 }
 
 const slc_gateway_limits *slc_gateway_limits_of(const struct slc_gateway *gateway)
@@ -128,6 +158,7 @@ void slc_snapshot_unref(slc_snapshot *snapshot)
     }
 COUNTED(slc_backend)
 COUNTED(slc_event_api)
+COUNTED(slc_vcluster)
 
 /* The exchange
  * ------------------------------------------------------------------------------------------------------ */
@@ -284,6 +315,7 @@ client *client_new(stage *s, unsigned worker)
     c->base.worker = &s->workers[worker];
     c->base.req = evhttp_request_new(NULL, NULL);
     c->base.api = s->api;
+    ck_assert(slc_exchange_find_records(&c->base, NULL, s->api));
     snprintf(c->base.listener_id, sizeof c->base.listener_id, "%s", s->api->msg->listener_id);
     pthread_mutex_init(&c->lock, NULL);
     TAILQ_INIT(&c->query);
@@ -405,6 +437,7 @@ void client_free(client *c)
     client_abort(c);
     settle(c);
     evhttp_request_free(c->base.req);
+    slc_record_policies_release(&c->base.records);
     evhttp_clear_headers(&c->query);
     evhttp_clear_headers(&c->response);
     evbuffer_free(c->received);

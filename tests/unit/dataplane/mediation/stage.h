@@ -8,7 +8,7 @@
 
 #include "dataplane/broker/memory.h"
 #include "dataplane/mediation/mediation_private.h"
-#include "dataplane/policy/headers.h"
+#include "dataplane/policy/record_chain.h"
 
 #define STAGE_WORKERS 2
 
@@ -27,9 +27,9 @@ void stage_open(stage *s, int32_t partitions);
 void stage_close(stage *s);
 /* May every principal still read? */
 void stage_set_granted(bool granted);
-/* What a headers policy does to what is published from here on; borrowed, NULL: nothing. What it does to what
- * is read is the API's chain, which is an slc_header_edits here. */
-void stage_headers(const slc_headers *headers);
+/* What a policy does to records of clients that are made from here on; borrowed, NULL: there is none. It has
+ * the name "stage", and `compiled` is its configuration. */
+void stage_records(const slc_record_ops *ops, void *compiled);
 /* Applies a snapshot (none) to every worker: re-checks. */
 void stage_apply(stage *s);
 void stage_drain(stage *s);

@@ -527,24 +527,33 @@ START_TEST(respond_async_names_what_was_refused)
 END_TEST
 
 /* What a policy makes of the headers is stored, behind what the gateway puts there itself. */
+/* Takes the third away, renames the second and adds two. */
+static enum slc_record_verdict edit_headers(void *bound, slc_record_turn *turn, slc_policy_record *record,
+                                            slc_record_problem *problem)
+{
+    slc_record_header *headers = slc_record_scratch_headers(turn->scratch, record->header_count + 2);
+    uint32_t count = 0;
+    (void)bound, (void)problem;
+    for (uint32_t i = 0; i < record->header_count; i++)
+        if (record->headers[i].name_len != 9 || memcmp(record->headers[i].name, "ce_secret", 9) != 0)
+            headers[count++] = record->headers[i];
+    headers[1].name = "id and more"; /* without an end of its own */
+    headers[1].name_len = 2;
+    headers[count++] = (slc_record_header){"via", 3, 3, (const uint8_t *)"one"};
+    headers[count++] = (slc_record_header){"via", 3, 3, (const uint8_t *)"two"};
+    record->headers = headers;
+    record->header_count = count;
+    return SLC_RECORD_CHANGE;
+}
+
 START_TEST(policies_change_the_headers_of_records)
 {
-    static const slc_header_rule rules[] = {
-        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_REMOVE, .name = "ce_secret"},
-        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_RENAME, .name = "ce_id", .to = "id"},
-        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_ADD, .name = "via", .value = "one"},
-        {.place = SLC_HEADERS_PUBLISH, .action = SLC_HEADER_ADD, .name = "via", .value = "two"},
-        {.place = SLC_HEADERS_READ, .action = SLC_HEADER_ADD, .name = "other", .value = "place"},
-    };
-    const size_t count = sizeof rules / sizeof *rules;
-    slc_headers *headers = slc_calloc(1, sizeof *headers + sizeof rules);
+    static const slc_record_ops ops = {
+        .rank = SLC_RANK_HEADERS, .headers = true, .on_produce_record = edit_headers};
     stage s;
-    headers->count = count;
-    headers->places[SLC_HEADERS_PUBLISH] = true;
-    memcpy(headers->rules, rules, sizeof rules);
     stage_defaults(&s);
     stage_open(&s, 1);
-    stage_headers(headers);
+    stage_records(&ops, NULL);
     const field fields[] = {{"ce-specversion", "1.0"},
                             {"ce-id", "7"},
                             {"ce-source", "/t"},
@@ -570,8 +579,7 @@ START_TEST(policies_change_the_headers_of_records)
         ck_assert_mem_eq(found->headers[i].value, wanted[i][1], strlen(wanted[i][1]));
     }
     slc_record_unref(found);
-    stage_headers(NULL);
-    free(headers);
+    stage_records(NULL, NULL);
     stage_close(&s);
 }
 END_TEST
