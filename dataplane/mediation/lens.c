@@ -151,9 +151,9 @@ static slc_frame *render(slc_lens *lens, const slc_record *record, const slc_rec
     if (problem == NULL) {
         slc_event_json(buf, record);
     } else {
-        json_t *json =
-            slc_problem_json(problem->code == SLC_DENIED ? SLC_PROBLEM_RECORD_DENIED : SLC_PROBLEM_RECORD_UNREADABLE,
-                             problem->detail[0] != '\0' ? problem->detail : NULL);
+        json_t *json = slc_problem_json(problem->code == SLC_DENIED ? SLC_PROBLEM_RECORD_DENIED
+                                                                    : SLC_PROBLEM_RECORD_UNREADABLE,
+                                        problem->detail[0] != '\0' ? problem->detail : NULL);
         char *text = json_dumps(json, JSON_COMPACT);
         slc_event_json_error(buf, record, text);
         free(text);

@@ -1,5 +1,6 @@
-/* What some readers of an event API see of its records: the policies that take part for them, bound, and what was
- * rendered by these. Readers for whom it is the same share one, whichever ring they read from. A worker's. */
+/* What some readers of an event API see of its records: the policies that take part for them, bound, and what
+ * was rendered by these. Readers for whom it is the same share one, whichever ring they read from. A worker's.
+ */
 #ifndef SLC_DATAPLANE_MEDIATION_LENS_H
 #define SLC_DATAPLANE_MEDIATION_LENS_H
 
@@ -12,8 +13,8 @@ struct slc_api;
 typedef struct slc_lens_slot {
     int32_t partition;
     int64_t offset;
-    bool hidden;         /* nobody sees it: `frame` is NULL */
-    slc_frame *frame;    /* NULL with `hidden` false: free */
+    bool hidden;          /* nobody sees it: `frame` is NULL */
+    slc_frame *frame;     /* NULL with `hidden` false: free */
     const slc_ring *ring; /* whose place behind the record frame->id is of, if there is one */
     uint64_t seq;
 } slc_lens_slot;
@@ -33,8 +34,8 @@ typedef struct slc_lens {
     TAILQ_ENTRY(slc_lens) entry;
 } slc_lens;
 
-/* The lens of a reader, by the policies that were found for the exchange; new reference. NULL: it sees the records as
- * they are. */
+/* The lens of a reader, by the policies that were found for the exchange; new reference. NULL: it sees the
+ * records as they are. */
 slc_lens *slc_lens_get(struct slc_api *api, slc_exchange *exchange, const slc_snapshot *snapshot);
 slc_lens *slc_lens_ref(slc_lens *lens);
 void slc_lens_unref(slc_lens *lens); /* NULL is fine; it is kept for a while */

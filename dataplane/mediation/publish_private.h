@@ -28,11 +28,11 @@ struct slc_publish {
     slc_api *api;
     bool batch, asynchronous, listed;
     const char *idempotency_key;
-    slc_record_chain *records; /* of policies; NULL: none */
-    slc_record_waiter waiter;  /* for what they need */
+    slc_record_chain *records;       /* of policies; NULL: none */
+    slc_record_waiter waiter;        /* for what they need */
     TAILQ_HEAD(, slc_put_by) put_by; /* events that wait for it, in order */
-    atomic_size_t to_post; /* acknowledgements that the broker owes, and one for the caller */
-    size_t left;           /* those that were not handled here */
+    atomic_size_t to_post;           /* acknowledgements that the broker owes, and one for the caller */
+    size_t left;                     /* those that were not handled here */
     size_t count, max_items;
     int64_t deadline_ms; /* a tick early: the tick keeps it. The broker decides sooner, unless it is stuck */
     TAILQ_ENTRY(slc_publish) entry, waiting_entry;

@@ -1,5 +1,5 @@
-/* Events and the policies on records: through them at once, or put by until what they need is there. Once an event of a
- * request waits, those behind it wait as well, since events of one key keep their order. */
+/* Events and the policies on records: through them at once, or put by until what they need is there. Once an
+ * event of a request waits, those behind it wait as well, since events of one key keep their order. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Policies on records over HTTP: what is published goes through them, and what is read is seen by them; also when they
- * have to wait for something, and when a record cannot be shown. */
+/* Policies on records over HTTP: what is published goes through them, and what is read is seen by them; also
+ * when they have to wait for something, and when a record cannot be shown. */
 #include <check.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "common/json.h"
 #include "stage.h"
 
-/* By the value: "hide" is left out, "bad" rejected, "later" waits until it is released, "away" is out of reach until it
- * is; numbers get a letter before them. */
+/* By the value: "hide" is left out, "bad" rejected, "later" waits until it is released, "away" is out of reach
+ * until it is; numbers get a letter before them. */
 static atomic_bool released;
 static atomic_uint asked;
 static slc_record_waiters waiting;
@@ -162,7 +162,8 @@ START_TEST(what_waits_keeps_its_place_among_the_events_of_its_request)
     ck_assert_int_eq(client_status(c), 0);
     release();
     json_decref(answer(c, 207));
-    static const char *const stored[] = {"{\"a\":1}", "{\"a\":9}", "{\"a\":\"later\"}", "{\"a\":2}", "{\"a\":3}"};
+    static const char *const stored[] = {"{\"a\":1}", "{\"a\":9}", "{\"a\":\"later\"}", "{\"a\":2}",
+                                         "{\"a\":3}"};
     for (int i = 0; i < 5; i++)
         expect_stored(&s, i, stored[i]);
     end(&s);
