@@ -1,4 +1,4 @@
-/* The catalog's threads: one that writes, a few that read, one for usage.db, two for what takes long; each
+/* The catalog's threads: one that writes, a few that read, one for usage.db, four for what takes long; each
  * empties a bounded queue. */
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 
 #include "catalog/access.h"
 #include "catalog/entity.h"
+#include "catalog/session.h"
 #include "catalog/store.h"
 #include "catalog/token.h"
 
@@ -64,7 +65,14 @@ static bool check_user(slc_txn *txn, slc_change *change, slc_error *err)
     return give_new(txn, "teams", change->next, had, slc_access_team, err) && roles;
 }
 
-const struct slc_kind_rules slc_rules_user = {.check = check_user};
+/* Who is disabled is signed out; enabled again, they sign in anew. */
+static bool end_sessions(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    return !json_is_true(json_object_get(change->next, "disabled")) ||
+           slc_session_end_all(txn, change->id, NULL, err);
+}
+
+const struct slc_kind_rules slc_rules_user = {.check = check_user, .written = end_sessions};
 
 /* ---- API tokens ---- */
 

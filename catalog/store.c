@@ -23,7 +23,7 @@
 #define DEFAULT_BACKUPS_KEPT   7
 #define DEFAULT_LOST_AFTER_MS  30000
 /* One may be busy with a backup for long; files are sent meanwhile. */
-#define TASK_THREADS 2
+#define TASK_THREADS 4 /* backups, and people who sign in */
 
 /* ---- the data directory ---- */
 

@@ -68,7 +68,7 @@ static json_t *union_of(slc_txn *txn, const char *sql, const char *user_id, slc_
     return all;
 }
 
-static bool load_rights(slc_txn *txn, slc_identity *identity, slc_error *err)
+bool slc_identity_load_rights(slc_txn *txn, slc_identity *identity, slc_error *err)
 {
     if (identity->user_id[0] == '\0')
         return true;
@@ -120,7 +120,7 @@ bool slc_catalog_token_check(slc_txn *txn, const char *token, slc_identity *iden
         rc = match_token(txn, id, sha256, identity, err);
     if (rc == 0)
         return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "the token is not valid");
-    return rc == 1 && load_rights(txn, identity, err);
+    return rc == 1 && slc_identity_load_rights(txn, identity, err);
 }
 
 void slc_identity_release(slc_identity *identity)

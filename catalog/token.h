@@ -11,6 +11,7 @@
 #define SLC_TOKEN_API       "sla" /* admin API */
 #define SLC_TOKEN_ENROLMENT "slc"
 #define SLC_TOKEN_KEY       "slk" /* an application's API key */
+#define SLC_TOKEN_INVITE    "sli" /* in the link of an invitation */
 
 #define SLC_TOKEN_ID_CHARS     16
 #define SLC_TOKEN_SECRET_CHARS 32
@@ -28,13 +29,15 @@ void slc_token_release(slc_token *token); /* wipes it */
 bool slc_token_parse(const char *text, const char *prefix, char id[SLC_TOKEN_ID_CHARS + 1],
                      uint8_t sha256[SLC_SHA256_BYTES]) SLC_CHECKED;
 
-/* Who a bearer token stands for. */
+/* Who a bearer token, or a session (session.h), stands for. */
 typedef struct slc_identity {
     char token_id[SLC_TOKEN_ID_CHARS + 1];
     char token_name[128];
     char user_id[SLC_TOKEN_ID_CHARS + 1]; /* empty: a machine's */
     char user_name[64];
-    json_t *scopes;        /* the token's */
+    char session_id[SLC_TOKEN_ID_CHARS +
+                    1];    /* who signed in to the portal; empty: a token's. Then token_id is it too */
+    json_t *scopes;        /* the token's; everything for a session */
     json_t *rights;        /* the owner's, from their roles; NULL for a machine: then the scopes alone count */
     json_t *teams;         /* ids of the owner's teams; NULL for a machine */
     int64_t expires_at_ms; /* 0: never */
@@ -45,6 +48,8 @@ typedef struct slc_identity {
 bool slc_catalog_token_check(slc_txn *txn, const char *token, slc_identity *identity,
                              slc_error *err) SLC_CHECKED;
 void slc_identity_release(slc_identity *identity);
+/* Fills in rights and teams of identity->user_id, as they are now; a machine has none. */
+bool slc_identity_load_rights(slc_txn *txn, slc_identity *identity, slc_error *err) SLC_CHECKED;
 /* Scopes ∩ rights. */
 bool slc_identity_may(const slc_identity *identity, const char *permission);
 

@@ -18,6 +18,7 @@
 #include "controlplane/admin/admin.h"
 #include "controlplane/backup_schedule.h"
 #include "controlplane/grpc/grpc.h"
+#include "controlplane/portal/portal.h"
 
 #define SLC_CONTROL_MAGIC 0x51c07201u
 
@@ -28,6 +29,7 @@ struct control {
     slc_catalog *catalog;
     slc_control_grpc *grpc;
     slc_admin *admin;
+    slc_portal *portal; /* NULL: switched off */
     slc_backup_schedule *backups;
     struct event *signals[2];
     bool stopping;
@@ -134,9 +136,26 @@ static bool start_grpc(struct control *control, slc_error *err)
     return control->grpc != NULL;
 }
 
+/* Where browsers find the portal: new text, NULL when there is none. */
+static char *portal_url(const slc_control_settings *settings)
+{
+    const char *url = settings->portal_public_url, *address = settings->portal_address;
+    if (!settings->portal_enabled)
+        return NULL;
+    if (url != NULL && *url != '\0') {
+        size_t len = strlen(url);
+        while (len > 0 && url[len - 1] == '/')
+            len--;
+        return slc_strndup(url, len);
+    }
+    return slc_asprintf("%s://%s%s", settings->portal_tls_certificate_file != NULL ? "https" : "http",
+                        *address == ':' ? "localhost" : "", address);
+}
+
 static bool start_admin(struct control *control, slc_error *err)
 {
     const slc_control_settings *settings = control->settings;
+    char *url = portal_url(settings);
     slc_admin_options options = {.address = settings->admin_address,
                                  .tls_certificate_file = settings->admin_tls_certificate_file,
                                  .tls_key_file = settings->admin_tls_key_file,
@@ -146,9 +165,47 @@ static bool start_admin(struct control *control, slc_error *err)
                                             .request_timeout_ms = settings->admin_request_timeout_ms,
                                             .connections = (unsigned)settings->admin_connections},
                                  .kept_bytes = settings->admin_kept_bytes,
+                                 .portal_url = url,
                                  .explained = (unsigned)settings->admin_explained};
     control->admin = slc_admin_new(control->loop, control->catalog, control->grpc, &options, err);
+    free(url);
     return control->admin != NULL;
+}
+
+static bool start_portal(struct control *control, slc_error *err)
+{
+    const slc_control_settings *settings = control->settings;
+    const char *role = settings->portal_sign_up_role;
+    slc_portal_options options = {
+        .address = settings->portal_address,
+        .tls_certificate_file = settings->portal_tls_certificate_file,
+        .tls_key_file = settings->portal_tls_key_file,
+        .public_url = settings->portal_public_url,
+        .limits = {.header_bytes = settings->portal_header_bytes,
+                   .body_bytes = settings->portal_body_bytes,
+                   .bodies_bytes = settings->admin_bodies_bytes,
+                   .request_timeout_ms = settings->portal_request_timeout_ms,
+                   .connections = (unsigned)settings->portal_connections},
+        .sessions = {.idle_ms = settings->portal_session_idle_ms,
+                     .absolute_ms = settings->portal_session_life_ms,
+                     .per_user = settings->portal_sessions},
+        .password_cost = {.memory_kib = (uint32_t)(settings->portal_password_memory_bytes / 1024),
+                          .passes = (uint32_t)settings->portal_password_passes,
+                          .lanes = (uint32_t)settings->portal_password_lanes},
+        .password_min = settings->portal_password_min,
+        .failures = settings->portal_failures,
+        .failure_window_ms = settings->portal_failure_window_ms,
+        .sign_ups = settings->portal_sign_ups,
+        .sign_up_role = role != NULL && *role != '\0' ? role : NULL,
+    };
+    if (!settings->portal_enabled)
+        return true;
+    if (!slc_sign_up_parse(settings->portal_sign_up, &options.sign_up))
+        return slc_fail(err, SLC_INVALID, "portal.sign-up",
+                        "portal.sign-up must be off, invitation, domain or open, not %s",
+                        settings->portal_sign_up);
+    control->portal = slc_portal_new(control->loop, control->admin, &options, err);
+    return control->portal != NULL;
 }
 
 static void watch_signals(struct control *control)
@@ -168,13 +225,15 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
     struct control control = {.magic = SLC_CONTROL_MAGIC, .settings = settings};
     slc_control_grpc_register_metrics();
     slc_admin_register_metrics();
+    slc_portal_register_metrics();
     slc_backup_schedule_register_metrics();
     control.loop = slc_loop_new("admin", &control);
     watch_signals(&control);
     bool ok = open_catalog(&control, err) && bootstrap(&control, err) && start_grpc(&control, err) &&
-              start_admin(&control, err);
+              start_admin(&control, err) && start_portal(&control, err);
     if (ok) {
         slc_log(SLC_LOG_INFO, "control plane ready", LI("admin_port", slc_admin_port(control.admin)),
+                LI("portal_port", control.portal != NULL ? slc_portal_port(control.portal) : 0),
                 LI("grpc_port", slc_control_grpc_config_port(control.grpc)),
                 LI("enrolment_port", slc_control_grpc_enrolment_port(control.grpc)));
         control.backups = slc_backup_schedule_new(control.loop, control.catalog, settings->backup_interval_ms);
@@ -184,6 +243,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
         slc_control_grpc_stop(control.grpc);
     if (control.catalog != NULL)
         slc_catalog_close(control.catalog);
+    slc_portal_free(control.portal);
     slc_admin_free(control.admin);
     slc_backup_schedule_free(control.backups);
     for (size_t i = 0; i < 2; i++)
@@ -204,6 +264,8 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
         return;
     }
     control->stopping = true;
+    if (control->portal != NULL)
+        slc_portal_drain(control->portal);
     slc_admin_drain(control->admin, control->settings->shutdown_grace_ms, on_drained, control);
 }
 

@@ -20,6 +20,7 @@
 #include "controlplane/admin/download.h"
 #include "controlplane/admin/explain_groups.h"
 #include "controlplane/admin/idempotency.h"
+#include "controlplane/admin/surface.h"
 #include "controlplane/admin/work.h"
 
 #define SLC_ADMIN_MAGIC 0x51ad3141u
@@ -35,6 +36,7 @@ struct slc_admin {
     uint16_t port;
     int64_t max_body_bytes;
     int64_t kept_bytes;
+    char *portal_url;
     unsigned open_calls;
     slc_works works;
     slc_explain_groups *explained;
@@ -62,8 +64,8 @@ static const slc_metric metrics[] = {
 };
 
 static void on_request(struct evhttp_request *req, void *arg);
-static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_route *route,
-                       const slc_route_target *target);
+static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_surface *surface,
+                       const slc_route *route, const slc_route_target *target);
 static bool authenticate(slc_txn *txn, void *arg, slc_error *err);
 static void on_authenticated(void *arg, bool ok, const slc_error *err);
 static bool run_write(slc_txn *txn, void *arg, slc_error *err);
@@ -91,6 +93,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->grpc = grpc;
     admin->max_body_bytes = options->limits.body_bytes;
     admin->kept_bytes = options->kept_bytes;
+    admin->portal_url = options->portal_url != NULL ? slc_strdup(options->portal_url) : NULL;
     TAILQ_INIT(&admin->works);
     admin->explained = slc_explain_groups_new(options->explained);
     if (options->tls_certificate_file != NULL) {
@@ -124,6 +127,7 @@ void slc_admin_free(slc_admin *admin)
         event_free(admin->drain_timer);
     slc_tls_unref(admin->tls);
     slc_explain_groups_free(admin->explained);
+    free(admin->portal_url);
     admin->magic = 0;
     free(admin);
 }
@@ -136,6 +140,11 @@ uint16_t slc_admin_port(const slc_admin *admin)
 slc_explain_groups *slc_admin_explained(const slc_admin *admin)
 {
     return admin->explained;
+}
+
+const char *slc_admin_portal_url(const slc_admin *admin)
+{
+    return admin->portal_url;
 }
 
 int64_t slc_admin_kept_bytes(const slc_admin *admin)
@@ -199,7 +208,24 @@ static void answer_unmatched(struct evhttp_request *req, const char *allow)
 
 static void on_request(struct evhttp_request *req, void *arg)
 {
-    slc_admin *admin = arg;
+    slc_admin_handle(arg, req, NULL);
+}
+
+/* A surface has routes of its own, and of the admin API's those of the catalog. */
+static const slc_route *match(const slc_surface *surface, const char *method, const char *path,
+                              slc_route_target *target, char *allow, size_t allow_size)
+{
+    const slc_route *route = NULL;
+    allow[0] = '\0';
+    if (surface != NULL)
+        route = slc_route_match_in(surface->routes, method, path, target, allow, allow_size);
+    if (route != NULL || allow[0] != '\0' || (surface != NULL && strncmp(path, "/v1/", 4) != 0))
+        return route;
+    return slc_route_match(method, path, target, allow, allow_size);
+}
+
+void slc_admin_handle(slc_admin *admin, struct evhttp_request *req, const slc_surface *surface)
+{
     SLC_CHECK_MAGIC(admin, SLC_ADMIN_MAGIC);
     char allow[64], request_id[65];
     slc_route_target target = {0};
@@ -209,25 +235,26 @@ static void on_request(struct evhttp_request *req, void *arg)
 
     slc_http_request_id(req, request_id);
     const slc_route *route = path != NULL && strlen(path) == path_len
-                                 ? slc_route_match(slc_http_method(req), path, &target, allow, sizeof allow)
+                                 ? match(surface, slc_http_method(req), path, &target, allow, sizeof allow)
                                  : NULL;
     if (path == NULL || strlen(path) != path_len)
         slc_http_problem(req, 400, "invalid", "Bad request", "The path cannot be decoded.", NULL);
     else if (route == NULL)
         answer_unmatched(req, allow);
-    else if (!start_call(admin, req, route, &target))
+    else if (!start_call(admin, req, surface, route, &target))
         slc_log(SLC_LOG_DEBUG, "request refused before it ran", LS("path", path), LS("request_id", request_id));
     free(path);
 }
 
-static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_route *route,
-                       const slc_route_target *target)
+static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_surface *surface,
+                       const slc_route *route, const slc_route_target *target)
 {
     slc_error err = {0};
     slc_call *call = slc_calloc(1, sizeof *call);
     call->magic = SLC_CALL_MAGIC;
     call->admin = admin;
     call->req = req;
+    call->surface = surface;
     call->route = route;
     call->target = *target;
     call->etag = -1;
@@ -245,19 +272,34 @@ static bool start_call(slc_admin *admin, struct evhttp_request *req, const slc_r
     return true;
 }
 
-/* Who asks, and may they? */
-static bool check_rights(slc_txn *txn, slc_call *call, slc_error *err)
+static bool needs_right(const slc_call *call)
 {
+    return strcmp(call->permission, SLC_PERMISSION_OPEN) != 0 &&
+           strcmp(call->permission, SLC_PERMISSION_ANY) != 0 &&
+           strcmp(call->permission, SLC_PERMISSION_SESSION) != 0;
+}
+
+/* Who asks? */
+static bool identify(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    slc_identity_release(&call->identity);
+    if (call->surface != NULL)
+        return call->surface->identify(txn, call, err);
     if (strcmp(call->permission, SLC_PERMISSION_OPEN) == 0)
         return true;
     if (call->token[0] == '\0')
         return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "send a token: `Authorization: Bearer sla_...`");
-    slc_identity_release(&call->identity);
-    if (!slc_catalog_token_check(txn, call->token, &call->identity, err))
+    return slc_catalog_token_check(txn, call->token, &call->identity, err);
+}
+
+/* And may they? */
+static bool check_rights(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    if (!identify(txn, call, err))
         return false;
-    if (strcmp(call->permission, SLC_PERMISSION_ANY) != 0 &&
-        !slc_identity_may(&call->identity, call->permission))
-        return slc_fail(err, SLC_DENIED, NULL, "the token lacks the permission %s", call->permission);
+    if (needs_right(call) && !slc_identity_may(&call->identity, call->permission))
+        return slc_fail(err, SLC_DENIED, NULL, "%s the permission %s",
+                        call->surface != NULL ? "your roles lack" : "the token lacks", call->permission);
     return true;
 }
 
@@ -366,15 +408,35 @@ static bool is_damaged(const slc_admin *admin)
     return status.damaged;
 }
 
+/* Header fields of every answer. */
+static void answering(slc_call *call)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(call->req);
+    if (call->cookie != NULL)
+        evhttp_add_header(headers, "Set-Cookie", call->cookie);
+    if (call->surface != NULL)
+        call->surface->answering(call);
+}
+
+static void add_retry_after(slc_call *call, int status)
+{
+    char seconds[24];
+    if (status != 503 && call->retry_after_s == 0)
+        return;
+    snprintf(seconds, sizeof seconds, "%lld", (long long)call->retry_after_s);
+    evhttp_add_header(evhttp_request_get_output_headers(call->req), "Retry-After",
+                      call->retry_after_s > 0 ? seconds : RETRY_AFTER_S);
+}
+
 static void answer_error(slc_call *call, const slc_error *err)
 {
     int status = call->status != 0 ? call->status : slc_code_http_status(err->code);
     evhttp_add_header(evhttp_request_get_output_headers(call->req), "Sluice-Version", SLC_VERSION);
-    if (err->code == SLC_UNAUTHENTICATED)
+    if (err->code == SLC_UNAUTHENTICATED && call->surface == NULL)
         evhttp_add_header(evhttp_request_get_output_headers(call->req), "WWW-Authenticate",
                           "Bearer realm=\"sluice\"");
-    if (status == 503)
-        evhttp_add_header(evhttp_request_get_output_headers(call->req), "Retry-After", RETRY_AFTER_S);
+    add_retry_after(call, status);
+    answering(call);
     count(call, status);
     if (err->code == SLC_CORRUPT && is_damaged(call->admin))
         slc_http_problem(
@@ -412,6 +474,7 @@ static void finish(slc_call *call)
         evhttp_add_header(headers, "Location", call->location);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "Sluice-Version", SLC_VERSION);
+    answering(call);
     count(call, status);
     if (call->text != NULL)
         send_text(call, status);

@@ -20,8 +20,9 @@ typedef struct slc_admin_options {
     const char *tls_certificate_file; /* NULL: plain HTTP */
     const char *tls_key_file;
     slc_httpd_limits limits;
-    int64_t kept_bytes; /* of large answers that are kept by Idempotency-Key */
-    unsigned explained; /* groups whose configuration is kept in memory for POST /v1/explain */
+    int64_t kept_bytes;     /* of large answers that are kept by Idempotency-Key */
+    const char *portal_url; /* where browsers find the portal, for links; NULL: there is none */
+    unsigned explained;     /* groups whose configuration is kept in memory for POST /v1/explain */
 } slc_admin_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -39,6 +40,7 @@ void slc_admin_free(slc_admin *admin);
 struct slc_call;
 /* Ends a call that its route's `after` has kept; on the loop. */
 void slc_admin_resume(struct slc_call *call, bool ok, const slc_error *err);
+const char *slc_admin_portal_url(const slc_admin *admin); /* NULL: there is no portal */
 int64_t slc_admin_kept_bytes(const slc_admin *admin);
 slc_loop *slc_admin_loop(const slc_admin *admin);
 slc_catalog *slc_admin_catalog(const slc_admin *admin);

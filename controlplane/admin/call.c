@@ -14,6 +14,7 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/json.h"
+#include "controlplane/admin/surface.h"
 
 static bool parse_if_match(slc_call *call, const char *header, slc_error *err);
 static bool parse_idempotency_key(slc_call *call, const char *header, slc_error *err);
@@ -55,6 +56,8 @@ bool slc_call_take(slc_call *call, slc_error *err)
         evbuffer_remove(input, call->body_text, call->body_len);
         call->body_text[call->body_len] = '\0';
     }
+    if (call->surface != NULL)
+        return call->surface->take(call, err);
     return take_bearer(call, evhttp_find_header(headers, "Authorization"), err);
 }
 
@@ -79,6 +82,11 @@ void slc_call_free(slc_call *call)
     free(call->idempotency_text);
     free(call->query_text);
     free(call->content_type);
+    free(call->browser.origin);
+    free(call->browser.fetch_site);
+    free(call->browser.host);
+    free(call->browser.agent);
+    slc_free_secret(call->cookie, call->cookie != NULL ? strlen(call->cookie) : 0);
     slc_free_secret(call->body_text, call->body_len);
     slc_identity_release(&call->identity);
     call->magic = 0;
@@ -104,6 +112,7 @@ slc_actor slc_call_actor(const slc_call *call)
                        .id = user ? who->user_id : who->token_id,
                        .name = user ? who->user_name : who->token_name,
                        .request_id = call->request_id,
+                       .manager = call->surface != NULL ? "portal" : NULL,
                        .identity = who};
 }
 

@@ -25,6 +25,17 @@
 /* Those that do work outside of a transaction (work.h). */
 typedef TAILQ_HEAD(slc_works, slc_call) slc_works;
 
+/* What a browser says beside the request; filled where there is a surface. */
+typedef struct slc_call_browser {
+    char session[64]; /* the cookie's value; empty: none, or several */
+    char csrf[72];    /* X-CSRF-Token */
+    char *origin;     /* own memory, may be NULL, as the next three */
+    char *fetch_site; /* Sec-Fetch-Site */
+    char *host;
+    char *agent;
+    char address[64]; /* the client's */
+} slc_call_browser;
+
 typedef struct slc_call {
     unsigned magic;
     struct slc_admin *admin;
@@ -50,6 +61,10 @@ typedef struct slc_call {
     char token[160];
     char request_id[65];
     char permission[96];
+
+    /* Of a request that came in by another surface than the admin API's own; NULL: by that. */
+    const struct slc_surface *surface;
+    slc_call_browser browser;
 
     /* Who asks; valid once authenticated. */
     slc_identity identity;
@@ -77,6 +92,9 @@ typedef struct slc_call {
     const char *problem_type; /* static; NULL: the error's code names it */
     int64_t etag;             /* -1: none */
     char location[300];
+    int64_t retry_after_s; /* of a refusal; 0: not said */
+    bool stale_session;    /* its use should be noted */
+    char *cookie;          /* own memory: Set-Cookie of the answer, also of an error; NULL: none */
 } slc_call;
 
 /* The value of a query parameter, or NULL. */

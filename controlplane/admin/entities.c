@@ -18,8 +18,7 @@ static bool answer_entity(slc_call *call, json_t *entity)
     return true;
 }
 
-/* All fields at fault go into the problem document, not only the first. */
-static bool keep_problems(slc_txn *txn, slc_call *call)
+bool slc_call_keep_problems(slc_txn *txn, slc_call *call)
 {
     const json_t *problems = slc_txn_problems(txn);
     if (problems != NULL && json_array_size(problems) > 0)
@@ -56,6 +55,18 @@ bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err)
     return call->answer != NULL;
 }
 
+/* The link is the token behind the address of a page; behind #, so that no server on the way logs it. */
+static void add_link(slc_call *call, json_t *entity)
+{
+    const char *token = json_string_value(json_object_get(entity, "token"));
+    const char *portal = slc_admin_portal_url(call->admin);
+    if (strcmp(call->target.kind->name, "invitations") != 0 || token == NULL || portal == NULL)
+        return;
+    char *link = slc_asprintf("%s/invitation#%s", portal, token);
+    json_object_set_new(entity, "link", json_string(link));
+    slc_free_secret(link, strlen(link));
+}
+
 /* The join string is the token with what a gateway needs to find and trust this control plane. */
 static bool add_join_string(slc_txn *txn, slc_call *call, json_t *entity, slc_error *err)
 {
@@ -74,11 +85,12 @@ bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err)
 {
     json_t *entity = slc_entity_create(txn, call->target.kind, call->body, err);
     if (entity == NULL)
-        return keep_problems(txn, call);
+        return slc_call_keep_problems(txn, call);
     if (!add_join_string(txn, call, entity, err)) {
         json_decref(entity);
         return false;
     }
+    add_link(call, entity);
     snprintf(call->location, sizeof call->location, "/v1/%s/%s", call->target.kind->name,
              json_string_value(json_object_get(entity, "id")));
     return answer_entity(call, entity);
@@ -107,7 +119,7 @@ static bool update(slc_txn *txn, slc_call *call, bool patch, slc_error *err)
         return answer_entity(call, entity);
     if (err->code == SLC_STALE && call->if_match == SLC_IF_MATCH_NONE)
         call->status = 428;
-    return keep_problems(txn, call);
+    return slc_call_keep_problems(txn, call);
 }
 
 bool slc_route_replace(slc_txn *txn, slc_call *call, slc_error *err)
@@ -136,6 +148,6 @@ bool slc_route_act(slc_txn *txn, slc_call *call, slc_error *err)
     json_t *entity =
         slc_entity_act(txn, call->target.kind, call->target.key, call->target.action, call->body, err);
     if (entity == NULL)
-        return keep_problems(txn, call);
+        return slc_call_keep_problems(txn, call);
     return answer_entity(call, entity);
 }

@@ -17,7 +17,12 @@ bool slc_route_backup_make(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHE
 bool slc_route_backup_file(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_rotate_key(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* me.c */
+bool slc_route_me(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* entities.c: every kind alike */
+/* All fields at fault go into the problem document, not only the first. Returns false. */
+bool slc_call_keep_problems(slc_txn *txn, slc_call *call);
 bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_get(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

@@ -81,8 +81,14 @@ static void note_method(char *allow, size_t size, const char *method)
 const slc_route *slc_route_match(const char *method, const char *path, slc_route_target *target, char *allow,
                                  size_t allow_size)
 {
+    return slc_route_match_in(slc_routes, method, path, target, allow, allow_size);
+}
+
+const slc_route *slc_route_match_in(const slc_route *routes, const char *method, const char *path,
+                                    slc_route_target *target, char *allow, size_t allow_size)
+{
     allow[0] = '\0';
-    for (const slc_route *route = slc_routes; route->method != NULL; route++) {
+    for (const slc_route *route = routes; route->method != NULL; route++) {
         struct match match;
         if (!match_pattern(route->pattern, path, &match) || !serves(route, &match))
             continue;

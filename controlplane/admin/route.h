@@ -49,6 +49,8 @@ typedef struct slc_route {
              })])
 #define SLC_PERMISSION_OPEN "open"
 #define SLC_PERMISSION_ANY  "any"
+/* Of a surface's own routes (surface.h): somebody who signed in, whatever their rights. */
+#define SLC_PERMISSION_SESSION "session"
 
 /* Ends with a NULL method. */
 extern const slc_route slc_routes[];
@@ -63,6 +65,9 @@ typedef struct slc_route_target {
  * ("GET, PUT": 405), or is empty (404). */
 const slc_route *slc_route_match(const char *method, const char *path, slc_route_target *target, char *allow,
                                  size_t allow_size);
+/* The same in another table. */
+const slc_route *slc_route_match_in(const slc_route *routes, const char *method, const char *path,
+                                    slc_route_target *target, char *allow, size_t allow_size);
 
 /* Does the kind take part in a route without an action? An append-only kind has no PUT, a read-only one no
  * POST. */

@@ -13,7 +13,7 @@ from sluice_support.catalog import CatalogSamples
 from sluice_support.operations import of_document
 
 KINDS = CatalogSamples.kinds()
-FIXED = {"enrolment-tokens"}  # cannot be changed
+FIXED = {"enrolment-tokens", "invitations"}  # cannot be changed
 CHANGEABLE = [kind for kind in KINDS if kind not in FIXED]
 LISTED = KINDS + ["gateway-nodes", "config-versions", "audit-events"]
 
@@ -371,7 +371,7 @@ def test_an_idempotency_key_belongs_to_its_token(world):
 
 # ---- references ----
 
-OWNED = {("enrolment-tokens", "gateway-groups")}  # go with what they belong to
+OWNED = {("enrolment-tokens", "gateway-groups"), ("invitations", "teams"), ("invitations", "roles")}  # go with what they belong to
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -71,6 +71,9 @@ class CatalogSamples:
     def _api_tokens(self):
         return {"name": "sample", "owner": self.base("users"), "scopes": ["teams:read"], "expires_at": _FAR}
 
+    def _invitations(self):
+        return {"email": f"{self.name()}@example.com", "team": self.base("teams"), "role": "viewer", "expires_in": "2d"}
+
     def _grants(self):
         return {"team": self.base("teams"), "virtual_cluster": self.base("virtual-clusters"),
                 "topic": f"{self.name()}-*", "operations": ["publish", "read"]}

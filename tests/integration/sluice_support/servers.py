@@ -32,7 +32,9 @@ class ControlPlane(Program):
     def __init__(self, name, build_dir, work_dir, env=None, **options):
         self.data_dir = work_dir / f"{name}-data"
         self.admin_port, self.grpc_port, self.enrolment_port = free_port(), free_port(), free_port()
+        self.portal_port = free_port()
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"
+        self.portal_url = f"http://127.0.0.1:{self.portal_port}"
         self._token_file = work_dir / f"{name}.token"
         options = {
             "data_dir": self.data_dir,
@@ -40,6 +42,9 @@ class ControlPlane(Program):
             "grpc_address": f"127.0.0.1:{self.grpc_port}",
             "enrolment_address": f"127.0.0.1:{self.enrolment_port}",
             "bootstrap_token_file": self._token_file,
+            "portal_address": f"127.0.0.1:{self.portal_port}",
+            "portal_password_memory": "8MiB",  # what is costly on purpose is not what most tests are about
+            "portal_password_passes": 1,
             "node_count_settle": "0s",
             "log_format": "json",
             "log_level": "debug",

@@ -54,6 +54,8 @@ const struct sample t_samples[] = {
      "{'name': 'ann', 'email': 'ann@example.com', 'teams': ['platform'], 'roles': ['operator', 'viewer']}",
      "{'disabled': true, 'roles': []}"},
     {"api-tokens", NULL, "{'name': 'ci', 'owner': 'ann', 'scopes': ['teams:read']}", "{'name': 'cd'}"},
+    {"invitations", NULL,
+     "{'email': 'eve@example.com', 'team': 'platform', 'role': 'developer', 'expires_in': '2d'}", NULL},
     {"gateway-groups", "dev",
      "{'name': 'dev', 'environment': 'dev', 'rest_url': 'http://127.0.0.1:8000', 'max_staleness': '90s'}",
      "{'max_staleness': '', 'kafka_url': 'localhost:19092'}"},

@@ -1,0 +1,51 @@
+/* The table of kinds: how people come in. */
+#include "catalog/kinds.h"
+#include "catalog/rules.h"
+
+static const slc_field invitation_fields[] = {
+    {.name = "email",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_IMMUTABLE | SLC_F_FILTERABLE,
+     .format = SLC_FMT_EMAIL,
+     .max = 254,
+     .help = "Whom it is for: the account gets this address. Absent: they say one themselves."},
+    {.name = "team",
+     .type = SLC_F_REF,
+     .flags = SLC_F_IMMUTABLE | SLC_F_FILTERABLE | SLC_F_OWNED,
+     .ref = "teams",
+     .help = "The team that they join; absent: none."},
+    {.name = "role",
+     .type = SLC_F_REF,
+     .flags = SLC_F_REQUIRED | SLC_F_IMMUTABLE | SLC_F_FILTERABLE | SLC_F_OWNED,
+     .ref = "roles",
+     .help = "The role that they get."},
+    {.name = "expires_in",
+     .type = SLC_F_DURATION,
+     .flags = SLC_F_WRITE_ONLY,
+     .min = 60000,
+     .max = 90LL * 86400000,
+     .default_json = "\"7d\"",
+     .help = "How long it can be used."},
+    {.name = "expires_at", .type = SLC_F_TIMESTAMP, .flags = SLC_F_READ_ONLY, .help = "When it ends."},
+    {.name = "token",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_READ_ONLY | SLC_F_ONCE,
+     .help = "What the link carries, shown once: sli_<id>_<secret>."},
+    {.name = "link",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_READ_ONLY | SLC_F_ONCE,
+     .help = "The link to send them, shown once. It works once."},
+    SLC_FIELD_END,
+};
+
+const slc_kind slc_kind_invitation = {
+    .name = "invitations",
+    .singular = "invitation",
+    .schema = "Invitation",
+    .table = "invitations",
+    .help = "Lets one person make an account of their own in the portal.",
+    .flags = SLC_KIND_CREATE | SLC_KIND_DELETE,
+    .key = SLC_KEY_ID,
+    .fields = invitation_fields,
+    .rules = &slc_rules_invitation,
+};

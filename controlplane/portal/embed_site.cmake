@@ -1,0 +1,15 @@
+# cmake -DFOLDER=<folder> -DNAMES=<hash> -DOUT=<file.c> -P embed_site.cmake: a folder's files as one C table.
+file(GLOB_RECURSE files RELATIVE ${FOLDER} ${FOLDER}/*)
+list(SORT files)
+set(arrays "")
+set(table "")
+set(number 0)
+foreach(name IN LISTS files)
+  file(READ ${FOLDER}/${name} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND arrays "static const unsigned char file_${number}[] = {${bytes}0};\n")
+  string(APPEND table "    {\"${name}\", file_${number}, sizeof file_${number} - 1},\n")
+  math(EXPR number "${number} + 1")
+endforeach()
+file(WRITE ${OUT} "/* Generated. */\n#include \"controlplane/portal/site.h\"\n\n${arrays}\n"
+     "const slc_site_file slc_site_files[] = {\n${table}    {NULL, NULL, 0},\n};\n")

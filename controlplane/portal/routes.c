@@ -1,0 +1,30 @@
+/* The portal's own routes. Those of the catalog, under /v1, are the admin API's. */
+#include "controlplane/portal/portal_private.h"
+
+#define OPEN    SLC_PERMISSION(SLC_PERMISSION_OPEN)
+#define SESSION SLC_PERMISSION(SLC_PERMISSION_SESSION)
+
+const slc_route slc_portal_routes[] = {
+    {"GET", "/auth/session", OPEN, SLC_ROUTE_READ, false, 200, slc_portal_session,
+     "Who is signed in, and how one may come in"},
+    {"POST", "/auth/sign-in", OPEN, SLC_ROUTE_TASK, true, 200, slc_portal_sign_in, "Sign in with a password"},
+    {"POST", "/auth/sign-out", SESSION, SLC_ROUTE_WRITE, false, 204, slc_portal_sign_out, "End this session"},
+    {"POST", "/auth/invitation", OPEN, SLC_ROUTE_READ, true, 200, slc_portal_show_invitation,
+     "What an invitation promises"},
+    {"POST", "/auth/invitation/accept", OPEN, SLC_ROUTE_TASK, true, 201, slc_portal_accept_invitation,
+     "Make the account that an invitation promises"},
+    {"POST", "/auth/sign-up", OPEN, SLC_ROUTE_TASK, true, 201, slc_portal_open_account,
+     "Make an account without an invitation"},
+    {"GET", "/auth/sessions", SESSION, SLC_ROUTE_READ, false, 200, slc_portal_sessions, "Own sessions"},
+    {"DELETE", "/auth/sessions", SESSION, SLC_ROUTE_WRITE, false, 204, slc_portal_end_others,
+     "End all own sessions but this one"},
+    {"DELETE", "/auth/sessions/{key}", SESSION, SLC_ROUTE_WRITE, false, 204, slc_portal_end_session,
+     "End one of them"},
+    {"PUT", "/auth/password", SESSION, SLC_ROUTE_TASK, true, 200, slc_portal_change_password,
+     "Change the own password"},
+    {"GET", "/auth/tokens", SESSION, SLC_ROUTE_READ, false, 200, slc_portal_tokens, "Own API tokens"},
+    {"POST", "/auth/tokens", SESSION, SLC_ROUTE_WRITE, true, 201, slc_portal_make_token, "Make one"},
+    {"DELETE", "/auth/tokens/{key}", SESSION, SLC_ROUTE_WRITE, false, 204, slc_portal_delete_token,
+     "Delete one of them"},
+    {NULL, NULL, NULL, SLC_ROUTE_READ, false, 0, NULL, NULL},
+};

@@ -1,0 +1,21 @@
+// The portal: what pages there are, and the start.
+import { loadSession } from './shell/api.js';
+import { replace } from './shell/dom.js';
+import { failure, page, start } from './shell/router.js';
+import { home } from './pages/home.js';
+import { invitation, signUp } from './pages/newcomer.js';
+import { profile } from './pages/profile.js';
+import { signIn } from './pages/sign-in.js';
+
+page('/', { nav: 'Start', signedIn: true, show: home });
+page('/sign-in', { show: signIn });
+page('/sign-up', { show: signUp });
+page('/invitation', { show: invitation });
+page('/profile', { signedIn: true, show: profile });
+
+try {
+  await loadSession();
+  await start();
+} catch (problem) {
+  replace(document.getElementById('main'), failure(problem));
+}
