@@ -129,8 +129,17 @@ void slc_field_bounds(const slc_field *field, int64_t *min, int64_t *max)
 
 /* Of routes that belong to no kind. */
 static const char *const other_permissions[] = {
-    "config:apply",      "config:read",    "config:rollback", "backups:read",           "backups:write",
-    "master-key:rotate", "node-ca:rotate", "node-ca:read",    SLC_PERMISSION_ALL_TEAMS, NULL,
+    "config:apply",
+    "config:read",
+    "config:rollback",
+    "backups:read",
+    "backups:write",
+    "master-key:rotate",
+    "node-ca:rotate",
+    "node-ca:read",
+    SLC_PERMISSION_ALL_TEAMS,
+    "nodes:drain",
+    NULL,
 };
 
 static void add_kind_permissions(json_t *list, const slc_kind *kind)

@@ -51,3 +51,18 @@ void slc_gateway_begin_drain(struct slc_gateway *gateway)
     gateway->drain_timer = event_new(slc_loop_base(gateway->loop), -1, EV_PERSIST, on_drain_timer, gateway);
     event_add(gateway->drain_timer, &interval);
 }
+
+static void asked(void *arg)
+{
+    struct slc_gateway *gateway = arg;
+    if (atomic_load(&gateway->draining))
+        return;
+    slc_log(SLC_LOG_INFO, "stopping: the control plane asks to drain");
+    slc_gateway_begin_drain(gateway);
+}
+
+void slc_gateway_asked_to_drain(void *arg)
+{
+    struct slc_gateway *gateway = arg;
+    slc_loop_call(gateway->loop, asked, gateway);
+}

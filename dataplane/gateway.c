@@ -176,6 +176,7 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
                                     .status = status,
                                     .list = slc_gateway_connections_list,
                                     .group_size = group_size,
+                                    .drain = slc_gateway_asked_to_drain,
                                     .arg = gateway};
     char *join = NULL;
     if (!read_join(settings, &join, err))

@@ -60,6 +60,8 @@ void slc_gateway_connections_list(void *arg, const char *id, size_t limit);
 
 /* drain.c, main thread. */
 void slc_gateway_begin_drain(struct slc_gateway *gateway);
+/* The config client's callback, on its thread. */
+void slc_gateway_asked_to_drain(void *arg);
 /* Open connections of all workers; not from a worker's thread. */
 unsigned slc_gateway_connections(struct slc_gateway *gateway);
 

@@ -26,6 +26,8 @@ const slc_route slc_routes[] = {
      "Rollback: the configuration becomes what it was at this version"},
     {"GET", "/v1/gateway-nodes/{key}/connections", SLC_PERMISSION("gateway-nodes:read"), SLC_ROUTE_READ, false,
      200, slc_route_node_connections, "Connections: the node's open client connections, the newest first"},
+    {"POST", "/v1/gateway-nodes/{key}/drain", SLC_PERMISSION("nodes:drain"), SLC_ROUTE_WRITE, false, 200,
+     slc_route_node_drain, "Drain: the node finishes what is open, and ends"},
     {"GET", "/v1/virtual-clusters/{key}/conflicts", SLC_PERMISSION("virtual-clusters:read"), SLC_ROUTE_READ,
      false, 200, slc_route_conflicts,
      "Conflicts: where names of the virtual cluster meet, and which of them wins"},

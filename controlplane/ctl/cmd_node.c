@@ -156,7 +156,7 @@ static bool wait_gone(slc_ctl *ctl, const char *id, int64_t wait_ms)
             slc_ctl_progress(ctl, NULL);
             slc_ctl_fail("the node %s is still there, with %" JSON_INTEGER_FORMAT
                          " connections; it ends at the latest "
-                         "when its drain-timeout is over",
+                         "when its drain.deadline is over",
                          id, connections);
             return false;
         }

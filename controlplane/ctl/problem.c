@@ -60,8 +60,8 @@ static void tell_errors(const json_t *errors, const slc_documents *documents)
     json_array_foreach ((json_t *)errors, i, one) {
         const char *pointer = json_string_value(json_object_get(one, "pointer"));
         const char *detail = json_string_value(json_object_get(one, "detail"));
-        if (pointer != NULL || detail != NULL)
-            fprintf(stderr, "  %s: %s\n", pointer != NULL ? pointer : "", detail != NULL ? detail : "");
+        if (pointer != NULL && pointer[0] != '\0' && detail != NULL)
+            fprintf(stderr, "  %s: %s\n", pointer, detail);
     }
 }
 

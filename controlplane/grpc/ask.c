@@ -99,22 +99,12 @@ static struct slc_question *ask(slc_config_stream *stream)
     return stream->question; /* NULL when the send has cut the stream */
 }
 
-static slc_config_stream *find_stream(slc_control_grpc *grpc, const char *node_id)
-{
-    slc_config_stream *stream;
-    TAILQ_FOREACH (stream, &grpc->streams, entry) {
-        if (strcmp(stream->node_id, node_id) == 0 && stream->call != NULL && !stream->cut && stream->said_hello)
-            return stream;
-    }
-    return NULL;
-}
-
 static void begin(void *arg)
 {
     struct asker *asker = arg;
     slc_control_grpc *grpc = asker->grpc;
     SLC_CHECK_MAGIC(asker, ASKER_MAGIC);
-    slc_config_stream *stream = grpc->stopping ? NULL : find_stream(grpc, asker->node_id);
+    slc_config_stream *stream = grpc->stopping ? NULL : slc_config_stream_find(grpc, asker->node_id);
     if (stream == NULL) {
         fail(asker, SLC_CONFLICT, "the node is not connected");
         return;

@@ -74,6 +74,13 @@ typedef void (*slc_connections_done)(void *arg, json_t *answer, const slc_error 
 void slc_control_grpc_connections(slc_control_grpc *grpc, const char *node_id, slc_loop *loop,
                                   slc_connections_done done, void *arg);
 
+/* Tells a node to finish what is open, and to end. Any thread. `done` is called once on `loop`: NULL when it
+ * was sent (what comes of it shows in the node's state), or an error: SLC_CONFLICT when the node is not
+ * connected. */
+typedef void (*slc_drain_done)(void *arg, const slc_error *err);
+void slc_control_grpc_drain(slc_control_grpc *grpc, const char *node_id, slc_loop *loop, slc_drain_done done,
+                            void *arg);
+
 /* Topics that connected nodes have seen to be invisible in a virtual cluster, since something else has their
  * name: an array of {name, topic, winner, last_seen_at, nodes}, at most SLC_CONFLICTS_TOLD_MAX. Any thread.
  * `done` is called once on `loop`; the array is borrowed. */

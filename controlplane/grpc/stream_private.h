@@ -81,6 +81,9 @@ void slc_config_stream_welcome(slc_config_stream *stream, const slc_node_info *i
 
 void slc_config_stream_send(slc_config_stream *stream, slc_rpc_bytes *bytes); /* takes a reference of its own */
 
+/* The open stream of the node that has said Hello; NULL: it is not connected. */
+slc_config_stream *slc_config_stream_find(slc_control_grpc *grpc, const char *node_id);
+
 /* ---- guard.c ---- */
 void slc_guard_init(slc_control_grpc *grpc);
 void slc_guard_release(slc_control_grpc *grpc);

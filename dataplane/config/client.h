@@ -58,6 +58,8 @@ typedef struct slc_config_gateway {
     void (*list)(void *arg, const char *id, size_t limit);
     /* So many gateways of the group are at work, this one too. NULL: nobody wants to know. */
     void (*group_size)(void *arg, unsigned gateways);
+    /* An operator wants the gateway to finish what is open, and end. NULL: it does not. */
+    void (*drain)(void *arg);
     void *arg;
 } slc_config_gateway;
 

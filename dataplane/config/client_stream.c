@@ -218,6 +218,10 @@ static const char *dispatch(slc_config_client *client, const Sluice__Config__V1_
         if (client->gateway.group_size != NULL)
             client->gateway.group_size(client->gateway.arg, message->group_size->gateways);
         return NULL;
+    case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_DRAIN:
+        if (client->gateway.drain != NULL)
+            client->gateway.drain(client->gateway.arg);
+        return NULL;
     case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_TRUST_BUNDLE:
         if (connected)
             slc_client_trust(client, message->trust_bundle);

@@ -28,6 +28,7 @@ class AdminRequests:
         self.samples = samples
         self.admin = samples.admin
         self._start_gateway = start_gateway
+        self._drained = set()
 
     BEFORE = {
         "POST /v1/subscriptions/{key}/suspend": ["approve"],
@@ -68,6 +69,7 @@ class AdminRequests:
         "PUT /v1/config": _apply,
         "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
+        "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),
         "POST /v1/node-ca/rotate": lambda self: self._node_ca("retire?force=true", "rotate"),
         "POST /v1/node-ca/retire": lambda self: self._node_ca("rotate", "retire?force=true"),
         "POST /v1/backups": lambda self: Request("POST", "/v1/backups"),
@@ -109,9 +111,16 @@ class AdminRequests:
             return wait_until(lambda: self.admin.list(kind), what=f"one of {kind}")[0]
         return self.samples.create(kind)
 
+    def _drain(self):
+        """Of a gateway that ends by it: nobody gets it again."""
+        node = self._node()
+        self._drained.add(node["id"])
+        return Request("POST", f"/v1/gateway-nodes/{node['id']}/drain")
+
     def _node(self):
-        nodes = self.admin.list("gateway-nodes")
-        if not nodes:
+        def there():
+            return [node for node in self.admin.list("gateway-nodes")
+                    if node["state"] == "connected" and node["id"] not in self._drained]
+        if not there():
             self._start_gateway(self.samples.base("gateway-groups"))
-            nodes = self.admin.list("gateway-nodes")
-        return nodes[0]
+        return wait_until(there, what="a node that is connected")[0]
