@@ -47,7 +47,8 @@ static bool compile_group(slc_compile *compile, slc_error *err)
     slc_items items = {0};
     sqlite3_stmt *stmt = slc_txn_query(
         compile->txn, err,
-        "SELECT id, name, environment, rest_url, kafka_url, max_staleness FROM gateway_groups WHERE id = ?",
+        "SELECT id, name, environment, rest_url, kafka_url, max_staleness, (SELECT blob_value FROM "
+        "catalog_meta WHERE name = 'scram_pepper') FROM gateway_groups WHERE id = ?",
         "s", compile->group_id);
     if (stmt == NULL)
         return false;
@@ -61,6 +62,8 @@ static bool compile_group(slc_compile *compile, slc_error *err)
         group->rest_url = slc_compile_text(compile, slc_column_text(stmt, 3));
         group->kafka_url = slc_compile_text(compile, slc_column_text(stmt, 4));
         group->max_staleness_ms = sqlite3_column_int64(stmt, 5);
+        group->scram_pepper =
+            slc_compile_bytes(compile, sqlite3_column_blob(stmt, 6), (size_t)sqlite3_column_bytes(stmt, 6));
         compile->group_name = group->name;
         compile->environment = group->environment;
         slc_items_add(&items, &group->base, group->id);

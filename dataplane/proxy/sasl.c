@@ -184,12 +184,25 @@ static void step_plain(const struct slc_sasl *sasl, const uint8_t *message, size
 
 /* ---- SCRAM ---- */
 
-static uint8_t pepper[32];
+#define PEPPER_BYTES 32
+
+static uint8_t own_pepper[PEPPER_BYTES]; /* of a configuration that has none */
 static pthread_once_t pepper_once = PTHREAD_ONCE_INIT;
 
 static void make_pepper(void)
 {
-    slc_random(pepper, sizeof pepper);
+    slc_random(own_pepper, sizeof own_pepper);
+}
+
+/* The same in all gateways and after every start, as the salts of users are: else who asks twice would know
+ * which are none. */
+static const uint8_t *pepper_of(const slc_snapshot *snapshot)
+{
+    const ProtobufCBinaryData *shared = &slc_snapshot_group(snapshot)->scram_pepper;
+    if (shared->len == PEPPER_BYTES)
+        return shared->data;
+    pthread_once(&pepper_once, make_pepper);
+    return own_pepper;
 }
 
 /* The verifier of the user's secret, empty when there is none. */
@@ -206,11 +219,11 @@ static ProtobufCBinaryData find_verifier(const struct slc_sasl *sasl)
 
 static bool challenge(struct slc_sasl *sasl, const uint8_t *message, size_t len, slc_buf *out, slc_error *err)
 {
-    pthread_once(&pepper_once, make_pepper);
     if (!slc_scram_server_first(&sasl->scram, message, len, err))
         return false;
     ProtobufCBinaryData verifier = find_verifier(sasl);
-    return slc_scram_server_challenge(&sasl->scram, verifier.data, verifier.len, pepper, NULL, out, err);
+    return slc_scram_server_challenge(&sasl->scram, verifier.data, verifier.len,
+                                      pepper_of(sasl->session->front->worker->snapshot), NULL, out, err);
 }
 
 static void step_scram(struct slc_sasl *sasl, const uint8_t *message, size_t len, slc_buf *out,

@@ -305,6 +305,29 @@ def test_a_token_of_megabytes_is_refused_and_the_gateway_goes_on(sample, cluster
         assert peer.authenticate(initial(issuer.token())).error == 0
 
 
+# ---- who is unknown ----
+
+def scram_salts(cluster, credential):
+    """What the gateway answers about a name that it does not know, and about one that it knows."""
+    salts = []
+    for name in ("nobody", credential["id"]):
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            with WirePeer(cluster.port) as peer:
+                peer.handshake(mechanism)
+                first = peer.authenticate(f"n,,n={name},r=client".encode()).data.decode()
+            salts.append(dict(part.split("=", 1) for part in first.split(","))["s"])
+    return salts
+
+
+def test_a_name_that_nobody_has_answers_alike_before_and_after_a_restart(sample, cluster):
+    before = scram_salts(cluster, sample.credential)
+    assert len(set(before)) == 4 and len({len(salt) for salt in before}) == 1
+    sample.gateway.stop()
+    sample.gateway.start()
+    cluster.wait_served()
+    assert scram_salts(cluster, sample.credential) == before
+
+
 # ---- certificates ----
 
 def test_certificates(sample, kafka, tmp_path):

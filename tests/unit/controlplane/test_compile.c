@@ -136,6 +136,7 @@ START_TEST(gateway_takes_what_is_compiled)
     ck_assert_ptr_null(slc_snapshot_find_api(snapshot, NULL, "drafts", 6, 1));
     ck_assert_uint_eq(slc_snapshot_version(snapshot), slc_compiled_version(compiled));
     ck_assert_str_eq(slc_snapshot_group(snapshot)->name, "dev");
+    ck_assert_uint_eq(slc_snapshot_group(snapshot)->scram_pepper.len, 32);
     ck_assert_ptr_nonnull(slc_snapshot_credential(snapshot, lookup, strlen(lookup)));
     ck_assert_uint_eq(api->vcluster->backend->msg->password->value.len, 7);
     ck_assert_int_eq(memcmp(api->vcluster->backend->msg->password->value.data, "hunter2", 7), 0);
