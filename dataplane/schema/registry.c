@@ -17,8 +17,9 @@
 /* The texts, secrets among them. */
 static const char **text_at(slc_registry_options *options, size_t i)
 {
-    const char **const all[] = {&options->name,  &options->url,    &options->username,        &options->password,
-                                &options->token, &options->ca_pem, &options->certificate_pem, &options->key_pem};
+    const char **const all[] = {
+        &options->name,  &options->url,    &options->username,        &options->password,
+        &options->token, &options->ca_pem, &options->certificate_pem, &options->key_pem};
     return i < sizeof all / sizeof all[0] ? all[i] : NULL;
 }
 
@@ -153,8 +154,8 @@ static bool serve(slc_registry *registry, slc_schema_entry *entry, int64_t now_m
     return true;
 }
 
-static enum slc_schema_answer ask(slc_registry *registry, const slc_schema_want *want, slc_record_waiter *waiter,
-                                  slc_schema **schema, slc_error *err)
+static enum slc_schema_answer ask(slc_registry *registry, const slc_schema_want *want,
+                                  slc_record_waiter *waiter, slc_schema **schema, slc_error *err)
 {
     slc_schemas *schemas = registry->schemas;
     int64_t now_ms = slc_monotonic_ms();
@@ -182,8 +183,8 @@ static enum slc_schema_answer ask(slc_registry *registry, const slc_schema_want 
     return SLC_SCHEMA_LATER;
 }
 
-enum slc_schema_answer slc_registry_ask(slc_registry *registry, const slc_schema_want *want, slc_record_waiter *waiter,
-                                        slc_schema **schema, slc_error *err)
+enum slc_schema_answer slc_registry_ask(slc_registry *registry, const slc_schema_want *want,
+                                        slc_record_waiter *waiter, slc_schema **schema, slc_error *err)
 {
     SLC_BUG_ON(want->by == SLC_WANT_LATEST && want->subject == NULL);
     SLC_BUG_ON(want->by == SLC_WANT_GUID && want->subject != NULL);

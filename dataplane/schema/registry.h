@@ -1,10 +1,10 @@
-/* Schema registries, as Confluent's API has them: schemas by number, GUID, or the latest of a subject, fetched by
- * threads of their own and kept compiled.
+/* Schema registries, as Confluent's API has them: schemas by number, GUID, or the latest of a subject, fetched
+ * by threads of their own and kept compiled.
  *
- * Whoever asks for a schema that is not there gets LATER while it is fetched: once, however many ask. A schema that is
- * older than its time to live is served and fetched again meanwhile; while that fails it is served on, until `stale` is
- * over. What does not exist is remembered for a short time, in a place of its own, so that made-up numbers do not drive
- * out what is used. Any thread. */
+ * Whoever asks for a schema that is not there gets LATER while it is fetched: once, however many ask. A schema
+ * that is older than its time to live is served and fetched again meanwhile; while that fails it is served on,
+ * until `stale` is over. What does not exist is remembered for a short time, in a place of its own, so that
+ * made-up numbers do not drive out what is used. Any thread. */
 #ifndef SLC_DATAPLANE_SCHEMA_REGISTRY_H
 #define SLC_DATAPLANE_SCHEMA_REGISTRY_H
 
@@ -29,10 +29,10 @@ typedef struct slc_registry_options {
     const char *username, *password; /* basic */
     const char *token;               /* bearer */
     const char *ca_pem, *certificate_pem, *key_pem;
-    int64_t timeout_ms;    /* of a request */
-    int64_t cache_schemas; /* kept at most */
-    int64_t ttl_ms;        /* of a schema by its number or GUID: then it is looked whether it still exists */
-    int64_t latest_ttl_ms; /* of the latest of a subject */
+    int64_t timeout_ms;     /* of a request */
+    int64_t cache_schemas;  /* kept at most */
+    int64_t ttl_ms;         /* of a schema by its number or GUID: then it is looked whether it still exists */
+    int64_t latest_ttl_ms;  /* of the latest of a subject */
     int64_t missing_ttl_ms; /* so long what does not exist is not asked for again */
     int64_t stale_ms;       /* so long beyond its time to live a schema is used while the registry is away */
 } slc_registry_options;
@@ -75,12 +75,14 @@ typedef struct slc_schema_want {
 enum slc_schema_answer {
     SLC_SCHEMA_READY,  /* *schema is a new reference */
     SLC_SCHEMA_LATER,  /* the waiter will be told */
-    SLC_SCHEMA_FAILED, /* `err`: SLC_NOT_FOUND: there is no such schema (any more); SLC_INVALID, SLC_UNSUPPORTED,
-                          SLC_TOO_LARGE: nothing can be made of it; SLC_UNAVAILABLE: it may work later */
+    SLC_SCHEMA_FAILED, /* `err`: SLC_NOT_FOUND: there is no such schema (any more); SLC_INVALID,
+                          SLC_UNSUPPORTED, SLC_TOO_LARGE: nothing can be made of it; SLC_UNAVAILABLE: it may
+                          work later */
 };
 
-/* Never blocks. Without a waiter what is not there yet FAILS with SLC_UNAVAILABLE, and is fetched nevertheless. */
-enum slc_schema_answer slc_registry_ask(slc_registry *registry, const slc_schema_want *want, slc_record_waiter *waiter,
-                                        slc_schema **schema, slc_error *err);
+/* Never blocks. Without a waiter what is not there yet FAILS with SLC_UNAVAILABLE, and is fetched nevertheless.
+ */
+enum slc_schema_answer slc_registry_ask(slc_registry *registry, const slc_schema_want *want,
+                                        slc_record_waiter *waiter, slc_schema **schema, slc_error *err);
 
 #endif

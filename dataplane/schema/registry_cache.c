@@ -66,7 +66,8 @@ static void drop(slc_schema_entry *entry)
 static bool drop_oldest(struct slc_schema_list *list, const slc_schema_entry *keep)
 {
     slc_schema_entry *entry;
-    TAILQ_FOREACH_REVERSE (entry, list, slc_schema_list, lru) {
+    TAILQ_FOREACH_REVERSE(entry, list, slc_schema_list, lru)
+    {
         if (entry->busy || entry == keep)
             continue;
         drop(entry);

@@ -34,9 +34,11 @@ static json_t *fetch_reference(struct gathered *all, const json_t *reference, co
     slc_registry_path_add(&path, json_string_value(json_object_get(reference, "subject")));
     slc_buf_adds(&path, "/versions/");
     slc_buf_adds(&path, number);
-    json_t *answer = path.overflow ? NULL : slc_registry_call(all->curl, all->registry, (char *)path.data, all->err);
+    json_t *answer =
+        path.overflow ? NULL : slc_registry_call(all->curl, all->registry, (char *)path.data, all->err);
     if (answer == NULL && all->err->code != SLC_UNAVAILABLE)
-        slc_fail(all->err, SLC_INVALID, NULL, "the schema refers to %.150s, which the registry %.60s does not have", key,
+        slc_fail(all->err, SLC_INVALID, NULL,
+                 "the schema refers to %.150s, which the registry %.60s does not have", key,
                  all->registry->options.name);
     slc_buf_release(&path);
     return answer;
@@ -55,7 +57,8 @@ static bool gather_one(struct gathered *all, const json_t *reference, unsigned d
     const char *name = json_string_value(json_object_get(reference, "name"));
     const char *subject = json_string_value(json_object_get(reference, "subject"));
     if (name == NULL || subject == NULL || !json_is_integer(json_object_get(reference, "version")))
-        return slc_fail(all->err, SLC_INVALID, NULL, "the schema has a reference without name, subject or version");
+        return slc_fail(all->err, SLC_INVALID, NULL,
+                        "the schema has a reference without name, subject or version");
     char *key = slc_asprintf("%s version %lld as %s", subject,
                              (long long)json_integer_value(json_object_get(reference, "version")), name);
     if (is_gathered(all, key)) {
@@ -69,10 +72,12 @@ static bool gather_one(struct gathered *all, const json_t *reference, unsigned d
         ok = slc_fail(all->err, SLC_INVALID, NULL, "the registry sends no text for %.150s", key);
     ok = ok && gather(all, answer, depth + 1);
     if (ok && all->count == MAX_REFERENCES)
-        ok = slc_fail(all->err, SLC_TOO_LARGE, NULL, "the schema refers to more than %d others", MAX_REFERENCES);
+        ok =
+            slc_fail(all->err, SLC_TOO_LARGE, NULL, "the schema refers to more than %d others", MAX_REFERENCES);
     all->bytes += text != NULL ? strlen(text) : 0;
     if (ok && all->bytes > MAX_TEXT)
-        ok = slc_fail(all->err, SLC_TOO_LARGE, NULL, "the schema and its references have more than %u bytes", MAX_TEXT);
+        ok = slc_fail(all->err, SLC_TOO_LARGE, NULL, "the schema and its references have more than %u bytes",
+                      MAX_TEXT);
     if (!ok || is_gathered(all, key)) { /* in a circle */
         json_decref(answer);
         free(key);
@@ -90,8 +95,8 @@ static bool gather(struct gathered *all, const json_t *answer, unsigned depth)
     size_t i;
     json_t *reference;
     if (depth == MAX_DEPTH)
-        return slc_fail(all->err, SLC_INVALID, NULL, "the schema's references are deeper than %d, or in a circle",
-                        MAX_DEPTH);
+        return slc_fail(all->err, SLC_INVALID, NULL,
+                        "the schema's references are deeper than %d, or in a circle", MAX_DEPTH);
     json_array_foreach (json_object_get(answer, "references"), i, reference)
         if (!gather_one(all, reference, depth))
             return false;
@@ -104,7 +109,8 @@ static bool format_of(const json_t *answer, enum slc_schema_format *format, slc_
     *format = type != NULL && strcmp(type, "JSON") == 0 ? SLC_SCHEMA_JSON : SLC_SCHEMA_AVRO;
     if (type == NULL || *format == SLC_SCHEMA_JSON || strcmp(type, "AVRO") == 0)
         return true;
-    return slc_fail(err, SLC_UNSUPPORTED, NULL, "the schema is of the type %.40s; JSON and AVRO are known", type);
+    return slc_fail(err, SLC_UNSUPPORTED, NULL, "the schema is of the type %.40s; JSON and AVRO are known",
+                    type);
 }
 
 /* 32 hexadecimal digits, with or without dashes. */
@@ -132,7 +138,8 @@ static slc_schema *compile(CURL *curl, const slc_registry *registry, const json_
     enum slc_schema_format format;
     slc_schema *schema = NULL;
     if (text == NULL)
-        slc_fail(err, SLC_INVALID, NULL, "the registry %.60s sends no text of the schema", registry->options.name);
+        slc_fail(err, SLC_INVALID, NULL, "the registry %.60s sends no text of the schema",
+                 registry->options.name);
     else if (format_of(answer, &format, err) && gather(&all, answer, 0))
         schema = slc_schema_new(format, text, strlen(text), all.references, all.count, err);
     for (size_t i = 0; i < all.count; i++) {
@@ -147,7 +154,8 @@ static slc_schema *compile(CURL *curl, const slc_registry *registry, const json_
 }
 
 /* Is the schema registered under the subject? */
-static bool is_of_subject(CURL *curl, const slc_registry *registry, int32_t id, const char *subject, slc_error *err)
+static bool is_of_subject(CURL *curl, const slc_registry *registry, int32_t id, const char *subject,
+                          slc_error *err)
 {
     char path[64];
     size_t i;
@@ -183,7 +191,8 @@ static void write_path(const slc_schema_want *want, slc_buf *path)
     }
 }
 
-slc_schema *slc_registry_fetch(CURL *curl, const slc_registry *registry, const slc_schema_want *want, slc_error *err)
+slc_schema *slc_registry_fetch(CURL *curl, const slc_registry *registry, const slc_schema_want *want,
+                               slc_error *err)
 {
     slc_schema *schema = NULL;
     slc_buf path;

@@ -87,12 +87,13 @@ static void read_refusal(const slc_registry *registry, const char *path, long st
                          slc_error *err)
 {
     slc_error unused;
-    json_t *said = body->len > 0 ? slc_json_parse((const char *)body->data, body->len, ANSWER_MAX, &unused) : NULL;
+    json_t *said =
+        body->len > 0 ? slc_json_parse((const char *)body->data, body->len, ANSWER_MAX, &unused) : NULL;
     const char *message = json_string_value(json_object_get(said, "message"));
     bool credentials = status == 401 || status == 403;
     slc_fail(err, status == 404 ? SLC_NOT_FOUND : SLC_UNAVAILABLE, NULL,
-             "the registry %.60s answers %.120s with status %ld%s%.100s%s", registry->options.name, path, status,
-             message != NULL ? ": " : "", message != NULL ? message : "",
+             "the registry %.60s answers %.120s with status %ld%s%.100s%s", registry->options.name, path,
+             status, message != NULL ? ": " : "", message != NULL ? message : "",
              credentials ? ": are its credentials right?" : "");
     json_decref(said);
 }
@@ -111,7 +112,8 @@ json_t *slc_registry_call(CURL *curl, const slc_registry *registry, const char *
 {
     const slc_registry_options *options = &registry->options;
     char detail[CURL_ERROR_SIZE] = "";
-    struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, application/json");
+    struct curl_slist *headers =
+        curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, application/json");
     size_t len = strlen(options->url);
     char *url = slc_asprintf("%s%s%s", options->url, len > 0 && options->url[len - 1] == '/' ? "" : "/", path);
     json_t *answer = NULL;

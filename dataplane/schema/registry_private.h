@@ -21,14 +21,14 @@ typedef struct slc_schema_entry {
     struct slc_schema_entry *next;       /* of its bucket */
     uint64_t hash;
     slc_registry *registry;
-    slc_schema *schema;   /* own reference; NULL: not there */
-    size_t bytes;         /* of it */
-    bool missing;         /* in the other list */
-    bool busy;            /* queued or being fetched */
-    int64_t fetched_ms;   /* monotonic */
-    int64_t retry_ms;     /* not asked for again before; 0: may be */
-    unsigned failures;    /* in sequence */
-    slc_error err;        /* of the last fetch; code SLC_OK: it went well */
+    slc_schema *schema; /* own reference; NULL: not there */
+    size_t bytes;       /* of it */
+    bool missing;       /* in the other list */
+    bool busy;          /* queued or being fetched */
+    int64_t fetched_ms; /* monotonic */
+    int64_t retry_ms;   /* not asked for again before; 0: may be */
+    unsigned failures;  /* in sequence */
+    slc_error err;      /* of the last fetch; code SLC_OK: it went well */
     slc_record_waiters waiters;
     slc_schema_want want; /* subject: in `key` */
     size_t key_len;
@@ -75,10 +75,12 @@ void slc_schema_entry_set(slc_schema_entry *entry, slc_schema *schema);
 void slc_registry_drop_entries(slc_registry *registry);
 
 /* registry_fetch.c: without the lock, on a thread of ours. NULL with err, as slc_registry_ask has it. */
-slc_schema *slc_registry_fetch(CURL *curl, const slc_registry *registry, const slc_schema_want *want, slc_error *err);
+slc_schema *slc_registry_fetch(CURL *curl, const slc_registry *registry, const slc_schema_want *want,
+                               slc_error *err);
 
 /* registry_http.c */
-/* GETs `path` (below the registry's URL): the JSON, new. NULL with SLC_NOT_FOUND (404), SLC_UNAVAILABLE or SLC_TOO_LARGE. */
+/* GETs `path` (below the registry's URL): the JSON, new. NULL with SLC_NOT_FOUND (404), SLC_UNAVAILABLE or
+ * SLC_TOO_LARGE. */
 json_t *slc_registry_call(CURL *curl, const slc_registry *registry, const char *path, slc_error *err);
 /* Adds a segment of a path, with its escapes. */
 void slc_registry_path_add(slc_buf *path, const char *segment);

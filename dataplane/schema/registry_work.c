@@ -51,7 +51,8 @@ static void count(const slc_registry *registry, const slc_error *err)
                    err->code != SLC_UNAVAILABLE);
 }
 
-static void tell_log(slc_registry *registry, const slc_schema_entry *entry, const slc_error *err, int64_t now_ms)
+static void tell_log(slc_registry *registry, const slc_schema_entry *entry, const slc_error *err,
+                     int64_t now_ms)
 {
     if (err->code != SLC_UNAVAILABLE) {
         if (registry->logged_ms != 0)

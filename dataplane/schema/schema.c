@@ -38,7 +38,8 @@ void slc_schema_unref(slc_schema *schema)
 
 size_t slc_schema_bytes(const slc_schema *schema)
 {
-    return sizeof *schema + (schema->avro != NULL ? slc_avro_bytes(schema->avro) : slc_json_schema_bytes(schema->json));
+    return sizeof *schema +
+           (schema->avro != NULL ? slc_avro_bytes(schema->avro) : slc_json_schema_bytes(schema->json));
 }
 
 bool slc_schema_format_read(const char *name, enum slc_schema_format *out)

@@ -19,7 +19,8 @@ typedef struct slc_schema {
 
 /* Texts are borrowed for the call. NULL with SLC_INVALID, SLC_UNSUPPORTED or SLC_TOO_LARGE. */
 slc_schema *slc_schema_new(enum slc_schema_format format, const char *text, size_t len,
-                           const slc_schema_reference *references, size_t reference_count, slc_error *err) SLC_CHECKED;
+                           const slc_schema_reference *references, size_t reference_count,
+                           slc_error *err) SLC_CHECKED;
 slc_schema *slc_schema_ref(slc_schema *schema);
 void slc_schema_unref(slc_schema *schema); /* NULL is fine */
 /* What it takes of memory, about. */

@@ -30,8 +30,8 @@ static bool read_header(const slc_record_header *header, slc_schema_mark *out)
     return true;
 }
 
-bool slc_schema_mark_read(const uint8_t *value, size_t len, const slc_record_header *headers, uint32_t header_count,
-                          slc_schema_mark *out)
+bool slc_schema_mark_read(const uint8_t *value, size_t len, const slc_record_header *headers,
+                          uint32_t header_count, slc_schema_mark *out)
 {
     *out = (slc_schema_mark){0};
     for (uint32_t i = header_count; i-- > 0;) /* the last of several, as Kafka's lastHeader() has it */
@@ -46,7 +46,7 @@ bool slc_schema_mark_read(const uint8_t *value, size_t len, const slc_record_hea
 bool slc_schema_prefix_add(slc_buf *out, int32_t id)
 {
     const uint32_t bits = (uint32_t)id;
-    const uint8_t prefix[SLC_SCHEMA_PREFIX] = {0, (uint8_t)(bits >> 24), (uint8_t)(bits >> 16), (uint8_t)(bits >> 8),
-                                               (uint8_t)bits};
+    const uint8_t prefix[SLC_SCHEMA_PREFIX] = {0, (uint8_t)(bits >> 24), (uint8_t)(bits >> 16),
+                                               (uint8_t)(bits >> 8), (uint8_t)bits};
     return slc_buf_add(out, prefix, sizeof prefix);
 }

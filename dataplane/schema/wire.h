@@ -1,6 +1,7 @@
-/* Where a record says which schema its value or key is of, as Confluent's serializers write it: in front of the value
- * a zero byte and the schema's number, four bytes, big endian; or in a header, __value_schema_id or __key_schema_id, that
- * number behind a zero byte, or the schema's GUID, sixteen bytes, behind a one. The header counts more. */
+/* Where a record says which schema its value or key is of, as Confluent's serializers write it: in front of the
+ * value a zero byte and the schema's number, four bytes, big endian; or in a header, __value_schema_id or
+ * __key_schema_id, that number behind a zero byte, or the schema's GUID, sixteen bytes, behind a one. The
+ * header counts more. */
 #ifndef SLC_DATAPLANE_SCHEMA_WIRE_H
 #define SLC_DATAPLANE_SCHEMA_WIRE_H
 
@@ -26,10 +27,10 @@ typedef struct slc_schema_mark {
     size_t skip; /* so many bytes of the value come before what the schema describes */
 } slc_schema_mark;
 
-/* False: a header that is none. Whether a value without a header begins with a number is a guess: any value may begin
- * with a zero byte, but JSON and text do not. */
-bool slc_schema_mark_read(const uint8_t *value, size_t len, const slc_record_header *headers, uint32_t header_count,
-                          slc_schema_mark *out);
+/* False: a header that is none. Whether a value without a header begins with a number is a guess: any value may
+ * begin with a zero byte, but JSON and text do not. */
+bool slc_schema_mark_read(const uint8_t *value, size_t len, const slc_record_header *headers,
+                          uint32_t header_count, slc_schema_mark *out);
 bool slc_schema_prefix_add(slc_buf *out, int32_t id);
 
 #endif
