@@ -96,6 +96,7 @@ typedef struct slc_catalog_status {
      */
     bool damaged;
     unsigned waiting[3];    /* transactions in the queues: writes, reads, usage */
+    const char *data_dir;   /* borrowed of the catalog */
     int64_t last_backup_ms; /* when the newest backup was made; 0: there is none */
 } slc_catalog_status;
 /* Any thread. */

@@ -271,6 +271,7 @@ static unsigned waiting_in(slc_lane *lane)
 
 void slc_catalog_get_status(slc_catalog *catalog, slc_catalog_status *status)
 {
+    status->data_dir = catalog->data_dir;
     status->damaged = atomic_load(&catalog->damage) != SLC_DAMAGE_NONE;
     status->last_backup_ms = atomic_load(&catalog->backup_ms);
     for (int id = SLC_LANE_WRITE; id <= SLC_LANE_USAGE; id++)

@@ -39,6 +39,10 @@ typedef struct slc_node_info {
 bool slc_pod_may_enrol(slc_txn *txn, const char *pod_uid, slc_error *err) SLC_CHECKED;
 /* SLC_NOT_FOUND when there is no such node. */
 bool slc_node_find(slc_txn *txn, const char *id, slc_node_info *info, slc_error *err) SLC_CHECKED;
+/* How many nodes there are in each state that GET /v1/gateway-nodes shows. */
+enum slc_node_state { SLC_NODE_CONNECTED, SLC_NODE_LOST, SLC_NODE_REVOKED, SLC_NODE_NEVER, SLC_NODE_STATES };
+extern const char *const slc_node_state_names[SLC_NODE_STATES];
+bool slc_nodes_count(slc_txn *txn, int64_t counts[SLC_NODE_STATES], slc_error *err) SLC_CHECKED;
 /* Ids of revoked nodes: new array. */
 json_t *slc_nodes_revoked(slc_txn *txn, slc_error *err) SLC_CHECKED;
 

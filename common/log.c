@@ -16,6 +16,7 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 static atomic_int threshold = SLC_LOG_INFO;
+static enum slc_log_level configured = SLC_LOG_INFO;
 static char component_name[32] = "sluice";
 static bool as_json = true;
 
@@ -25,12 +26,23 @@ void slc_log_init(const char *component, enum slc_log_level level, bool json)
     memcpy(component_name, component, len);
     component_name[len] = '\0';
     as_json = json;
+    configured = level;
     slc_log_set_level(level);
 }
 
 void slc_log_set_level(enum slc_log_level level)
 {
     atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+}
+
+void slc_log_toggle_debug(void)
+{
+    bool debug = slc_log_enabled(SLC_LOG_DEBUG);
+    enum slc_log_level level = debug ? configured : SLC_LOG_DEBUG;
+    slc_log_set_level(level);
+    /* As an error, so that it is written at any level: whoever reads the log must know where a part begins. */
+    slc_log(SLC_LOG_ERROR, "log level changed by a signal", LS("from", level_names[debug ? SLC_LOG_DEBUG : configured]),
+            LS("to", level_names[level]));
 }
 
 bool slc_log_enabled(enum slc_log_level level)

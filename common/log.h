@@ -56,6 +56,8 @@ void slc_log_error(enum slc_log_level level, const char *text, const slc_error *
 /* Before threads start, or from any thread later (the level only). `component` is "control", "gateway", ... */
 void slc_log_init(const char *component, enum slc_log_level level, bool json);
 void slc_log_set_level(enum slc_log_level level);
+/* Between the level of slc_log_init and debug, and says so: what SIGUSR1 does in every program. */
+void slc_log_toggle_debug(void);
 bool slc_log_parse_level(const char *text, enum slc_log_level *level) SLC_CHECKED;
 
 #endif

@@ -28,6 +28,7 @@ struct slc_series {
     uint64_t hash;
     char *labels; /* rendered: name="value",...; empty without labels. Equal labels render equally */
     atomic_llong value;
+    atomic_bool hidden;
     /* Histograms only. */
     _Atomic double sum;
     atomic_ullong counts[]; /* per bucket, not cumulative; the last one is +Inf */
@@ -266,6 +267,11 @@ void slc_series_observe(slc_series *series, double value)
         ;
 }
 
+void slc_series_show(slc_series *series, bool shown)
+{
+    atomic_store_explicit(&series->hidden, !shown, memory_order_relaxed);
+}
+
 int64_t slc_series_value(const slc_series *series)
 {
     if (series->family->bounds == NULL)
@@ -277,6 +283,8 @@ int64_t slc_series_value(const slc_series *series)
 }
 
 /* ---- rendering ---- */
+
+static const char *const type_names[] = {"counter", "gauge", "histogram"};
 
 static void render_sample(slc_buf *out, const struct slc_series *series, const char *suffix, const char *le)
 {
@@ -308,13 +316,14 @@ static void render_histogram(slc_buf *out, const struct slc_series *series)
 
 static void render_family(slc_buf *out, struct family *family)
 {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
     const slc_metric *metric = family->metric;
     pthread_mutex_lock(&family->mutex);
     if (family->first != NULL)
         slc_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
-                     types[metric->type]);
+                     type_names[metric->type]);
     for (const struct slc_series *series = family->first; series != NULL; series = series->next) {
+        if (atomic_load_explicit(&series->hidden, memory_order_relaxed))
+            continue;
         if (metric->type == SLC_HISTOGRAM) {
             render_histogram(out, series);
             continue;
@@ -329,4 +338,41 @@ void slc_metrics_render(slc_buf *out)
 {
     for (struct family *family = families; family != NULL; family = family->next)
         render_family(out, family);
+}
+
+/* ---- documentation ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(struct family *const *)a)->metric->name, (*(struct family *const *)b)->metric->name);
+}
+
+static void describe_family(slc_buf *out, const struct family *family)
+{
+    const slc_metric *metric = family->metric;
+    slc_buf_addf(out, "| `%s` | %s | ", metric->name, type_names[metric->type]);
+    for (unsigned i = 0; i < family->label_count; i++)
+        slc_buf_addf(out, "%s`%s`", i > 0 ? ", " : "", metric->labels[i]);
+    if (family->label_count > 0)
+        slc_buf_addf(out, " | %u", family->max_series);
+    else
+        slc_buf_adds(out, " | 1");
+    size_t len = strlen(metric->help);
+    slc_buf_addf(out, " | %s%s |\n", metric->help, len > 0 && metric->help[len - 1] == '.' ? "" : ".");
+}
+
+void slc_metrics_describe(slc_buf *out)
+{
+    size_t count = 0;
+    for (struct family *family = families; family != NULL; family = family->next)
+        count++;
+    struct family **sorted = slc_calloc(count + 1, sizeof(*sorted));
+    count = 0;
+    for (struct family *family = families; family != NULL; family = family->next)
+        sorted[count++] = family;
+    qsort(sorted, count, sizeof(*sorted), by_name);
+    slc_buf_adds(out, "| metric | type | labels | series at most | what it says |\n| --- | --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < count; i++)
+        describe_family(out, sorted[i]);
+    free(sorted);
 }

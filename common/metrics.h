@@ -8,6 +8,7 @@
 #ifndef SLC_COMMON_METRICS_H
 #define SLC_COMMON_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -35,7 +36,12 @@ slc_series *slc_metrics_series(const char *name, const char *const *label_values
 void slc_series_add(slc_series *series, int64_t n);        /* counter, gauge */
 void slc_series_set(slc_series *series, int64_t value);    /* gauge */
 void slc_series_observe(slc_series *series, double value); /* histogram */
+/* Shown in the exposition at first. One whose object is gone would go on saying what it was last: hide it. */
+void slc_series_show(slc_series *series, bool shown);
 int64_t slc_series_value(const slc_series *series);
+
+/* Appends a table of all registered metrics in Markdown, by name: docs/metrics.md is made of it. */
+void slc_metrics_describe(slc_buf *out);
 
 /* Appends the whole exposition. */
 void slc_metrics_render(slc_buf *out);

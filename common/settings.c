@@ -135,6 +135,14 @@ static bool read_flag(struct loading *l, int argc, char **argv, int *at)
     return true;
 }
 
+static void print_schema(const slc_setting *table)
+{
+    json_t *schema = slc_settings_schema(table);
+    json_dumpf(schema, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+    putchar('\n');
+    json_decref(schema);
+}
+
 static int read_flags(struct loading *l, int argc, char **argv)
 {
     for (int at = 1; at < argc;) {
@@ -144,6 +152,10 @@ static int read_flags(struct loading *l, int argc, char **argv)
         }
         if (strcmp(argv[at], "--version") == 0) {
             printf("%s %s (%s)\n", l->program, SLC_VERSION, SLC_COMMIT);
+            return FLAG_ANSWERED;
+        }
+        if (strcmp(argv[at], "--settings-schema") == 0) {
+            print_schema(l->table);
             return FLAG_ANSWERED;
         }
         if (!read_flag(l, argc, argv, &at))

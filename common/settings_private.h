@@ -2,6 +2,8 @@
 #ifndef SLC_COMMON_SETTINGS_PRIVATE_H
 #define SLC_COMMON_SETTINGS_PRIVATE_H
 
+#include <jansson.h>
+
 #include "common/settings.h"
 
 #define SLC_SETTING_NAME_CHARS 128
@@ -12,6 +14,9 @@ bool slc_setting_parse(const slc_setting *setting, const char *text, void *targe
 /* Zero or NULL, without looking at what was there. */
 void slc_setting_reset(const slc_setting *setting, void *target);
 void slc_setting_release(const slc_setting *setting, void *target);
+
+/* The file as a JSON Schema (draft-07): new. */
+json_t *slc_settings_schema(const slc_setting *table);
 
 void slc_setting_flag(const slc_setting *setting, char out[SLC_SETTING_NAME_CHARS]);
 void slc_setting_variable(const slc_setting *setting, char out[SLC_SETTING_NAME_CHARS]);

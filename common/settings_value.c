@@ -170,6 +170,8 @@ void slc_settings_help(const slc_setting *table, const char *program, const char
     }
     print_flag(out, "config", "FILE");
     fprintf(out, "the YAML file with settings\n%40sSLUICE_CONFIG\n", "");
+    print_flag(out, "settings-schema", NULL);
+    fprintf(out, "print a JSON Schema of that file and exit\n");
     print_flag(out, "help", NULL);
     fprintf(out, "print this and exit\n");
     print_flag(out, "version", NULL);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/alloc.h"
 #include "common/assert.h"
@@ -360,6 +361,19 @@ SSL *slc_tls_accept(slc_tls *tls)
     SLC_BUG_ON(ssl == NULL);
     SSL_set_accept_state(ssl);
     return ssl;
+}
+
+int64_t slc_tls_expiry_ms(slc_tls *tls)
+{
+    struct tm parts;
+    int64_t expiry_ms = 0;
+    SLC_CHECK_MAGIC(tls, TLS_MAGIC);
+    pthread_mutex_lock(&tls->mutex);
+    const X509 *cert = SSL_CTX_get0_certificate(tls->ctx);
+    if (cert != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &parts) == 1)
+        expiry_ms = (int64_t)timegm(&parts) * 1000;
+    pthread_mutex_unlock(&tls->mutex);
+    return expiry_ms;
 }
 
 void slc_tls_adopt(slc_tls *tls, slc_tls *fresh)

@@ -4,6 +4,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/error.h"
 
@@ -35,6 +36,9 @@ bool slc_tls_reload(slc_tls *tls, slc_error *err) SLC_CHECKED;
 /* New connections of `tls` get what `fresh` would give them (a certificate that came with a new configuration);
  * live ones go on. A later reload of `tls` reads its own files again. */
 void slc_tls_adopt(slc_tls *tls, slc_tls *fresh);
+
+/* The end of the certificate that is shown, wall clock; 0 when it cannot be told. Any thread. */
+int64_t slc_tls_expiry_ms(slc_tls *tls);
 
 /* A new SSL in accept state for one connection; the caller frees it, before its reference to `tls`. Any thread.
  */

@@ -15,6 +15,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/process_metrics.h"
 #include "controlplane/admin/admin.h"
 #include "controlplane/backup_schedule.h"
 #include "controlplane/grpc/grpc.h"
@@ -31,7 +32,7 @@ struct control {
     slc_admin *admin;
     slc_portal *portal; /* NULL: switched off */
     slc_backup_schedule *backups;
-    struct event *signals[2];
+    struct event *signals[4];
     bool stopping;
 };
 
@@ -159,6 +160,7 @@ static bool start_admin(struct control *control, slc_error *err)
     slc_admin_options options = {.address = settings->admin_address,
                                  .tls_certificate_file = settings->admin_tls_certificate_file,
                                  .tls_key_file = settings->admin_tls_key_file,
+                                 .tls_reload_ms = settings->admin_tls_reload_ms,
                                  .limits = {.header_bytes = settings->admin_header_bytes,
                                             .body_bytes = settings->admin_body_bytes,
                                             .bodies_bytes = settings->admin_bodies_bytes,
@@ -210,7 +212,7 @@ static bool start_portal(struct control *control, slc_error *err)
 
 static void watch_signals(struct control *control)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         control->signals[i] = evsignal_new(slc_loop_base(control->loop), numbers[i], on_signal, control);
         SLC_BUG_ON(control->signals[i] == NULL);
@@ -220,13 +222,19 @@ static void watch_signals(struct control *control)
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write, like a full disk */
 }
 
-bool slc_control_run(const slc_control_settings *settings, slc_error *err)
+void slc_control_register_metrics(void)
 {
-    struct control control = {.magic = SLC_CONTROL_MAGIC, .settings = settings};
+    slc_process_metrics_register();
     slc_control_grpc_register_metrics();
     slc_admin_register_metrics();
     slc_portal_register_metrics();
     slc_backup_schedule_register_metrics();
+}
+
+bool slc_control_run(const slc_control_settings *settings, slc_error *err)
+{
+    struct control control = {.magic = SLC_CONTROL_MAGIC, .settings = settings};
+    slc_control_register_metrics();
     control.loop = slc_loop_new("admin", &control);
     watch_signals(&control);
     bool ok = open_catalog(&control, err) && bootstrap(&control, err) && start_grpc(&control, err) &&
@@ -246,7 +254,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
     slc_portal_free(control.portal);
     slc_admin_free(control.admin);
     slc_backup_schedule_free(control.backups);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof control.signals / sizeof *control.signals; i++)
         event_free(control.signals[i]);
     slc_loop_free(control.loop);
     return ok;
@@ -258,6 +266,15 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     struct control *control = arg;
     (void)what;
     SLC_CHECK_MAGIC(control, SLC_CONTROL_MAGIC);
+    if (signal_number == SIGUSR1) {
+        slc_log_toggle_debug();
+        return;
+    }
+    if (signal_number == SIGHUP) {
+        if (control->admin != NULL)
+            slc_admin_reload_certificate(control->admin);
+        return;
+    }
     slc_log(SLC_LOG_INFO, "stopping", LI("signal", (int64_t)signal_number));
     if (control->stopping || control->admin == NULL) {
         slc_loop_stop(control->loop);

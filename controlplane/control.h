@@ -15,6 +15,8 @@ void slc_control_catalog_options(const slc_control_settings *settings, slc_catal
 bool slc_control_show_token(const slc_control_settings *settings, const char *token,
                             slc_error *err) SLC_CHECKED;
 
+/* Every metric of the control plane; slc_control_run does it. Once. */
+void slc_control_register_metrics(void);
 /* Runs until SIGTERM or SIGINT. False when it could not start; err says why. */
 bool slc_control_run(const slc_control_settings *settings, slc_error *err) SLC_CHECKED;
 

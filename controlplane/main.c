@@ -27,6 +27,15 @@ static bool start_log(const slc_control_settings *settings, slc_error *err)
     return true;
 }
 
+static bool work(const slc_control_settings *settings, slc_error *err)
+{
+    if (settings->check) {
+        puts("sluice-control: the settings are good");
+        return true;
+    }
+    return is_maintenance(settings) ? slc_control_maintain(settings, err) : slc_control_run(settings, err);
+}
+
 int main(int argc, char **argv)
 {
     slc_control_settings settings;
@@ -37,9 +46,7 @@ int main(int argc, char **argv)
         slc_settings_load(slc_control_settings_table, "sluice-control",
                           "The catalog of event APIs and the configuration of the gateways that serve them.",
                           argc, argv, &settings, &err);
-    bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) &&
-                             (is_maintenance(&settings) ? slc_control_maintain(&settings, &err)
-                                                        : slc_control_run(&settings, &err)));
+    bool ok = loaded > 0 || (loaded == 0 && start_log(&settings, &err) && work(&settings, &err));
     if (!ok)
         fprintf(stderr, "sluice-control: %s\n", err.message);
     slc_settings_release(slc_control_settings_table, &settings);

@@ -12,6 +12,7 @@ const slc_setting slc_control_settings_table[] = {
     {"bootstrap-token-file", SLC_SET_STRING, NULL,
      "write the first administrator token to this file instead of standard output", AT(bootstrap_token_file), 0,
      0},
+    {"check", SLC_SET_BOOL, "false", "only say whether the settings are good, and end", AT(check), 0, 0},
     {"log-level", SLC_SET_STRING, "info", "debug, info, warn or error", AT(log_level), 0, 0},
     {"log-format", SLC_SET_STRING, "json", "json or text", AT(log_format), 0, 0},
 
@@ -20,6 +21,9 @@ const slc_setting slc_control_settings_table[] = {
     {"admin-tls.certificate-file", SLC_SET_STRING, NULL,
      "PEM chain for HTTPS on the admin API; empty: plain HTTP", AT(admin_tls_certificate_file), 0, 0},
     {"admin-tls.key-file", SLC_SET_STRING, NULL, "PEM key of that certificate", AT(admin_tls_key_file), 0, 0},
+    {"admin-tls.reload", SLC_SET_DURATION, "1m",
+     "how often it is looked whether the certificate's file has changed; 0: only at SIGHUP",
+     AT(admin_tls_reload_ms), 0, DAY_MS},
     {"admin-limits.body", SLC_SET_SIZE, "16MiB", "largest request body", AT(admin_body_bytes), 1024, 1LL << 30},
     {"admin-limits.bodies", SLC_SET_SIZE, "128MiB",
      "bytes of all request bodies under way, beyond 64 KiB of each; over it 503 (one alone is never too much)",

@@ -12,11 +12,13 @@ typedef struct slc_control_settings {
     char *data_dir;
     char *master_key_file;
     char *bootstrap_token_file;
+    bool check;
     char *log_level;
     char *log_format;
     char *admin_address;
     char *admin_tls_certificate_file;
     char *admin_tls_key_file;
+    int64_t admin_tls_reload_ms;
     int64_t admin_body_bytes;
     int64_t admin_bodies_bytes;
     int64_t admin_header_bytes;

@@ -16,6 +16,7 @@
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
 #include "dataplane/identity/issuers.h"
+#include "dataplane/observe/metrics.h"
 #include "dataplane/proxy/front.h"
 
 /* A listener of the new snapshot: kept on its socket, or to be opened. */
@@ -78,6 +79,12 @@ static void commit(struct slc_gateway *gateway, struct slc_apply_plan *plan)
         open[i].listener = slc_listener_ref(planned->listener);
         open[i].tls = planned->tls != NULL ? slc_tls_ref(planned->tls) : NULL;
     }
+    for (size_t i = 0; i < gateway->open_count; i++)
+        if (gateway->open[i].tls != NULL)
+            slc_metrics_listener_certificate(gateway->open[i].listener->msg->name, 0);
+    for (size_t i = 0; i < plan->count; i++)
+        if (open[i].tls != NULL)
+            slc_metrics_listener_certificate(open[i].listener->msg->name, slc_tls_expiry_ms(open[i].tls));
     slc_gateway_release_listeners(gateway);
     gateway->pending_plan = plan;
     gateway->open = open;

@@ -14,6 +14,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/process_metrics.h"
 #include "common/version.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
@@ -115,7 +116,7 @@ static void stale(void *arg, bool is_stale)
 
 static void watch_signals(struct slc_gateway *gateway)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         gateway->signals[i] = evsignal_new(slc_loop_base(gateway->loop), numbers[i], on_signal, gateway);
         SLC_BUG_ON(gateway->signals[i] == NULL);
@@ -140,7 +141,7 @@ static bool start_workers(struct slc_gateway *gateway, slc_error *err)
 
 static bool start_observe(struct slc_gateway *gateway, slc_error *err)
 {
-    slc_observe_source source = {not_ready, backends, connections, gateway};
+    slc_observe_source source = {not_ready, backends, connections, gateway, gateway->settings->state_dir};
     gateway->observe = slc_observe_new(gateway->loop, gateway->settings->observe_address, &source, err);
     return gateway->observe != NULL;
 }
@@ -238,19 +239,26 @@ static bool open_logs(struct slc_gateway *gateway, slc_error *err)
     return gateway->audit != NULL;
 }
 
-bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
+void slc_gateway_register_metrics(void)
 {
-    struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
+    slc_process_metrics_register();
     slc_gateway_metrics_register();
+    slc_mediation_register_metrics();
     slc_decisions_register();
     slc_record_metrics_register();
-    slc_decisions_set_interval(settings->dry_run_interval_ms);
     slc_config_client_register_metrics();
     slc_proxy_register_metrics();
     slc_issuers_register_metrics();
     slc_audit_register_metrics();
     slc_failures_register_metrics();
     slc_shared_register_metrics();
+}
+
+bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
+{
+    struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
+    slc_gateway_register_metrics();
+    slc_decisions_set_interval(settings->dry_run_interval_ms);
     gateway.loop = slc_loop_new("main", &gateway);
     watch_signals(&gateway);
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);
@@ -276,6 +284,10 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     slc_error err = {0};
     (void)what;
     SLC_CHECK_MAGIC(gateway, SLC_GATEWAY_MAGIC);
+    if (signal_number == SIGUSR1) {
+        slc_log_toggle_debug();
+        return;
+    }
     if (signal_number == SIGHUP) {
         if (!slc_access_file_reopen(gateway->access_file, &err))
             slc_log_error(SLC_LOG_ERROR, "the access log stays as it was", &err);

@@ -41,7 +41,7 @@ struct slc_gateway {
     atomic_bool draining;
 
     struct slc_observe *observe;
-    struct event *signals[3];
+    struct event *signals[4];
     struct event *drain_timer;
     int64_t drain_until_ms;
 };

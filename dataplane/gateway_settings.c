@@ -43,6 +43,7 @@ const slc_setting slc_gateway_settings_table[] = {
     {"audit.kafka-queue", SLC_SET_SIZE, "8MiB",
      "lines on their way to it; what does not fit is dropped and counted", AT(audit.topic_queue_bytes),
      64 * 1024, GIB},
+    {"check", SLC_SET_BOOL, "false", "only say whether the settings are good, and end", AT(check), 0, 0},
     {"log-level", SLC_SET_STRING, "info", "debug, info, warn or error", AT(log_level), 0, 0},
     {"log-format", SLC_SET_STRING, "json", "json or text", AT(log_format), 0, 0},
     {"workers", SLC_SET_INT, "0", "worker threads; 0: one for each core", AT(workers), 0, 256},

@@ -23,6 +23,7 @@ typedef struct slc_gateway_settings {
     int64_t access_log_queue_bytes;
     slc_audit_options audit;
     slc_failures_options failures;
+    bool check;
     char *log_level;
     char *log_format;
     int64_t workers; /* 0: one for each core */

@@ -17,6 +17,7 @@
 #include "common/metrics.h"
 #include "common/version.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/certificate.h"
 #include "controlplane/admin/download.h"
 #include "controlplane/admin/explain_groups.h"
 #include "controlplane/admin/idempotency.h"
@@ -40,6 +41,7 @@ struct slc_admin {
     unsigned open_calls;
     slc_works works;
     slc_explain_groups *explained;
+    slc_certificate_watch *certificate; /* NULL: plain HTTP */
     struct event *drain_timer;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -47,6 +49,12 @@ struct slc_admin {
 
 static const slc_metric metrics[] = {
     {"sluice_admin_requests_total", SLC_COUNTER, "Requests to the admin API.", {"method", "status"}, 0, NULL},
+    {"sluice_control_nodes",
+     SLC_GAUGE,
+     "Gateway nodes by state: connected, lost, revoked, never (seen).",
+     {"state"},
+     4,
+     NULL},
     {"sluice_catalog_damaged",
      SLC_GAUGE,
      "1 when SQLite found the catalog's database damaged.",
@@ -54,7 +62,7 @@ static const slc_metric metrics[] = {
      0,
      NULL},
     {"sluice_catalog_waiting", SLC_GAUGE, "Transactions that wait for the catalog.", {"queue"}, 0, NULL},
-    {"sluice_backup_last_success_seconds",
+    {"sluice_backup_last_success_timestamp_seconds",
      SLC_GAUGE,
      "Unix time at which the newest backup was made; 0 before the first.",
      {NULL},
@@ -101,6 +109,8 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
         admin->tls = slc_tls_server_new(&tls, err);
         if (admin->tls == NULL)
             goto failed;
+        admin->certificate =
+            slc_certificate_watch_new(loop, admin->tls, options->tls_certificate_file, options->tls_reload_ms);
     }
     int fd = slc_listen(options->address, false, err);
     if (fd < 0)
@@ -125,11 +135,18 @@ void slc_admin_free(slc_admin *admin)
         slc_httpd_free(admin->httpd);
     if (admin->drain_timer != NULL)
         event_free(admin->drain_timer);
+    slc_certificate_watch_free(admin->certificate);
     slc_tls_unref(admin->tls);
     slc_explain_groups_free(admin->explained);
     free(admin->portal_url);
     admin->magic = 0;
     free(admin);
+}
+
+void slc_admin_reload_certificate(slc_admin *admin)
+{
+    if (admin->certificate != NULL)
+        slc_certificate_watch_reload(admin->certificate);
 }
 
 uint16_t slc_admin_port(const slc_admin *admin)

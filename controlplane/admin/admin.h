@@ -19,6 +19,7 @@ typedef struct slc_admin_options {
     const char *address;
     const char *tls_certificate_file; /* NULL: plain HTTP */
     const char *tls_key_file;
+    int64_t tls_reload_ms; /* how often the certificate's file is looked at; 0: only when told */
     slc_httpd_limits limits;
     int64_t kept_bytes;     /* of large answers that are kept by Idempotency-Key */
     const char *portal_url; /* where browsers find the portal, for links; NULL: there is none */
@@ -27,6 +28,9 @@ typedef struct slc_admin_options {
 
 /* Registers the metrics of this module; once, before threads start. */
 void slc_admin_register_metrics(void);
+/* Reads the certificate of HTTPS anew: for connections from now on. One that is not good is logged, and the old one
+ * stays. It also happens by itself, when the file has changed (admin-tls.reload). The loop's thread. */
+void slc_admin_reload_certificate(slc_admin *admin);
 
 /* Opens the listener. `catalog` and `grpc` (which composes join strings) must outlive it. */
 slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc *grpc,

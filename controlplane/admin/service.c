@@ -1,9 +1,11 @@
 /* The routes that are about the control plane itself. */
 #include <stdlib.h>
 
+#include "catalog/nodes.h"
 #include "catalog/read.h"
 #include "common/buf.h"
 #include "common/metrics.h"
+#include "common/process_metrics.h"
 #include "controlplane/admin/admin.h"
 #include "controlplane/admin/handlers.h"
 
@@ -38,22 +40,35 @@ bool slc_route_openapi(slc_txn *txn, slc_call *call, slc_error *err)
     return true;
 }
 
+static bool note_nodes(slc_txn *txn, slc_error *err)
+{
+    int64_t counts[SLC_NODE_STATES];
+    if (!slc_nodes_count(txn, counts, err))
+        return false;
+    for (size_t i = 0; i < SLC_NODE_STATES; i++)
+        slc_series_set(slc_metrics_series("sluice_control_nodes", &slc_node_state_names[i]), counts[i]);
+    return true;
+}
+
 static void note_catalog(slc_txn *txn)
 {
     static const char *const queues[] = {"write", "read", "usage"};
     slc_catalog_status status;
     slc_catalog_get_status(slc_txn_catalog(txn), &status);
     slc_series_set(slc_metrics_series("sluice_catalog_damaged", NULL), status.damaged ? 1 : 0);
-    slc_series_set(slc_metrics_series("sluice_backup_last_success_seconds", NULL),
+    slc_series_set(slc_metrics_series("sluice_backup_last_success_timestamp_seconds", NULL),
                    status.last_backup_ms / 1000);
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++)
         slc_series_set(slc_metrics_series("sluice_catalog_waiting", &queues[i]), (int64_t)status.waiting[i]);
+    slc_process_metrics_refresh(status.data_dir);
 }
 
 bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err)
 {
     slc_buf text;
     note_catalog(txn);
+    if (!note_nodes(txn, err))
+        return false;
     slc_buf_init(&text, METRICS_MAX_BYTES);
     slc_metrics_render(&text);
     if (text.overflow) {

@@ -32,7 +32,7 @@
 #define DEFAULT_LOST_BEATS 3
 
 static const slc_metric metrics[] = {
-    {"sluice_node_ca_expiry_seconds",
+    {"sluice_node_ca_expiry_timestamp_seconds",
      SLC_GAUGE,
      "Unix time at which the active authority of the node CA ends.",
      {NULL},

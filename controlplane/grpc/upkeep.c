@@ -68,7 +68,7 @@ static bool forget_reports(slc_txn *txn, void *arg, slc_error *err)
 static void watch_authority(slc_control_grpc *grpc)
 {
     int64_t expiry_ms = slc_ca_expiry_ms(grpc->ca), left_ms = expiry_ms - slc_ca_now_ms(grpc->ca);
-    slc_series_set(slc_metrics_series("sluice_node_ca_expiry_seconds", NULL), expiry_ms / 1000);
+    slc_series_set(slc_metrics_series("sluice_node_ca_expiry_timestamp_seconds", NULL), expiry_ms / 1000);
     if (left_ms < grpc->options.ca_warn_ms && !grpc->ca_warned)
         slc_log(SLC_LOG_WARN,
                 "the active authority of the node CA ends soon: rotate it (POST /v1/node-ca/rotate)",

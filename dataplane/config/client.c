@@ -28,22 +28,25 @@ static const slc_metric metrics[] = {
     {.name = "sluice_config_applied_version",
      .type = SLC_GAUGE,
      .help = "Version of the configuration that every worker runs on; 0 before the first"},
-    {.name = "sluice_config_nack_total",
+    {.name = "sluice_config_nacks_total",
      .type = SLC_COUNTER,
      .help = "Configurations that this gateway refused, keeping the one before"},
+    {.name = "sluice_config_cache_failures_total",
+     .type = SLC_COUNTER,
+     .help = "Applied configurations that could not be kept on disk: a restart would begin with an older one"},
     {.name = "sluice_config_connect_attempts_total",
      .type = SLC_COUNTER,
      .help = "Attempts to open the configuration stream"},
     {.name = "sluice_config_chunk_bytes_total",
      .type = SLC_COUNTER,
      .help = "Bytes of configuration chunks fetched from the control plane"},
-    {.name = "sluice_config_last_contact_seconds",
+    {.name = "sluice_config_last_contact_timestamp_seconds",
      .type = SLC_GAUGE,
      .help = "Unix time at which the control plane was heard of last; 0: never"},
     {.name = "sluice_config_stale",
      .type = SLC_GAUGE,
      .help = "1 while the configuration is older than the group's max_staleness and nothing is served"},
-    {.name = "sluice_node_certificate_expiry_seconds",
+    {.name = "sluice_node_certificate_expiry_timestamp_seconds",
      .type = SLC_GAUGE,
      .help = "Unix time at which this node's certificate ends; 0 before enrolment"},
     {.name = "sluice_clock_ahead_seconds",
@@ -59,14 +62,15 @@ void slc_config_client_register_metrics(void)
 
 static void find_series(slc_config_client *client)
 {
+    client->m_cache_failures = slc_metrics_series("sluice_config_cache_failures_total", NULL);
     client->m_connected = slc_metrics_series("sluice_config_connected", NULL);
     client->m_applied = slc_metrics_series("sluice_config_applied_version", NULL);
-    client->m_nacks = slc_metrics_series("sluice_config_nack_total", NULL);
+    client->m_nacks = slc_metrics_series("sluice_config_nacks_total", NULL);
     client->m_attempts = slc_metrics_series("sluice_config_connect_attempts_total", NULL);
     client->m_chunk_bytes = slc_metrics_series("sluice_config_chunk_bytes_total", NULL);
-    client->m_contact = slc_metrics_series("sluice_config_last_contact_seconds", NULL);
+    client->m_contact = slc_metrics_series("sluice_config_last_contact_timestamp_seconds", NULL);
     client->m_stale = slc_metrics_series("sluice_config_stale", NULL);
-    client->m_expiry = slc_metrics_series("sluice_node_certificate_expiry_seconds", NULL);
+    client->m_expiry = slc_metrics_series("sluice_node_certificate_expiry_timestamp_seconds", NULL);
     client->m_clock = slc_metrics_series("sluice_clock_ahead_seconds", NULL);
 }
 

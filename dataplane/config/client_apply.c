@@ -49,8 +49,10 @@ static void store(slc_config_client *client, const slc_snapshot *snapshot)
         chunks[count].content = fetched->content;
         chunks[count++].len = fetched->len;
     }
-    if (!slc_cache_store(client->cache, packed, manifest_len, chunks, count, live, live_count, &err))
+    if (!slc_cache_store(client->cache, packed, manifest_len, chunks, count, live, live_count, &err)) {
+        slc_series_add(client->m_cache_failures, 1);
         slc_log_error(SLC_LOG_WARN, "the applied configuration could not be kept on disk", &err);
+    }
     free(chunks);
     free(live);
     free(packed);

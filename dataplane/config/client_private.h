@@ -106,6 +106,7 @@ struct slc_config_client {
     bool stale;
     int64_t warned_ms; /* monotonic */
 
+    slc_series *m_cache_failures;
     slc_series *m_connected, *m_applied, *m_nacks, *m_attempts, *m_chunk_bytes, *m_contact, *m_stale, *m_expiry,
         *m_clock;
 };

@@ -42,9 +42,13 @@ slc_mediation *slc_mediation_new_over(const slc_gateway_limits *limits, const sl
     return mediation;
 }
 
-slc_mediation *slc_mediation_new(struct slc_gateway *gateway, slc_error *err)
+void slc_mediation_register_metrics(void)
 {
     slc_metrics_register(slc_mediation_metrics);
+}
+
+slc_mediation *slc_mediation_new(struct slc_gateway *gateway, slc_error *err)
+{
     return slc_mediation_new_over(slc_gateway_limits_of(gateway), &slc_broker_kafka, err);
 }
 

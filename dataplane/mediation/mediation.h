@@ -11,6 +11,8 @@
 typedef struct slc_mediation
     slc_mediation; /* shared by the workers: producers, feeds, catch-up consumers and their threads */
 
+/* Once, before threads start. */
+void slc_mediation_register_metrics(void);
 slc_mediation *slc_mediation_new(struct slc_gateway *gateway, slc_error *err) SLC_CHECKED;
 /* After every worker detached. */
 void slc_mediation_free(slc_mediation *mediation);

@@ -1,17 +1,13 @@
 /* The gateway's metrics: the table, and series that are looked up once for each worker and event API. */
 #include "dataplane/observe/metrics.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/metrics.h"
-#include "common/version.h"
 #include "dataplane/http/exchange.h"
 
 #define SLOTS      256 /* by hash of the API's id; a collision looks up again */
@@ -26,7 +22,7 @@ static const slc_metric table[] = {
      {"api", "operation", "code"},
      0,
      NULL},
-    {"sluice_http_request_seconds",
+    {"sluice_http_request_duration_seconds",
      SLC_HISTOGRAM,
      "From a request's arrival to the end of its answer; streams are left out.",
      {"api", "operation"},
@@ -58,10 +54,18 @@ static const slc_metric table[] = {
      0,
      NULL},
     {"sluice_http_connections", SLC_GAUGE, "Open client connections.", {NULL}, 0, NULL},
-    {"sluice_build_info", SLC_GAUGE, "Always 1.", {"version", "commit"}, 0, NULL},
-    {"process_resident_memory_bytes", SLC_GAUGE, "Resident memory.", {NULL}, 0, NULL},
-    {"process_cpu_seconds_total", SLC_COUNTER, "CPU time used, in whole seconds.", {NULL}, 0, NULL},
-    {"process_open_fds", SLC_GAUGE, "Open file descriptors.", {NULL}, 0, NULL},
+    {"sluice_backend_up",
+     SLC_GAUGE,
+     "1 when the backend cluster could be reached the last time, 0 when not.",
+     {"backend"},
+     0,
+     NULL},
+    {"sluice_listener_certificate_expiry_timestamp_seconds",
+     SLC_GAUGE,
+     "Unix time at which the certificate of this listener ends.",
+     {"listener"},
+     0,
+     NULL},
     {NULL, SLC_COUNTER, NULL, {NULL}, 0, NULL},
 };
 
@@ -81,9 +85,7 @@ static const char *const class_names[CLASSES] = {"1xx", "2xx", "3xx", "4xx", "5x
 
 void slc_gateway_metrics_register(void)
 {
-    const char *build[] = {SLC_VERSION, SLC_COMMIT};
     slc_metrics_register(table);
-    slc_series_set(slc_metrics_series("sluice_build_info", build), 1);
 }
 
 slc_api_metrics *slc_api_metrics_new(void)
@@ -134,7 +136,7 @@ void slc_api_metrics_count(slc_api_metrics *metrics, const slc_exchange *exchang
                              class_names[class]),
                    1);
     if (!exchange->streamed)
-        slc_series_observe(series_of(&slot->seconds[operation], "sluice_http_request_seconds", api, name, NULL),
+        slc_series_observe(series_of(&slot->seconds[operation], "sluice_http_request_duration_seconds", api, name, NULL),
                            (double)(slc_monotonic_us() - exchange->started_us) / 1e6);
     if (exchange->events > 0)
         slc_series_add(series_of(&slot->events[operation], "sluice_http_events_total", api, name, NULL),
@@ -155,30 +157,6 @@ void slc_metrics_unevaluated(const char *policy)
     slc_series_add(slc_metrics_series("sluice_policy_condition_errors_total", labels), 1);
 }
 
-static int64_t resident_bytes(void)
-{
-    long pages = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
-static int64_t open_descriptors(void)
-{
-    int64_t count = -3; /* ., .. and the one that reads */
-    DIR *dir = opendir("/proc/self/fd");
-    if (dir == NULL)
-        return 0;
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static slc_series *plain(const char *name)
 {
     const char *none[] = {NULL};
@@ -190,13 +168,37 @@ void slc_metrics_group_size(unsigned gateways)
     slc_series_set(plain("sluice_group_gateways"), gateways);
 }
 
-void slc_gateway_metrics_refresh(int64_t connections)
+/* Who is gone is told no more: the last word about it would stay for ever. */
+static void hide_missing(json_t *known, const json_t *now)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    slc_series *cpu = plain("process_cpu_seconds_total");
-    slc_series_add(cpu, (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) - slc_series_value(cpu));
-    slc_series_set(plain("process_resident_memory_bytes"), resident_bytes());
-    slc_series_set(plain("process_open_fds"), open_descriptors());
+    const char *name;
+    json_t *ignored;
+    void *next;
+    json_object_foreach_safe (known, next, name, ignored) {
+        if (json_object_get(now, name) != NULL)
+            continue;
+        slc_series_show(slc_metrics_series("sluice_backend_up", &name), false);
+        json_object_del(known, name);
+    }
+}
+
+void slc_gateway_metrics_refresh(int64_t connections, const json_t *backends, json_t *known)
+{
+    const char *name;
+    json_t *backend;
     slc_series_set(plain("sluice_http_connections"), connections);
+    hide_missing(known, backends);
+    json_object_foreach ((json_t *)backends, name, backend) {
+        slc_series *series = slc_metrics_series("sluice_backend_up", &name);
+        slc_series_set(series, json_is_true(json_object_get(backend, "up")));
+        slc_series_show(series, true);
+        json_object_set_new(known, name, json_true());
+    }
+}
+
+void slc_metrics_listener_certificate(const char *listener, int64_t expiry_ms)
+{
+    slc_series *series = slc_metrics_series("sluice_listener_certificate_expiry_timestamp_seconds", &listener);
+    slc_series_set(series, expiry_ms / 1000);
+    slc_series_show(series, expiry_ms > 0);
 }

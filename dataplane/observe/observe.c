@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/httpd.h"
 #include "common/metrics.h"
+#include "common/process_metrics.h"
 #include "dataplane/observe/metrics.h"
 
 #define METRICS_MAX_BYTES (32u << 20)
@@ -17,6 +18,7 @@ struct slc_observe {
     slc_observe_source source;
     slc_httpd *httpd;
     uint16_t port;
+    json_t *known_backends; /* that /metrics has told of */
 };
 
 static void answer_live(slc_observe *observe, struct evhttp_request *req)
@@ -48,7 +50,10 @@ static void answer_backends(slc_observe *observe, struct evhttp_request *req)
 static void answer_metrics(slc_observe *observe, struct evhttp_request *req)
 {
     slc_buf text;
-    slc_gateway_metrics_refresh(observe->source.connections(observe->source.arg));
+    json_t *backends = observe->source.backends(observe->source.arg);
+    slc_gateway_metrics_refresh(observe->source.connections(observe->source.arg), backends, observe->known_backends);
+    json_decref(backends);
+    slc_process_metrics_refresh(observe->source.folder);
     slc_buf_init(&text, METRICS_MAX_BYTES);
     slc_metrics_render(&text);
     slc_http_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.len);
@@ -91,6 +96,7 @@ slc_observe *slc_observe_new(slc_loop *loop, const char *address, const slc_obse
         return NULL;
     slc_observe *observe = slc_calloc(1, sizeof *observe);
     observe->source = *source;
+    observe->known_backends = json_object();
     observe->port = slc_listen_port(fd);
     observe->httpd = slc_httpd_new(slc_loop_base(loop), &limits, on_request, observe);
     slc_httpd_serve(observe->httpd, fd, NULL, observe);
@@ -107,5 +113,6 @@ void slc_observe_free(slc_observe *observe)
     if (observe == NULL)
         return;
     slc_httpd_free(observe->httpd);
+    json_decref(observe->known_backends);
     free(observe);
 }

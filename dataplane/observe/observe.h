@@ -17,6 +17,7 @@ typedef struct slc_observe_source {
     json_t *(*backends)(void *arg); /* new object */
     int64_t (*connections)(void *arg);
     void *arg;
+    const char *folder; /* on the disk that /metrics tells about; borrowed */
 } slc_observe_source;
 
 slc_observe *slc_observe_new(slc_loop *loop, const char *address, const slc_observe_source *source,

@@ -194,7 +194,7 @@ def test_a_download_that_the_client_leaves_harms_nothing(servers):
 def test_backups_are_made_by_the_clock(servers):
     control = servers.control(backup_interval="300ms", backup_keep=3)
     wait_until(lambda: len(list((control.data_dir / "backups").glob("catalog-*.db"))) == 3, what="three backups")
-    assert _metric(control, "sluice_backup_last_success_seconds") > time.time() - 60
+    assert _metric(control, "sluice_backup_last_success_timestamp_seconds") > time.time() - 60
     names = {p.name for p in (control.data_dir / "backups").iterdir()}
     wait_until(lambda: names.isdisjoint(p.name for p in (control.data_dir / "backups").glob("catalog-*.db")),
                what="newer ones in their place")
