@@ -231,8 +231,7 @@ bool slc_nodes_count(slc_txn *txn, int64_t counts[SLC_NODE_STATES], slc_error *e
         "SELECT CASE WHEN n.revoked_at IS NOT NULL THEN 2 WHEN s.node_id IS NULL THEN 3 "
         "WHEN s.connected <> 0 AND ?1 - s.last_seen < ?2 THEN 0 ELSE 1 END AS state, count(*) "
         "FROM gateway_nodes n LEFT JOIN usage.node_status s ON s.node_id = n.id GROUP BY state";
-    sqlite3_stmt *stmt =
-        slc_txn_query(txn, err, sql, "ii", txn->now_ms, txn->catalog->node_lost_after_ms);
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ii", txn->now_ms, txn->catalog->node_lost_after_ms);
     int rc = stmt == NULL ? -1 : 1;
     memset(counts, 0, SLC_NODE_STATES * sizeof *counts);
     while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1)

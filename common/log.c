@@ -41,8 +41,8 @@ void slc_log_toggle_debug(void)
     enum slc_log_level level = debug ? configured : SLC_LOG_DEBUG;
     slc_log_set_level(level);
     /* As an error, so that it is written at any level: whoever reads the log must know where a part begins. */
-    slc_log(SLC_LOG_ERROR, "log level changed by a signal", LS("from", level_names[debug ? SLC_LOG_DEBUG : configured]),
-            LS("to", level_names[level]));
+    slc_log(SLC_LOG_ERROR, "log level changed by a signal",
+            LS("from", level_names[debug ? SLC_LOG_DEBUG : configured]), LS("to", level_names[level]));
 }
 
 bool slc_log_enabled(enum slc_log_level level)

@@ -371,7 +371,8 @@ void slc_metrics_describe(slc_buf *out)
     for (struct family *family = families; family != NULL; family = family->next)
         sorted[count++] = family;
     qsort(sorted, count, sizeof(*sorted), by_name);
-    slc_buf_adds(out, "| metric | type | labels | series at most | what it says |\n| --- | --- | --- | --- | --- |\n");
+    slc_buf_adds(
+        out, "| metric | type | labels | series at most | what it says |\n| --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < count; i++)
         describe_family(out, sorted[i]);
     free(sorted);

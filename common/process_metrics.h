@@ -1,5 +1,5 @@
-/* What every program of Sluice tells of itself in /metrics: its build, memory, CPU, descriptors, and the disk that its
- * folder is on. */
+/* What every program of Sluice tells of itself in /metrics: its build, memory, CPU, descriptors, and the disk
+ * that its folder is on. */
 #ifndef SLC_COMMON_PROCESS_METRICS_H
 #define SLC_COMMON_PROCESS_METRICS_H
 

@@ -2,10 +2,10 @@
  * precedence (flag > environment > file > default).
  *
  * `admin.address` is --admin-address, SLUICE_ADMIN_ADDRESS and, in the file, `admin: {address: ...}`.
- * --config FILE (SLUICE_CONFIG) names the file; --help prints a table from the declarations; --settings-schema a
- * JSON Schema of the file; --version prints the version. An unknown flag, an unknown key in the file (with line and column), a value of the wrong type or
- * out of range is an error that names the setting and where its value came from. An unknown SLUICE_ variable is
- * a warning.
+ * --config FILE (SLUICE_CONFIG) names the file; --help prints a table from the declarations; --settings-schema
+ * a JSON Schema of the file; --version prints the version. An unknown flag, an unknown key in the file (with
+ * line and column), a value of the wrong type or out of range is an error that names the setting and where its
+ * value came from. An unknown SLUICE_ variable is a warning.
  */
 #ifndef SLC_COMMON_SETTINGS_H
 #define SLC_COMMON_SETTINGS_H

@@ -1,5 +1,5 @@
-/* The settings file as a JSON Schema (draft-07), so that whoever writes one, such as a Helm chart, is held to the
- * same table as the program. */
+/* The settings file as a JSON Schema (draft-07), so that whoever writes one, such as a Helm chart, is held to
+ * the same table as the program. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,7 @@ static json_t *value_schema(const slc_setting *setting)
     case SLC_SET_DURATION:
         return json_pack("{s:s, s:s}", "type", "string", "pattern", "^[0-9]+(ms|s|m|h|d)$");
     case SLC_SET_SIZE:
-        return json_pack("{s:[s,s], s:s}", "type", "string", "integer", "pattern",
-                         "^[0-9]+(B|KiB|MiB|GiB)?$");
+        return json_pack("{s:[s,s], s:s}", "type", "string", "integer", "pattern", "^[0-9]+(B|KiB|MiB|GiB)?$");
     case SLC_SET_STRING:
     case SLC_SET_ADDRESS:
     case SLC_SET_SECRET:

@@ -104,7 +104,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->portal_url = options->portal_url != NULL ? slc_strdup(options->portal_url) : NULL;
     TAILQ_INIT(&admin->works);
     admin->explained = slc_explain_groups_new(options->explained);
-    if (options->tls_certificate_file != NULL) {
+    if (options->tls_certificate_file != NULL && options->tls_certificate_file[0] != '\0') {
         slc_tls_options tls = {.cert_file = options->tls_certificate_file, .key_file = options->tls_key_file};
         admin->tls = slc_tls_server_new(&tls, err);
         if (admin->tls == NULL)

@@ -28,8 +28,8 @@ typedef struct slc_admin_options {
 
 /* Registers the metrics of this module; once, before threads start. */
 void slc_admin_register_metrics(void);
-/* Reads the certificate of HTTPS anew: for connections from now on. One that is not good is logged, and the old one
- * stays. It also happens by itself, when the file has changed (admin-tls.reload). The loop's thread. */
+/* Reads the certificate of HTTPS anew: for connections from now on. One that is not good is logged, and the old
+ * one stays. It also happens by itself, when the file has changed (admin-tls.reload). The loop's thread. */
 void slc_admin_reload_certificate(slc_admin *admin);
 
 /* Opens the listener. `catalog` and `grpc` (which composes join strings) must outlive it. */

@@ -1,5 +1,5 @@
-/* The certificate of HTTPS on the admin API, read again when its file has changed, as cert-manager and Kubernetes change
- * it. On the loop's thread. */
+/* The certificate of HTTPS on the admin API, read again when its file has changed, as cert-manager and
+ * Kubernetes change it. On the loop's thread. */
 #ifndef SLC_CONTROLPLANE_ADMIN_CERTIFICATE_H
 #define SLC_CONTROLPLANE_ADMIN_CERTIFICATE_H
 

@@ -136,8 +136,9 @@ void slc_api_metrics_count(slc_api_metrics *metrics, const slc_exchange *exchang
                              class_names[class]),
                    1);
     if (!exchange->streamed)
-        slc_series_observe(series_of(&slot->seconds[operation], "sluice_http_request_duration_seconds", api, name, NULL),
-                           (double)(slc_monotonic_us() - exchange->started_us) / 1e6);
+        slc_series_observe(
+            series_of(&slot->seconds[operation], "sluice_http_request_duration_seconds", api, name, NULL),
+            (double)(slc_monotonic_us() - exchange->started_us) / 1e6);
     if (exchange->events > 0)
         slc_series_add(series_of(&slot->events[operation], "sluice_http_events_total", api, name, NULL),
                        exchange->events);
@@ -174,7 +175,8 @@ static void hide_missing(json_t *known, const json_t *now)
     const char *name;
     json_t *ignored;
     void *next;
-    json_object_foreach_safe (known, next, name, ignored) {
+    json_object_foreach_safe(known, next, name, ignored)
+    {
         if (json_object_get(now, name) != NULL)
             continue;
         slc_series_show(slc_metrics_series("sluice_backend_up", &name), false);

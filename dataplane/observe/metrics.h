@@ -21,8 +21,8 @@ void slc_metrics_denied(int status);
 /* This policy's condition could not be evaluated. Any thread. */
 void slc_metrics_unevaluated(const char *policy);
 void slc_metrics_group_size(unsigned gateways);
-/* Gauges that are read when they are scraped. `backends` is what /health/backends says; `known` is the caller's, an
- * empty object at first: those that were told so far. One thread. */
+/* Gauges that are read when they are scraped. `backends` is what /health/backends says; `known` is the
+ * caller's, an empty object at first: those that were told so far. One thread. */
 void slc_gateway_metrics_refresh(int64_t connections, const json_t *backends, json_t *known);
 /* The end of what this listener shows its clients; 0: it is gone, or has no TLS. */
 void slc_metrics_listener_certificate(const char *listener, int64_t expiry_ms);

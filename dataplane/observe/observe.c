@@ -51,7 +51,8 @@ static void answer_metrics(slc_observe *observe, struct evhttp_request *req)
 {
     slc_buf text;
     json_t *backends = observe->source.backends(observe->source.arg);
-    slc_gateway_metrics_refresh(observe->source.connections(observe->source.arg), backends, observe->known_backends);
+    slc_gateway_metrics_refresh(observe->source.connections(observe->source.arg), backends,
+                                observe->known_backends);
     json_decref(backends);
     slc_process_metrics_refresh(observe->source.folder);
     slc_buf_init(&text, METRICS_MAX_BYTES);

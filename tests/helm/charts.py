@@ -13,7 +13,7 @@ CHARTS = {"control": ROOT / "deploy/helm/sluice-control", "gateway": ROOT / "dep
 PROGRAMS = {"control": BUILD / "controlplane/sluice-control", "gateway": BUILD / "dataplane/sluice-gateway"}
 SETS = ["minimal", "production", "ports", "everything"]
 
-_rendered = {}
+_rendered, _parsed = {}, {}
 
 
 def values_file(chart, values):
@@ -38,8 +38,9 @@ def render(chart, values):
 
 
 def documents(chart, values, kind=None):
-    found = [document for document in yaml.safe_load_all(render(chart, values)) if document]
-    return [document for document in found if kind in (None, document["kind"])]
+    if (chart, values) not in _parsed:
+        _parsed[chart, values] = [document for document in yaml.load_all(render(chart, values), yaml.CSafeLoader) if document]
+    return [document for document in _parsed[chart, values] if kind in (None, document["kind"])]
 
 
 def pods(chart, values):

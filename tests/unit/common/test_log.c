@@ -164,5 +164,22 @@ START_TEST(levels_are_parsed)
 }
 END_TEST
 
+START_TEST(a_signal_turns_debug_on_and_off_again)
+{
+    capture();
+    slc_log_init("gateway", SLC_LOG_ERROR, true);
+    slc_log_toggle_debug();
+    ck_assert(slc_log_enabled(SLC_LOG_DEBUG));
+    slc_log_toggle_debug();
+    ck_assert(!slc_log_enabled(SLC_LOG_WARN));
+    char *text = finish();
+    const char *on = strstr(text, "\"from\":\"error\",\"to\":\"debug\"");
+    ck_assert_ptr_nonnull(on);
+    ck_assert_ptr_nonnull(strstr(on, "\"from\":\"debug\",\"to\":\"error\""));
+    free(text);
+}
+END_TEST
+
 UNIT_MAIN("log", a_line_is_a_json_object, a_level_that_is_off_costs_nothing, a_long_value_is_cut_and_marked,
-          the_text_format_is_for_people, lines_of_threads_do_not_mix, levels_are_parsed)
+          the_text_format_is_for_people, lines_of_threads_do_not_mix, levels_are_parsed,
+          a_signal_turns_debug_on_and_off_again)

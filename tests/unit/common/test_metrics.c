@@ -150,5 +150,36 @@ START_TEST(threads_do_not_lose_counts)
 }
 END_TEST
 
-UNIT_MAIN("metrics", series_are_rendered, histograms_are_cumulative, cardinality_is_bounded,
-          an_endless_label_is_other, threads_do_not_lose_counts)
+START_TEST(what_is_hidden_is_not_rendered_and_comes_back)
+{
+    slc_metrics_register(table);
+    slc_series *series = slc_metrics_series("t_connections", NULL);
+    slc_series_set(series, 7);
+    slc_series_show(series, false);
+    char *text = render();
+    ck_assert_ptr_null(strstr(text, "t_connections 7"));
+    free(text);
+    slc_series_show(series, true);
+    text = render();
+    has(text, "t_connections 7\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(metrics_describe_themselves_by_name)
+{
+    slc_buf out;
+    slc_metrics_register(table);
+    slc_buf_init(&out, 1 << 20);
+    slc_metrics_describe(&out);
+    char *text = slc_buf_steal(&out, NULL);
+    has(text, "| `t_requests_total` | counter | `api`, `code` | 1000 | Requests. |\n");
+    has(text, "| `t_small_total` | counter | `who` | 3 | Few. |\n");
+    ck_assert(strstr(text, "`t_small_total`") > strstr(text, "`t_requests_total`"));
+    free(text);
+}
+END_TEST
+
+UNIT_MAIN("metrics", what_is_hidden_is_not_rendered_and_comes_back, metrics_describe_themselves_by_name,
+          series_are_rendered, histograms_are_cumulative, cardinality_is_bounded, an_endless_label_is_other,
+          threads_do_not_lose_counts)

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/file.h"
+#include "common/settings_private.h"
 #include "tests/unit/common/unit.h"
 
 struct target {
@@ -316,8 +317,26 @@ START_TEST(addresses_are_split)
 }
 END_TEST
 
-UNIT_MAIN("settings", defaults_hold_when_nothing_is_said, a_flag_beats_the_environment_beats_the_file,
-          the_config_flag_beats_its_variable, flags_have_several_spellings, units_are_understood,
-          bad_flags_are_named, a_bad_variable_is_named, bad_files_are_named_with_the_place,
-          an_empty_file_or_section_is_fine, a_secret_is_never_told, help_and_version_are_answers,
-          addresses_are_split)
+START_TEST(the_file_has_a_schema)
+{
+    json_t *schema = slc_settings_schema(table), *admin, *workers;
+    json_t *properties = json_object_get(schema, "properties");
+    ck_assert(json_is_false(json_object_get(schema, "additionalProperties")));
+    admin = json_object_get(json_object_get(json_object_get(properties, "admin"), "properties"), "address");
+    ck_assert_str_eq(json_string_value(json_object_get(admin, "default")), "127.0.0.1:8001");
+    workers = json_object_get(properties, "workers");
+    ck_assert_str_eq(json_string_value(json_object_get(workers, "type")), "integer");
+    ck_assert_int_eq(json_integer_value(json_object_get(workers, "maximum")), 64);
+    ck_assert_ptr_null(json_object_get(json_object_get(properties, "token"), "default"));
+    ck_assert_uint_eq(json_object_size(properties), 6); /* admin, colour, name, token, workers, limits */
+    json_decref(schema);
+    ck_assert_int_eq(load("--settings-schema", NULL), 1);
+    release();
+}
+END_TEST
+
+UNIT_MAIN("settings", the_file_has_a_schema, defaults_hold_when_nothing_is_said,
+          a_flag_beats_the_environment_beats_the_file, the_config_flag_beats_its_variable,
+          flags_have_several_spellings, units_are_understood, bad_flags_are_named, a_bad_variable_is_named,
+          bad_files_are_named_with_the_place, an_empty_file_or_section_is_fine, a_secret_is_never_told,
+          help_and_version_are_answers, addresses_are_split)
