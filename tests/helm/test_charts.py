@@ -152,6 +152,7 @@ REFUSED = [
     ("control", "persistence.accessMode=ReadWriteMany", "accessMode"),
     ("control", "settings.node.lost-after=45", "lost-after"),
     ("control", "settings.data-dir=/data", "data-dir"),
+    ("control", "portal.enabled=true", "portal.publicUrl is missing"),
     ("control", "adminTls.certManager.enabled=true", "issuerRef.name is missing"),
 ]
 

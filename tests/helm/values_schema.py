@@ -105,6 +105,9 @@ CONTROL = {
     "serverNames": NAMES,
     "adminTls.certManager.issuerRef.kind": ISSUER_KIND, "adminTls.certManager.dnsNames": NAMES,
     "service.admin.type": SERVICE_TYPE, "service.admin.port": PORT, "service.admin.annotations": LABELS,
+    "portal.publicUrl": {"type": "string", "pattern": "^(https?://[^\\s/]+/?)?$"},
+    "service.portal.type": SERVICE_TYPE, "service.portal.port": PORT, "service.portal.annotations": LABELS,
+    "networkPolicy.visitors": FREE_LIST,
     "service.gateways.type": SERVICE_TYPE, "service.gateways.annotations": LABELS,
     "service.gateways.loadBalancerSourceRanges": NAMES,
     "backup.interval": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"},
@@ -119,7 +122,8 @@ OWNED = {
                        "drain.deadline"],
     "sluice-control": ["check", "data-dir", "master-key-file", "bootstrap-token-file", "log-level", "admin-address",
                        "admin-tls", "grpc-address", "grpc-advertise", "enrolment-address", "enrolment-advertise",
-                       "node.server-names", "backup.interval", "backup.keep", "restore", "restore-undo-revocations",
+                       "portal.enabled", "portal.address",
+                       "portal.public-url", "portal-tls", "node.server-names", "backup.interval", "backup.keep", "restore", "restore-undo-revocations",
                        "forget-secrets", "new-admin-token", "shutdown-grace"],
 }
 OVERRIDES = {"sluice-gateway": {**COMMON, **GATEWAY}, "sluice-control": {**COMMON, **CONTROL}}

@@ -83,6 +83,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
       "backup" (dict "interval" .Values.backup.interval "keep" (int .Values.backup.keep))
       "log-level" .Values.logLevel
       "shutdown-grace" (printf "%ds" (int .Values.shutdownGraceSeconds)) -}}
+{{- $portal := dict "enabled" .Values.portal.enabled -}}
+{{- if .Values.portal.enabled -}}
+{{- $_ := set $portal "address" ":8002" -}}
+{{- $_ := set $portal "public-url" (required "portal.publicUrl is missing: how browsers reach the portal, such as https://portal.example.com" .Values.portal.publicUrl) -}}
+{{- if .Values.portal.tlsSecret -}}
+{{- $_ := set $own "portal-tls" (dict "certificate-file" "/etc/sluice/portal-tls/tls.crt" "key-file" "/etc/sluice/portal-tls/tls.key") -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $own "portal" $portal -}}
 {{- if .Values.masterKey.existingSecret -}}
 {{- $_ := set $own "master-key-file" "/etc/sluice/master-key/master.key" -}}
 {{- end -}}
