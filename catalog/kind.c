@@ -139,6 +139,7 @@ static const char *const other_permissions[] = {
     "node-ca:read",
     SLC_PERMISSION_ALL_TEAMS,
     "nodes:drain",
+    "usage:read",
     NULL,
 };
 

@@ -121,6 +121,10 @@ static bool start_grpc(struct control *control, slc_error *err)
                                                  .stale_ms = settings->keys_stale_ms,
                                                  .timeout_ms = settings->keys_timeout_ms,
                                                  .max_bytes = settings->keys_bytes},
+                                        .usage = {.hours_ms = settings->usage_hours_ms,
+                                                  .days_ms = settings->usage_days_ms,
+                                                  .months_ms = settings->usage_months_ms,
+                                                  .boots_ms = settings->usage_boots_ms},
                                         .debounce_ms = settings->debounce_ms,
                                         .heartbeat_ms = settings->heartbeat_ms,
                                         .lost_after_ms = settings->node_lost_ms,
@@ -168,6 +172,7 @@ static bool start_admin(struct control *control, slc_error *err)
                                             .connections = (unsigned)settings->admin_connections},
                                  .kept_bytes = settings->admin_kept_bytes,
                                  .portal_url = url,
+                                 .export_rows = settings->usage_export_rows,
                                  .explained = (unsigned)settings->admin_explained};
     control->admin = slc_admin_new(control->loop, control->catalog, control->grpc, &options, err);
     free(url);

@@ -75,6 +75,11 @@ typedef struct slc_control_settings {
     int64_t count_settle_ms;
     int64_t enrolment_burst;
     int64_t grpc_memory_bytes;
+    int64_t usage_hours_ms;
+    int64_t usage_days_ms;
+    int64_t usage_months_ms;
+    int64_t usage_boots_ms;
+    int64_t usage_export_rows;
     int64_t debounce_ms;
     int64_t versions_kept;
     int64_t versions_age_ms;

@@ -192,7 +192,9 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
                                          .reconnect_min_ms = settings->reconnect_min_ms,
                                          .reconnect_max_ms = settings->reconnect_max_ms,
                                          .retry_apply_min_ms = settings->retry_apply_min_ms,
-                                         .retry_apply_max_ms = settings->retry_apply_max_ms};
+                                         .retry_apply_max_ms = settings->retry_apply_max_ms,
+                                         .usage_rows = settings->usage_backlog,
+                                         .usage_retry_ms = settings->usage_retry_ms};
     gateway->client = slc_config_client_new(&options, &callbacks, err);
     if (join != NULL)
         slc_free_secret(join, strlen(join));
@@ -201,6 +203,7 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
 
 static void stop(struct slc_gateway *gateway)
 {
+    slc_gateway_usage_stop(gateway);
     slc_config_client_free(gateway->client);
     gateway->client = NULL;
     slc_observe_free(gateway->observe);
@@ -252,6 +255,7 @@ void slc_gateway_register_metrics(void)
     slc_audit_register_metrics();
     slc_failures_register_metrics();
     slc_shared_register_metrics();
+    slc_usage_register_metrics();
 }
 
 bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
@@ -269,6 +273,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
               (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&
               start_observe(&gateway, err) && start_client(&gateway, err);
     if (ok) {
+        slc_gateway_usage_start(&gateway);
         slc_log(SLC_LOG_INFO, "gateway started", LS("version", SLC_VERSION),
                 LI("workers", gateway.worker_count), LI("observe_port", slc_observe_port(gateway.observe)));
         slc_loop_run(gateway.loop);

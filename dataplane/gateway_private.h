@@ -40,6 +40,10 @@ struct slc_gateway {
     atomic_bool stale;   /* and too old to be served */
     atomic_bool draining;
 
+    struct event *usage_tick;
+    int64_t collect_at_ms; /* monotonic */
+    bool collecting;       /* the workers' tables are on their way */
+
     struct slc_observe *observe;
     struct event *signals[4];
     struct event *drain_timer;
@@ -57,6 +61,11 @@ const struct slc_shared_options *slc_gateway_shared_limits(const struct slc_gate
 
 /* connections.c: the config client's callback, on its thread. */
 void slc_gateway_connections_list(void *arg, const char *id, size_t limit);
+
+/* usage.c, main thread. */
+void slc_gateway_usage_start(struct slc_gateway *gateway);
+/* Collects for the last time, and waits for the control plane to store it. */
+void slc_gateway_usage_stop(struct slc_gateway *gateway);
 
 /* drain.c, main thread. */
 void slc_gateway_begin_drain(struct slc_gateway *gateway);

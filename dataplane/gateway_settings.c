@@ -58,6 +58,22 @@ const slc_setting slc_gateway_settings_table[] = {
      AT(retry_apply_min_ms), 10, DAY_MS},
     {"config.retry-max", SLC_SET_DURATION, "60s", "longest wait before it is tried again",
      AT(retry_apply_max_ms), 10, DAY_MS},
+    {"usage.interval", SLC_SET_DURATION, "30s", "how often the control plane is told what applications use",
+     AT(usage_interval_ms), 50, 3600000},
+    {"usage.retry", SLC_SET_DURATION, "30s", "what it has not stored by then is told again", AT(usage_retry_ms),
+     100, 3600000},
+    {"usage.flush", SLC_SET_DURATION, "2s", "wait for it to store the rest when the gateway stops",
+     AT(usage_flush_ms), 0, 60000},
+    {"usage.series", SLC_SET_INT, "10000",
+     "combinations of application, event API and operation that a worker tells apart in an interval; what is "
+     "more is "
+     "counted together",
+     AT(usage_series), 1, 10000000},
+    {"usage.backlog", SLC_SET_INT, "100000",
+     "rows of usage, one for each combination and hour, that wait for the control plane; what is more is "
+     "counted "
+     "together",
+     AT(usage_backlog), 100, 10000000},
     {"readiness.require-backend", SLC_SET_BOOL, "false", "not ready while a backend is down",
      AT(require_backend), 0, 0},
 

@@ -33,6 +33,11 @@ typedef struct slc_gateway_settings {
     int64_t reconnect_max_ms;
     int64_t retry_apply_min_ms;
     int64_t retry_apply_max_ms;
+    int64_t usage_interval_ms;
+    int64_t usage_retry_ms;
+    int64_t usage_flush_ms;
+    int64_t usage_series;
+    int64_t usage_backlog;
     bool require_backend;
     slc_issuers_options issuers;
     slc_shared_options shared;

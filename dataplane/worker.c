@@ -44,6 +44,7 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
 {
     char name[16];
     slc_worker *worker = slc_calloc(1, sizeof *worker);
+    slc_usage_init(&worker->usage, (size_t)gateway->settings->usage_series);
     struct start_arg start = {worker, mediation, access_file, err, false};
     worker->magic = SLC_WORKER_MAGIC;
     worker->index = index;
@@ -86,6 +87,7 @@ static void stop_here(void *arg)
     worker->shared = NULL;
     slc_snapshot_unref(worker->snapshot);
     worker->snapshot = NULL;
+    slc_usage_release(&worker->usage);
 }
 
 void slc_worker_stop(slc_worker *worker)

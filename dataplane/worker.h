@@ -9,6 +9,7 @@
 #include "common/httpd.h"
 #include "common/loop.h"
 #include "dataplane/config/snapshot.h"
+#include "dataplane/observe/usage.h"
 #include "dataplane/page_bytes.h"
 
 struct slc_gateway;
@@ -31,6 +32,7 @@ typedef struct slc_worker {
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */
     struct slc_proxy_front *kafka; /* proxy/: native sessions */
+    slc_usage_table usage;         /* what was counted since it was last collected */
     slc_page_bytes page_bytes;     /* of pages that are collected, or that their readers have not taken yet */
 } slc_worker;
 

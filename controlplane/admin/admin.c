@@ -38,6 +38,7 @@ struct slc_admin {
     int64_t max_body_bytes;
     int64_t kept_bytes;
     char *portal_url;
+    int64_t export_rows;
     unsigned open_calls;
     slc_works works;
     slc_explain_groups *explained;
@@ -102,6 +103,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->max_body_bytes = options->limits.body_bytes;
     admin->kept_bytes = options->kept_bytes;
     admin->portal_url = options->portal_url != NULL ? slc_strdup(options->portal_url) : NULL;
+    admin->export_rows = options->export_rows;
     TAILQ_INIT(&admin->works);
     admin->explained = slc_explain_groups_new(options->explained);
     if (options->tls_certificate_file != NULL && options->tls_certificate_file[0] != '\0') {
@@ -167,6 +169,11 @@ const char *slc_admin_portal_url(const slc_admin *admin)
 int64_t slc_admin_kept_bytes(const slc_admin *admin)
 {
     return admin->kept_bytes;
+}
+
+int64_t slc_admin_export_rows(const slc_admin *admin)
+{
+    return admin->export_rows;
 }
 
 slc_loop *slc_admin_loop(const slc_admin *admin)

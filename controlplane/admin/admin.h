@@ -21,6 +21,7 @@ typedef struct slc_admin_options {
     const char *tls_key_file;
     int64_t tls_reload_ms; /* how often the certificate's file is looked at; 0: only when told */
     slc_httpd_limits limits;
+    int64_t export_rows;    /* of a CSV file */
     int64_t kept_bytes;     /* of large answers that are kept by Idempotency-Key */
     const char *portal_url; /* where browsers find the portal, for links; NULL: there is none */
     unsigned explained;     /* groups whose configuration is kept in memory for POST /v1/explain */
@@ -46,6 +47,7 @@ struct slc_call;
 void slc_admin_resume(struct slc_call *call, bool ok, const slc_error *err);
 const char *slc_admin_portal_url(const slc_admin *admin); /* NULL: there is no portal */
 int64_t slc_admin_kept_bytes(const slc_admin *admin);
+int64_t slc_admin_export_rows(const slc_admin *admin);
 slc_loop *slc_admin_loop(const slc_admin *admin);
 slc_catalog *slc_admin_catalog(const slc_admin *admin);
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin);

@@ -355,6 +355,7 @@ static json_t *operation_of(const slc_route *route, const slc_kind *kind, const 
     if (strcmp(route->permission, SLC_PERMISSION_OPEN) == 0)
         json_object_set_new(operation, "security", json_array());
     slc_openapi_config(route, operation);
+    slc_openapi_usage(route, operation);
     return operation;
 }
 

@@ -23,4 +23,8 @@ json_t *slc_openapi_kind_schema(const slc_kind *kind, enum slc_openapi_use use);
 void slc_openapi_config(const slc_route *route, json_t *operation);
 void slc_openapi_config_schemas(json_t *schemas);
 
+/* openapi_usage.c: parameters and answers of the routes about what gateways report. */
+struct slc_route;
+void slc_openapi_usage(const struct slc_route *route, json_t *operation);
+
 #endif

@@ -28,6 +28,7 @@
 #define DEFAULT_MEMORY    (256LL << 20)
 #define DEFAULT_FORGET_MS 3600000
 #define DEFAULT_UPKEEP_MS 60000
+#define DAY_MS            86400000LL
 /* Heartbeats that may go missing. */
 #define DEFAULT_LOST_BEATS 3
 
@@ -51,6 +52,12 @@ static const slc_metric metrics[] = {
      {"kind", "result"},
      0,
      NULL},
+    {"sluice_control_usage_reports_total",
+     SLC_COUNTER,
+     "Reports of usage that gateways sent.",
+     {NULL},
+     0,
+     NULL},
     {"sluice_control_nacks_total", SLC_COUNTER, "Configurations that gateways refused.", {NULL}, 0, NULL},
     {NULL, SLC_COUNTER, NULL, {NULL}, 0, NULL},
 };
@@ -58,6 +65,19 @@ static const slc_metric metrics[] = {
 void slc_control_grpc_register_metrics(void)
 {
     slc_metrics_register(metrics);
+}
+
+static int64_t or_default(int64_t value, int64_t otherwise)
+{
+    return value > 0 ? value : otherwise;
+}
+
+static void set_usage(slc_control_grpc *grpc, const slc_usage_keep *keep)
+{
+    grpc->options.usage = (slc_usage_keep){.hours_ms = or_default(keep->hours_ms, 90 * DAY_MS),
+                                           .days_ms = or_default(keep->days_ms, 800 * DAY_MS),
+                                           .months_ms = or_default(keep->months_ms, 3650 * DAY_MS),
+                                           .boots_ms = or_default(keep->boots_ms, 30 * DAY_MS)};
 }
 
 static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *options)
@@ -79,6 +99,7 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .count_settle_ms = options->count_settle_ms,
         .enrolment_burst = options->enrolment_burst > 0 ? options->enrolment_burst : DEFAULT_FAILURES,
         .memory_bytes = options->memory_bytes > 0 ? options->memory_bytes : DEFAULT_MEMORY};
+    set_usage(grpc, &options->usage);
     grpc->options.lost_after_ms =
         options->lost_after_ms > 0 ? options->lost_after_ms : DEFAULT_LOST_BEATS * grpc->options.heartbeat_ms;
 }
@@ -164,6 +185,7 @@ static void start_here(void *arg)
     TAILQ_INIT(&grpc->streams);
     slc_guard_init(grpc);
     slc_reports_init(grpc);
+    slc_usage_inbox_init(grpc);
     slc_publisher_init(grpc);
     slc_upkeep_init(grpc);
     slc_group_size_init(grpc);
@@ -277,6 +299,7 @@ static void release_here(void *arg)
     slc_publisher_release(grpc);
     slc_guard_release(grpc);
     slc_reports_release(grpc);
+    slc_usage_inbox_release(grpc);
     slc_upkeep_release(grpc);
     slc_group_size_release(grpc);
 }

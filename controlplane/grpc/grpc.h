@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "catalog/catalog.h"
+#include "catalog/usage.h"
 #include "catalog/versions.h"
 #include "common/error.h"
 #include "common/jose/jwks.h"
@@ -41,6 +42,7 @@ typedef struct slc_control_grpc_options {
     int64_t ca_retire_after_ms;    /* after a rotation, for an authority that nobody needs */
     int64_t forget_ephemeral_ms;   /* 0: 1 h */
     int64_t upkeep_ms;             /* 0: 1 min */
+    slc_usage_keep usage;          /* each 0: as settings.c says */
     slc_jwks_options keys;         /* of token issuers */
     int64_t (*clock)(void);        /* of certificates, wall clock in ms; NULL: slc_wall_ms */
 } slc_control_grpc_options;

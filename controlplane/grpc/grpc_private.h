@@ -58,7 +58,8 @@ struct slc_control_grpc {
     struct slc_config_streams streams;
     struct slc_guard *guard; /* guard.c */
     struct slc_reports *reports;
-    unsigned pending; /* catalog work whose callback has not come yet */
+    struct slc_usage_inbox *usage; /* usage.c */
+    unsigned pending;              /* catalog work whose callback has not come yet */
 
     struct event *debounce;
     struct event *expiry;
@@ -91,6 +92,12 @@ void slc_config_streams_trust(slc_control_grpc *grpc);
 /* ---- upkeep.c: what is done from time to time ---- */
 void slc_upkeep_init(slc_control_grpc *grpc);
 void slc_upkeep_release(slc_control_grpc *grpc);
+
+/* ---- usage.c: what gateways count ---- */
+void slc_usage_inbox_init(slc_control_grpc *grpc);
+void slc_usage_inbox_release(slc_control_grpc *grpc);
+/* Removes what is older than it is kept, unless that is under way. */
+void slc_usage_prune_old(slc_control_grpc *grpc);
 
 /* ---- group_size.c: how many gateways share a limit ---- */
 void slc_group_size_init(slc_control_grpc *grpc);

@@ -28,7 +28,13 @@ static void on_silence(evutil_socket_t fd, short what, void *arg);
 
 static const slc_rpc_call_ops ops = {.on_message = on_message, .on_sent = on_sent, .on_end = on_end};
 
-static void unref_stream(slc_config_stream *stream)
+slc_config_stream *slc_config_stream_ref(slc_config_stream *stream)
+{
+    stream->refs++;
+    return stream;
+}
+
+void slc_config_stream_unref(slc_config_stream *stream)
 {
     SLC_CHECK_MAGIC(stream, SLC_CONFIG_STREAM_MAGIC);
     if (--stream->refs > 0)
@@ -333,7 +339,7 @@ static bool within_budget(slc_config_stream *stream)
     return stream->budget >= 0.0;
 }
 
-static void dispatch(slc_config_stream *stream, const Sluice__Config__V1__FromNode *message)
+static void dispatch(slc_config_stream *stream, Sluice__Config__V1__FromNode *message)
 {
     bool hello = message->message_case == SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_HELLO;
     if (!hello && !stream->said_hello) {
@@ -361,6 +367,9 @@ static void dispatch(slc_config_stream *stream, const Sluice__Config__V1__FromNo
         break;
     case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_RETRIED:
         on_retried(stream, message->retried);
+        break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_USAGE:
+        slc_usage_said(stream, message);
         break;
     default:
         break; /* from a newer build: nothing that we need */
@@ -453,7 +462,7 @@ static void on_node_found(void *arg, bool ok, const slc_error *err)
                               "the node's certificate is for another group");
     else
         admit(stream, lookup);
-    unref_stream(stream);
+    slc_config_stream_unref(stream);
     free(lookup);
 }
 
@@ -520,7 +529,7 @@ static void on_end(slc_rpc_call *call, void *ctx, enum slc_rpc_status status, co
         slc_log(SLC_LOG_INFO, "gateway disconnected", LS("node", stream->node_id),
                 LI("status", (int64_t)status), LS("message", message));
     }
-    unref_stream(stream);
+    slc_config_stream_unref(stream);
 }
 
 /* ---- all streams ---- */

@@ -45,6 +45,7 @@ struct slc_config_stream {
 
     struct slc_question *question; /* that the node has not answered yet */
     slc_report *waiting_report;    /* that is not being written yet and may be replaced; reports.c */
+    bool usage_waits;              /* to be stored; usage.c */
 };
 
 /* For usage.db. */
@@ -76,6 +77,8 @@ enum slc_cut {
 /* Ends it for cause; the log and the metric have it. */
 void slc_config_stream_cut(slc_config_stream *stream, enum slc_cut cause, enum slc_rpc_status status,
                            const char *why);
+slc_config_stream *slc_config_stream_ref(slc_config_stream *stream);
+void slc_config_stream_unref(slc_config_stream *stream);
 /* welcome.c */
 void slc_config_stream_welcome(slc_config_stream *stream, const slc_node_info *info);
 
@@ -104,6 +107,10 @@ slc_report *slc_report_new(slc_config_stream *stream);
 void slc_report_send(slc_config_stream *stream, slc_report *report);
 /* The stream goes away, or what it reported is being written. NULL is fine. */
 void slc_reports_forget(slc_config_stream *stream);
+
+/* ---- usage.c ---- */
+/* Takes the report out of the message. */
+void slc_usage_said(slc_config_stream *stream, Sluice__Config__V1__FromNode *message);
 
 /* ---- conflicts.c ---- */
 #define SLC_NODE_CONFLICTS_MAX 100

@@ -125,6 +125,7 @@ static void on_upkeep(evutil_socket_t fd, short what, void *arg)
         return;
     struct upkeep *upkeep = slc_calloc(1, sizeof *upkeep);
     watch_authority(grpc);
+    slc_usage_prune_old(grpc);
     upkeep->grpc = grpc;
     upkeep->forget = may_forget(grpc);
     upkeep->forgotten = json_array();

@@ -20,6 +20,8 @@
 #define TICK_MS          1000
 #define WARN_EVERY_MS    60000
 #define STALLED_MS       60000
+#define USAGE_RETRY_MS   30000
+#define USAGE_ROWS       100000
 
 static const slc_metric metrics[] = {
     {.name = "sluice_config_connected",
@@ -52,6 +54,9 @@ static const slc_metric metrics[] = {
     {.name = "sluice_clock_ahead_seconds",
      .type = SLC_GAUGE,
      .help = "How far this node's clock was ahead of the control plane's when they last met"},
+    {.name = "sluice_usage_waiting",
+     .type = SLC_GAUGE,
+     .help = "Rows of usage that the control plane has not been told of since they grew"},
     {.name = NULL},
 };
 
@@ -71,6 +76,7 @@ static void find_series(slc_config_client *client)
     client->m_contact = slc_metrics_series("sluice_config_last_contact_timestamp_seconds", NULL);
     client->m_stale = slc_metrics_series("sluice_config_stale", NULL);
     client->m_expiry = slc_metrics_series("sluice_node_certificate_expiry_timestamp_seconds", NULL);
+    client->m_usage = slc_metrics_series("sluice_usage_waiting", NULL);
     client->m_clock = slc_metrics_series("sluice_clock_ahead_seconds", NULL);
 }
 
@@ -199,6 +205,7 @@ static void start(void *arg)
     client->retry_timer = evtimer_new(base, on_retry, client);
     client->tick = event_new(base, -1, EV_PERSIST, on_tick, client);
     event_add(client->tick, &second);
+    slc_client_usage_start(client);
     client->rpc = slc_rpc_start(client->loop, &err);
     if (client->rpc == NULL) { /* no thread for it: the gateway still serves from its cache */
         slc_log_error(SLC_LOG_ERROR, "the configuration stream cannot be started", &err);
@@ -238,6 +245,8 @@ static slc_config_client *new_client(const slc_config_client_options *options,
     client->backoff_ms = client->reconnect_min_ms;
     client->enrol_backoff_ms = client->retry_enrol_ms;
     client->outgoing_tail = &client->outgoing;
+    client->usage_retry_ms = or_default(options->usage_retry_ms, USAGE_RETRY_MS);
+    slc_usage_book_init(&client->usage, (size_t)or_default(options->usage_rows, USAGE_ROWS));
     slc_random_id(client->boot_id, sizeof(client->boot_id) - 1);
     find_series(client);
     return client;
@@ -249,6 +258,7 @@ static void free_client(slc_config_client *client)
     slc_client_drop_chunks(client);
     slc_snapshot_unref(client->pending);
     slc_snapshot_unref(client->current);
+    slc_usage_book_release(&client->usage);
     slc_cache_free(client->cache);
     slc_identity_free(client->identity);
     free(client->state_dir);
@@ -320,6 +330,7 @@ static void stop(void *arg)
     slc_client_retry_release(client);
     event_free(client->retry_timer);
     event_free(client->tick);
+    slc_client_usage_release(client);
 }
 
 void slc_config_client_free(slc_config_client *client)

@@ -16,6 +16,7 @@
 #include "common/error.h"
 #include "dataplane/config/snapshot.h"
 #include "dataplane/connections.h"
+#include "dataplane/observe/usage.h"
 #include "dataplane/virtual/conflicts.h"
 
 typedef struct slc_config_client slc_config_client;
@@ -73,6 +74,8 @@ typedef struct slc_config_client_options {
     int64_t retry_enrol_ms;     /* 0: 2 s, growing to reconnect_max */
     int64_t retry_apply_min_ms; /* 0: 1 s; after the gateway's refusal, doubling */
     int64_t retry_apply_max_ms; /* 0: 60 s */
+    int64_t usage_rows;         /* 0: 100,000; that wait for the control plane, and then are merged */
+    int64_t usage_retry_ms;     /* 0: 30 s; what was not acknowledged by then is told again */
     /* Instead of a join string: where to enrol with a service account's token, which is read anew each time,
      * and the hexadecimal SHA-256 of the CA's public key. All or none. */
     const char *enrolment_endpoint, *enrolment_ca_sha256, *service_account_token_file;
@@ -93,6 +96,14 @@ void slc_config_client_applied(slc_config_client *client, uint64_t version);
 
 /* The answer to `list`; the items are stolen. Any thread. */
 void slc_config_client_listed(slc_config_client *client, const char *id, slc_connection_list *list);
+
+/* What the workers have counted: the tables are emptied. `hour`: of the moment before the first was taken. Any
+ * thread.
+ */
+void slc_config_client_usage(slc_config_client *client, slc_usage_table *tables, size_t count, uint32_t hour);
+/* Waits until the control plane has stored all that was counted; false when it has not after `timeout_ms`, or
+ * is not there. Any thread but the config thread. */
+bool slc_config_client_flush_usage(slc_config_client *client, int64_t timeout_ms);
 
 /* For readiness and tests; any thread. */
 bool slc_config_client_connected(const slc_config_client *client);

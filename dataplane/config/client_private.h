@@ -14,6 +14,7 @@
 #include "dataplane/config/client.h"
 #include "dataplane/config/identity.h"
 #include "dataplane/config/strmap.h"
+#include "dataplane/observe/usage_book.h"
 #include "sluice/config.pb-c.h"
 
 #define SLC_CLIENT_MAGIC 0x63666763u
@@ -101,6 +102,13 @@ struct slc_config_client {
     uint8_t authority[SLC_SHA256_BYTES]; /* pin of the one that signs certificates now */
     int64_t renew_within_ms;
 
+    /* client_usage.c */
+    slc_usage_book usage;
+    int64_t usage_retry_ms;
+    int64_t usage_told_ms; /* monotonic: when the part under way was sent */
+    struct event *usage_pace, *usage_flush_timer;
+    struct slc_usage_flush *usage_flush; /* somebody waits; NULL: nobody */
+
     /* staleness */
     int64_t contact_ms; /* wall clock; 0: never */
     bool stale;
@@ -108,7 +116,7 @@ struct slc_config_client {
 
     slc_series *m_cache_failures;
     slc_series *m_connected, *m_applied, *m_nacks, *m_attempts, *m_chunk_bytes, *m_contact, *m_stale, *m_expiry,
-        *m_clock;
+        *m_clock, *m_usage;
 };
 
 /* client.c */
@@ -183,6 +191,13 @@ void slc_client_renew_within(slc_config_client *client, int64_t within_ms);
 /* The control plane refused this node's stream: renews at once if that may help, which may lead to enrolment.
  */
 void slc_client_refused(slc_config_client *client, enum slc_rpc_status status);
+
+/* client_usage.c */
+void slc_client_usage_start(slc_config_client *client);
+void slc_client_usage_release(slc_config_client *client);
+void slc_client_usage_acknowledged(slc_config_client *client, const Sluice__Config__V1__UsageAck *ack);
+/* The stream is over. */
+void slc_client_usage_cut(slc_config_client *client);
 
 /* client_trust.c */
 /* What the control plane says that is to be trusted. NULL is fine: an older one says nothing. */

@@ -222,6 +222,9 @@ static const char *dispatch(slc_config_client *client, const Sluice__Config__V1_
         if (client->gateway.drain != NULL)
             client->gateway.drain(client->gateway.arg);
         return NULL;
+    case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_USAGE_ACK:
+        slc_client_usage_acknowledged(client, message->usage_ack);
+        return NULL;
     case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_TRUST_BUNDLE:
         if (connected)
             slc_client_trust(client, message->trust_bundle);
@@ -273,6 +276,7 @@ static void closed(slc_config_client *client)
         client->warned_ms = slc_monotonic_ms();
     }
     slc_series_set(client->m_connected, 0);
+    slc_client_usage_cut(client);
     if (client->channel != NULL)
         slc_rpc_channel_free(client->channel);
     client->channel = NULL;

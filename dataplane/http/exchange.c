@@ -123,6 +123,7 @@ static void finish_exchange(struct slc_exchange_private *self)
     int status = self->aborted && !self->streaming && !self->answered ? 499 : self->status;
     slc_access_log_add(front->access_log, exchange, status, self->method, self->path, self->denial);
     slc_api_metrics_count(front->metrics, exchange, status);
+    slc_usage_exchange_over(exchange, status);
     slc_trail_over(exchange, status);
     leave_limits(exchange);
     if (exchange->page_holder != NULL)

@@ -39,6 +39,8 @@ typedef struct slc_exchange {
     slc_page_holder *page_holder; /* NULL: no page */
     size_t page_bytes; /* what of the worker's page_bytes is its own; the front takes it back at the end */
     uint64_t paid_events, paid_bytes; /* the front's: what of them the limits know */
+    uint32_t counted_events;          /* the front's: what of them is in the worker's usage */
+    uint64_t counted_bytes;           /* likewise */
     char listener_id[24];             /* that the request came by */
     bool outdated; /* the front's: that listener is gone, or lets in others by now: no longer than it must */
     bool streamed; /* the front's: the answer is or was a stream */

@@ -29,6 +29,8 @@ void slc_http_front_drain(slc_http_front *front);
 unsigned slc_http_front_connections(const slc_http_front *front);
 /* The newest `limit` open connections; the caller releases the list. A few microseconds for each. */
 void slc_http_front_list(slc_http_front *front, size_t limit, slc_connection_list *list);
+/* Adds what open streams have delivered to what the worker has counted. */
+void slc_http_front_count_usage(slc_http_front *front);
 /* Exchanges that are not over. */
 bool slc_http_front_idle(const slc_http_front *front);
 

@@ -84,6 +84,13 @@ static enum progress step_run(slc_kafka_walk *w, slc_kafka_event *ev)
     if (w->avail_ == 0)
         return MORE;
     size_t n = w->run_left_ < w->avail_ ? w->run_left_ : w->avail_;
+    if (w->run_skip_ > 0) {
+        n = n < w->run_skip_ ? n : w->run_skip_;
+        skip(w, n);
+        w->run_left_ -= n;
+        w->run_skip_ -= n;
+        return AGAIN;
+    }
     *ev = w->run_;
     ev->data = w->window_;
     ev->len = n;
@@ -100,6 +107,7 @@ static enum progress begin_run(slc_kafka_walk *w, slc_kafka_event *ev, size_t to
     ev->total = total;
     w->run_ = *ev;
     w->run_left_ = total;
+    w->run_skip_ = 0;
     w->run_wanted_ = wanted;
     if (total > 0)
         return AGAIN;
@@ -484,6 +492,7 @@ bool slc_kafka_walk_init(slc_kafka_walk *w, const slc_kafka_message *message, in
     w->window_ = nothing;
     w->avail_ = 0;
     w->run_left_ = 0;
+    w->run_skip_ = 0;
     w->run_wanted_ = false;
     w->failed_ = false;
     w->version_ = (int8_t)version;
@@ -502,7 +511,9 @@ void slc_kafka_walk_feed(slc_kafka_walk *w, const uint8_t *data, size_t len)
 
 size_t slc_kafka_walk_unseen(const slc_kafka_walk *w)
 {
-    return w->avail_ == 0 && !w->run_wanted_ && !w->failed_ ? w->run_left_ : 0;
+    if (w->avail_ > 0 || w->failed_)
+        return 0;
+    return w->run_wanted_ ? w->run_skip_ : w->run_left_;
 }
 
 void slc_kafka_walk_pass(slc_kafka_walk *w, size_t len)
@@ -511,6 +522,12 @@ void slc_kafka_walk_pass(slc_kafka_walk *w, size_t len)
     w->window_ = nothing;
     w->offset_ += len;
     w->run_left_ -= len;
+    w->run_skip_ -= len < w->run_skip_ ? len : w->run_skip_;
+}
+
+void slc_kafka_walk_skip(slc_kafka_walk *w, size_t len)
+{
+    w->run_skip_ = len < w->run_left_ ? len : w->run_left_;
 }
 
 enum slc_kafka_step slc_kafka_walk_next(slc_kafka_walk *w, slc_kafka_event *ev, slc_error *err)

@@ -97,6 +97,7 @@ typedef struct slc_kafka_walk {
     const uint8_t *window_; /* the byte at offset_ */
     size_t avail_;
     size_t run_left_; /* of a value that comes in pieces */
+    size_t run_skip_; /* of that, what nobody wants */
     slc_kafka_event run_;
     bool run_wanted_;
     bool flexible_;
@@ -120,6 +121,10 @@ void slc_kafka_walk_feed(slc_kafka_walk *walk, const uint8_t *data, size_t len);
 size_t slc_kafka_walk_unseen(const slc_kafka_walk *walk);
 /* Passes over so many of them. */
 void slc_kafka_walk_pass(slc_kafka_walk *walk, size_t len);
+
+/* After an event that is a piece of bytes or records: no event is wanted of the next `len` bytes of them, which
+ * need not be fed either. More than there are: of all that are left. */
+void slc_kafka_walk_skip(slc_kafka_walk *walk, size_t len);
 
 /* The next wanted event. FAILED fills `err`: SLC_INVALID, `field` the path ("Topics[3].Name"), the message
  * naming it and the offset; SLC_TOO_LARGE for SLC_KAFKA_MAX_ELEMENTS. After DONE and FAILED it stays so. */

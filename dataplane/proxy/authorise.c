@@ -65,6 +65,7 @@ static void on_denied(void *ctx, const slc_access_denial *what)
     denial.dry_run = what->dry_run;
     if (!what->dry_run) {
         slc_proxy_metrics_denied(denial.virtual_cluster, denial.api, denial.resource);
+        slc_usage_count_error(session, session->key);
         slc_session_audit_denial(session, denial.operation, denial.resource, denial.name, denial.reason);
     }
     if (front->limits->kafka_log_interval_ms == 0) {

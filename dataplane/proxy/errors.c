@@ -47,6 +47,7 @@ void slc_session_count_error(const slc_session *session, int key, int16_t code)
     char text[8];
     if (code == 0)
         return;
+    slc_usage_count_error(session, key);
     snprintf(text, sizeof text, "%d", code);
     slc_proxy_metrics_answer_error(session->vcluster->msg->name, slc_kafka_apis[key].name, text);
 }

@@ -16,6 +16,7 @@ typedef struct slc_flight {
     bool own;           /* a question of the gateway's: nothing goes out */
     bool consumer;      /* for slc_view_answer */
     int16_t denied;     /* likewise */
+    bool counted;       /* its records are in the usage */
     int64_t started_us; /* monotonic: when it went on to the broker */
     int64_t held_us;    /* how long the gateway kept it before */
     slc_buf answer;

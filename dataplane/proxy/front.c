@@ -130,6 +130,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
     slc_topologies_release(&front->topologies);
     slc_pool_release(&front->pool);
     slc_record_work_release(&front->records);
+    slc_usage_topics_release(front);
     slc_kafka_edits_release(&front->edits);
     slc_proxy_endings_free(front);
     slc_proxy_denials_free(front);

@@ -74,7 +74,8 @@ struct slc_proxy_front {
     uint64_t round;      /* of that: what a session has of the last one told */
     slc_pool pool;
     slc_record_work records;
-    slc_kafka_edits edits; /* of the message at hand; sessions use them one after the other */
+    struct slc_usage_topics *usage_topics; /* usage.c; NULL: nobody has asked */
+    slc_kafka_edits edits;                 /* of the message at hand; sessions use them one after the other */
     slc_topologies topologies;
     slc_repeats endings; /* why sessions were closed, lately */
     slc_repeats denials; /* what was not allowed */

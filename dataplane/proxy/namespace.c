@@ -124,6 +124,8 @@ static enum slc_parse send_changed(slc_session *session, const slc_kafka_request
     if (!sent)
         return slc_session_refuse(session, SLC_LIMIT, "limit", "too much waits for the broker");
     session->request_left = (uint32_t)(size - header->size - at);
+    if (session->request_left == 0)
+        slc_usage_follow_end(session);
     return SLC_PARSE_MORE;
 }
 
@@ -148,12 +150,27 @@ static enum slc_parse refuse(slc_session *session, const slc_view_request *reque
     return SLC_PARSE_MORE;
 }
 
+/* The request as the client sent it: what has changed lies before what passes. */
+static void count_records(slc_session *session, const slc_view_request *request, const slc_kafka_edits *edits)
+{
+    const slc_kafka_request_header *header = request->header;
+    const slc_kafka_edit *last = edits->count > 0 ? &edits->items[edits->count - 1] : NULL;
+    if (last != NULL)
+        slc_usage_follow_begin(session, header->message, header->version, request->len, request->body,
+                               request->there, (size_t)last->at + last->remove, 0, false);
+    else
+        slc_usage_follow_begin(session, header->message, header->version, request->len, NULL, 0, 0,
+                               4 + header->size, false);
+}
+
 static enum slc_parse pass_on(slc_session *session, const slc_view_request *request, size_t size, bool answered,
                               const slc_kafka_edits *edits)
 {
     if (request->header->key == PRODUCE_KEY && slc_session_counts_events(session))
         slc_session_pay_records(session, request->header->message, request->header->version, request->body,
                                 request->len, false);
+    if (request->header->key == PRODUCE_KEY)
+        count_records(session, request, edits);
     slc_flight *flight = slc_session_depart(session, request->header, size, answered);
     if (flight != NULL) {
         flight->consumer = request->consumer;

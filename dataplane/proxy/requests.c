@@ -208,6 +208,9 @@ static enum slc_parse take(slc_session *session, const slc_kafka_request_header 
         return slc_session_map(session, header, size, answered);
     slc_session_depart(session, header, size, answered);
     session->request_left = (uint32_t)(size + 4);
+    if (header->key == PRODUCE_KEY)
+        slc_usage_follow_begin(session, header->message, header->version, size - header->size, NULL, 0, 0,
+                               4 + header->size, true);
     return SLC_PARSE_MORE;
 }
 
@@ -250,12 +253,27 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
 
 size_t slc_session_request_unseen(const slc_session *session)
 {
-    return session->request_left;
+    return slc_usage_follow_unseen(session, session->request_left);
 }
 
 void slc_session_request_moved(slc_session *session, size_t len)
 {
     session->request_left -= (uint32_t)len;
+    slc_usage_follow_moved(session, len);
+    if (session->request_left == 0)
+        slc_usage_follow_end(session);
+}
+
+/* Passes what was seen of a request on its way; false when more of it must be there to be read. */
+static bool pass_request(slc_session *session, const uint8_t *data, size_t len)
+{
+    size_t passing = len < session->request_left ? len : session->request_left;
+    passing = slc_usage_follow_see(session, data, passing);
+    session->client.pass += (uint32_t)passing;
+    session->request_left -= (uint32_t)passing;
+    if (session->request_left == 0)
+        slc_usage_follow_end(session);
+    return passing > 0;
 }
 
 enum slc_parse slc_session_requests(slc_session *session)
@@ -265,9 +283,9 @@ enum slc_parse slc_session_requests(slc_session *session)
         const uint8_t *data = slc_end_data(&session->client, &len);
         bool progress = false;
         if (session->request_left > 0 && len > 0) {
-            uint32_t passing = len < session->request_left ? (uint32_t)len : session->request_left;
-            session->client.pass += passing;
-            session->request_left -= passing;
+            if (!pass_request(session, session->client.chunk + session->client.start + session->client.pass,
+                              len))
+                return SLC_PARSE_MORE;
             continue;
         }
         if (len < 4)

@@ -18,12 +18,15 @@
 /* A fetch answer that is too large to be held. */
 struct slc_fetch_stream {
     slc_kafka_walk walk;
+    slc_usage_count count;
     size_t before; /* bytes of the frame that lie before the body: length and header */
     bool denied;   /* the topic at hand */
 };
 
 void slc_session_forget_stream(slc_session *session)
 {
+    if (session->fetch != NULL)
+        slc_usage_count_end(&session->fetch->count);
     free(session->fetch);
     session->fetch = NULL;
 }
@@ -109,6 +112,10 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
         slc_session_pay_records(session, message, flight->version, data + 4 + header, size - header, true);
     if (!again)
         slc_session_pay(session, 0, 0, size + 4);
+    if (fetch && !flight->counted)
+        slc_usage_count_message(session, SLC_USAGE_KAFKA_FETCH, message, flight->version, data + 4 + header,
+                                size - header);
+    flight->counted = true; /* it may have to wait, and come here again */
     slc_kafka_edits_clear(edits);
     enum slc_parse parsed = SLC_PARSE_CLOSE;
     enum slc_kafka_step step =
@@ -132,22 +139,22 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
 static enum slc_parse begin_stream(slc_session *session, const slc_flight *flight, const uint8_t *data,
                                    size_t len, size_t size)
 {
-    const uint64_t ids = session->view != NULL ? SLC_KAFKA_WANT(SLC_KAFKA_ROLE_TOPIC_ID) : 0;
-    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE |
-                                               SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE) | ids};
+    slc_kafka_walk_options options = {.wants = SLC_KAFKA_WANT_SHAPE | SLC_USAGE_WANTS |
+                                               SLC_KAFKA_WANT(SLC_KAFKA_ROLE_ERROR_CODE)};
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
     int32_t correlation_id;
     size_t header;
     slc_error err = {0};
     enum slc_kafka_step step = slc_kafka_response_header_read(message, flight->version, data + 4, len - 4, size,
                                                               &correlation_id, &header, &err);
-    if (step == SLC_KAFKA_MORE || len < 4 + header + FETCH_HEAD)
+    if (step == SLC_KAFKA_MORE || len < 4 + (size < header + FETCH_HEAD ? size : header + FETCH_HEAD))
         return SLC_PARSE_WAIT;
     if (session->view != NULL)
         slc_view_note(session->view, flight->key, flight->version, data + 4 + header, FETCH_HEAD);
     struct slc_fetch_stream *fetch = slc_calloc(1, sizeof *fetch);
     session->fetch = fetch;
     fetch->before = 4 + header;
+    slc_usage_count_begin(&fetch->count, session, SLC_USAGE_KAFKA_FETCH, true);
     if (step != SLC_KAFKA_DONE ||
         !slc_kafka_walk_init(&fetch->walk, message, flight->version, size - header, &options, &err))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "%.200s", err.message);
@@ -186,6 +193,7 @@ static enum slc_parse follow_stream(slc_session *session, uint8_t *data, size_t 
     enum slc_kafka_step step;
     slc_kafka_walk_feed(walk, data, len);
     while ((step = slc_kafka_walk_next(walk, &event, &err)) == SLC_KAFKA_EVENT) {
+        slc_usage_count_event(&session->fetch->count, walk, &event);
         if (event.kind == SLC_KAFKA_EV_TAG && strcmp(event.field->name, "NodeEndpoints") == 0)
             data[event.at - base] = UNKNOWN_TAG;
         else if (event.kind == SLC_KAFKA_EV_VALUE && event.field->role == SLC_KAFKA_ROLE_TOPIC_ID)
@@ -239,18 +247,21 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
     session->version = flight->version;
     enum slc_parse parsed = SLC_PARSE_MORE;
     *progress = true;
-    if (!is_rewritten(session, flight)) {
+    bool plain = !is_rewritten(session, flight);
+    if (plain && flight->key != FETCH_KEY) {
         *progress = slc_session_count_whole_error(session, flight, data, len, size);
         if (!*progress) /* the next read brings it: a chunk has room */
             return slc_end_hold(&session->broker, &session->front->pool, ERROR_HEAD) == SLC_IO_OK
                        ? SLC_PARSE_MORE
                        : SLC_PARSE_MEMORY;
         session->response_left = (uint32_t)(size + 4);
-    } else if (may_stream(session, flight, size)) {
+    } else if (plain || may_stream(session, flight, size)) {
         parsed = begin_stream(session, flight, data, len, size);
         *progress = parsed == SLC_PARSE_MORE;
         if (parsed == SLC_PARSE_WAIT) /* for the rest of the header, which is short */
-            return SLC_PARSE_MORE;
+            return slc_end_hold(&session->broker, &session->front->pool, ERROR_HEAD) == SLC_IO_OK
+                       ? SLC_PARSE_MORE
+                       : SLC_PARSE_MEMORY;
     } else {
         if (size > (size_t)session->front->limits->kafka_rewrite_bytes)
             return slc_session_refuse(session, SLC_TOO_LARGE, "limit",

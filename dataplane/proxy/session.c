@@ -230,11 +230,13 @@ void slc_session_close(slc_session *session)
     slc_record_pause_end(&session->pauses[false]);
     slc_record_pause_end(&session->pauses[true]);
     slc_access_free(session->access);
+    slc_session_forget_stream(session);
+    slc_usage_follow_end(session);
+    free(session->follow);
     if (session->topology != NULL) {
         slc_topology_unwait(session->topology, &session->asking);
         slc_topology_unref(session->topology);
     }
-    slc_session_forget_stream(session);
     slc_session_forget_intake(session);
     slc_session_forget_sasl(session);
     slc_token_unref(session->token);

@@ -11,6 +11,7 @@
 #include "dataplane/proxy/flights.h"
 #include "dataplane/proxy/front_private.h"
 #include "dataplane/proxy/topology.h"
+#include "dataplane/proxy/usage.h"
 #include "dataplane/virtual/view.h"
 
 #define SLC_SESSION_MAGIC    0x51c5e551u
@@ -61,8 +62,9 @@ typedef struct slc_session {
     slc_flights flights;
     uint32_t request_left; /* of the frame that passes */
     uint32_t response_left;
-    struct slc_fetch_stream *fetch; /* a large answer on its way */
-    slc_kafka_api_versions *shown;  /* what the client was told; NULL: nothing yet */
+    struct slc_fetch_stream *fetch;  /* an answer that is followed on its way */
+    struct slc_usage_follow *follow; /* of Produce requests; NULL: there was none */
+    slc_kafka_api_versions *shown;   /* what the client was told; NULL: nothing yet */
 
     bool greeted;     /* the first byte of the client's TLS handshake came */
     bool allowed;     /* authenticated, or need not be */

@@ -113,6 +113,7 @@ bool slc_session_is_throttled(slc_session *session)
         const struct timeval wait = {left / 1000, (left % 1000) * 1000};
         evtimer_add(&throttle->timer, &wait);
         slc_proxy_metrics_throttled(session->vcluster->msg->name);
+        slc_usage_count_throttled(session);
     }
     return true;
 }

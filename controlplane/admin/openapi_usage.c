@@ -1,0 +1,80 @@
+/* What the OpenAPI document says of the routes about what gateways report. */
+#include <string.h>
+
+#include "controlplane/admin/handlers.h"
+#include "controlplane/admin/openapi_schema.h"
+
+static void add_parameter(json_t *operation, const char *name, const char *description, json_t *schema)
+{
+    json_array_append_new(json_object_get(operation, "parameters"),
+                          json_pack("{s:s, s:s, s:b, s:s, s:o}", "name", name, "in", "query", "required", 0,
+                                    "description", description, "schema", schema));
+}
+
+static json_t *text_schema(void)
+{
+    return json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 200);
+}
+
+static void add_page(json_t *operation)
+{
+    add_parameter(operation, "limit", "Rows on a page.",
+                  json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 1000, "default",
+                            100));
+    add_parameter(operation, "cursor", "`next` of the page before.",
+                  json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_-]+$"));
+}
+
+static json_t *list_schema(json_t *item)
+{
+    return json_pack("{s:s, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object", "required", "items", "next",
+                     "properties", "items", "type", "array", "items", item, "next", "type", "string", "null");
+}
+
+/* ---- usage ---- */
+
+static json_t *usage_schema(void)
+{
+    static const char *const numbers[] = {"requests", "events", "bytes", "errors", "throttled"};
+    json_t *properties = json_pack(
+        "{s:{s:s, s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s, s:[s,s,s,s,s]}}", "at", "type", "string", "format",
+        "date-time", "application", "type", "string", "event_api", "type", "string", "virtual_cluster", "type",
+        "string", "operation", "type", "string", "enum", "publish", "read", "stream", "kafka-produce", "kafka-fetch");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(properties, numbers[i], json_pack("{s:s, s:i}", "type", "integer", "minimum", 0));
+    return json_pack("{s:s, s:b, s:[s,s,s,s,s,s,s], s:o}", "type", "object", "additionalProperties", 0, "required",
+                     "at", "operation", "requests", "events", "bytes", "errors", "throttled", "properties",
+                     properties);
+}
+
+static void describe_usage(json_t *operation)
+{
+    json_t *content = json_object_get(
+        json_object_get(json_object_get(operation, "responses"), "200"), "content");
+    add_parameter(operation, "by", "What is added up.",
+                  json_pack("{s:s, s:[s,s,s], s:s}", "type", "string", "enum", "hour", "day", "month", "default",
+                            "day"));
+    add_parameter(operation, "application", "Only of this application.", text_schema());
+    add_parameter(operation, "event_api", "Only of this event API.", text_schema());
+    add_parameter(operation, "virtual_cluster", "Only of this virtual cluster, by native Kafka.", text_schema());
+    add_parameter(operation, "operation", "Only of this operation.",
+                  json_pack("{s:s, s:[s,s,s,s,s]}", "type", "string", "enum", "publish", "read", "stream",
+                            "kafka-produce", "kafka-fetch"));
+    add_parameter(operation, "from", "Of what began then or later.",
+                  json_pack("{s:s, s:s}", "type", "string", "format", "date-time"));
+    add_parameter(operation, "to", "Of what began before.",
+                  json_pack("{s:s, s:s}", "type", "string", "format", "date-time"));
+    add_parameter(operation, "format", "csv: all of it as one file; limit and page do not count then.",
+                  json_pack("{s:s, s:[s,s], s:s}", "type", "string", "enum", "json", "csv", "default", "json"));
+    add_page(operation);
+    json_object_set_new(content, "application/json", json_pack("{s:o}", "schema", list_schema(usage_schema())));
+    json_object_set_new(content, "text/csv", json_pack("{s:{s:s}}", "schema", "type", "string"));
+    json_object_set_new(json_object_get(operation, "responses"), "413",
+                        json_pack("{s:s}", "$ref", "#/components/responses/Problem413"));
+}
+
+void slc_openapi_usage(const slc_route *route, json_t *operation)
+{
+    if (route->run == slc_route_usage)
+        describe_usage(operation);
+}
