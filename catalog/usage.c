@@ -138,8 +138,9 @@ bool slc_usage_store(slc_txn *txn, const char *node_id, const char *boot_id, int
 
 static bool prune_sums(slc_txn *txn, enum period period, int64_t before_ms, bool *more, slc_error *err)
 {
-    static const char sql[] = "DELETE FROM usage_sums WHERE period = ?1 AND at = (SELECT min(at) FROM usage_sums "
-                              "WHERE period = ?1) AND at < ?2";
+    static const char sql[] =
+        "DELETE FROM usage_sums WHERE period = ?1 AND at = (SELECT min(at) FROM usage_sums "
+        "WHERE period = ?1) AND at < ?2";
     for (int i = 0; i < PRUNE_STEP; i++) {
         if (!slc_txn_exec(txn, err, sql, "ii", (int64_t)period, before_ms))
             return false;
@@ -175,8 +176,8 @@ static bool prune_boots(slc_txn *txn, int64_t before_ms, bool *more, slc_error *
             return rc == 0;
         if (!slc_txn_exec(txn, err, "DELETE FROM usage_counters WHERE node_id = ?1 AND boot_id = ?2", "ss",
                           node_id, boot_id) ||
-            !slc_txn_exec(txn, err, "DELETE FROM usage_boots WHERE node_id = ?1 AND boot_id = ?2", "ss", node_id,
-                          boot_id))
+            !slc_txn_exec(txn, err, "DELETE FROM usage_boots WHERE node_id = ?1 AND boot_id = ?2", "ss",
+                          node_id, boot_id))
             return false;
     }
     *more = true;

@@ -1,9 +1,9 @@
-/* What applications use, as gateways tell it: stored in usage.db, added up by hour, day and month (UTC), and shown
- * to those whom it concerns. docs/usage.md.
+/* What applications use, as gateways tell it: stored in usage.db, added up by hour, day and month (UTC), and
+ * shown to those whom it concerns. docs/usage.md.
  *
- * A gateway tells sums that grow while its process lives. What was told before is remembered for each (node, boot,
- * hour, combination), and only the difference is added, in the same transaction: it does not matter how often
- * something is told.
+ * A gateway tells sums that grow while its process lives. What was told before is remembered for each (node,
+ * boot, hour, combination), and only the difference is added, in the same transaction: it does not matter how
+ * often something is told.
  */
 #ifndef SLC_CATALOG_USAGE_H
 #define SLC_CATALOG_USAGE_H
@@ -34,8 +34,8 @@ typedef struct slc_usage_told {
 } slc_usage_told;
 
 /* ---- inside slc_catalog_usage ---- */
-/* Of hours before `oldest_hour` this process tells nothing any more, and what comes of them is ignored. An hour that
- * has not begun counts as the present one. */
+/* Of hours before `oldest_hour` this process tells nothing any more, and what comes of them is ignored. An hour
+ * that has not begun counts as the present one. */
 bool slc_usage_store(slc_txn *txn, const char *node_id, const char *boot_id, int64_t oldest_hour,
                      const slc_usage_told *told, size_t count, slc_error *err) SLC_CHECKED;
 
@@ -49,17 +49,17 @@ bool slc_usage_prune(slc_txn *txn, const slc_usage_keep *keep, bool *more, slc_e
 
 /* ---- inside a transaction of the catalog ---- */
 typedef struct slc_usage_query {
-    const char *by;                                       /* "hour", "day", "month" */
+    const char *by;                                        /* "hour", "day", "month" */
     const char *application, *event_api, *virtual_cluster; /* key or id; NULL: any */
-    const char *operation;                                /* NULL: any */
-    int64_t from_ms, to_ms;                               /* of the beginning of an hour, day or month */
+    const char *operation;                                 /* NULL: any */
+    int64_t from_ms, to_ms;                                /* of the beginning of an hour, day or month */
     int limit;
     const char *cursor; /* of the answer before; NULL: the start */
 } slc_usage_query;
 
-/* {items: [{at, application, event_api, virtual_cluster, operation, requests, events, bytes, errors, throttled}],
- * next}, ordered by time: new. `viewer` (NULL: everything) sees what applications and event APIs of their teams
- * have part in. */
+/* {items: [{at, application, event_api, virtual_cluster, operation, requests, events, bytes, errors,
+ * throttled}], next}, ordered by time: new. `viewer` (NULL: everything) sees what applications and event APIs
+ * of their teams have part in. */
 struct slc_identity;
 json_t *slc_usage_list(slc_txn *txn, const slc_usage_query *query, const struct slc_identity *viewer,
                        slc_error *err) SLC_CHECKED;

@@ -1,4 +1,5 @@
-/* Showing what applications use, a page at a time: in the order of the table, so that a cursor is a place in it. */
+/* Showing what applications use, a page at a time: in the order of the table, so that a cursor is a place in
+ * it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +78,7 @@ static int64_t operation_of(const char *name, slc_error *err)
     for (int64_t i = 0; i < SLC_USAGE_OPERATIONS; i++)
         if (strcmp(name, slc_usage_operation_name(i)) == 0)
             return i;
-    slc_fail(err, SLC_INVALID, "operation",
-             "must be publish, read, stream, kafka-produce or kafka-fetch");
+    slc_fail(err, SLC_INVALID, "operation", "must be publish, read, stream, kafka-produce or kafka-fetch");
     return -1;
 }
 
@@ -94,12 +94,13 @@ static bool find_id(slc_txn *txn, const char *kind, const char *parameter, const
 
 static void make_sql(slc_buf *sql, const slc_usage_query *query, bool bounded)
 {
-    slc_buf_adds(sql,
-                 "SELECT u.at, u.operation, u.application_id, u.event_api_id, u.virtual_cluster_id, a.key, e.key, "
-                 "v.key, u.requests, u.events, u.bytes, u.errors, u.throttled FROM usage.usage_sums AS u LEFT JOIN "
-                 "applications AS a ON a.id = u.application_id LEFT JOIN event_apis AS e ON e.id = u.event_api_id "
-                 "LEFT JOIN virtual_clusters AS v ON v.id = u.virtual_cluster_id WHERE u.period = ?1 AND u.at >= ?2 "
-                 "AND u.at < ?3");
+    slc_buf_adds(
+        sql,
+        "SELECT u.at, u.operation, u.application_id, u.event_api_id, u.virtual_cluster_id, a.key, e.key, "
+        "v.key, u.requests, u.events, u.bytes, u.errors, u.throttled FROM usage.usage_sums AS u LEFT JOIN "
+        "applications AS a ON a.id = u.application_id LEFT JOIN event_apis AS e ON e.id = u.event_api_id "
+        "LEFT JOIN virtual_clusters AS v ON v.id = u.virtual_cluster_id WHERE u.period = ?1 AND u.at >= ?2 "
+        "AND u.at < ?3");
     if (query->application != NULL)
         slc_buf_adds(sql, " AND u.application_id = ?4");
     if (query->event_api != NULL)
@@ -114,8 +115,9 @@ static void make_sql(slc_buf *sql, const slc_usage_query *query, bool bounded)
     if (query->cursor != NULL)
         slc_buf_adds(sql, " AND (u.at, u.application_id, u.event_api_id, u.virtual_cluster_id, u.operation) > "
                           "(?9, ?10, ?11, ?12, ?13)");
-    slc_buf_adds(sql, " ORDER BY u.at, u.application_id, u.event_api_id, u.virtual_cluster_id, u.operation LIMIT "
-                      "?14");
+    slc_buf_adds(sql,
+                 " ORDER BY u.at, u.application_id, u.event_api_id, u.virtual_cluster_id, u.operation LIMIT "
+                 "?14");
 }
 
 static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
@@ -148,14 +150,16 @@ static void bind(sqlite3_stmt *stmt, const slc_usage_query *query, int64_t perio
 /* The key, or the id of what is gone; nothing for "". */
 static void show_ref(json_t *item, const char *name, sqlite3_stmt *stmt, int id, int key)
 {
-    const char *text = slc_column_text(stmt, key) != NULL ? slc_column_text(stmt, key) : slc_column_text(stmt, id);
+    const char *text =
+        slc_column_text(stmt, key) != NULL ? slc_column_text(stmt, key) : slc_column_text(stmt, id);
     if (*text != '\0')
         json_object_set_new(item, name, json_string(text));
 }
 
 static json_t *show(sqlite3_stmt *stmt)
 {
-    static const char *const numbers[SLC_USAGE_NUMBERS] = {"requests", "events", "bytes", "errors", "throttled"};
+    static const char *const numbers[SLC_USAGE_NUMBERS] = {"requests", "events", "bytes", "errors",
+                                                           "throttled"};
     char at[SLC_RFC3339_CHARS];
     const char *operation = slc_usage_operation_name(sqlite3_column_int64(stmt, 1));
     json_t *item = json_object();
@@ -206,7 +210,8 @@ json_t *slc_usage_list(slc_txn *txn, const slc_usage_query *query, const slc_ide
         (query->cursor != NULL && !cursor_parse(query->cursor, &after, err)) ||
         !find_id(txn, "applications", "application", query->application, filter.application, err) ||
         !find_id(txn, "event-apis", "event_api", query->event_api, filter.event_api, err) ||
-        !find_id(txn, "virtual-clusters", "virtual_cluster", query->virtual_cluster, filter.virtual_cluster, err))
+        !find_id(txn, "virtual-clusters", "virtual_cluster", query->virtual_cluster, filter.virtual_cluster,
+                 err))
         return NULL;
     slc_buf sql;
     slc_buf_init(&sql, SQL_MAX_BYTES);

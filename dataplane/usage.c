@@ -1,5 +1,5 @@
-/* Collecting what the workers have counted. Each hands its table over when its turn comes; the last sends all of them
- * to the main thread, which gives them to the config client. Nobody waits for anybody. */
+/* Collecting what the workers have counted. Each hands its table over when its turn comes; the last sends all
+ * of them to the main thread, which gives them to the config client. Nobody waits for anybody. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +122,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 void slc_gateway_usage_start(struct slc_gateway *gateway)
 {
-    int64_t tick_ms = gateway->settings->usage_interval_ms < TICK_MS ? gateway->settings->usage_interval_ms : TICK_MS;
+    int64_t tick_ms =
+        gateway->settings->usage_interval_ms < TICK_MS ? gateway->settings->usage_interval_ms : TICK_MS;
     const struct timeval tick = {.tv_sec = tick_ms / 1000, .tv_usec = tick_ms % 1000 * 1000};
     slc_usage_set_hour(slc_wall_ms());
     gateway->usage_tick = event_new(slc_loop_base(gateway->loop), -1, EV_PERSIST, on_tick, gateway);
@@ -157,5 +158,6 @@ void slc_gateway_usage_stop(struct slc_gateway *gateway)
     slc_config_client_usage(gateway->client, collection->tables, collection->count, collection->hour);
     drop_collection(&collection->msg);
     if (!slc_config_client_flush_usage(gateway->client, gateway->settings->usage_flush_ms))
-        slc_log(SLC_LOG_WARN, "the control plane has not taken all that this gateway counted; the rest is lost");
+        slc_log(SLC_LOG_WARN,
+                "the control plane has not taken all that this gateway counted; the rest is lost");
 }

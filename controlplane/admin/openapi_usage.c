@@ -18,17 +18,18 @@ static json_t *text_schema(void)
 
 static void add_page(json_t *operation)
 {
-    add_parameter(operation, "limit", "Rows on a page.",
-                  json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 1000, "default",
-                            100));
+    add_parameter(
+        operation, "limit", "Rows on a page.",
+        json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 1000, "default", 100));
     add_parameter(operation, "cursor", "`next` of the page before.",
                   json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_-]+$"));
 }
 
 static json_t *list_schema(json_t *item)
 {
-    return json_pack("{s:s, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object", "required", "items", "next",
-                     "properties", "items", "type", "array", "items", item, "next", "type", "string", "null");
+    return json_pack("{s:s, s:[s,s], s:{s:{s:s, s:o}, s:{s:[s,s]}}}", "type", "object", "required", "items",
+                     "next", "properties", "items", "type", "array", "items", item, "next", "type", "string",
+                     "null");
 }
 
 /* ---- usage ---- */
@@ -36,27 +37,29 @@ static json_t *list_schema(json_t *item)
 static json_t *usage_schema(void)
 {
     static const char *const numbers[] = {"requests", "events", "bytes", "errors", "throttled"};
-    json_t *properties = json_pack(
-        "{s:{s:s, s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s, s:[s,s,s,s,s]}}", "at", "type", "string", "format",
-        "date-time", "application", "type", "string", "event_api", "type", "string", "virtual_cluster", "type",
-        "string", "operation", "type", "string", "enum", "publish", "read", "stream", "kafka-produce", "kafka-fetch");
+    json_t *properties =
+        json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s, s:[s,s,s,s,s]}}", "at", "type", "string",
+                  "format", "date-time", "application", "type", "string", "event_api", "type", "string",
+                  "virtual_cluster", "type", "string", "operation", "type", "string", "enum", "publish", "read",
+                  "stream", "kafka-produce", "kafka-fetch");
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(properties, numbers[i], json_pack("{s:s, s:i}", "type", "integer", "minimum", 0));
-    return json_pack("{s:s, s:b, s:[s,s,s,s,s,s,s], s:o}", "type", "object", "additionalProperties", 0, "required",
-                     "at", "operation", "requests", "events", "bytes", "errors", "throttled", "properties",
-                     properties);
+    return json_pack("{s:s, s:b, s:[s,s,s,s,s,s,s], s:o}", "type", "object", "additionalProperties", 0,
+                     "required", "at", "operation", "requests", "events", "bytes", "errors", "throttled",
+                     "properties", properties);
 }
 
 static void describe_usage(json_t *operation)
 {
-    json_t *content = json_object_get(
-        json_object_get(json_object_get(operation, "responses"), "200"), "content");
-    add_parameter(operation, "by", "What is added up.",
-                  json_pack("{s:s, s:[s,s,s], s:s}", "type", "string", "enum", "hour", "day", "month", "default",
-                            "day"));
+    json_t *content =
+        json_object_get(json_object_get(json_object_get(operation, "responses"), "200"), "content");
+    add_parameter(
+        operation, "by", "What is added up.",
+        json_pack("{s:s, s:[s,s,s], s:s}", "type", "string", "enum", "hour", "day", "month", "default", "day"));
     add_parameter(operation, "application", "Only of this application.", text_schema());
     add_parameter(operation, "event_api", "Only of this event API.", text_schema());
-    add_parameter(operation, "virtual_cluster", "Only of this virtual cluster, by native Kafka.", text_schema());
+    add_parameter(operation, "virtual_cluster", "Only of this virtual cluster, by native Kafka.",
+                  text_schema());
     add_parameter(operation, "operation", "Only of this operation.",
                   json_pack("{s:s, s:[s,s,s,s,s]}", "type", "string", "enum", "publish", "read", "stream",
                             "kafka-produce", "kafka-fetch"));

@@ -60,11 +60,12 @@ static bool answer_csv(slc_call *call, const json_t *list, size_t limit, slc_err
     json_t *item;
     slc_buf csv;
     if (json_is_string(json_object_get(list, "next")))
-        return slc_call_fail(call, 413, err, SLC_TOO_LARGE, NULL,
-                             "more than %zu rows (usage.export-limit): ask for a shorter time, or by day or month",
-                             limit);
+        return slc_call_fail(
+            call, 413, err, SLC_TOO_LARGE, NULL,
+            "more than %zu rows (usage.export-limit): ask for a shorter time, or by day or month", limit);
     slc_buf_init(&csv, (json_array_size(items) + 1) * CSV_ROW_BYTES);
-    slc_buf_adds(&csv, "at,application,event_api,virtual_cluster,operation,requests,events,bytes,errors,throttled\r\n");
+    slc_buf_adds(
+        &csv, "at,application,event_api,virtual_cluster,operation,requests,events,bytes,errors,throttled\r\n");
     json_array_foreach (items, i, item)
         add_row(&csv, item);
     call->text = slc_buf_steal(&csv, &call->text_len);
@@ -74,19 +75,20 @@ static bool answer_csv(slc_call *call, const json_t *list, size_t limit, slc_err
 
 /* ---- the route ---- */
 
-/* Whose teams bound what is shown; NULL: nobody's. A machine's token has no teams, and only an administrator makes
- * one. */
+/* Whose teams bound what is shown; NULL: nobody's. A machine's token has no teams, and only an administrator
+ * makes one. */
 static const slc_identity *viewer_of(const slc_call *call)
 {
     const slc_identity *identity = &call->identity;
-    return identity->user_id[0] == '\0' || slc_identity_may(identity, SLC_PERMISSION_ALL_TEAMS) ? NULL : identity;
+    return identity->user_id[0] == '\0' || slc_identity_may(identity, SLC_PERMISSION_ALL_TEAMS) ? NULL
+                                                                                                : identity;
 }
 
 bool slc_route_usage(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    static const char *const known[] = {"by",   "application", "event_api", "virtual_cluster", "operation",
-                                        "from", "to",          "limit",     "cursor",          "format",
-                                        NULL};
+    static const char *const known[] = {"by",        "application", "event_api", "virtual_cluster",
+                                        "operation", "from",        "to",        "limit",
+                                        "cursor",    "format",      NULL};
     const char *format = slc_call_query(call, "format");
     bool csv = format != NULL && strcmp(format, "csv") == 0;
     slc_usage_query query;

@@ -1,6 +1,6 @@
-/* What gateways count, on its way to usage.db. As with reports.c what comes while a transaction is under way is gathered
- * for the next. A node has one part of it under way at a time, and is told when that is stored: what is not, it tells
- * again. */
+/* What gateways count, on its way to usage.db. As with reports.c what comes while a transaction is under way is
+ * gathered for the next. A node has one part of it under way at a time, and is told when that is stored: what
+ * is not, it tells again. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,12 +70,13 @@ void slc_usage_inbox_release(slc_control_grpc *grpc)
 
 static slc_usage_told count_of(const Sluice__Config__V1__UsageCount *told)
 {
-    return (slc_usage_told){.hour = told->hour,
-                             .application_id = told->application_id,
-                             .event_api_id = told->event_api_id,
-                             .virtual_cluster_id = told->virtual_cluster_id,
-                             .operation = (int64_t)told->operation - 1,
-                             .numbers = {told->requests, told->events, told->bytes, told->errors, told->throttled}};
+    return (slc_usage_told){
+        .hour = told->hour,
+        .application_id = told->application_id,
+        .event_api_id = told->event_api_id,
+        .virtual_cluster_id = told->virtual_cluster_id,
+        .operation = (int64_t)told->operation - 1,
+        .numbers = {told->requests, told->events, told->bytes, told->errors, told->throttled}};
 }
 
 static bool write_parts(slc_txn *txn, void *arg, slc_error *err)

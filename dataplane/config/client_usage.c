@@ -1,5 +1,5 @@
-/* What was counted, told to the control plane: a part at a time, each until it is acknowledged. While there is no
- * stream it gathers; after a lost one the part that was under way is told again. */
+/* What was counted, told to the control plane: a part at a time, each until it is acknowledged. While there is
+ * no stream it gathers; after a lost one the part that was under way is told again. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static void tell(slc_config_client *client)
     if (!atomic_load(&client->connected) || evtimer_pending(client->usage_pace, NULL) ||
         (count = slc_usage_book_next(&client->usage, rows, &oldest_hour)) == 0)
         return;
-    Sluice__Config__V1__UsageCount *counts = slc_calloc(count, sizeof *counts), **list = slc_calloc(count, sizeof *list);
+    Sluice__Config__V1__UsageCount *counts = slc_calloc(count, sizeof *counts),
+                                   **list = slc_calloc(count, sizeof *list);
     for (size_t i = 0; i < count; i++) {
         fill(&counts[i], rows[i]);
         list[i] = &counts[i];

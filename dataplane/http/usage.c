@@ -1,6 +1,6 @@
 /* What requests to event APIs count as usage: at their end, and streams as they go. */
-#include "dataplane/http/front_private.h"
 #include "dataplane/observe/usage.h"
+#include "dataplane/http/front_private.h"
 
 static enum slc_usage_operation operation_of(const slc_exchange *exchange)
 {

@@ -1,5 +1,5 @@
-/* What applications use, counted. Each worker adds to a table of its own; from time to time the tables are taken from
- * them, added up (usage_book.h) and told to the control plane. docs/usage.md.
+/* What applications use, counted. Each worker adds to a table of its own; from time to time the tables are
+ * taken from them, added up (usage_book.h) and told to the control plane. docs/usage.md.
  *
  * A table is its worker's; the hour is the process's, and any thread may read it.
  */
@@ -49,16 +49,16 @@ typedef struct slc_usage_table {
 /* Registers the metrics of this module; once, before threads start. */
 void slc_usage_register_metrics(void);
 
-/* The hour that is counted now; it never goes back. Set by who collects, before the tables are taken: what is counted
- * after that is of this hour or a later one. */
+/* The hour that is counted now; it never goes back. Set by who collects, before the tables are taken: what is
+ * counted after that is of this hour or a later one. */
 uint32_t slc_usage_hour(void);
 void slc_usage_set_hour(int64_t wall_ms);
 
 void slc_usage_key_make(slc_usage_key *key, enum slc_usage_operation operation, const char *application_id,
                         const char *event_api_id, const char *vcluster_id);
 
-/* At most `max` rows: what is more is added to rows without ids, one for each operation and hour, and counted by
- * sluice_usage_merged_total. */
+/* At most `max` rows: what is more is added to rows without ids, one for each operation and hour, and counted
+ * by sluice_usage_merged_total. */
 void slc_usage_init(slc_usage_table *table, size_t max);
 void slc_usage_release(slc_usage_table *table);
 void slc_usage_add(slc_usage_table *table, const slc_usage_key *key, const slc_usage_sum *sum);

@@ -1,6 +1,6 @@
-/* All that this process has counted and the control plane has not stored for good: sums of each hour and combination,
- * told in parts, one at a time, each again until it is acknowledged. What was acknowledged is kept while its hour may
- * still grow. Not thread safe; the config thread's.
+/* All that this process has counted and the control plane has not stored for good: sums of each hour and
+ * combination, told in parts, one at a time, each again until it is acknowledged. What was acknowledged is kept
+ * while its hour may still grow. Not thread safe; the config thread's.
  */
 #ifndef SLC_DATAPLANE_OBSERVE_USAGE_BOOK_H
 #define SLC_DATAPLANE_OBSERVE_USAGE_BOOK_H
@@ -28,8 +28,9 @@ void slc_usage_book_add(slc_usage_book *book, const slc_usage_table *counted);
 /* Every worker's table has been taken since that hour began. */
 void slc_usage_book_settle(slc_usage_book *book, uint32_t hour);
 
-/* Begins the next part, unless one is under way or nothing is left to tell: how many rows, into `rows` (which holds
- * SLC_USAGE_PART_MAX, and lives until the book changes), and the earliest hour that may still be told of. */
+/* Begins the next part, unless one is under way or nothing is left to tell: how many rows, into `rows` (which
+ * holds SLC_USAGE_PART_MAX, and lives until the book changes), and the earliest hour that may still be told of.
+ */
 size_t slc_usage_book_next(slc_usage_book *book, const slc_usage_row **rows, uint32_t *oldest_hour);
 /* False: that is not the part under way. */
 bool slc_usage_book_acknowledged(slc_usage_book *book, uint64_t sequence);

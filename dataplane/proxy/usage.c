@@ -22,8 +22,8 @@
 
 /* ---- topics ---- */
 
-/* Which event API a topic is, by "<virtual cluster> <topic on the backend>"; made anew when it is first asked after the
- * configuration has changed. */
+/* Which event API a topic is, by "<virtual cluster> <topic on the backend>"; made anew when it is first asked
+ * after the configuration has changed. */
 struct slc_usage_topics {
     slc_snapshot *snapshot; /* own reference */
     slc_strmap map;
@@ -140,8 +140,8 @@ static void see_name(slc_usage_count *count, const slc_kafka_event *event)
         snprintf(count->api, sizeof count->api, "%s", api_of(session, &name.head, &name.body));
 }
 
-/* The header of a batch is there. Only one that is whole counts: brokers cut the last one of an answer anywhere. Returns
- * its size, 0 when it is none. */
+/* The header of a batch is there. Only one that is whole counts: brokers cut the last one of an answer
+ * anywhere. Returns its size, 0 when it is none. */
 static size_t take_batch(slc_usage_count *count, size_t left)
 {
     bool modern = count->head[MAGIC_AT] >= 2;
@@ -233,7 +233,7 @@ void slc_usage_count_message(slc_session *session, enum slc_usage_operation oper
 
 static enum slc_usage_operation operation_of(int key)
 {
-    return key == PRODUCE_KEY                          ? SLC_USAGE_KAFKA_PRODUCE
+    return key == PRODUCE_KEY                           ? SLC_USAGE_KAFKA_PRODUCE
            : key == FETCH_KEY || key == SHARE_FETCH_KEY ? SLC_USAGE_KAFKA_FETCH
                                                         : SLC_USAGE_NOTHING;
 }

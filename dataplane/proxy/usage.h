@@ -1,9 +1,10 @@
-/* What native sessions count as usage: records as the headers of their batches say, without looking further, while they
- * pass. A message is followed by the walker; of a batch only its header must be seen, the rest may pass unread.
+/* What native sessions count as usage: records as the headers of their batches say, without looking further,
+ * while they pass. A message is followed by the walker; of a batch only its header must be seen, the rest may
+ * pass unread.
  *
- * What is counted is what was sent: records that a broker refuses count too, beside an error. A batch of which a
- * consumer wants only the end counts whole, since brokers send it whole; control batches do not count. The worker's
- * thread.
+ * What is counted is what was sent: records that a broker refuses count too, beside an error. A batch of which
+ * a consumer wants only the end counts whole, since brokers send it whole; control batches do not count. The
+ * worker's thread.
  */
 #ifndef SLC_DATAPLANE_PROXY_USAGE_H
 #define SLC_DATAPLANE_PROXY_USAGE_H
@@ -21,11 +22,11 @@ struct slc_session;
 typedef struct slc_usage_count {
     struct slc_session *session;
     enum slc_usage_operation operation;
-    bool mapped;      /* its names are the backend's, not the client's */
+    bool mapped;                  /* its names are the backend's, not the client's */
     char api[SLC_USAGE_ID_CHARS]; /* id of the event API of the topic at hand; "": of none */
     slc_usage_sum sum;            /* of that topic */
     uint8_t head[SLC_USAGE_BATCH_HEADER];
-    size_t have; /* of the head of the batch at hand */
+    size_t have;     /* of the head of the batch at hand */
     size_t batch_at; /* where in the records it begins */
     bool broken;     /* the rest of these records is no batch */
 } slc_usage_count;
@@ -35,8 +36,8 @@ typedef struct slc_usage_count {
     (SLC_KAFKA_WANT(SLC_KAFKA_ROLE_TOPIC) | SLC_KAFKA_WANT(SLC_KAFKA_ROLE_TOPIC_ID) |                          \
      SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS))
 
-void slc_usage_count_begin(slc_usage_count *count, struct slc_session *session, enum slc_usage_operation operation,
-                           bool mapped);
+void slc_usage_count_begin(slc_usage_count *count, struct slc_session *session,
+                           enum slc_usage_operation operation, bool mapped);
 /* For each event of the walk; tells it what it may skip. */
 void slc_usage_count_event(slc_usage_count *count, slc_kafka_walk *walk, const slc_kafka_event *event);
 void slc_usage_count_end(slc_usage_count *count);
@@ -50,10 +51,11 @@ void slc_usage_count_throttled(const struct slc_session *session);
 
 /* ---- a Produce request that passes ---- */
 struct slc_usage_follow;
-/* It begins: the first `there` bytes of its body are at hand and unchanged. `passes_from`: the first byte of the body
- * that is still to pass; `before`: bytes that pass before the body. */
-void slc_usage_follow_begin(struct slc_session *session, const slc_kafka_message *message, int version, size_t size,
-                            const uint8_t *body, size_t there, size_t passes_from, size_t before, bool mapped);
+/* It begins: the first `there` bytes of its body are at hand and unchanged. `passes_from`: the first byte of
+ * the body that is still to pass; `before`: bytes that pass before the body. */
+void slc_usage_follow_begin(struct slc_session *session, const slc_kafka_message *message, int version,
+                            size_t size, const uint8_t *body, size_t there, size_t passes_from, size_t before,
+                            bool mapped);
 /* How many of the next `len` bytes may pass: less than all when more must be there to be read. */
 size_t slc_usage_follow_see(struct slc_session *session, const uint8_t *data, size_t len);
 /* Of `left` bytes of it that are to come: how many need not be seen. */

@@ -1,6 +1,7 @@
-/* What gateways count and what the control plane has stored are the same, to the last event: after any sequence of
- * lost streams, parts told twice, control planes and gateways that start anew, failed transactions and hours that pass.
- * The gateway's book and the catalog's tables, with nothing between them but a network that this test plays. */
+/* What gateways count and what the control plane has stored are the same, to the last event: after any sequence
+ * of lost streams, parts told twice, control planes and gateways that start anew, failed transactions and hours
+ * that pass. The gateway's book and the catalog's tables, with nothing between them but a network that this
+ * test plays. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +10,11 @@
 #include "common/clock.h"
 #include "dataplane/observe/usage_book.h"
 
-#define NODES  3
-#define STEPS  400
-#define KEYS   12
-#define SEEDS  12
-#define AFTER  50 /* hours ago is where it begins */
+#define NODES 3
+#define STEPS 400
+#define KEYS  12
+#define SEEDS 12
+#define AFTER 50 /* hours ago is where it begins */
 
 /* A part on its way. */
 struct part {
@@ -29,8 +30,8 @@ struct node {
     unsigned boots;
     slc_usage_table table;
     slc_usage_book book;
-    struct part part;      /* the last that was sent on this stream; count 0: none */
-    bool stored;           /* it was; the acknowledgement is on its way */
+    struct part part; /* the last that was sent on this stream; count 0: none */
+    bool stored;      /* it was; the acknowledgement is on its way */
 };
 
 static struct node nodes[NODES];
@@ -106,13 +107,13 @@ static bool store(slc_txn *txn, void *arg, slc_error *err)
     slc_usage_told told[SLC_USAGE_PART_MAX];
     for (size_t i = 0; i < part->count; i++) {
         const slc_usage_row *row = &part->rows[i];
-        told[i] = (slc_usage_told){
-            .hour = row->key.hour,
-            .application_id = row->key.application_id,
-            .event_api_id = row->key.event_api_id,
-            .virtual_cluster_id = row->key.vcluster_id,
-            .operation = (int64_t)row->key.operation - 1,
-            .numbers = {row->sum.requests, row->sum.events, row->sum.bytes, row->sum.errors, row->sum.throttled}};
+        told[i] = (slc_usage_told){.hour = row->key.hour,
+                                   .application_id = row->key.application_id,
+                                   .event_api_id = row->key.event_api_id,
+                                   .virtual_cluster_id = row->key.vcluster_id,
+                                   .operation = (int64_t)row->key.operation - 1,
+                                   .numbers = {row->sum.requests, row->sum.events, row->sum.bytes,
+                                               row->sum.errors, row->sum.throttled}};
     }
     return slc_usage_store(txn, part->node_id, part->boot_id, part->oldest_hour, told, part->count, err) &&
            (!storing->fails || slc_fail(err, SLC_NO_SPACE, NULL, "the disk is full"));
@@ -129,7 +130,8 @@ static bool deliver(const struct part *part, bool fails)
 static uint64_t stored(const char *period)
 {
     char sql[160];
-    snprintf(sql, sizeof sql, "SELECT coalesce(sum(events), 0) FROM usage.usage_sums WHERE period = %s", period);
+    snprintf(sql, sizeof sql, "SELECT coalesce(sum(events), 0) FROM usage.usage_sums WHERE period = %s",
+             period);
     return strtoull(t_sql(sql), NULL, 10);
 }
 
@@ -143,7 +145,8 @@ static void acknowledge(struct node *node)
     node->part.count = 0;
 }
 
-/* A gateway that stops tells what it has before; what one that is killed has not told is lost, and not expected. */
+/* A gateway that stops tells what it has before; what one that is killed has not told is lost, and not
+ * expected. */
 static void restart(struct node *node, unsigned index)
 {
     acknowledge(node);
@@ -233,7 +236,8 @@ START_TEST(every_event_counts_once)
     ck_assert_uint_eq(stored("0"), expected);
     ck_assert_uint_eq(stored("1"), expected);
     ck_assert_uint_eq(stored("2"), expected);
-    /* What is remembered of hours that are over is forgotten: all that is left is of each process's last hours. */
+    /* What is remembered of hours that are over is forgotten: all that is left is of each process's last hours.
+     */
     ck_assert_str_eq(t_sql("SELECT count(*) FROM usage.usage_counters AS c JOIN usage.usage_boots AS b USING "
                            "(node_id, boot_id) WHERE c.hour < b.oldest_hour"),
                      "0");

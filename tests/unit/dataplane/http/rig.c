@@ -175,6 +175,7 @@ void rig_open(struct rig *rig)
     ck_assert_msg(rig->access_file != NULL && rig->fd >= 0, "%s", err.message);
     snprintf(rig->port, sizeof rig->port, "%u", slc_listen_port(rig->fd));
     rig->worker.gateway = (struct slc_gateway *)rig;
+    slc_usage_init(&rig->worker.usage, 100);
     rig->worker.loop = slc_loop_new("worker-0", &rig->worker);
     ck_assert(slc_loop_start(rig->worker.loop, &err));
     rig_call(rig, open_here);
@@ -185,6 +186,7 @@ static void close_here(struct rig *rig)
     slc_http_front_close(rig->worker.http);
     ck_assert_ptr_null(rig->held);
     slc_http_front_free(rig->worker.http);
+    slc_usage_release(&rig->worker.usage);
     slc_snapshot_unref(rig->worker.snapshot);
 }
 

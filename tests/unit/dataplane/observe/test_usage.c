@@ -1,4 +1,5 @@
-/* Tables of usage and the book that is told from: nothing is lost, whatever is merged, told twice or cut off. */
+/* Tables of usage and the book that is told from: nothing is lost, whatever is merged, told twice or cut off.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -79,6 +79,7 @@ void stage_init(struct stage *stage, const char *authentication, const char *pre
     make_messages(stage, authentication, prefix);
     stage->gateway.settings = &stage->settings;
     stage->worker.gateway = &stage->gateway;
+    slc_usage_init(&stage->worker.usage, 100);
     stage->worker.headcount = slc_headcount_new();
     stage->worker.loop = slc_loop_new("stage", &stage->worker);
     stage->backend = (slc_backend){.refs = 1, .msg = &stage->backend_msg};
@@ -105,6 +106,7 @@ void stage_release(struct stage *stage)
     stage_disconnect(stage, &stage->broker);
     slc_topology_unref(stage->topology);
     slc_proxy_front_free(stage->front); /* the pool finds out whether a chunk was lost */
+    slc_usage_release(&stage->worker.usage);
     slc_names_free(stage->vcluster.names);
     slc_headcount_free(stage->worker.headcount);
     slc_loop_free(stage->worker.loop);
