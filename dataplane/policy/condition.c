@@ -149,12 +149,15 @@ static bool of_proof(const slc_policy_request *request, enum slc_attribute attri
     }
 }
 
-static bool resolve(void *ctx, size_t variable, slc_cel_value *value)
+bool slc_condition_resolve(slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value)
 {
-    slc_policy_request *request = ctx;
-    enum slc_attribute attribute = (enum slc_attribute)variable;
     return of_request(request, attribute, value) || of_principal(request, attribute, value) ||
            of_proof(request, attribute, value);
+}
+
+static bool resolve(void *ctx, size_t variable, slc_cel_value *value)
+{
+    return slc_condition_resolve(ctx, (enum slc_attribute)variable, value);
 }
 
 enum slc_condition_answer slc_condition_ask(const slc_cel *condition, slc_policy_request *request, char *why,

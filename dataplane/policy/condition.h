@@ -11,4 +11,7 @@ enum slc_condition_answer { SLC_CONDITION_FALSE, SLC_CONDITION_TRUE, SLC_CONDITI
 enum slc_condition_answer slc_condition_ask(const slc_cel *condition, slc_policy_request *request, char *why,
                                             size_t cap);
 
+/* The value of an attribute; false: it has none. Borrowed of the request. */
+bool slc_condition_resolve(slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value);
+
 #endif

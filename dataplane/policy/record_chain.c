@@ -273,6 +273,16 @@ static enum slc_record_verdict reject(slc_record_chain *chain, struct step *step
     return SLC_RECORD_REJECT;
 }
 
+/* What could not be judged is put aside as what is rejected is. */
+static void drop(slc_record_chain *chain, struct step *step, slc_dead_letters *letters,
+                 const slc_policy_record *came, slc_record_problem *problem)
+{
+    problem->policy = step->name;
+    count(step, problem->code == SLC_OK ? SLC_RECORDS_DROPPED : SLC_RECORDS_WITHHELD);
+    if (problem->code != SLC_OK && letters != NULL && step->dead_letter_topic != NULL)
+        put_aside(chain, step, letters, came, problem);
+}
+
 static enum slc_record_verdict run_step(struct step *step, slc_record_turn *turn, slc_policy_record *record,
                                         slc_record_problem *problem)
 {
@@ -308,8 +318,7 @@ enum slc_record_verdict slc_record_chain_run(slc_record_chain *chain, slc_record
             break;
         case SLC_RECORD_DROP:
             SLC_BUG_ON(chain->direction != SLC_RECORDS_CONSUME);
-            problem->policy = step->name;
-            count(step, problem->code == SLC_OK ? SLC_RECORDS_DROPPED : SLC_RECORDS_WITHHELD);
+            drop(chain, step, letters, &came, problem);
             return SLC_RECORD_DROP;
         case SLC_RECORD_LATER:
             return SLC_RECORD_LATER;

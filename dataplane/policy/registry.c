@@ -16,6 +16,8 @@ static const slc_policy_type *const types[] = {
     &slc_policy_request_size,
     &slc_policy_headers,
     &slc_policy_kafka_requests,
+    &slc_policy_filter,
+    &slc_policy_mask,
     NULL,
 };
 

@@ -124,6 +124,8 @@ enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *da
             return done;
         }
         report->used_bytes = at;
+        if (report->stopped) /* within the batch */
+            return SLC_REWRITTEN_CHANGED;
         w.reaches = w.reaches || slc_batch_last_offset(&batch) >= rules->from_offset;
     }
     if (step == SLC_BATCH_FAILED || !one_batch(&w, step, err) || (w.changed && !catch_up(&w, at, err)))

@@ -24,6 +24,10 @@ struct pass {
     size_t data_len;
     const uint8_t *run;
     int32_t dropped;
+    int32_t seen;           /* records that were asked about and did not fail */
+    bool reaches;           /* one of them is not below from_offset */
+    const uint8_t *cut;     /* the record that fails behind them: the batch ends before it; NULL: it is whole */
+    int32_t cut_last_delta; /* of its end then */
 };
 
 static bool too_large(const slc_batch *batch, const slc_buf *buf, slc_error *err)
@@ -136,6 +140,10 @@ static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *re
         slc_error_clear(err);
         verdict = SLC_RECORD_DROP;
     }
+    if (verdict != SLC_RECORD_REJECT && verdict != SLC_RECORD_LATER) {
+        p->seen++;
+        p->reaches = p->reaches || record->offset >= p->rules->from_offset;
+    }
     switch (verdict) {
     case SLC_RECORD_KEEP:
         return SLC_REWRITTEN_SAME;
@@ -152,6 +160,11 @@ static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *re
     case SLC_RECORD_REJECT:
         break;
     }
+    /* Those before it are for the client, who comes again for this one. */
+    if (p->rules->consume && p->reaches && record->offset_delta > 0) {
+        p->cut = record->bytes;
+        p->cut_last_delta = record->offset_delta - 1;
+    }
     return SLC_REWRITTEN_FAILED;
 }
 
@@ -164,6 +177,8 @@ static enum slc_rewritten take_records(struct pass *p, slc_rewrite_report *repor
     slc_batch_cursor_init(&cursor, p->batch, p->data, p->data_len);
     while ((step = slc_batch_cursor_next(&cursor, &record, err)) == SLC_RECORD) {
         enum slc_rewritten done = take_record(p, &record, report, err);
+        if (done == SLC_REWRITTEN_FAILED && p->cut != NULL && begin(p, err))
+            return SLC_REWRITTEN_CHANGED;
         if (done == SLC_REWRITTEN_FAILED || done == SLC_REWRITTEN_LATER)
             return done;
     }
@@ -176,9 +191,11 @@ static bool finish(struct pass *p, slc_error *err)
 {
     enum slc_codec codec = slc_batch_codec(p->batch);
     uint16_t attributes = p->batch->attributes;
-    int32_t count = p->batch->count - p->dropped;
-    if (!flush_run(p, p->data + p->data_len, err))
+    int32_t count = p->seen - p->dropped;
+    if (!flush_run(p, p->cut != NULL ? p->cut : p->data + p->data_len, err))
         return false;
+    if (p->cut != NULL)
+        slc_kafka_put(p->out->data + p->start + AT_LAST_OFFSET_DELTA, (uint64_t)p->cut_last_delta, 4);
     if (count == 0)
         attributes &= (uint16_t)~SLC_BATCH_CODEC;
     else if (codec != SLC_CODEC_NONE &&
@@ -228,6 +245,7 @@ enum slc_rewritten slc_batch_rewrite(slc_rewriter *rewriter, const slc_batch *ba
     enum slc_rewritten done = take_records(&p, report, err);
     if (done == SLC_REWRITTEN_CHANGED && !finish(&p, err))
         done = SLC_REWRITTEN_FAILED;
+    report->stopped = done == SLC_REWRITTEN_CHANGED && p.cut != NULL;
     if (done != SLC_REWRITTEN_CHANGED)
         out->len = start;
     return done;

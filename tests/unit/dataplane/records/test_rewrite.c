@@ -339,35 +339,57 @@ static void put_poisoned(struct fixture *f)
     f->reject = "4";
 }
 
-START_TEST(test_batches_before_one_that_fails_are_delivered)
+/* The output is the first batch and what is before offset 12 of the second. */
+static void expect_prefix(struct fixture *f, const struct build_record *first)
 {
+    const struct build_batch batches[] = {at(0, SLC_CODEC_LZ4), at(10, SLC_CODEC_LZ4)};
+    slc_buf expected;
+    slc_buf_init(&expected, BUILD_MAX);
+    put_batch(&expected, &batches[0], first, 1);
+    put_batch(&expected, &batches[1], &four[1], 2);
+    ck_assert(f->report.stopped);
+    ck_assert_int_eq(f->err.code, SLC_DENIED);
+    ck_assert_uint_eq(f->out.len, expected.len);
+    ck_assert_mem_eq(f->out.data, expected.data, expected.len);
+    slc_buf_release(&expected);
+}
+
+START_TEST(test_what_is_before_a_record_that_fails_is_delivered)
+{
+    const struct build_record changed = {.key = NULL, .value = "w", .headers = four[0].headers};
     struct fixture f;
     fixture_init(&f, true);
     put_poisoned(&f);
-    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_SAME);
-    ck_assert(f.report.stopped);
-    ck_assert_int_eq(f.err.code, SLC_DENIED);
-    slc_batch batch;
-    size_t at_byte = 0;
-    ck_assert_int_eq(slc_batch_next(f.in.data, f.in.len, &at_byte, &batch, &f.err), SLC_BATCH);
-    ck_assert_uint_eq(f.report.used_bytes, at_byte);
+    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
+    expect_prefix(&f, &four[0]);
     f.change = "1";
     f.new_value = "w";
+    slc_buf_clear(&f.out);
     ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
-    ck_assert(f.report.stopped);
-    at_byte = 0;
+    expect_prefix(&f, &changed);
+    f.rules.from_offset = 11;
+    slc_buf_clear(&f.out);
+    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
+    expect_prefix(&f, &changed);
+    f.drop = "3"; /* the second batch ends before the record all the same */
+    slc_buf_clear(&f.out);
+    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
+    slc_batch batch;
+    size_t at_byte = 0;
     ck_assert_int_eq(slc_batch_next(f.out.data, f.out.len, &at_byte, &batch, &f.err), SLC_BATCH);
+    ck_assert_int_eq(slc_batch_next(f.out.data, f.out.len, &at_byte, &batch, &f.err), SLC_BATCH);
+    ck_assert(batch.count == 1 && batch.last_offset_delta == 1 && slc_batch_crc_holds(&batch));
     ck_assert_uint_eq(f.out.len, at_byte);
     fixture_release(&f);
 }
 END_TEST
 
-START_TEST(test_a_batch_that_fails_first_is_an_error)
+START_TEST(test_a_record_that_fails_where_one_reads_is_an_error)
 {
     struct fixture f;
     fixture_init(&f, true);
     put_poisoned(&f);
-    f.rules.from_offset = 11; /* in the second batch, before the record: the first is of no use */
+    f.rules.from_offset = 12; /* what is before it is of no use */
     ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_FAILED);
     ck_assert_int_eq(f.err.code, SLC_DENIED);
     ck_assert_uint_eq(f.out.len, 0);
@@ -500,8 +522,8 @@ int main(void)
     tcase_add_loop_test(tcase, test_a_wrong_checksum_is_never_made_right, 0, SLC_CODECS);
     tcase_add_loop_test(tcase, test_a_rejected_record_refuses_all_on_produce, 0, SLC_CODECS);
     tcase_add_loop_test(tcase, test_later_leaves_nothing_and_works_when_asked_again, 0, SLC_CODECS);
-    tcase_add_test(tcase, test_batches_before_one_that_fails_are_delivered);
-    tcase_add_test(tcase, test_a_batch_that_fails_first_is_an_error);
+    tcase_add_test(tcase, test_what_is_before_a_record_that_fails_is_delivered);
+    tcase_add_test(tcase, test_a_record_that_fails_where_one_reads_is_an_error);
     tcase_add_test(tcase, test_one_can_seek_past_a_record_that_fails);
     tcase_add_test(tcase, test_one_can_seek_past_a_batch_that_is_damaged);
     tcase_add_test(tcase, test_an_old_format_fails_clearly);
