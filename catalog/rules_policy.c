@@ -5,6 +5,7 @@
 
 #include "catalog/entity.h"
 #include "catalog/kinds.h"
+#include "catalog/policy_record_types.h"
 #include "catalog/policy_type.h"
 #include "catalog/store.h"
 #include "common/acl_glob.h"
@@ -505,6 +506,16 @@ static const slc_policy_kind policy_kinds[] = {
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = kafka_requests_fields,
      .check = check_kafka_requests},
+    {.name = "filter",
+     .help = "Shows records for which an expression is true.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = slc_filter_fields,
+     .check = slc_filter_check},
+    {.name = "mask",
+     .help = "Hides fields of JSON values, or all but some.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = slc_mask_fields,
+     .check = slc_mask_check},
     {.name = NULL},
 };
 

@@ -1,5 +1,5 @@
-/* Places in JSON values: JSON pointers (RFC 6901) in which a token `*` stands for every element or member. The control
- * plane and gateways read them alike. */
+/* Places in JSON values: JSON pointers (RFC 6901) in which a token `*` stands for every element or member. The
+ * control plane and gateways read them alike. */
 #ifndef SLC_COMMON_JSON_PATH_H
 #define SLC_COMMON_JSON_PATH_H
 
@@ -19,7 +19,8 @@ typedef struct slc_json_path {
     char bytes[SLC_JSON_PATH_MAX];
 } slc_json_path;
 
-/* False: it is none, too long, or the whole value. A parsed path must not be copied: its tokens point into it. */
+/* False: it is none, too long, or the whole value. A parsed path must not be copied: its tokens point into it.
+ */
 bool slc_json_path_parse(slc_json_path *path, const char *text, size_t len);
 
 #endif

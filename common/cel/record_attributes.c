@@ -30,13 +30,16 @@ static const enum slc_attribute others[SLC_RECORD_ATTRIBUTES - SLC_RECORD_ATTRIB
 };
 
 const slc_cel_variable slc_record_attributes[SLC_RECORD_ATTRIBUTES + 1] = {
-    [SLC_RECORD_KEY] = {"record.key", SLC_CEL_ANY, "a string, or bytes when it is not UTF-8; no value without a key"},
-    [SLC_RECORD_VALUE] = {"record.value", SLC_CEL_ANY,
-                          "the value when it is JSON: members by name, elements by number; whole numbers are int, others "
-                          "double. No value when it is something else"},
-    [SLC_RECORD_HEADERS] = {"record.headers", SLC_CEL_LOOKUP,
-                            "headers by name, byte by byte; of several the last. A string, or bytes; null when it has "
-                            "no value"},
+    [SLC_RECORD_KEY] = {"record.key", SLC_CEL_ANY,
+                        "a string, or bytes when it is not UTF-8; no value without a key"},
+    [SLC_RECORD_VALUE] =
+        {"record.value", SLC_CEL_ANY,
+         "the value when it is JSON: members by name, elements by number; whole numbers are int, others "
+         "double. No value when it is something else"},
+    [SLC_RECORD_HEADERS] =
+        {"record.headers", SLC_CEL_LOOKUP,
+         "headers by name, byte by byte; of several the last. A string, or bytes; null when it has "
+         "no value"},
     [SLC_RECORD_TOMBSTONE] = {"record.tombstone", SLC_CEL_BOOL, "has it no value at all?"},
     [SLC_RECORD_PARTITION] = {"record.partition", SLC_CEL_INT, "its partition"},
     [SLC_RECORD_OFFSET] = {"record.offset", SLC_CEL_INT, "its offset"},

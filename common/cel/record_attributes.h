@@ -1,5 +1,5 @@
-/* What expressions over records may speak of: the record, and who reads it. One table for the control plane, gateways
- * and the documentation. */
+/* What expressions over records may speak of: the record, and who reads it. One table for the control plane,
+ * gateways and the documentation. */
 #ifndef SLC_COMMON_CEL_RECORD_ATTRIBUTES_H
 #define SLC_COMMON_CEL_RECORD_ATTRIBUTES_H
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/json.h"
 #include "dataplane/policy/failures.h"
 #include "dataplane/policy/types.h"
@@ -131,4 +132,21 @@ enum slc_verdict slc_policy_attempt(slc_policy_request *request, const char *cre
 void slc_policy_failed(slc_policy_request *request, const char *credential)
 {
     slc_failures_failed(request->failures, request->client_address, credential);
+}
+
+/* As Kafka takes it. */
+static bool is_topic(const char *text)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t len = strlen(text);
+    return len > 0 && len <= 249 && strspn(text, good) == len && strcmp(text, ".") != 0 &&
+           strcmp(text, "..") != 0;
+}
+
+bool slc_policy_config_topic(const json_t *config, const char *name, char **value, slc_error *err)
+{
+    const json_t *member = json_object_get(config, name);
+    const char *text = json_string_value(member);
+    *value = text != NULL && is_topic(text) ? slc_strdup(text) : NULL;
+    return member == NULL || *value != NULL || fail_at(err, name, "must be the name of a topic");
 }

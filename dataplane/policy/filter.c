@@ -9,8 +9,6 @@
 #include "dataplane/policy/record_values.h"
 #include "dataplane/policy/types.h"
 
-#define TOPIC_MAX 249
-
 struct filter {
     slc_cel *expression;
     enum slc_record_readers readers;
@@ -34,17 +32,17 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
     if (json_object_get(config, "expression") == NULL)
         return slc_fail(err, SLC_INVALID, "/config/expression", "must be set");
     const char *text = slc_policy_config_string(config, "expression", NULL, SLC_CEL_MAX_CHARS, err);
-    const char *topic =
-        text != NULL ? slc_policy_config_string(config, "dead_letter_topic", "", TOPIC_MAX, err) : NULL;
-    if (topic == NULL)
+    char *topic = NULL;
+    if (text == NULL || !slc_policy_config_topic(config, "dead_letter_topic", &topic, err))
         return false;
     struct filter *filter = slc_calloc(1, sizeof *filter);
     filter->expression = slc_record_expression_compile(text, &filter->readers, &inner);
     if (filter->expression == NULL) {
         free(filter);
+        free(topic);
         return slc_fail(err, SLC_INVALID, "/config/expression", "%s", inner.message);
     }
-    filter->dead_letter_topic = slc_strdup(topic);
+    filter->dead_letter_topic = topic;
     *compiled = filter;
     return true;
 }
@@ -179,17 +177,21 @@ static const slc_record_ops on_records = {
 
 const slc_policy_type slc_policy_filter = {
     .name = "filter",
-    .summary =
-        "Leaves out of what is read the records for which an expression of CEL is not true, on REST, SSE and native "
-        "Kafka alike. It speaks of\nthe record and of who reads, with the variables below; what conditions can do, it can. "
-        "A record for which it cannot be\nevaluated (a member that is not there, a value that is no JSON) is withheld, and "
-        "counted as `withheld` in\n`sluice_policy_records_total`; `has(record.value.x)` asks first. Offsets stay as they "
-        "are, and what is left out is no gap. See\n[records](records.md).",
+    .summary = "Leaves out of what is read the records for which an expression of CEL is not true, on REST, "
+               "SSE and native "
+               "Kafka alike. It speaks of\nthe record and of who reads, with the variables below; what "
+               "conditions can do, it can. "
+               "A record for which it cannot be\nevaluated (a member that is not there, a value that is no "
+               "JSON) is withheld, and "
+               "counted as `withheld` in\n`sluice_policy_records_total`; `has(record.value.x)` asks first. "
+               "Offsets stay as they "
+               "are, and what is left out is no gap. See\n[records](records.md).",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"expression\"],\"properties\":{"
         "\"expression\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1000,\"description\":\"True for the "
         "records that are shown.\"},"
-        "\"dead_letter_topic\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":249,\"description\":\"Topic of the "
+        "\"dead_letter_topic\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":249,\"description\":\"Topic "
+        "of the "
         "same backend, by its name there, for records that could not be judged.\"}}}",
     .compile = compile,
     .release = release,

@@ -13,8 +13,7 @@
 #include "dataplane/policy/record_chain.h"
 #include "dataplane/policy/types.h"
 
-#define TOPIC_MAX 249
-#define KEY_MIN   16 /* bytes of a hash key */
+#define KEY_MIN 16 /* bytes of a hash key */
 
 enum unmaskable { WITHHOLD, REFUSE, PASS };
 static const char *const unmaskable_names[] = {"withhold", "refuse", "pass", NULL};
@@ -68,16 +67,20 @@ static bool compile_field(const json_t *config, slc_mask_field *field, slc_error
         return false;
     const char *path = json_string_value(json_object_get(config, "path"));
     if (path == NULL || !slc_json_path_parse(&field->path, path, strlen(path)))
-        return slc_fail(err, SLC_INVALID, "/config/fields", "path must be one like /customer/email or /items/*/price");
+        return slc_fail(err, SLC_INVALID, "/config/fields",
+                        "path must be one like /customer/email or /items/*/price");
     int action = choice(config, "action", "redact", slc_mask_action_names, err);
-    const char *replacement =
-        slc_policy_config_string(config, "replacement", SLC_MASK_REPLACEMENT, SLC_MASK_REPLACEMENT_MAX, err);
+    const char *replacement = slc_policy_config_string(config, "replacement", SLC_MASK_REPLACEMENT,
+                                                       4 * SLC_MASK_REPLACEMENT_MAX, err);
     if (action < 0 || replacement == NULL ||
         !slc_policy_config_int(config, "keep", SLC_MASK_KEEP, 1, SLC_MASK_KEEP_MAX, &keep, err))
         return false;
+    for (const char *at = replacement; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return slc_fail(err, SLC_INVALID, "/config/fields", "replacement must be one line");
     slc_buf text;
     size_t len;
-    slc_buf_init(&text, 6 * SLC_MASK_REPLACEMENT_MAX + 2);
+    slc_buf_init(&text, 24 * SLC_MASK_REPLACEMENT_MAX + 2);
     slc_buf_addc(&text, '"');
     slc_buf_add_json_string(&text, replacement, strlen(replacement));
     slc_buf_addc(&text, '"');
@@ -87,16 +90,24 @@ static bool compile_field(const json_t *config, slc_mask_field *field, slc_error
     return true;
 }
 
+static bool is_path(const char *text, size_t len)
+{
+    slc_json_path path;
+    return slc_json_path_parse(&path, text, len);
+}
+
 static bool compile_fields(const json_t *config, struct mask *mask, slc_error *err)
 {
-    const json_t *fields = json_object_get(config, "fields"), *keep = json_object_get(config, "keep_only");
+    static const slc_policy_list paths = {1, SLC_MASK_PATHS, SLC_JSON_PATH_MAX, is_path};
+    const json_t *fields = json_object_get(config, "fields"), *keep;
     size_t i;
     json_t *item;
-    if ((fields != NULL && !json_is_array(fields)) || json_array_size(fields) > SLC_MASK_PATHS)
-        return slc_fail(err, SLC_INVALID, "/config/fields", "must be a list of at most %d", SLC_MASK_PATHS);
-    if ((keep != NULL && !json_is_array(keep)) || json_array_size(keep) > SLC_MASK_PATHS)
-        return slc_fail(err, SLC_INVALID, "/config/keep_only", "must be a list of at most %d", SLC_MASK_PATHS);
-    if (json_array_size(fields) + json_array_size(keep) == 0)
+    if (fields != NULL &&
+        (!json_is_array(fields) || json_array_size(fields) == 0 || json_array_size(fields) > SLC_MASK_PATHS))
+        return slc_fail(err, SLC_INVALID, "/config/fields", "must be a list of 1 to %d", SLC_MASK_PATHS);
+    if (!slc_policy_config_strings(config, "keep_only", &paths, &keep, err))
+        return false;
+    if (fields == NULL && keep == NULL)
         return slc_fail(err, SLC_INVALID, "/config", "fields or keep_only must be set");
     json_array_foreach ((json_t *)fields, i, item) {
         if (!compile_field(item, &mask->rules.fields[i], err))
@@ -104,12 +115,9 @@ static bool compile_fields(const json_t *config, struct mask *mask, slc_error *e
         mask->rules.field_count++;
         mask->hashes = mask->hashes || mask->rules.fields[i].action == SLC_MASK_HASH;
     }
-    json_array_foreach ((json_t *)keep, i, item) {
-        const char *path = json_string_value(item);
-        if (path == NULL || !slc_json_path_parse(&mask->rules.keep[i], path, strlen(path)))
-            return slc_fail(err, SLC_INVALID, "/config/keep_only", "a path is one like /customer/email");
-        mask->rules.keep_count++;
-    }
+    json_array_foreach ((json_t *)keep, i, item)
+        (void)slc_json_path_parse(&mask->rules.keep[mask->rules.keep_count++], json_string_value(item),
+                                  json_string_length(item));
     return true;
 }
 
@@ -131,19 +139,16 @@ static bool compile_key(const json_t *config, struct mask *mask, slc_error *err)
 
 static bool fill(const json_t *config, struct mask *mask, slc_error *err)
 {
-    static const char *const known[] = {"on", "fields", "keep_only", "hash_key", "not_json", "dead_letter_topic",
-                                        NULL};
+    static const char *const known[] = {
+        "on", "fields", "keep_only", "hash_key", "not_json", "dead_letter_topic", NULL};
     if (!slc_policy_config_known(config, known, err))
         return false;
     int direction = choice(config, "on", "read", slc_mask_direction_names, err);
     int not_json = direction >= 0 ? choice(config, "not_json", "withhold", unmaskable_names, err) : -1;
-    const char *topic =
-        not_json >= 0 ? slc_policy_config_string(config, "dead_letter_topic", "", TOPIC_MAX, err) : NULL;
-    if (topic == NULL)
+    if (not_json < 0 || !slc_policy_config_topic(config, "dead_letter_topic", &mask->dead_letter_topic, err))
         return false;
     mask->direction = direction == 0 ? SLC_RECORDS_CONSUME : SLC_RECORDS_PRODUCE;
     mask->not_json = (enum unmaskable)not_json;
-    mask->dead_letter_topic = slc_strdup(topic);
     return compile_fields(config, mask, err) && compile_key(config, mask, err);
 }
 
@@ -255,37 +260,51 @@ static const slc_record_ops on_records = {
 const slc_policy_type slc_policy_mask = {
     .name = "mask",
     .summary =
-        "Hides fields of JSON values, or shows some of them alone, on REST, SSE and native Kafka alike: by default in "
-        "what is read,\nso that applications, plans and callers with some claim see different views of one topic "
+        "Hides fields of JSON values, or shows some of them alone, on REST, SSE and native Kafka alike: by "
+        "default in "
+        "what is read,\nso that applications, plans and callers with some claim see different views of one "
+        "topic "
         "(`scope`, `condition`). Paths are JSON pointers in which `*`\nstands for every element or member: "
-        "`/customer/email`, `/items/*/price`. Tombstones stay. A value that is not JSON is not shown\n(`withhold`), "
-        "refused as a record that fails (`refuse`), or passed as it is (`pass`); what is published is refused unless "
+        "`/customer/email`, `/items/*/price`. Tombstones stay. A value that is not JSON is not "
+        "shown\n(`withhold`), "
+        "refused as a record that fails (`refuse`), or passed as it is (`pass`); what is published is refused "
+        "unless "
         "it passes. Keys and\nheaders are not changed; see `headers`, and [records](records.md).",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-        "\"on\":{\"type\":\"string\",\"enum\":[\"read\",\"publish\"],\"default\":\"read\",\"description\":\"In what is "
+        "\"on\":{\"type\":\"string\",\"enum\":[\"read\",\"publish\"],\"default\":\"read\",\"description\":\"In "
+        "what is "
         "read, or before it is stored.\"},"
-        "\"fields\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"description\":\"Fields to hide; of several for "
+        "\"fields\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"description\":\"Fields to hide; of "
+        "several for "
         "one place the first counts.\",\"items\":{\"type\":\"object\",\"additionalProperties\":false,"
         "\"required\":[\"path\"],\"properties\":{"
         "\"path\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":300,\"description\":\"Where; at most 16 "
         "tokens.\"},"
-        "\"action\":{\"type\":\"string\",\"enum\":[\"redact\",\"keep-last\",\"hash\",\"remove\"],\"default\":\"redact\","
-        "\"description\":\"`redact`: the replacement in its place. `keep-last`: asterisks and the last characters; "
-        "none of them where that would be all. `hash`: HMAC-SHA-256 in hexadecimal, the same for the same text. "
+        "\"action\":{\"type\":\"string\",\"enum\":[\"redact\",\"keep-last\",\"hash\",\"remove\"],\"default\":"
+        "\"redact\","
+        "\"description\":\"`redact`: the replacement in its place. `keep-last`: asterisks and the last "
+        "characters; "
+        "none of them where that would be all. `hash`: HMAC-SHA-256 in hexadecimal, the same for the same "
+        "text. "
         "`remove`: it is not there.\"},"
         "\"keep\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100,\"default\":4,\"description\":\"For "
         "`keep-last`: characters.\"},"
         "\"replacement\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":100,\"default\":\"***\","
         "\"description\":\"For `redact`.\"}}}},"
-        "\"keep_only\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"description\":\"Paths of what is shown, "
-        "with all that is in it; nothing else is.\",\"items\":{\"type\":\"string\"}},"
-        "\"hash_key\":{\"type\":\"object\",\"description\":\"`{\\\"file\\\": path}` or `{\\\"env\\\": name}`, on the "
-        "gateway, at least 16 bytes: it never reaches the control plane. While it cannot be read, nothing that would be "
+        "\"keep_only\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"description\":\"Paths of what is "
+        "shown, "
+        "with all that is in it; nothing else is.\",\"items\":{\"type\":\"string\",\"maxLength\":300}},"
+        "\"hash_key\":{\"type\":\"object\",\"description\":\"`{\\\"file\\\": path}` or `{\\\"env\\\": name}`, "
+        "on the "
+        "gateway, at least 16 bytes: it never reaches the control plane. While it cannot be read, nothing that "
+        "would be "
         "hashed goes through, with retriable errors.\"},"
-        "\"not_json\":{\"type\":\"string\",\"enum\":[\"withhold\",\"refuse\",\"pass\"],\"default\":\"withhold\","
+        "\"not_json\":{\"type\":\"string\",\"enum\":[\"withhold\",\"refuse\",\"pass\"],\"default\":"
+        "\"withhold\","
         "\"description\":\"Values that are not JSON.\"},"
-        "\"dead_letter_topic\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":249,\"description\":\"Topic of the "
+        "\"dead_letter_topic\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":249,\"description\":\"Topic "
+        "of the "
         "same backend, by its name there, for records that were refused or withheld.\"}}}",
     .compile = compile,
     .release = release,

@@ -22,8 +22,8 @@ enum slc_mask_action {
 typedef struct slc_mask_field {
     slc_json_path path;
     enum slc_mask_action action;
-    unsigned keep;       /* KEEP_LAST: characters */
-    char *replacement;   /* REDACT: a JSON string, quotes and all */
+    unsigned keep;     /* KEEP_LAST: characters */
+    char *replacement; /* REDACT: a JSON string, quotes and all */
 } slc_mask_field;
 
 typedef struct slc_mask {
@@ -32,7 +32,8 @@ typedef struct slc_mask {
     slc_json_path keep[SLC_MASK_PATHS];    /* what is kept at all; none: everything */
 } slc_mask;
 
-/* Adds what the value (JSON that slc_json_scan took) becomes to `out`; `key` is for HASH. False: it does not fit.
+/* Adds what the value (JSON that slc_json_scan took) becomes to `out`; `key` is for HASH. False: it does not
+ * fit.
  * `*changed`: it is not as it was. `text` is a buffer for what lies between. */
 bool slc_mask_json(const slc_mask *mask, const uint8_t *key, size_t key_len, const char *value, size_t len,
                    slc_buf *text, slc_buf *out, bool *changed) SLC_CHECKED;

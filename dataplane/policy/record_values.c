@@ -8,7 +8,8 @@
 
 static bool of_json(slc_record_values *values, const slc_json_slice *slice, slc_cel_value *value);
 
-void slc_record_values_init(slc_record_values *values, const slc_policy_record *record, slc_record_scratch *scratch)
+void slc_record_values_init(slc_record_values *values, const slc_policy_record *record,
+                            slc_record_scratch *scratch)
 {
     *values = (slc_record_values){.record = record, .scratch = scratch};
 }

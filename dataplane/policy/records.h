@@ -117,11 +117,11 @@ enum slc_record_rank {
     SLC_RANK_ENCRYPT, /* encrypts, decrypts */
 };
 
-/* KEEP; CHANGE: key, value or headers of `record` are others now; DROP: on consume alone, with a code in `problem` when
- * it is because the record cannot be judged; REJECT: `problem`
- * says why (see slc_record_reject); LATER: slc_record_wait() was called with turn->waiter and the record will
- * be asked about again from the start of the chain, perhaps with others before it. Only while turn->waiter is
- * there; without one what cannot be answered now is rejected with SLC_UNAVAILABLE. `bound` is what bind() gave.
+/* KEEP; CHANGE: key, value or headers of `record` are others now; DROP: on consume alone, with a code in
+ * `problem` when it is because the record cannot be judged; REJECT: `problem` says why (see slc_record_reject);
+ * LATER: slc_record_wait() was called with turn->waiter and the record will be asked about again from the start
+ * of the chain, perhaps with others before it. Only while turn->waiter is there; without one what cannot be
+ * answered now is rejected with SLC_UNAVAILABLE. `bound` is what bind() gave.
  */
 typedef enum slc_record_verdict slc_policy_record_fn(void *bound, slc_record_turn *turn,
                                                      slc_policy_record *record, slc_record_problem *problem);

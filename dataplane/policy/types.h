@@ -40,6 +40,9 @@ typedef struct slc_policy_list {
 bool slc_policy_config_strings(const json_t *config, const char *name, const slc_policy_list *list,
                                const json_t **value, slc_error *err) SLC_CHECKED;
 
+/* A topic's name, new, or NULL in `*value` when it is absent. */
+bool slc_policy_config_topic(const json_t *config, const char *name, char **value, slc_error *err) SLC_CHECKED;
+
 /* Before an attempt to authenticate is looked at, and after it failed: SLC_DENY when too many have failed, else
  * SLC_PASS. `credential` NULL: it names none. */
 enum slc_verdict slc_policy_attempt(slc_policy_request *request, const char *credential, slc_denial *denial);

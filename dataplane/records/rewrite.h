@@ -45,8 +45,8 @@ typedef struct slc_rewrite_report {
     size_t changed;
     size_t dropped;
     size_t used_bytes; /* of the input: what is behind was cut off, or failed */
-    bool stopped;      /* at a batch that fails, or within one before the record that does, behind others that are
-                          good; `err` says why */
+    bool stopped; /* at a batch that fails, or within one before the record that does, behind others that are
+                     good; `err` says why */
 } slc_rewrite_report;
 
 /* Buffers and codecs, kept from batch to batch. Not thread safe: one for each worker. */
@@ -69,10 +69,10 @@ enum slc_rewritten {
  * Produce: FAILED when anything fails: SLC_CORRUPT for damaged bytes, SLC_UNSUPPORTED for other formats,
  * SLC_TOO_LARGE over a limit, SLC_INVALID for anything but one batch of data, or what the record function said.
  * Consume: a batch that is cut off at the end is left out, for nobody looked at what is in it. A batch that
- * fails below from_offset becomes one without records. Where a record is rejected, those of its batch before it stay in
- * it if one of them is at from_offset or behind it: the batch ends before the one that was rejected, and `stopped` is set.
- * Where a batch fails otherwise, the batches before it are the result, and `stopped` is set; FAILED if none of those
- * reaches from_offset. */
+ * fails below from_offset becomes one without records. Where a record is rejected, those of its batch before it
+ * stay in it if one of them is at from_offset or behind it: the batch ends before the one that was rejected,
+ * and `stopped` is set. Where a batch fails otherwise, the batches before it are the result, and `stopped` is
+ * set; FAILED if none of those reaches from_offset. */
 enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *data, size_t len,
                                        const slc_rewrite_rules *rules, slc_buf *out, slc_rewrite_report *report,
                                        slc_error *err) SLC_CHECKED;

@@ -9,7 +9,7 @@
 
 #include "catalog/policy_type.h"
 #include "common/buf.h"
-#include "common/cel/attributes.h"
+#include "common/cel/record_attributes.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "dataplane/policy/policy.h"
@@ -50,7 +50,9 @@ static const char intro[] =
     "native "
     "clients' batches. At most 16 limits count one\nnative session, those of policies before those of plans; "
     "on "
-    "HTTP whatever more than 16 would count is refused.\n\n"
+    "HTTP whatever more than 16 would count is refused. `filter`, "
+    "`mask` and what `headers` says of records go\nthrough one chain on every protocol: "
+    "[records](records.md).\n\n"
     "## Conditions\n\n"
     "`condition` is an expression of CEL, the [Common Expression Language](https://cel.dev), of at most 1,000 "
     "bytes. The "
@@ -83,6 +85,15 @@ static const char intro[] =
 static void add_variables(slc_buf *out)
 {
     for (const slc_cel_variable *variable = slc_attributes; variable->name != NULL; variable++)
+        slc_buf_addf(out, "| `%s` | %s | %s |\n", variable->name, slc_cel_kind_name(variable->kind),
+                     variable->help);
+}
+
+/* What the expressions of filters may speak of. */
+static void add_record_variables(slc_buf *out)
+{
+    slc_buf_adds(out, "\n| variable | kind | what |\n| --- | --- | --- |\n");
+    for (const slc_cel_variable *variable = slc_record_attributes; variable->name != NULL; variable++)
         slc_buf_addf(out, "| `%s` | %s | %s |\n", variable->name, slc_cel_kind_name(variable->kind),
                      variable->help);
 }
@@ -162,6 +173,8 @@ static bool add_types(slc_buf *out)
         slc_buf_addf(out, "\n## %s\n\n%s", (*type)->name, (*type)->summary);
         add_scopes(out, (*type)->name);
         add_settings(out, schema);
+        if (strcmp((*type)->name, "filter") == 0)
+            add_record_variables(out);
         json_decref(schema);
     }
     return !out->overflow;

@@ -31,7 +31,9 @@ static enum slc_record_verdict run(const char *expression, const slc_policy_reco
     struct asker *asker = asker_new();
     asker_rebuild(asker);
     slc_policy_request request = {.snapshot = asker->snapshot,
-                                  .principal = &principal, .client_address = "192.0.2.7", .header = no_header};
+                                  .principal = &principal,
+                                  .client_address = "192.0.2.7",
+                                  .header = no_header};
     const slc_record_subject subject = {.direction = SLC_RECORDS_CONSUME, .request = &request};
     slc_record_turn turn = {.scratch = &scratch};
     slc_policy_record copy = *record;
@@ -71,14 +73,16 @@ static slc_policy_record make(const char *value)
 }
 
 #define VALUE                                                                                                  \
-    "{\"n\": 5, \"x\": 1.5, \"name\": \"\\u00e4b\", \"deep\": {\"list\": [1, {\"id\": \"z\"}, null]}, \"big\": " \
+    "{\"n\": 5, \"x\": 1.5, \"name\": \"\\u00e4b\", \"deep\": {\"list\": [1, {\"id\": \"z\"}, null]}, "        \
+    "\"big\": "                                                                                                \
     "123456789012345678901, \"t\": true, \"twice\": 1, \"twice\": 2}"
 
 START_TEST(an_expression_looks_into_the_record)
 {
     static const char *const yes[] = {
         "record.value.n == 5 && record.value.x > 1 && record.value.n < 5.5",
-        "record.value.name == '\xc3\xa4" "b' && record.value.t",
+        "record.value.name == '\xc3\xa4"
+        "b' && record.value.t",
         "record.value.deep.list[1].id == 'z' && size(record.value.deep.list) == 3",
         "record.value['deep']['list'][2] == null && 1 in record.value.deep.list",
         "record.value.big > 1e20 && record.value.twice == 2",
@@ -107,12 +111,9 @@ START_TEST(what_cannot_be_judged_is_withheld)
 {
     static const struct {
         const char *expression, *value;
-    } cases[] = {{"record.value.missing == 1", VALUE},
-                 {"record.value.n == 1", "no json"},
-                 {"record.value.n == 1", NULL},
-                 {"record.value.n", VALUE},
-                 {"record.value.name > 5", VALUE},
-                 {"token.subject == 'x'", VALUE}};
+    } cases[] = {{"record.value.missing == 1", VALUE}, {"record.value.n == 1", "no json"},
+                 {"record.value.n == 1", NULL},        {"record.value.n", VALUE},
+                 {"record.value.name > 5", VALUE},     {"token.subject == 'x'", VALUE}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const slc_policy_record record = make(cases[i].value);
         ck_assert_msg(run(cases[i].expression, &record) == SLC_RECORD_DROP, "case %zu", i);
@@ -170,4 +171,5 @@ START_TEST(bad_expressions_are_refused)
 END_TEST
 
 UNIT_MAIN("filter policy", an_expression_looks_into_the_record, what_cannot_be_judged_is_withheld,
-          what_is_large_is_bounded, a_result_is_shared_by_those_for_whom_it_is_the_same, bad_expressions_are_refused)
+          what_is_large_is_bounded, a_result_is_shared_by_those_for_whom_it_is_the_same,
+          bad_expressions_are_refused)

@@ -39,7 +39,8 @@ static enum slc_record_verdict run(const char *config, const char *value)
     if (scratch.max_bytes == 0)
         slc_record_scratch_init(&scratch, 1 << 20);
     slc_record_scratch_reset(&scratch);
-    record = (slc_policy_record){.value = (const uint8_t *)value, .value_len = value != NULL ? strlen(value) : 0};
+    record =
+        (slc_policy_record){.value = (const uint8_t *)value, .value_len = value != NULL ? strlen(value) : 0};
     ck_assert_msg(slc_policy_mask.records->bind(compiled, NULL, &bound, &err), "%s", err.message);
     enum slc_record_verdict verdict =
         slc_policy_mask.records->on_consume_record(bound, &turn, &record, &problem);
@@ -54,28 +55,32 @@ START_TEST(fields_are_hidden)
     } cases[] = {
         {"{\"fields\":[{\"path\":\"/a\"}]}", "{\"a\": 1, \"b\": 2}", "{\"a\":\"***\",\"b\":2}"},
         {"{\"fields\":[{\"path\":\"/a\"}]}", "{\"b\": 2}", NULL},
-        {"{\"fields\":[{\"path\":\"/a\",\"replacement\":\"\\\"x\\\"\"}]}", "{\"a\":null}", "{\"a\":\"\\\"x\\\"\"}"},
+        {"{\"fields\":[{\"path\":\"/a\",\"replacement\":\"\\\"x\\\"\"}]}", "{\"a\":null}",
+         "{\"a\":\"\\\"x\\\"\"}"},
         {"{\"fields\":[{\"path\":\"/a\",\"action\":\"remove\"}]}", "{\"a\":{\"x\":1},\"b\":2}", "{\"b\":2}"},
         {"{\"fields\":[{\"path\":\"/a/b\",\"action\":\"remove\"}]}", "{\"a\":{\"b\":1,\"c\":[1, 2]},\"b\":2}",
          "{\"a\":{\"c\":[1, 2]},\"b\":2}"},
-        {"{\"fields\":[{\"path\":\"/*/b\",\"action\":\"remove\"}]}", "[{\"b\":1},{\"c\":2},[3]]", "[{},{\"c\":2},[3]]"},
+        {"{\"fields\":[{\"path\":\"/*/b\",\"action\":\"remove\"}]}", "[{\"b\":1},{\"c\":2},[3]]",
+         "[{},{\"c\":2},[3]]"},
         {"{\"fields\":[{\"path\":\"/items/*/price\"}]}", "{\"items\":[{\"price\":1},{\"n\":2}]}",
          "{\"items\":[{\"price\":\"***\"},{\"n\":2}]}"},
         {"{\"fields\":[{\"path\":\"/1\",\"action\":\"remove\"}]}", "[1,2,3]", "[1,3]"},
         {"{\"fields\":[{\"path\":\"/card\",\"action\":\"keep-last\"}]}", "{\"card\":\"4111-2222\"}",
          "{\"card\":\"*****2222\"}"},
-        {"{\"fields\":[{\"path\":\"/card\",\"action\":\"keep-last\"}]}", "{\"card\":\"4111\"}", "{\"card\":\"****\"}"},
+        {"{\"fields\":[{\"path\":\"/card\",\"action\":\"keep-last\"}]}", "{\"card\":\"4111\"}",
+         "{\"card\":\"****\"}"},
         {"{\"fields\":[{\"path\":\"/card\",\"action\":\"keep-last\",\"keep\":2}]}", "{\"card\":12345}",
          "{\"card\":\"***45\"}"},
-        {"{\"fields\":[{\"path\":\"/n\",\"action\":\"keep-last\",\"keep\":1}]}", "{\"n\":\"\xc3\xa4\xc3\xb6\\u00fc\"}",
-         "{\"n\":\"**\xc3\xbc\"}"},
+        {"{\"fields\":[{\"path\":\"/n\",\"action\":\"keep-last\",\"keep\":1}]}",
+         "{\"n\":\"\xc3\xa4\xc3\xb6\\u00fc\"}", "{\"n\":\"**\xc3\xbc\"}"},
         {"{\"fields\":[{\"path\":\"/a~1b\"},{\"path\":\"/~0\"}]}", "{\"a/b\":1,\"~\":2}",
          "{\"a/b\":\"***\",\"~\":\"***\"}"},
         /* Whatever it is written as, and as often as it is there. */
         {"{\"fields\":[{\"path\":\"/email\"}]}", "{\"em\\u0061il\":\"x\",\"email\":\"y\"}",
          "{\"em\\u0061il\":\"***\",\"email\":\"***\"}"},
         /* Of several the first. */
-        {"{\"fields\":[{\"path\":\"/a\",\"action\":\"remove\"},{\"path\":\"/*\"}]}", "{\"a\":1,\"b\":2}", "{\"b\":\"***\"}"},
+        {"{\"fields\":[{\"path\":\"/a\",\"action\":\"remove\"},{\"path\":\"/*\"}]}", "{\"a\":1,\"b\":2}",
+         "{\"b\":\"***\"}"},
         {"{\"keep_only\":[\"/id\",\"/items/*/sku\"]}",
          "{\"id\":{\"x\":[1]},\"secret\":1,\"items\":[{\"sku\":1,\"p\":2},{\"p\":3},4],\"more\":{\"id\":5}}",
          "{\"id\":{\"x\":[1]},\"items\":[{\"sku\":1},{}]}"},
@@ -86,7 +91,8 @@ START_TEST(fields_are_hidden)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum slc_record_verdict verdict = run(cases[i].config, cases[i].value);
-        ck_assert_msg(verdict == (cases[i].expected != NULL ? SLC_RECORD_CHANGE : SLC_RECORD_KEEP), "case %zu", i);
+        ck_assert_msg(verdict == (cases[i].expected != NULL ? SLC_RECORD_CHANGE : SLC_RECORD_KEEP), "case %zu",
+                      i);
         if (cases[i].expected == NULL)
             continue;
         ck_assert_msg(record.value_len == strlen(cases[i].expected) &&

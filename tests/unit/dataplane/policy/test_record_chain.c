@@ -36,11 +36,9 @@ static const char *letters_to(const void *compiled)
     return ((const char *)compiled)[0] == 'l' ? "dead" : NULL;
 }
 
-#define OPS(of, place)                                                                                       \
-    static const slc_record_ops of = {.rank = place,                                                         \
-                                        .on_produce_record = note,                                             \
-                                        .on_consume_record = note,                                             \
-                                        .dead_letter_topic = letters_to};                                      \
+#define OPS(of, place)                                                                                         \
+    static const slc_record_ops of = {                                                                         \
+        .rank = place, .on_produce_record = note, .on_consume_record = note, .dead_letter_topic = letters_to}; \
     static const slc_policy_type of##_type = {.name = #of, .records = &of}
 OPS(schema, SLC_RANK_SCHEMA);
 OPS(filter, SLC_RANK_FILTER);
@@ -54,7 +52,8 @@ static slc_chain_entry entry(const slc_policy_type *type, const char *name)
         .type = type, .compiled = (char *)name, .id = (char *)"1", .name = (char *)name, .chain = owner};
 }
 
-static slc_record_chain *bind_all(const slc_chain_entry *entries, size_t count, enum slc_record_direction direction)
+static slc_record_chain *bind_all(const slc_chain_entry *entries, size_t count,
+                                  enum slc_record_direction direction)
 {
     slc_record_policies policies = {0};
     slc_policy_request request = {.principal = &principal};
