@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "catalog/policy_record_types.h"
 #include "catalog/kinds.h"
+#include "catalog/policy_record_types.h"
 #include "catalog/store.h"
 #include "common/cel/record_attributes.h"
 #include "common/json_path.h"
@@ -48,7 +48,7 @@ static const slc_field mask_field_fields[] = {
     {.name = "path",
      .type = SLC_F_STRING,
      .flags = SLC_F_REQUIRED,
-     .min = 2,
+     .min = 1,
      .max = SLC_JSON_PATH_MAX,
      .help = "JSON pointer in which * stands for every element or member."},
     {.name = "action",

@@ -189,6 +189,9 @@ const slc_setting slc_gateway_settings_table[] = {
      "then a "
      "retriable error",
      AT(limits.records_wait_ms), 100, 60000},
+    {"records.dead-letters", SLC_SET_INT, "1000",
+     "dead letters of policies on records that are not stored yet; more are lost, and counted",
+     AT(limits.records_letters), 0, 1000000},
     {"records.gzip-level", SLC_SET_INT, "6", "gzip's level for batches that policies changed",
      AT(limits.records_gzip_level), 1, 9},
     {"records.lz4-level", SLC_SET_INT, "0", "the same of lz4; 0: fast, from 3: smaller and slow",

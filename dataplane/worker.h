@@ -79,6 +79,7 @@ typedef struct slc_gateway_limits {
     int64_t kafka_rewrite_bytes;     /* 64 MiB: largest answer that is held to be rewritten */
     int64_t records_inflated_bytes;  /* 64 MiB: of one batch of records that policies look into */
     int64_t records_wait_ms;         /* 5 s: for what policies on records need, such as a key */
+    int64_t records_letters;         /* 1,000: dead letters that are not stored yet, whole process */
     int64_t records_gzip_level, records_lz4_level, records_zstd_level; /* that they are compressed with again */
     int64_t kafka_buffer_bytes; /* 256 MiB: bytes on their way, each worker */
     int64_t kafka_in_flight;    /* 1,000: requests of a session that wait for their answer */

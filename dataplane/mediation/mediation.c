@@ -39,6 +39,7 @@ slc_mediation *slc_mediation_new_over(const slc_gateway_limits *limits, const sl
     slc_links_init(&mediation->links, ops, &settings);
     slc_catchup_pool_init(&mediation->catchup, (unsigned)limits->catchup_consumers,
                           (unsigned)limits->catchup_queue);
+    slc_letter_box_init(&mediation->letters, &mediation->links, limits->records_letters);
     return mediation;
 }
 
@@ -59,6 +60,7 @@ void slc_mediation_free(slc_mediation *mediation)
     SLC_CHECK_MAGIC(mediation, SLC_MEDIATION_MAGIC);
     slc_feeds_free(mediation->feeds);
     slc_links_release(&mediation->links);
+    slc_letter_box_release(&mediation->letters);
     slc_catchup_pool_release(&mediation->catchup);
     slc_tally *tally;
     while ((tally = mediation->tallies) != NULL) {
@@ -81,6 +83,11 @@ json_t *slc_mediation_backend_health(slc_mediation *mediation)
 slc_link *slc_mediation_link(slc_mediation_worker *mediation, const slc_backend *backend, slc_error *err)
 {
     return slc_link_get(&mediation->mediation->links, backend, err);
+}
+
+slc_dead_letters *slc_mediation_letters(slc_mediation_worker *mediation)
+{
+    return mediation->letters;
 }
 
 static slc_tally *tally_new(slc_mediation *mediation)
@@ -151,6 +158,7 @@ slc_mediation_worker *slc_mediation_attach(slc_mediation *mediation, slc_worker 
     self->mediation = mediation;
     self->worker = worker;
     self->limits = mediation->limits;
+    self->letters = &mediation->letters.sink;
     self->tally = tally_new(mediation);
     self->out = evbuffer_new();
     SLC_BUG_ON(self->out == NULL);

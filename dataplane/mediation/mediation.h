@@ -48,6 +48,9 @@ bool slc_prefers(const struct evkeyvalq *fields, const char *preference);
 struct slc_link *slc_mediation_link(struct slc_mediation_worker *mediation, const slc_backend *backend,
                                     slc_error *err) SLC_CHECKED;
 
+/* Where what policies reject is put aside, also by native sessions. */
+struct slc_dead_letters *slc_mediation_letters(struct slc_mediation_worker *mediation);
+
 /* {backend name: {up, last_error, since}} for /health/backends; new reference; any thread. */
 json_t *slc_mediation_backend_health(slc_mediation *mediation);
 

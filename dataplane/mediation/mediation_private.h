@@ -9,6 +9,7 @@
 
 #include "common/metrics.h"
 #include "dataplane/mediation/catchup.h"
+#include "dataplane/mediation/dead_letters.h"
 #include "dataplane/mediation/feed.h"
 #include "dataplane/mediation/lens.h"
 #include "dataplane/mediation/mediation.h"
@@ -41,6 +42,7 @@ struct slc_mediation {
     slc_links links;
     slc_feeds *feeds;
     slc_catchup_pool catchup;
+    slc_letter_box letters;
 };
 
 /* An event API as one worker uses it: its backend, its view of the feed, its scans and everybody who reads. */
@@ -88,7 +90,7 @@ struct slc_mediation_worker {
     struct event *tick;
     slc_buf scratch;            /* for rendering */
     slc_record_scratch records; /* for policies on them */
-    slc_dead_letters *letters;  /* NULL: none are taken */
+    slc_dead_letters *letters;  /* the process's */
     bool draining;
     bool detached;
     unsigned publishes; /* exchanges that wait for an acknowledgement */

@@ -279,7 +279,7 @@ const slc_policy_type slc_policy_mask = {
         "several for "
         "one place the first counts.\",\"items\":{\"type\":\"object\",\"additionalProperties\":false,"
         "\"required\":[\"path\"],\"properties\":{"
-        "\"path\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":300,\"description\":\"Where; at most 16 "
+        "\"path\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":300,\"description\":\"Where; at most 16 "
         "tokens.\"},"
         "\"action\":{\"type\":\"string\",\"enum\":[\"redact\",\"keep-last\",\"hash\",\"remove\"],\"default\":"
         "\"redact\","

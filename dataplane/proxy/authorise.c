@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "dataplane/mediation/mediation.h"
 #include "dataplane/proxy/session_private.h"
 
 #define TEXT     "native request denied"
@@ -120,6 +121,8 @@ static void guard(slc_session *session)
     }
     if (session->view == NULL)
         return;
+    if (session->front->worker->mediation != NULL)
+        session->front->records.letters = slc_mediation_letters(session->front->worker->mediation);
     bool changes =
         slc_record_rules_init(&session->records, session->access, &session->front->records, session->pauses);
     session->view->records = changes ? &session->records.hook : NULL;

@@ -342,7 +342,8 @@ static const struct {
     {"mask", "{'fields': []}", false},
     {"mask", "{'fields': [{'action': 'remove'}]}", false},
     {"mask", "{'fields': [{'path': 'a'}]}", false},
-    {"mask", "{'fields': [{'path': '/'}]}", false},
+    {"mask", "{'fields': [{'path': '/'}]}", true}, /* the member without a name */
+    {"mask", "{'fields': [{'path': ''}]}", false},
     {"mask", "{'fields': [{'path': '/a~2'}]}", false},
     {"mask", "{'fields': [{'path': '/a', 'action': 'burn'}]}", false},
     {"mask", "{'fields': [{'path': '/a', 'keep': 0}]}", false},
