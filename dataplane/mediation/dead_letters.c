@@ -36,7 +36,8 @@ static bool is_known(slc_letter_box *box, const slc_dead_letter *letter)
     hash = add(hash, letter->policy, strlen(letter->policy) + 1);
     hash = add(hash, &letter->record->partition, sizeof letter->record->partition);
     hash = add(hash, &letter->record->offset, sizeof letter->record->offset);
-    hash = add(hash, &letter->record->timestamp_ms, sizeof letter->record->timestamp_ms); /* a topic made anew */
+    hash =
+        add(hash, &letter->record->timestamp_ms, sizeof letter->record->timestamp_ms); /* a topic made anew */
     uint64_t *place = &box->seen[(hash >> 20) % SLC_LETTERS_REMEMBERED];
     pthread_mutex_lock(&box->lock);
     bool known = *place == hash;
