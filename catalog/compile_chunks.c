@@ -86,6 +86,7 @@ static void set_section(Sluice__Snapshot__V1__Configuration *chunk, unsigned sec
         LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_PLANS, plans, Sluice__Snapshot__V1__Plan);
         LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_POLICIES, policies, Sluice__Snapshot__V1__Policy);
         LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_ISSUERS, issuers, Sluice__Snapshot__V1__Issuer);
+        LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_KEY_RINGS, key_rings, Sluice__Snapshot__V1__KeyRing);
     }
 #undef LIST
 }

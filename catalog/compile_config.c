@@ -10,10 +10,8 @@
 
 #define FEATURES_MAX 2 /* that a listener may require */
 
-/* A stored secret as gateways get it: unsealed, or the reference that only they resolve. NULL when there is
- * none. */
-static bool compile_secret(slc_compile *compile, const char *kind, const char *id, const char *path,
-                           const json_t *stored, Sluice__Snapshot__V1__Secret **out, slc_error *err)
+bool slc_compile_secret(slc_compile *compile, const char *kind, const char *id, const char *path,
+                        const json_t *stored, Sluice__Snapshot__V1__Secret **out, slc_error *err)
 {
     enum slc_secret_source source;
     char *text = NULL;
@@ -213,7 +211,7 @@ static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
     listener->client_identity =
         slc_compile_texts(compile, json_object_get(tls, "client_identity"), &listener->n_client_identity);
     listener->min_tls_version = slc_compile_json_text(compile, tls, "min_version");
-    return compile_secret(compile, "listeners", listener->id, "tls.key_pem", json_object_get(tls, "key_pem"),
+    return slc_compile_secret(compile, "listeners", listener->id, "tls.key_pem", json_object_get(tls, "key_pem"),
                           &listener->key, err);
 }
 
@@ -396,7 +394,7 @@ static bool compile_backend_tls(slc_compile *compile, const json_t *object,
     tls->skip_verify = json_is_false(verify);
     tls->certificate_pem = slc_compile_json_text(compile, object, "client_certificate_pem");
     backend->tls = tls;
-    return compile_secret(compile, "backend-clusters", backend->id, "tls.client_key_pem",
+    return slc_compile_secret(compile, "backend-clusters", backend->id, "tls.client_key_pem",
                           json_object_get(object, "client_key_pem"), &tls->key, err);
 }
 
@@ -411,9 +409,9 @@ static bool compile_backend_authentication(slc_compile *compile, const json_t *o
     backend->token_url = slc_compile_json_text(compile, object, "token_url");
     backend->client_id = slc_compile_json_text(compile, object, "client_id");
     backend->scope = slc_compile_json_text(compile, object, "scope");
-    return compile_secret(compile, "backend-clusters", backend->id, "authentication.password",
+    return slc_compile_secret(compile, "backend-clusters", backend->id, "authentication.password",
                           json_object_get(object, "password"), &backend->password, err) &&
-           compile_secret(compile, "backend-clusters", backend->id, "authentication.client_secret",
+           slc_compile_secret(compile, "backend-clusters", backend->id, "authentication.client_secret",
                           json_object_get(object, "client_secret"), &backend->client_secret, err);
 }
 
@@ -458,5 +456,5 @@ bool slc_compile_configuration(slc_compile *compile, slc_error *err)
     return compile_group(compile, err) && compile_event_apis(compile, err) && compile_listeners(compile, err) &&
            compile_vclusters(compile, err) && compile_backends(compile, err) &&
            slc_compile_plans(compile, err) && slc_compile_policies(compile, err) &&
-           slc_compile_issuers(compile, err);
+           slc_compile_issuers(compile, err) && slc_compile_key_rings(compile, err);
 }

@@ -69,21 +69,6 @@ static bool check_registry(slc_txn *txn, slc_change *change, slc_error *err)
 
 const struct slc_kind_rules slc_rules_schema_registry = {.check = check_registry};
 
-static const struct requirement provider_requirements[] = {
-    {"local", {"path"}},
-    {"vault", {"url", "token", "key"}},
-    {"aws-kms", {"region", "key"}},
-    {NULL, {NULL}},
-};
-
-static bool check_key_ring(slc_txn *txn, slc_change *change, slc_error *err)
-{
-    return check_required(txn, json_object_get(change->next, "config"), slc_get_text(change->next, "provider"),
-                          "/config", provider_requirements, err);
-}
-
-const struct slc_kind_rules slc_rules_key_ring = {.check = check_key_ring};
-
 /* ---- virtual clusters ---- */
 
 /* Does one begin with the other? Dots and underscores are the same to a broker that checks whether topics'

@@ -516,6 +516,11 @@ static const slc_policy_kind policy_kinds[] = {
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = slc_mask_fields,
      .check = slc_mask_check},
+    {.name = "encrypt",
+     .help = "Encrypts records for the broker, and decrypts them for readers.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = slc_encrypt_fields,
+     .check = slc_encrypt_check},
     {.name = NULL},
 };
 

@@ -16,6 +16,7 @@
 #include "common/metrics.h"
 #include "common/process_metrics.h"
 #include "common/version.h"
+#include "dataplane/crypt/keys.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
 #include "dataplane/identity/issuers.h"
@@ -209,6 +210,7 @@ static void stop(struct slc_gateway *gateway)
     slc_observe_free(gateway->observe);
     if (gateway->issuers != NULL) /* what waits for it is the workers' */
         slc_issuers_stop(gateway->issuers);
+    slc_keys_stop(gateway->keys); /* likewise */
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slc_worker_stop(gateway->workers[i]);
     slc_gateway_drop_plan(gateway);
@@ -219,6 +221,8 @@ static void stop(struct slc_gateway *gateway)
     slc_headcount_free(gateway->headcount);
     slc_failures_free(gateway->failures);
     slc_gateway_release_listeners(gateway);
+    slc_keys_set_process(NULL);
+    slc_keys_free(gateway->keys);
     slc_audit_free(gateway->audit);
     slc_access_file_close(gateway->access_file);
     if (gateway->drain_timer != NULL)
@@ -255,6 +259,7 @@ void slc_gateway_register_metrics(void)
     slc_audit_register_metrics();
     slc_failures_register_metrics();
     slc_shared_register_metrics();
+    slc_keys_register_metrics();
     slc_usage_register_metrics();
 }
 
@@ -268,6 +273,8 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);
     gateway.headcount = slc_headcount_new();
     gateway.failures = slc_failures_new(&settings->failures);
+    gateway.keys = slc_keys_new(&settings->keys);
+    slc_keys_set_process(gateway.keys);
     bool ok = open_logs(&gateway, err) &&
               (gateway.issuers = slc_issuers_new(&settings->issuers, err)) != NULL &&
               (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&

@@ -28,6 +28,7 @@ struct slc_gateway {
     struct slc_headcount *headcount;
     struct slc_failures *failures;
     struct slc_issuers *issuers;
+    struct slc_keys *keys;
     slc_worker **workers;
     unsigned worker_count;
     slc_config_client *client;

@@ -4,6 +4,7 @@
 #define SLC_DATAPLANE_GATEWAY_SETTINGS_H
 
 #include "common/settings.h"
+#include "dataplane/crypt/keys.h"
 #include "dataplane/identity/issuers.h"
 #include "dataplane/observe/audit.h"
 #include "dataplane/policy/failures.h"
@@ -41,6 +42,7 @@ typedef struct slc_gateway_settings {
     bool require_backend;
     slc_issuers_options issuers;
     slc_shared_options shared;
+    slc_keys_options keys;
     slc_gateway_limits limits;
 } slc_gateway_settings;
 

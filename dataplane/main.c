@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "common/log.h"
+#include "dataplane/crypt/keys_command.h"
 #include "dataplane/gateway.h"
 
 static bool start_log(const slc_gateway_settings *settings, slc_error *err)
@@ -44,6 +45,8 @@ static bool say_good(void)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "keys") == 0)
+        return slc_keys_command(argc - 1, argv + 1);
     mallopt(M_ARENA_MAX, ARENAS);
     raise_file_limit();
     slc_gateway_settings settings;

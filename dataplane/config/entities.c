@@ -186,6 +186,20 @@ static void *build_issuer(struct context *context, const void *message)
     return issuer;
 }
 
+static void *build_key_ring(struct context *context, const void *message)
+{
+    const pb_key_ring *msg = message;
+    slc_key_ring_entity *old = context->previous != NULL ? find(&context->previous->key_rings, msg->id) : NULL;
+    uint8_t digest[SLC_SHA256_BYTES];
+
+    if (!slc_key_ring_check(msg, context->err))
+        return NULL;
+    slc_message_digest(msg, NULL, digest);
+    if (old != NULL && same_digest(old->digest, digest))
+        return slc_key_ring_entity_ref(old);
+    return slc_key_ring_build(msg, digest, context->leaf);
+}
+
 static bool scope_exists(const slc_snapshot *snapshot, const pb_policy *msg)
 {
     switch (msg->scope) {
@@ -333,6 +347,8 @@ static const struct kind kinds[] = {
      offsetof(pb_plan, id), build_plan},
     {"issuer", SLUICE__SNAPSHOT__V1__SECTION__SECTION_ISSUERS, CONFIGURATION(issuers), ENTITIES(issuers),
      offsetof(pb_issuer, id), build_issuer},
+    {"key-ring", SLUICE__SNAPSHOT__V1__SECTION__SECTION_KEY_RINGS, CONFIGURATION(key_rings), ENTITIES(key_rings),
+     offsetof(pb_key_ring, id), build_key_ring},
 };
 
 struct section_walk {
@@ -456,6 +472,6 @@ bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, sl
         if (!slc_tree_each(snapshot->sections[kinds[i].section], build_leaf, &walk))
             return false;
     }
-    return check_scopes(snapshot, err) && slc_chains_build(snapshot, previous, err) &&
+    return check_scopes(snapshot, err) && slc_key_rings_check(snapshot, err) && slc_chains_build(snapshot, previous, err) &&
            check_addresses(snapshot, err) && index_urls(snapshot, err);
 }

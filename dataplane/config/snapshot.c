@@ -7,6 +7,7 @@
 
 #include "common/assert.h"
 #include "dataplane/config/snapshot_private.h"
+#include "dataplane/crypt/keys.h"
 #include "dataplane/virtual/names.h"
 
 /* ---- reference counts ---- */
@@ -67,6 +68,21 @@ void slc_listener_unref(slc_listener *listener)
     slc_vcluster_unref(listener->vcluster);
     slc_tree_unref(listener->owner_private);
     free(listener);
+}
+
+slc_key_ring_entity *slc_key_ring_entity_ref(slc_key_ring_entity *entity)
+{
+    acquire(&entity->refs);
+    return entity;
+}
+
+void slc_key_ring_entity_unref(slc_key_ring_entity *entity)
+{
+    if (entity == NULL || !release(&entity->refs))
+        return;
+    slc_key_ring_unref(entity->ring);
+    slc_tree_unref(entity->owner_private);
+    free(entity);
 }
 
 slc_issuer *slc_issuer_ref(slc_issuer *issuer)
@@ -179,6 +195,11 @@ static void unref_event_api(void *item)
     slc_event_api_unref(item);
 }
 
+static void unref_key_ring(void *item)
+{
+    slc_key_ring_entity_unref(item);
+}
+
 static void unref_issuer(void *item)
 {
     slc_issuer_unref(item);
@@ -210,6 +231,7 @@ static void free_snapshot(slc_snapshot *snapshot)
     slc_entities_release(&snapshot->plans, unref_plan);
     slc_entities_release(&snapshot->policies, NULL);
     slc_entities_release(&snapshot->issuers, unref_issuer);
+    slc_entities_release(&snapshot->key_rings, unref_key_ring);
     for (unsigned i = 0; i < SLC_SECTIONS; i++)
         slc_tree_unref(snapshot->sections[i]);
     for (unsigned i = 0; i < SLC_BUCKETS; i++) {
@@ -265,6 +287,22 @@ slc_vcluster *const *slc_snapshot_vclusters(const slc_snapshot *snapshot, size_t
 {
     *count = snapshot->vclusters.count;
     return (slc_vcluster *const *)snapshot->vclusters.items;
+}
+
+slc_key_ring_entity *const *slc_snapshot_key_rings(const slc_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->key_rings.count;
+    return (slc_key_ring_entity *const *)snapshot->key_rings.items;
+}
+
+const slc_key_ring_entity *slc_snapshot_key_ring(const slc_snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->key_rings.count; i++) {
+        const slc_key_ring_entity *entity = snapshot->key_rings.items[i];
+        if (strcmp(entity->msg->name, name) == 0)
+            return entity;
+    }
+    return NULL;
 }
 
 slc_issuer *const *slc_snapshot_issuers(const slc_snapshot *snapshot, size_t *count)

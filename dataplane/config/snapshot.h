@@ -79,6 +79,19 @@ typedef struct slc_issuer {
     void *owner_private;
 } slc_issuer;
 
+struct slc_key_ring; /* crypt/keys.h */
+
+/* Where keys that encrypt records come from. */
+typedef struct slc_key_ring_entity {
+    unsigned refs;
+    const Sluice__Snapshot__V1__KeyRing *msg;
+    uint8_t digest[32];
+    struct slc_key_ring *ring; /* own reference; NULL where nothing is encrypted, as in the control plane */
+    void *owner_private;
+} slc_key_ring_entity;
+
+void slc_key_ring_entity_unref(slc_key_ring_entity *entity);
+slc_key_ring_entity *slc_key_ring_entity_ref(slc_key_ring_entity *entity);
 void slc_issuer_unref(slc_issuer *issuer);
 slc_issuer *slc_issuer_ref(slc_issuer *issuer);
 void slc_backend_unref(slc_backend *backend);
@@ -104,6 +117,10 @@ slc_listener *const *slc_snapshot_listeners(const slc_snapshot *snapshot, size_t
 slc_event_api *const *slc_snapshot_event_apis(const slc_snapshot *snapshot, size_t *count);
 slc_vcluster *const *slc_snapshot_vclusters(const slc_snapshot *snapshot, size_t *count);
 slc_issuer *const *slc_snapshot_issuers(const slc_snapshot *snapshot, size_t *count);
+
+slc_key_ring_entity *const *slc_snapshot_key_rings(const slc_snapshot *snapshot, size_t *count);
+/* By name; NULL when there is none. */
+const slc_key_ring_entity *slc_snapshot_key_ring(const slc_snapshot *snapshot, const char *name);
 
 /* By URL: O(1). `listener` restricts to APIs deployed on it (by id). Borrowed; NULL when there is none. */
 slc_event_api *slc_snapshot_find_api(const slc_snapshot *snapshot, const char *listener_id, const char *name,

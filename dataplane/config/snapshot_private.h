@@ -9,7 +9,7 @@
 #include "dataplane/policy/policy.h"
 
 #define SLC_SNAPSHOT_MAGIC 0x736e6170u
-#define SLC_SECTIONS       9 /* 1..8 of enum Section; 0 is unused */
+#define SLC_SECTIONS       10 /* 1..9 of enum Section; 0 is unused */
 #define SLC_BUCKETS        256
 
 typedef Sluice__Snapshot__V1__Manifest pb_manifest;
@@ -23,6 +23,7 @@ typedef Sluice__Snapshot__V1__EventApi pb_event_api;
 typedef Sluice__Snapshot__V1__Plan pb_plan;
 typedef Sluice__Snapshot__V1__Policy pb_policy;
 typedef Sluice__Snapshot__V1__Issuer pb_issuer;
+typedef Sluice__Snapshot__V1__KeyRing pb_key_ring;
 typedef Sluice__Snapshot__V1__Secret pb_secret;
 typedef Sluice__Snapshot__V1__Credential pb_credential;
 typedef Sluice__Snapshot__V1__CredentialBucket pb_credential_bucket;
@@ -48,7 +49,7 @@ struct slc_snapshot {
 
     const pb_group *group;                                                    /* in sections */
     slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */
-    slc_entities issuers;
+    slc_entities issuers, key_rings;
     slc_entities narrow, native;       /* chains.c: of plans and applications, of virtual clusters */
     const pb_policy **sorted_policies; /* wide ones first; NULL: not yet */
     size_t wide_count;
@@ -95,6 +96,13 @@ bool slc_listener_check(const pb_listener *msg, slc_error *err) SLC_CHECKED;
 bool slc_event_api_check(const pb_event_api *msg, slc_error *err) SLC_CHECKED;
 bool slc_policy_check(const pb_policy *msg, slc_error *err) SLC_CHECKED;
 bool slc_issuer_check(const pb_issuer *msg, slc_error *err) SLC_CHECKED;
+bool slc_key_ring_check(const pb_key_ring *msg, slc_error *err) SLC_CHECKED;
+
+/* key_rings.c */
+slc_key_ring_entity *slc_key_ring_build(const pb_key_ring *msg, const uint8_t digest[SLC_SHA256_BYTES],
+                                        slc_tree *leaf);
+/* Does every policy that encrypts find its key ring, and there or in itself a key? */
+bool slc_key_rings_check(const slc_snapshot *snapshot, slc_error *err) SLC_CHECKED;
 /* This thread's checks are not a gateway's: files and variables that secrets refer to are not looked at. */
 void slc_validate_elsewhere(bool is_elsewhere);
 bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err) SLC_CHECKED;

@@ -80,6 +80,18 @@ void slc_keys_free(slc_keys *keys)
     free(keys);
 }
 
+static slc_keys *of_process;
+
+void slc_keys_set_process(slc_keys *keys)
+{
+    of_process = keys;
+}
+
+slc_keys *slc_keys_of_process(void)
+{
+    return of_process;
+}
+
 /* ---- rings ---- */
 
 /* With the lock; nobody has it. */

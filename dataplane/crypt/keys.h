@@ -55,6 +55,11 @@ void slc_keys_stop(slc_keys *keys);
 /* Stops it, if it was not. Every ring must have been let go. NULL is fine. */
 void slc_keys_free(slc_keys *keys);
 
+/* The process's own, for whoever builds rings from a configuration; NULL: nothing is encrypted here. Set before threads
+ * start, cleared after they have ended. */
+void slc_keys_set_process(slc_keys *keys);
+slc_keys *slc_keys_of_process(void);
+
 /* The ring with these options (checked, copied): the one that is there, with its keys, or a new one. */
 slc_key_ring *slc_key_ring_get(slc_keys *keys, const slc_key_ring_options *options);
 slc_key_ring *slc_key_ring_ref(slc_key_ring *ring);
