@@ -11,8 +11,8 @@ static slc_compiled *finish(slc_compile *compile);
 
 static void init_sets(slc_compile *compile)
 {
-    json_t **sets[] = {&compile->event_apis, &compile->vclusters, &compile->backends, &compile->listeners,
-                       &compile->plans,      &compile->key_rings};
+    json_t **sets[] = {&compile->event_apis, &compile->vclusters, &compile->backends,
+                       &compile->listeners,  &compile->plans,     &compile->key_rings};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         *sets[i] = json_object();
 }

@@ -211,8 +211,8 @@ static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
     listener->client_identity =
         slc_compile_texts(compile, json_object_get(tls, "client_identity"), &listener->n_client_identity);
     listener->min_tls_version = slc_compile_json_text(compile, tls, "min_version");
-    return slc_compile_secret(compile, "listeners", listener->id, "tls.key_pem", json_object_get(tls, "key_pem"),
-                          &listener->key, err);
+    return slc_compile_secret(compile, "listeners", listener->id, "tls.key_pem",
+                              json_object_get(tls, "key_pem"), &listener->key, err);
 }
 
 /* A gateway that does not know it refuses the configuration, rather than to take the balancer for the client,
@@ -395,7 +395,7 @@ static bool compile_backend_tls(slc_compile *compile, const json_t *object,
     tls->certificate_pem = slc_compile_json_text(compile, object, "client_certificate_pem");
     backend->tls = tls;
     return slc_compile_secret(compile, "backend-clusters", backend->id, "tls.client_key_pem",
-                          json_object_get(object, "client_key_pem"), &tls->key, err);
+                              json_object_get(object, "client_key_pem"), &tls->key, err);
 }
 
 static bool compile_backend_authentication(slc_compile *compile, const json_t *object,
@@ -410,9 +410,9 @@ static bool compile_backend_authentication(slc_compile *compile, const json_t *o
     backend->client_id = slc_compile_json_text(compile, object, "client_id");
     backend->scope = slc_compile_json_text(compile, object, "scope");
     return slc_compile_secret(compile, "backend-clusters", backend->id, "authentication.password",
-                          json_object_get(object, "password"), &backend->password, err) &&
+                              json_object_get(object, "password"), &backend->password, err) &&
            slc_compile_secret(compile, "backend-clusters", backend->id, "authentication.client_secret",
-                          json_object_get(object, "client_secret"), &backend->client_secret, err);
+                              json_object_get(object, "client_secret"), &backend->client_secret, err);
 }
 
 static bool compile_backend(slc_compile *compile, sqlite3_stmt *stmt, slc_items *items, slc_error *err)

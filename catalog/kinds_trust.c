@@ -184,7 +184,8 @@ static const slc_field key_ring_config_fields[] = {
      .type = SLC_F_STRING,
      .min = 1,
      .max = 255,
-     .help = "Name or ARN of the key-encryption key for policies that name none; {topic} stands for the backend's name "
+     .help = "Name or ARN of the key-encryption key for policies that name none; {topic} stands for the "
+             "backend's name "
              "of the topic."},
     SLC_FIELD_END,
 };

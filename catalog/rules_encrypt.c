@@ -71,7 +71,8 @@ const slc_field slc_encrypt_fields[] = {
      .type = SLC_F_ENUM,
      .values = encrypt_plaintext,
      .default_json = "\"refuse\"",
-     .help = "What becomes of records that are not encrypted, when they are read: pass is the migration window."},
+     .help =
+         "What becomes of records that are not encrypted, when they are read: pass is the migration window."},
     {.name = "plaintext_until",
      .type = SLC_F_STRING,
      .min = 1,
@@ -86,8 +87,8 @@ static bool check_ring(slc_txn *txn, const json_t *config, slc_error *err)
     const char *name = slc_get_text(config, "key_ring");
     int row;
     bool has_key = slc_get_text(config, "key") != NULL;
-    sqlite3_stmt *stmt =
-        slc_txn_query(txn, err, "SELECT json_extract(config, '$.key') FROM key_rings WHERE name = ?", "s", name);
+    sqlite3_stmt *stmt = slc_txn_query(
+        txn, err, "SELECT json_extract(config, '$.key') FROM key_rings WHERE name = ?", "s", name);
     if (stmt == NULL)
         return false;
     row = slc_txn_step(txn, stmt, err);
@@ -130,7 +131,8 @@ bool slc_encrypt_check(slc_txn *txn, const json_t *config, slc_error *err)
 {
     const json_t *what = json_object_get(config, "what");
     bool fields = slc_has_text(what, "fields");
-    const char *condition = slc_get_text(config, "decrypt_if"), *until = slc_get_text(config, "plaintext_until");
+    const char *condition = slc_get_text(config, "decrypt_if"),
+               *until = slc_get_text(config, "plaintext_until");
     slc_error why = {0};
     int64_t until_ms;
     if (fields && slc_has_text(what, "value"))
@@ -170,7 +172,8 @@ static bool check_provider(slc_txn *txn, const slc_change *change, slc_error *er
             char place[SLC_POINTER_CHARS];
             const json_t *found = json_object_get(config, *field);
             snprintf(place, sizeof place, "/config/%s", *field);
-            if (found == NULL || json_is_null(found) || (json_is_string(found) && json_string_length(found) == 0))
+            if (found == NULL || json_is_null(found) ||
+                (json_is_string(found) && json_string_length(found) == 0))
                 return slc_txn_problem(txn, place, err, "is required for %s", provider);
         }
     }
@@ -182,10 +185,12 @@ static bool check_provider(slc_txn *txn, const slc_change *change, slc_error *er
 }
 
 /* The first policy that names the ring (and no key of its own); "" when there is none. */
-static bool find_policy(slc_txn *txn, const char *ring, bool without_key, char key[SLC_KEY_CHARS], slc_error *err)
+static bool find_policy(slc_txn *txn, const char *ring, bool without_key, char key[SLC_KEY_CHARS],
+                        slc_error *err)
 {
-    static const char sql[] = "SELECT key FROM policies WHERE type = 'encrypt' AND json_extract(config, '$.key_ring') = ? "
-                              "AND (? = 0 OR json_extract(config, '$.key') IS NULL) ORDER BY key LIMIT 1";
+    static const char sql[] =
+        "SELECT key FROM policies WHERE type = 'encrypt' AND json_extract(config, '$.key_ring') = ? "
+        "AND (? = 0 OR json_extract(config, '$.key') IS NULL) ORDER BY key LIMIT 1";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "si", ring, (int64_t)without_key);
     if (stmt == NULL)
         return false;
@@ -211,18 +216,21 @@ static bool check_key_ring(slc_txn *txn, slc_change *change, slc_error *err)
         return false;
     if (policy[0] == '\0')
         return true;
-    return slc_txn_refuse(txn, SLC_CONFLICT, renamed ? "/name" : "/config/key", err, "the policy %s refers to it", policy);
+    return slc_txn_refuse(txn, SLC_CONFLICT, renamed ? "/name" : "/config/key", err,
+                          "the policy %s refers to it", policy);
 }
 
 static bool dependents(slc_txn *txn, const json_t *stored, json_t *list, slc_error *err)
 {
-    static const char sql[] =
-        "SELECT id, key FROM policies WHERE type = 'encrypt' AND json_extract(config, '$.key_ring') = ? ORDER BY key";
+    static const char sql[] = "SELECT id, key FROM policies WHERE type = 'encrypt' AND json_extract(config, "
+                              "'$.key_ring') = ? ORDER BY key";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", slc_get_text(stored, "name"));
     int row = 0;
-    while (stmt != NULL && json_array_size(list) < SLC_REFERRERS_MAX && (row = slc_txn_step(txn, stmt, err)) == 1)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "kind", "policies", "id", slc_column_text(stmt, 0),
-                                              "key", slc_column_text(stmt, 1), "field", "/config/key_ring"));
+    while (stmt != NULL && json_array_size(list) < SLC_REFERRERS_MAX &&
+           (row = slc_txn_step(txn, stmt, err)) == 1)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "kind", "policies", "id",
+                                              slc_column_text(stmt, 0), "key", slc_column_text(stmt, 1),
+                                              "field", "/config/key_ring"));
     slc_txn_finish(txn, stmt);
     return stmt != NULL && row >= 0;
 }

@@ -17,7 +17,8 @@ static const char *value_of(const char *at, const char *topic, const char *vclus
     return NULL;
 }
 
-bool slc_key_template_fill(const char *template, const char *topic, const char *vcluster, char *out, size_t size)
+bool slc_key_template_fill(const char *template, const char *topic, const char *vcluster, char *out,
+                           size_t size)
 {
     size_t len = 0;
     for (const char *at = template; *at != '\0';) {

@@ -347,8 +347,8 @@ static const struct kind kinds[] = {
      offsetof(pb_plan, id), build_plan},
     {"issuer", SLUICE__SNAPSHOT__V1__SECTION__SECTION_ISSUERS, CONFIGURATION(issuers), ENTITIES(issuers),
      offsetof(pb_issuer, id), build_issuer},
-    {"key-ring", SLUICE__SNAPSHOT__V1__SECTION__SECTION_KEY_RINGS, CONFIGURATION(key_rings), ENTITIES(key_rings),
-     offsetof(pb_key_ring, id), build_key_ring},
+    {"key-ring", SLUICE__SNAPSHOT__V1__SECTION__SECTION_KEY_RINGS, CONFIGURATION(key_rings),
+     ENTITIES(key_rings), offsetof(pb_key_ring, id), build_key_ring},
 };
 
 struct section_walk {
@@ -472,6 +472,7 @@ bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, sl
         if (!slc_tree_each(snapshot->sections[kinds[i].section], build_leaf, &walk))
             return false;
     }
-    return check_scopes(snapshot, err) && slc_key_rings_check(snapshot, err) && slc_chains_build(snapshot, previous, err) &&
-           check_addresses(snapshot, err) && index_urls(snapshot, err);
+    return check_scopes(snapshot, err) && slc_key_rings_check(snapshot, err) &&
+           slc_chains_build(snapshot, previous, err) && check_addresses(snapshot, err) &&
+           index_urls(snapshot, err);
 }

@@ -48,8 +48,8 @@ static slc_key_ring_options options_of(const pb_key_ring *msg)
                                   .mac_key = text_of(msg->mac_key)};
 }
 
-/* Whether secrets resolve is found out when a key is asked for: a key ring that cannot be reached must not hold up a
- * configuration. */
+/* Whether secrets resolve is found out when a key is asked for: a key ring that cannot be reached must not hold
+ * up a configuration. */
 bool slc_key_ring_check(const pb_key_ring *msg, slc_error *err)
 {
     char field[160];
@@ -96,9 +96,11 @@ bool slc_key_rings_check(const slc_snapshot *snapshot, slc_error *err)
         const slc_key_ring_entity *ring = slc_snapshot_key_ring(snapshot, name);
         snprintf(field, sizeof(field), "policy/%s", policy->name);
         if (ring == NULL)
-            return slc_fail(err, SLC_INVALID, field, "refers to the key ring \"%.60s\", which is not there", name);
+            return slc_fail(err, SLC_INVALID, field, "refers to the key ring \"%.60s\", which is not there",
+                            name);
         if (!has_key && ring->msg->key[0] == '\0')
-            return slc_fail(err, SLC_INVALID, field, "names no key, and neither does the key ring \"%.60s\"", name);
+            return slc_fail(err, SLC_INVALID, field, "names no key, and neither does the key ring \"%.60s\"",
+                            name);
     }
     return true;
 }

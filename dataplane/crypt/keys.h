@@ -55,8 +55,8 @@ void slc_keys_stop(slc_keys *keys);
 /* Stops it, if it was not. Every ring must have been let go. NULL is fine. */
 void slc_keys_free(slc_keys *keys);
 
-/* The process's own, for whoever builds rings from a configuration; NULL: nothing is encrypted here. Set before threads
- * start, cleared after they have ended. */
+/* The process's own, for whoever builds rings from a configuration; NULL: nothing is encrypted here. Set before
+ * threads start, cleared after they have ended. */
 void slc_keys_set_process(slc_keys *keys);
 slc_keys *slc_keys_of_process(void);
 

@@ -28,7 +28,8 @@ static const slc_setting table[] = {
      offsetof(slc_keys_settings, passphrase), 0, 0},
     {"passphrase-file", SLC_SET_STRING, NULL, "file that holds the passphrase",
      offsetof(slc_keys_settings, passphrase_file), 0, 0},
-    {"yes", SLC_SET_BOOL, "false", "destroy without asking: it cannot be undone", offsetof(slc_keys_settings, yes), 0, 0},
+    {"yes", SLC_SET_BOOL, "false", "destroy without asking: it cannot be undone",
+     offsetof(slc_keys_settings, yes), 0, 0},
     {NULL, SLC_SET_STRING, NULL, NULL, 0, 0, 0},
 };
 
@@ -98,8 +99,8 @@ static const struct action {
     bool named, writes;
     const char *done;
 } actions[] = {
-    {"init", init, false, true, "made"},          {"add", add, true, true, "added"},
-    {"rotate", rotate, true, true, "rotated"},    {"destroy", destroy, true, true, "destroyed"},
+    {"init", init, false, true, "made"},       {"add", add, true, true, "added"},
+    {"rotate", rotate, true, true, "rotated"}, {"destroy", destroy, true, true, "destroyed"},
     {"list", list, false, false, NULL},
 };
 
@@ -107,10 +108,10 @@ static const struct action {
 
 static bool read_passphrase(struct session *session, slc_error *err)
 {
-    const slc_key_secret secret = {.value = session->settings->passphrase,
-                                   .len = session->settings->passphrase != NULL ? strlen(session->settings->passphrase)
-                                                                                : 0,
-                                   .file = session->settings->passphrase_file};
+    const slc_key_secret secret = {
+        .value = session->settings->passphrase,
+        .len = session->settings->passphrase != NULL ? strlen(session->settings->passphrase) : 0,
+        .file = session->settings->passphrase_file};
     session->passphrase = slc_key_secret_read(&secret, "passphrase", &session->passphrase_len, err);
     return session->passphrase != NULL;
 }
@@ -130,12 +131,13 @@ static bool open_store(struct session *session, bool anew, slc_error *err)
     const char *path = session->settings->keystore;
     if (anew && slc_file_exists(path))
         return slc_fail(err, SLC_CONFLICT, NULL, "%s is there already.", path);
-    session->store = anew ? slc_keystore_new()
-                          : slc_keystore_load(path, session->passphrase, session->passphrase_len, err);
+    session->store =
+        anew ? slc_keystore_new() : slc_keystore_load(path, session->passphrase, session->passphrase_len, err);
     return session->store != NULL;
 }
 
-static bool run(const struct action *action, const char *name, const slc_keys_settings *settings, slc_error *err)
+static bool run(const struct action *action, const char *name, const slc_keys_settings *settings,
+                slc_error *err)
 {
     struct session session = {.settings = settings};
     if (settings->keystore == NULL)
@@ -171,8 +173,8 @@ int slc_keys_command(int argc, char **argv)
         return 1;
     }
     argv[taken - 1] = argv[0];
-    int loaded = slc_settings_load(table, "sluice-gateway keys", usage, argc - taken + 1, argv + taken - 1, &settings,
-                                   &err);
+    int loaded = slc_settings_load(table, "sluice-gateway keys", usage, argc - taken + 1, argv + taken - 1,
+                                   &settings, &err);
     bool ok = loaded > 0 || (loaded == 0 && run(action, name, &settings, &err));
     if (!ok)
         fprintf(stderr, "sluice-gateway keys: %s\n", err.message);

@@ -89,7 +89,8 @@ static bool compile_keys(const json_t *config, slc_encrypt *policy, slc_error *e
         !slc_policy_config_strings(config, "read_keys", &templates, &list, err))
         return false;
     if (!is_name(ring))
-        return slc_fail(err, SLC_INVALID, "/config/key_ring", "key_ring must be a name of lower-case letters, digits and dashes");
+        return slc_fail(err, SLC_INVALID, "/config/key_ring",
+                        "key_ring must be a name of lower-case letters, digits and dashes");
     policy->ring = slc_strdup(ring);
     policy->read_keys = copy_texts(list, &policy->read_count);
     return compile_template(config, "context", "{topic}", &policy->context, err) &&
@@ -149,14 +150,16 @@ static bool compile_reading(const json_t *config, slc_encrypt *policy, slc_error
     if (condition[0] != '\0' && (policy->decrypt_if = slc_condition_compile(condition, &cause)) == NULL)
         return slc_fail(err, SLC_INVALID, "/config/decrypt_if", "decrypt_if: %.200s", cause.message);
     if (until[0] != '\0' && !slc_rfc3339_parse(until, strlen(until), &policy->until_ms))
-        return slc_fail(err, SLC_INVALID, "/config/plaintext_until", "plaintext_until must be a time as in RFC 3339");
+        return slc_fail(err, SLC_INVALID, "/config/plaintext_until",
+                        "plaintext_until must be a time as in RFC 3339");
     return true;
 }
 
 static bool compile(const json_t *config, void **compiled, slc_error *err)
 {
-    static const char *const known[] = {"key_ring",  "key",    "read_keys", "what",            "fields", "context", "bind_key",
-                                        "decrypt_if", "others", "plaintext", "plaintext_until", NULL};
+    static const char *const known[] = {"key_ring", "key",       "read_keys",       "what",
+                                        "fields",   "context",   "bind_key",        "decrypt_if",
+                                        "others",   "plaintext", "plaintext_until", NULL};
     if (!slc_policy_config_known(config, known, err))
         return false;
     slc_encrypt *policy = slc_calloc(1, sizeof *policy);
@@ -199,7 +202,7 @@ static bool fill_names(slc_encryption *encryption, const slc_encrypt *policy, co
     if (!slc_key_template_fill(key, subject->backend_topic, vcluster, encryption->kek, sizeof encryption->kek))
         return slc_fail(err, SLC_INVALID, NULL, "the name of its key gets too long for the topic");
     if (!slc_key_template_fill(policy->context, subject->backend_topic, vcluster, encryption->context,
-                          sizeof encryption->context))
+                               sizeof encryption->context))
         return slc_fail(err, SLC_INVALID, NULL, "its context gets too long for the topic");
     encryption->kek_len = strlen(encryption->kek);
     encryption->context_len = strlen(encryption->context);
@@ -266,7 +269,7 @@ static bool is_ours(const slc_record_header *header)
 
 static const char *header_value(unsigned what)
 {
-    static const char *const values[] = {"1",        "1 value",      "1 key",        "1 key value",
+    static const char *const values[] = {"1",        "1 value",        "1 key",        "1 key value",
                                          "1 fields", "1 value fields", "1 key fields", "1 key value fields"};
     return values[what & 7];
 }
@@ -367,7 +370,8 @@ static enum slc_record_verdict encrypt(void *bound, slc_record_turn *turn, slc_p
         if (verdict == SLC_RECORD_KEEP)
             verdict = seal(turn, key, SLC_PART_KEY, &place, &record->key, &record->key_len, problem);
     }
-    if (verdict == SLC_RECORD_CHANGE && (what & (SLC_ENCRYPT_VALUE | SLC_ENCRYPT_FIELDS)) != 0 && record->value != NULL)
+    if (verdict == SLC_RECORD_CHANGE && (what & (SLC_ENCRYPT_VALUE | SLC_ENCRYPT_FIELDS)) != 0 &&
+        record->value != NULL)
         verdict = encrypt_value(encryption, turn, record, problem);
     if (verdict != SLC_RECORD_CHANGE)
         return verdict;
@@ -393,13 +397,14 @@ static enum slc_record_verdict refuse_plain(slc_record_problem *problem)
     return slc_record_reject(problem, SLC_DENIED, "The record is not encrypted, and should be.");
 }
 
-static enum slc_record_verdict open_into(slc_encryption *encryption, slc_record_turn *turn, enum slc_envelope_part part,
-                                         const slc_crypt_place *place, const uint8_t **data, size_t *len,
-                                         slc_record_problem *problem)
+static enum slc_record_verdict open_into(slc_encryption *encryption, slc_record_turn *turn,
+                                         enum slc_envelope_part part, const slc_crypt_place *place,
+                                         const uint8_t **data, size_t *len, slc_record_problem *problem)
 {
     slc_buf *out = slc_record_scratch_buf(turn->scratch);
     slc_buf_reserve(out, *len); /* what is empty is not null */
-    enum slc_record_verdict verdict = slc_encrypt_open_one(encryption, turn, *data, *len, part, place, out, problem);
+    enum slc_record_verdict verdict =
+        slc_encrypt_open_one(encryption, turn, *data, *len, part, place, out, problem);
     if (verdict == SLC_RECORD_CHANGE) {
         *data = out->data;
         *len = out->len;
@@ -413,7 +418,8 @@ static enum slc_record_verdict decrypt_fields(slc_encryption *encryption, slc_re
     slc_buf *out = NULL;
     bool plain;
     enum slc_record_verdict verdict = slc_encrypt_open_fields(encryption, turn, record, &out, &plain, problem);
-    if (plain && (verdict == SLC_RECORD_CHANGE || verdict == SLC_RECORD_KEEP) && !may_be_plain(encryption->policy))
+    if (plain && (verdict == SLC_RECORD_CHANGE || verdict == SLC_RECORD_KEEP) &&
+        !may_be_plain(encryption->policy))
         return refuse_plain(problem);
     if (verdict == SLC_RECORD_CHANGE) {
         record->value = out->data;
@@ -428,7 +434,8 @@ static enum slc_record_verdict decrypt_parts(slc_encryption *encryption, slc_rec
     slc_crypt_place place = slc_encrypt_place(encryption, record);
     enum slc_record_verdict verdict = SLC_RECORD_CHANGE;
     if ((what & SLC_ENCRYPT_VALUE) != 0 && record->value != NULL)
-        verdict = open_into(encryption, turn, SLC_PART_VALUE, &place, &record->value, &record->value_len, problem);
+        verdict =
+            open_into(encryption, turn, SLC_PART_VALUE, &place, &record->value, &record->value_len, problem);
     if ((what & SLC_ENCRYPT_FIELDS) != 0 && record->value != NULL)
         verdict = decrypt_fields(encryption, turn, record, problem);
     if (verdict != SLC_RECORD_CHANGE && verdict != SLC_RECORD_KEEP)
@@ -472,34 +479,52 @@ static const slc_record_ops on_records = {
 
 const slc_policy_type slc_policy_encrypt = {
     .name = "encrypt",
-    .summary = "Encrypts records on their way to the broker and decrypts them on their way back, the same for REST, SSE and "
-               "native Kafka:\n[encryption.md](encryption.md). What is published is encrypted as a whole (`value`), by its key "
-               "(`key`) or by fields of JSON\n(`fields`). A tombstone stays one. A record that should be encrypted and is not "
-               "is refused to readers, unless `plaintext` is `pass`.\nWho the policy does not concern, by its scope or "
+    .summary = "Encrypts records on their way to the broker and decrypts them on their way back, the same for "
+               "REST, SSE and "
+               "native Kafka:\n[encryption.md](encryption.md). What is published is encrypted as a whole "
+               "(`value`), by its key "
+               "(`key`) or by fields of JSON\n(`fields`). A tombstone stays one. A record that should be "
+               "encrypted and is not "
+               "is refused to readers, unless `plaintext` is `pass`.\nWho the policy does not concern, by its "
+               "scope or "
                "condition, publishes plaintext and reads ciphertext.",
     .config_schema =
         "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"key_ring\"],\"properties\":{"
-        "\"key_ring\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":63,\"description\":\"Name of the key ring.\"},"
-        "\"key\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"description\":\"Name of the key-encryption key; "
-        "`{topic}` stands for the backend's name of the topic, `{virtual_cluster}` for that name. Absent: the key "
+        "\"key_ring\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":63,\"description\":\"Name of the key "
+        "ring.\"},"
+        "\"key\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"description\":\"Name of the "
+        "key-encryption key; "
+        "`{topic}` stands for the backend's name of the topic, `{virtual_cluster}` for that name. Absent: the "
+        "key "
         "ring's.\"},"
-        "\"read_keys\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":20,\"items\":{\"type\":\"string\",\"minLength\":1,"
-        "\"maxLength\":255},\"description\":\"Other key-encryption keys that records may be encrypted under: earlier "
+        "\"read_keys\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":20,\"items\":{\"type\":\"string\","
+        "\"minLength\":1,"
+        "\"maxLength\":255},\"description\":\"Other key-encryption keys that records may be encrypted under: "
+        "earlier "
         "ones.\"},"
-        "\"what\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":3,\"items\":{\"type\":\"string\",\"enum\":[\"value\","
-        "\"key\",\"fields\"]},\"default\":[\"value\"],\"description\":\"What is encrypted; either `value` or `fields`.\"},"
-        "\"fields\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"string\",\"minLength\":1,"
-        "\"maxLength\":200},\"description\":\"JSON pointers to the fields; `*` stands for any member or element.\"},"
+        "\"what\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":3,\"items\":{\"type\":\"string\",\"enum\":["
+        "\"value\","
+        "\"key\",\"fields\"]},\"default\":[\"value\"],\"description\":\"What is encrypted; either `value` or "
+        "`fields`.\"},"
+        "\"fields\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"string\","
+        "\"minLength\":1,"
+        "\"maxLength\":200},\"description\":\"JSON pointers to the fields; `*` stands for any member or "
+        "element.\"},"
         "\"context\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"default\":\"{topic}\","
         "\"description\":\"What a ciphertext is bound to: it opens nowhere else.\"},"
-        "\"bind_key\":{\"type\":\"boolean\",\"default\":false,\"description\":\"Bind values to the record's key as well.\"},"
-        "\"decrypt_if\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1000,\"description\":\"Condition: who reads "
+        "\"bind_key\":{\"type\":\"boolean\",\"default\":false,\"description\":\"Bind values to the record's "
+        "key as well.\"},"
+        "\"decrypt_if\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1000,\"description\":\"Condition: "
+        "who reads "
         "plaintext. Absent: everybody whom the policy concerns.\"},"
-        "\"others\":{\"type\":\"string\",\"enum\":[\"refuse\",\"ciphertext\"],\"default\":\"refuse\",\"description\":\"What "
+        "\"others\":{\"type\":\"string\",\"enum\":[\"refuse\",\"ciphertext\"],\"default\":\"refuse\","
+        "\"description\":\"What "
         "the others get.\"},"
-        "\"plaintext\":{\"type\":\"string\",\"enum\":[\"refuse\",\"pass\"],\"default\":\"refuse\",\"description\":\"What "
+        "\"plaintext\":{\"type\":\"string\",\"enum\":[\"refuse\",\"pass\"],\"default\":\"refuse\","
+        "\"description\":\"What "
         "becomes of records that are not encrypted, when they are read: `pass` is the migration window.\"},"
-        "\"plaintext_until\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":40,\"description\":\"When the window closes, as "
+        "\"plaintext_until\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":40,\"description\":\"When the "
+        "window closes, as "
         "in RFC 3339; absent: it stays open.\"}}}",
     .compile = compile,
     .release = release,

@@ -10,8 +10,8 @@
 /* The header of records that are encrypted: a version, and what was encrypted ("1 key value"). */
 #define SLC_ENCRYPT_HEADER "sluice-encryption"
 
-/* The key ring that a policy's configuration (checked before) names, and whether it names a key. False: it is no such
- * configuration. */
+/* The key ring that a policy's configuration (checked before) names, and whether it names a key. False: it is
+ * no such configuration. */
 bool slc_encrypt_names(const char *config_json, char name[SLC_ENCRYPT_RING_MAX + 1], bool *has_key);
 
 #endif

@@ -1,5 +1,5 @@
-/* Fields of JSON values: found by pointers in which * stands for any member or element, and replaced by a text that
- * holds an envelope. The rest of the value stays as it was written, byte by byte. */
+/* Fields of JSON values: found by pointers in which * stands for any member or element, and replaced by a text
+ * that holds an envelope. The rest of the value stays as it was written, byte by byte. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,8 @@ static bool note(struct walk *walk, const slc_json_slice *value)
 {
     const struct match match = {*value, walk->pointers->len, walk->len};
     if (walk->matches->len / sizeof match >= SLC_ENCRYPT_MATCHES_MAX ||
-        !slc_buf_add(walk->matches, &match, sizeof match) || !slc_buf_add(walk->pointers, walk->pointer, walk->len))
+        !slc_buf_add(walk->matches, &match, sizeof match) ||
+        !slc_buf_add(walk->pointers, walk->pointer, walk->len))
         return refuse(walk, "it has too many fields to be encrypted");
     return true;
 }
@@ -150,8 +151,8 @@ static int in_order(const void *a, const void *b)
 }
 
 /* All fields of the value, in order, none in another or twice. False: it is refused, `walk->wrong` says why. */
-static bool find(const slc_encrypt *policy, slc_record_turn *turn, const slc_policy_record *record, struct walk *walk,
-                 size_t *count)
+static bool find(const slc_encrypt *policy, slc_record_turn *turn, const slc_policy_record *record,
+                 struct walk *walk, size_t *count)
 {
     slc_json_info info;
     const char *text = (const char *)record->value;
@@ -217,8 +218,8 @@ static bool add_sealed(slc_buf *out, const slc_buf *sealed)
 }
 
 enum slc_record_verdict slc_encrypt_seal_fields(slc_encryption *encryption, slc_record_turn *turn,
-                                                const slc_policy_record *record, slc_data_key *key, slc_buf **out,
-                                                slc_record_problem *problem)
+                                                const slc_policy_record *record, slc_data_key *key,
+                                                slc_buf **out, slc_record_problem *problem)
 {
     struct walk walk;
     size_t count;
@@ -235,8 +236,8 @@ enum slc_record_verdict slc_encrypt_seal_fields(slc_encryption *encryption, slc_
         const slc_json_slice *value = &matches[i].value;
         const slc_crypt_place place = place_of(encryption, record, &walk, &matches[i]);
         slc_buf_clear(sealed);
-        if (!slc_crypt_seal(slc_encrypt_ciphers(), key, SLC_PART_FIELD, &place, (const uint8_t *)value->text, value->len,
-                            sealed, &err))
+        if (!slc_crypt_seal(slc_encrypt_ciphers(), key, SLC_PART_FIELD, &place, (const uint8_t *)value->text,
+                            value->len, sealed, &err))
             return slc_encrypt_reject(problem, &err);
         if (!add(*out, at, value->text) || !add_sealed(*out, sealed))
             return too_large(problem);
@@ -255,8 +256,8 @@ static bool is_sealed(const slc_json_slice *value)
 }
 
 static enum slc_record_verdict open_field(slc_encryption *encryption, slc_record_turn *turn,
-                                          const slc_json_slice *value, const slc_crypt_place *place, slc_buf *sealed,
-                                          slc_buf *out, slc_record_problem *problem)
+                                          const slc_json_slice *value, const slc_crypt_place *place,
+                                          slc_buf *sealed, slc_buf *out, slc_record_problem *problem)
 {
     static const slc_error damaged = {.code = SLC_CORRUPT, .message = "an encrypted field is damaged"};
     const char *text = value->text + 1 + strlen(SLC_FIELD_PREFIX);
@@ -270,9 +271,10 @@ static enum slc_record_verdict open_field(slc_encryption *encryption, slc_record
     if (decoded < 0)
         return slc_encrypt_reject(problem, &damaged);
     size_t before = out->len;
-    enum slc_record_verdict verdict = slc_encrypt_open_one(encryption, turn, bytes, (size_t)decoded, SLC_PART_FIELD,
-                                                           place, out, problem);
-    if (verdict == SLC_RECORD_CHANGE && !slc_json_scan((const char *)out->data + before, out->len - before, &info))
+    enum slc_record_verdict verdict =
+        slc_encrypt_open_one(encryption, turn, bytes, (size_t)decoded, SLC_PART_FIELD, place, out, problem);
+    if (verdict == SLC_RECORD_CHANGE &&
+        !slc_json_scan((const char *)out->data + before, out->len - before, &info))
         return slc_encrypt_reject(problem, &damaged);
     return verdict;
 }

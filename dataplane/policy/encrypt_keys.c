@@ -44,8 +44,8 @@ static void trim(int64_t now_ms)
     slc_ciphers_trim(slc_encrypt_ciphers());
 }
 
-/* What is out of reach may come back; a key that is missing, or bytes that are not what they say, do not. The client is
- * told no names. */
+/* What is out of reach may come back; a key that is missing, or bytes that are not what they say, do not. The
+ * client is told no names. */
 enum slc_record_verdict slc_encrypt_reject(slc_record_problem *problem, const slc_error *err)
 {
     enum slc_code code = err->code;
@@ -73,8 +73,8 @@ static enum slc_record_verdict ask(slc_encryption *encryption, const slc_key_wan
     }
 }
 
-enum slc_record_verdict slc_encrypt_current(slc_encryption *encryption, slc_record_turn *turn, slc_data_key **key,
-                                            slc_record_problem *problem)
+enum slc_record_verdict slc_encrypt_current(slc_encryption *encryption, slc_record_turn *turn,
+                                            slc_data_key **key, slc_record_problem *problem)
 {
     int64_t now_ms = slc_monotonic_ms();
     trim(now_ms);
@@ -95,7 +95,8 @@ enum slc_record_verdict slc_encrypt_current(slc_encryption *encryption, slc_reco
 }
 
 enum slc_record_verdict slc_encrypt_fixed(slc_encryption *encryption, const char *kek, size_t kek_len,
-                                          slc_record_turn *turn, slc_data_key **key, slc_record_problem *problem)
+                                          slc_record_turn *turn, slc_data_key **key,
+                                          slc_record_problem *problem)
 {
     slc_data_key *have = encryption->fixed;
     if (have == NULL || have->kek_len != kek_len || memcmp(have->kek, kek, kek_len) != 0 ||
@@ -133,16 +134,16 @@ static slc_data_key *recall(slc_encryption *encryption, const slc_envelope *enve
     return NULL;
 }
 
-/* A policy reads what is encrypted under its own KEK and those that it lists: else whoever writes to the topic could
- * have it ask for any key there is. */
+/* A policy reads what is encrypted under its own KEK and those that it lists: else whoever writes to the topic
+ * could have it ask for any key there is. */
 static bool may_read(const slc_encryption *encryption, const char *kek, size_t kek_len)
 {
     if (kek_len == encryption->kek_len && memcmp(kek, encryption->kek, kek_len) == 0)
         return true;
     for (size_t i = 0; i < encryption->policy->read_count; i++) {
         char filled[SLC_KEK_NAME_MAX + 1];
-        if (slc_key_template_fill(encryption->policy->read_keys[i], encryption->topic, encryption->vcluster, filled,
-                             sizeof filled) &&
+        if (slc_key_template_fill(encryption->policy->read_keys[i], encryption->topic, encryption->vcluster,
+                                  filled, sizeof filled) &&
             strlen(filled) == kek_len && memcmp(filled, kek, kek_len) == 0)
             return true;
     }
@@ -150,7 +151,8 @@ static bool may_read(const slc_encryption *encryption, const char *kek, size_t k
 }
 
 enum slc_record_verdict slc_encrypt_opening(slc_encryption *encryption, const slc_envelope *envelope,
-                                            slc_record_turn *turn, slc_data_key **key, slc_record_problem *problem)
+                                            slc_record_turn *turn, slc_data_key **key,
+                                            slc_record_problem *problem)
 {
     bool fixed = envelope->part == SLC_PART_KEY;
     if (!fixed && (*key = recall(encryption, envelope)) != NULL)
@@ -195,9 +197,10 @@ slc_crypt_place slc_encrypt_place(const slc_encryption *encryption, const slc_po
                              .record_key_len = record->key_len};
 }
 
-enum slc_record_verdict slc_encrypt_open_one(slc_encryption *encryption, slc_record_turn *turn, const uint8_t *data,
-                                             size_t len, enum slc_envelope_part part, const slc_crypt_place *place,
-                                             slc_buf *out, slc_record_problem *problem)
+enum slc_record_verdict slc_encrypt_open_one(slc_encryption *encryption, slc_record_turn *turn,
+                                             const uint8_t *data, size_t len, enum slc_envelope_part part,
+                                             const slc_crypt_place *place, slc_buf *out,
+                                             slc_record_problem *problem)
 {
     slc_envelope envelope;
     slc_data_key *key;

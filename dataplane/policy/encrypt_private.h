@@ -10,11 +10,11 @@
 #include "dataplane/policy/record_chain.h"
 #include "dataplane/policy/types.h"
 
-#define SLC_ENCRYPT_FIELDS_MAX   50  /* patterns */
-#define SLC_ENCRYPT_MATCHES_MAX  10000 /* fields of one record */
-#define SLC_ENCRYPT_READ_KEYS    20
-#define SLC_FIELD_PREFIX         "slc1."
-#define SLC_ENCRYPT_RECENT       8 /* keys that a bound policy remembers */
+#define SLC_ENCRYPT_FIELDS_MAX  50    /* patterns */
+#define SLC_ENCRYPT_MATCHES_MAX 10000 /* fields of one record */
+#define SLC_ENCRYPT_READ_KEYS   20
+#define SLC_FIELD_PREFIX        "slc1."
+#define SLC_ENCRYPT_RECENT      8 /* keys that a bound policy remembers */
 
 enum { SLC_ENCRYPT_VALUE = 1, SLC_ENCRYPT_KEY = 2, SLC_ENCRYPT_FIELDS = 4 };
 
@@ -44,10 +44,10 @@ typedef struct slc_encryption {
     size_t kek_len;
     char context[SLC_CRYPT_CONTEXT_MAX + 1];
     size_t context_len;
-    char topic[250], vcluster[64]; /* for the templates of read_keys */
-    slc_data_key *current;         /* to encrypt with; own reference; NULL: to be asked for */
-    int64_t current_ms;            /* when it was asked for */
-    slc_data_key *fixed;           /* likewise, for keys of records */
+    char topic[250], vcluster[64];            /* for the templates of read_keys */
+    slc_data_key *current;                    /* to encrypt with; own reference; NULL: to be asked for */
+    int64_t current_ms;                       /* when it was asked for */
+    slc_data_key *fixed;                      /* likewise, for keys of records */
     slc_data_key *recent[SLC_ENCRYPT_RECENT]; /* to decrypt with; own references */
     unsigned recent_at;
 } slc_encryption;
@@ -55,27 +55,30 @@ typedef struct slc_encryption {
 /* encrypt_keys.c. The calling thread's contexts; freed with it. */
 slc_ciphers *slc_encrypt_ciphers(void);
 /* Keys: KEEP when `*key` (borrowed, until the next call) is there, else LATER or REJECT. */
-enum slc_record_verdict slc_encrypt_current(slc_encryption *encryption, slc_record_turn *turn, slc_data_key **key,
-                                            slc_record_problem *problem);
+enum slc_record_verdict slc_encrypt_current(slc_encryption *encryption, slc_record_turn *turn,
+                                            slc_data_key **key, slc_record_problem *problem);
 enum slc_record_verdict slc_encrypt_fixed(slc_encryption *encryption, const char *kek, size_t kek_len,
-                                          slc_record_turn *turn, slc_data_key **key, slc_record_problem *problem);
+                                          slc_record_turn *turn, slc_data_key **key,
+                                          slc_record_problem *problem);
 enum slc_record_verdict slc_encrypt_opening(slc_encryption *encryption, const slc_envelope *envelope,
-                                            slc_record_turn *turn, slc_data_key **key, slc_record_problem *problem);
+                                            slc_record_turn *turn, slc_data_key **key,
+                                            slc_record_problem *problem);
 void slc_encrypt_forget(slc_encryption *encryption);
 
 /* encrypt_fields.c: KEEP (nothing to do), CHANGE (`*out` is the new value), REJECT, LATER. */
 enum slc_record_verdict slc_encrypt_seal_fields(slc_encryption *encryption, slc_record_turn *turn,
-                                                const slc_policy_record *record, slc_data_key *key, slc_buf **out,
-                                                slc_record_problem *problem);
+                                                const slc_policy_record *record, slc_data_key *key,
+                                                slc_buf **out, slc_record_problem *problem);
 /* `*plain`: some field was not encrypted. */
 enum slc_record_verdict slc_encrypt_open_fields(slc_encryption *encryption, slc_record_turn *turn,
                                                 const slc_policy_record *record, slc_buf **out, bool *plain,
                                                 slc_record_problem *problem);
 
 /* Opens one envelope into `out`, and says REJECT or LATER, else CHANGE. */
-enum slc_record_verdict slc_encrypt_open_one(slc_encryption *encryption, slc_record_turn *turn, const uint8_t *data,
-                                             size_t len, enum slc_envelope_part part, const slc_crypt_place *place,
-                                             slc_buf *out, slc_record_problem *problem);
+enum slc_record_verdict slc_encrypt_open_one(slc_encryption *encryption, slc_record_turn *turn,
+                                             const uint8_t *data, size_t len, enum slc_envelope_part part,
+                                             const slc_crypt_place *place, slc_buf *out,
+                                             slc_record_problem *problem);
 slc_crypt_place slc_encrypt_place(const slc_encryption *encryption, const slc_policy_record *record);
 enum slc_record_verdict slc_encrypt_reject(slc_record_problem *problem, const slc_error *err);
 

@@ -175,13 +175,13 @@ START_TEST(a_key_ring_needs_what_its_provider_needs)
     t_create_fails("key-rings", "{'name': 'x', 'provider': 'local'}", SLC_INVALID, "/config/path");
     t_create_fails("key-rings", "{'name': 'x', 'provider': 'local', 'config': {'path': '/keys'}}", SLC_INVALID,
                    "/config/passphrase");
-    t_create_fails("key-rings", "{'name': 'x', 'provider': 'vault', 'config': {'url': 'https://v'}}", SLC_INVALID,
-                   "/config/token");
+    t_create_fails("key-rings", "{'name': 'x', 'provider': 'vault', 'config': {'url': 'https://v'}}",
+                   SLC_INVALID, "/config/token");
     t_create_fails("key-rings", "{'name': 'x', 'provider': 'aws-kms', 'config': {'key': 'k'}}", SLC_INVALID,
                    "/config/region");
     t_create_fails("key-rings",
-                   "{'name': 'x', 'provider': 'aws-kms', 'config': {'region': 'r', 'access_key_id': 'a'}}", SLC_INVALID,
-                   "/config/secret_access_key");
+                   "{'name': 'x', 'provider': 'aws-kms', 'config': {'region': 'r', 'access_key_id': 'a'}}",
+                   SLC_INVALID, "/config/secret_access_key");
     t_create_fails("key-rings",
                    "{'name': 'x', 'provider': 'aws-kms', 'config': {'region': 'r', 'key': 'alias/{tenant}'}}",
                    SLC_INVALID, "/config/key");

@@ -15,6 +15,16 @@ static void setup(void)
 {
     t_setup();
     t_make_samples("policies");
+    /* Names that the limits are tried with. */
+    static const int lengths[] = {1, 2, 62, 63};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char body[200], name[64] = "";
+        memset(name, 'a', (size_t)lengths[i]);
+        snprintf(body, sizeof body,
+                 "{'name': '%s', 'provider': 'aws-kms', 'config': {'region': 'r', 'key': 'k'}}", name);
+        t_make("key-rings", body);
+    }
+    t_make("key-rings", "{'name': '1s', 'provider': 'aws-kms', 'config': {'region': 'r', 'key': 'k'}}");
 }
 
 static const slc_policy_kind *kind_of(const char *name)
@@ -360,9 +370,10 @@ static const struct {
     {"mask", "{'keep_only': ['/a'], 'on': 'both'}", false},
     {"encrypt", "{'key_ring': 'vault'}", true},
     {"encrypt",
-     "{'key_ring': 'vault', 'key': 'orders-{topic}', 'read_keys': ['old', '{virtual_cluster}-k'], 'what': ['fields', "
+     "{'key_ring': 'vault', 'key': 'orders-{topic}', 'read_keys': ['old', '{virtual_cluster}-k'], 'what': "
+     "['fields', "
      "'key'], 'fields': ['/card/number', '/items/*/price', '/a~1b'], 'context': 'shop', 'bind_key': true, "
-     "'decrypt_if': \"application.name == 'x'\", 'others': 'ciphertext', 'plaintext': 'pass', 'plaintext_until': "
+     "'decrypt_if': 'has(application.name)', 'others': 'ciphertext', 'plaintext': 'pass', 'plaintext_until': "
      "'2026-12-01T00:00:00Z'}",
      true},
     {"encrypt", "{'key_ring': 'vault', 'what': ['value', 'key']}", true},
