@@ -22,6 +22,13 @@ if(SLUICE_SANITIZE)
   target_compile_options(slc_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(slc_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
 endif()
+# What is shipped: hardened as Debian does it, and the same from any folder.
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT SLUICE_SANITIZE)
+  target_compile_definitions(slc_flags INTERFACE _FORTIFY_SOURCE=2)
+  target_compile_options(slc_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.
+                         -ffile-prefix-map=${PROJECT_BINARY_DIR}=build -Wformat -Werror=format-security)
+  target_link_options(slc_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
+endif()
 if(SLUICE_FUZZ)
   target_compile_options(slc_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
@@ -40,7 +47,8 @@ function(slc_program name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE slc_flags ${ARG_LINKS})
   target_compile_options(${name} PRIVATE ${SLC_WARNINGS})
-  install(TARGETS ${name} RUNTIME)
+  target_link_options(${name} PRIVATE LINKER:--as-needed)
+  install(TARGETS ${name} RUNTIME COMPONENT ${name})
 endfunction()
 
 # slc_unit_test(NAME SOURCES ... LINKS ...): a libcheck program, registered with ctest under the label "unit".

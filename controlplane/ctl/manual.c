@@ -67,7 +67,8 @@ static void troff_command(FILE *out, const slc_command *command)
 {
     fputs(".SS ", out);
     troff(out, command->name);
-    fputc(' ', out);
+    if (command->arguments[0] != '\0')
+        fputc(' ', out);
     troff(out, command->arguments);
     fputc('\n', out);
     troff(out, command->summary);
