@@ -18,7 +18,7 @@
 
 /* ---- words to people ---- */
 
-static void say(const char *prefix, const char *fmt, va_list args)
+SLC_PRINTF(2, 0) static void say(const char *prefix, const char *fmt, va_list args)
 {
     fprintf(stderr, "sluicectl: %s", prefix);
     vfprintf(stderr, fmt, args);

@@ -4,12 +4,13 @@ import http.server
 import json
 import pathlib
 import shutil
+import ssl
 import stat
 import threading
 
 import pytest
 
-from sluice_support import free_port, wait_until
+from sluice_support import Authority, free_port, wait_until
 from sluice_support.ctl import Ctl
 
 GITOPS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "examples" / "gitops"
@@ -141,6 +142,26 @@ def fake():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_tls_with_an_authority_and_a_certificate_of_ones_own(ctl, fake, tmp_path):
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server", ["IP:127.0.0.1"]))
+    context.load_verify_locations(authority.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    fake.socket = context.wrap_socket(fake.socket, server_side=True)
+    fake.answers = [(200, {"Content-Type": "application/json"}, b'{"items": [{"name": "shop"}], "next": null}')]
+    certificate, key = authority.issue("me", ["DNS:me.test"])
+    url = fake.url.replace("http:", "https:")
+    ctl.set_environment(url, "sla_x_y")
+    assert "cannot be trusted" in ctl.err("get", "teams", "--retries", "0", expect=1)
+    ctl.run("get", "teams", "--ca-file", authority.ca, "--retries", "0", expect=1)  # it asks for a certificate
+    mine = ("--ca-file", authority.ca, "--client-certificate", certificate, "--client-key", key)
+    assert ctl.out("get", "teams", "-o", "name", *mine) == "teams/shop\n"
+    ctl.set_environment()
+    ctl.run("login", "tls", "--server", url, *mine, input="sla_x_y")
+    assert ctl.out("get", "teams", "-o", "name") == "teams/shop\n"
 
 
 def test_a_server_that_is_no_control_plane_is_named(ctl, fake):
