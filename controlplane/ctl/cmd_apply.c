@@ -23,8 +23,12 @@ json_t *slc_apply_send(slc_ctl *ctl, const json_t *document, const slc_documents
     snprintf(path, sizeof path, "/v1/config?dry_run=%s&prune=%s&adopt=%s", dry_run ? "true" : "false",
              slc_args_has(&ctl->args, "prune") ? "true" : "false",
              slc_args_has(&ctl->args, "adopt") ? "true" : "false");
-    slc_ctl_request request = {
-        .method = "PUT", .path = path, .body = text, .body_len = len, .repeatable = true};
+    /* What names its base is not the same the second time: an Idempotency-Key has the first answer. */
+    slc_ctl_request request = {.method = "PUT",
+                               .path = path,
+                               .body = text,
+                               .body_len = len,
+                               .repeatable = dry_run || json_object_get(document, "base_revision") == NULL};
     memset(&answer, 0, sizeof answer);
     if (!slc_ctl_connect(ctl)) {
         free(text);

@@ -120,9 +120,13 @@ static int finish_login(slc_ctl *ctl, const char *name, json_t *contexts)
 int slc_cmd_login(slc_ctl *ctl)
 {
     const slc_args *args = &ctl->args;
-    const char *name = args->word_count > 0 ? args->words[0] : "default";
+    const char *chosen = slc_args_get(args, "context"), *name = "default";
     bool elsewhere = slc_args_has(args, "token-file") || slc_args_has(args, "token-command");
     slc_error err = {0};
+    if (chosen != NULL && args->word_count > 0)
+        return slc_ctl_usage(ctl, "the context is named twice");
+    if (chosen != NULL || args->word_count > 0)
+        name = chosen != NULL ? chosen : args->words[0];
     json_t *contexts = slc_contexts_load(args, &err), *entry;
     if (contexts == NULL)
         return slc_ctl_fail("%s", err.message);

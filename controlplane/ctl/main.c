@@ -1,5 +1,5 @@
 /* sluicectl: the control plane from a command line. */
-#include <locale.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,8 +63,8 @@ int main(int argc, char **argv)
         status = run(&ctl);
     else
         slc_ctl_usage(&ctl, "%s", err.message);
-    if (fflush(stdout) != 0 && status == SLC_EXIT_OK)
-        status = slc_ctl_fail("standard output cannot be written");
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == SLC_EXIT_OK)
+        status = errno == EPIPE ? SLC_EXIT_FAILED : slc_ctl_fail("standard output cannot be written");
     slc_client_free(ctl.client);
     slc_context_release(&ctl.context);
     slc_schema_forget();

@@ -14,7 +14,12 @@ NAMES = ("sluice-control", "sluice-gateway", "sluicectl")
 
 
 @pytest.fixture(scope="session")
-def packages():
+def commit():
+    return run("git", "-C", ROOT, "rev-parse", "--short=12", "HEAD").strip()
+
+
+@pytest.fixture(scope="session")
+def packages(commit):
     """Made anew, and checked by lintian."""
     run(ROOT / "scripts" / "package", "--check", "--yes")
     found = {path.name.split("_")[0]: path for path in PACKAGES.glob("*.deb")}
@@ -102,7 +107,7 @@ def serve(installed):
         control.stop()
 
 
-def test_they_are_installed_started_and_removed(packages, system, tmp_path):
+def test_they_are_installed_started_and_removed(packages, commit, system, tmp_path):
     install(system, packages, "systemd")
     for name in NAMES[:2]:
         assert system.run("stat", "-c", "%a %U:%G", f"/var/lib/{name}").split() == ["700", f"{name}:{name}"]
@@ -110,7 +115,6 @@ def test_they_are_installed_started_and_removed(packages, system, tmp_path):
         assert f"/etc/sluice/{name.removeprefix('sluice-')}.yaml" in conffiles
         system.run("systemd-analyze", "verify", "--man=no", f"{name}.service")
         system.run("systemd-analyze", "security", "--offline=true", "--threshold=20", f"{name}.service")
-    commit = run("git", "-C", ROOT, "rev-parse", "--short=12", "HEAD").strip()
     for name in NAMES:
         assert commit in system.run(name, "--version")
     assert "apply" in system.run("bash", "-c", "source /usr/share/bash-completion/completions/sluicectl && type _sluicectl")
