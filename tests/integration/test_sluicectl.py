@@ -339,8 +339,8 @@ def test_backups_are_fetched_and_restored(own, tmp_path):
     own.control.stop()
     options = ("--data-dir", own.control.data_dir, "--program", own.program.parent / "sluice-control")
     assert "no terminal" in own.err("restore", tmp_path / name, *options, expect=1)
-    restored = own.out("restore", tmp_path / name, *options, "--yes").splitlines()[-1]
-    assert json.loads(restored)["compared"] is True
+    restored = own.out("restore", tmp_path / name, *options, "--yes")
+    assert json.loads(restored[restored.index("{"):])["compared"] is True
     own.control.start()
     assert own.out("get", "teams", "-o", "name") == "teams/before\n"
 
