@@ -12,7 +12,7 @@ struct slc_admission {
     slc_limit_pause pause;
     slc_charges charges;
     const char *method;
-    uint64_t counted[3]; /* the request's, while it waits */
+    slc_counted counted[3]; /* the request's, while it waits */
     bool stream, can_wait;
     slc_admitted_fn *next;
 };

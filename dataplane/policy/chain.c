@@ -309,7 +309,8 @@ static enum slc_condition_answer holds(const slc_chain_entry *entry, slc_policy_
 }
 
 /* Asks a policy and does not do what it says: the log tells what would have happened. */
-static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_policy_request *request)
+static void run_dry(const slc_chain_entry *entry, uint64_t bit, enum phase phase,
+                    const slc_policy_request *request, slc_counted *counted)
 {
     slc_principal principal = *request->principal;
     slc_policy_request copy = *request;
@@ -325,9 +326,11 @@ static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_po
                                : answer == SLC_CONDITION_TRUE
                                    ? phase_of(entry->type, phase)(entry->compiled, &copy, &denial)
                                    : SLC_PASS;
-    if (verdict == SLC_DENY) {
+    if (verdict == SLC_DENY &&
+        (counted->dry_denied & bit) == 0) { /* in earnest there would be no later phase */
         slc_chain_count(entry, request, SLC_OUTCOME_DRY_DENIED);
         slc_chain_tell_dry(entry, request, &denial);
+        counted->dry_denied |= bit;
     }
     if (slc_chain_concerns(entry, request->principal))
         slc_chain_tell(entry, phase_names[phase], &copy, answer, verdict, &denial);
@@ -336,32 +339,32 @@ static void run_dry(const slc_chain_entry *entry, enum phase phase, const slc_po
 }
 
 /* Counts what a policy said. Who takes part in several phases lets a request through once. */
-static void count_verdict(const slc_chain_entry *entry, const slc_policy_request *request, size_t index,
-                          enum phase phase, enum slc_verdict verdict, uint64_t *counted)
+static void count_verdict(const slc_chain_entry *entry, const slc_policy_request *request, uint64_t bit,
+                          enum phase phase, enum slc_verdict verdict, slc_counted *counted)
 {
-    uint64_t bit = index < 64 ? UINT64_C(1) << index : 0;
     bool asks = phase == AUTHENTICATE || phase == AUTHORISE; /* there, to pass is to say nothing */
     if (verdict == SLC_DENY) {
         slc_chain_count(entry, request, SLC_OUTCOME_DENIED);
-    } else if ((verdict != SLC_PASS || !asks) && (*counted & bit) == 0) {
+    } else if ((verdict != SLC_PASS || !asks) && (counted->allowed & bit) == 0) {
         slc_chain_count(entry, request, SLC_OUTCOME_ALLOWED);
-        *counted |= bit;
+        counted->allowed |= bit;
     }
 }
 
 /* From entry `*at` on: the first that has something to say decides, and `*at` is which. */
 static enum slc_verdict run_from(const slc_chain *chain, enum phase phase, size_t *at,
-                                 slc_policy_request *request, slc_denial *denial, uint64_t *counted)
+                                 slc_policy_request *request, slc_denial *denial, slc_counted *counted)
 {
     for (; *at < chain->count; ++*at) {
         const slc_chain_entry *entry = &chain->entries[*at];
+        uint64_t bit = *at < 64 ? UINT64_C(1) << *at : 0;
         phase_fn fn = phase_of(entry->type, phase);
         if (fn == NULL || (phase == RECORDS && !acts_on_records(entry, request)))
             continue;
         request->policy_id = entry->id;
         request->asked = entry;
         if (entry->dry_run) {
-            run_dry(entry, phase, request);
+            run_dry(entry, bit, phase, request, counted);
             continue;
         }
         enum slc_condition_answer answer = holds(entry, request, denial);
@@ -372,7 +375,7 @@ static enum slc_verdict run_from(const slc_chain *chain, enum phase phase, size_
         if (answer == SLC_CONDITION_UNKNOWN)
             slc_chain_count(entry, request, SLC_OUTCOME_ERROR);
         else if (answer == SLC_CONDITION_TRUE && verdict != SLC_WAIT && !yields)
-            count_verdict(entry, request, *at, phase, verdict, counted);
+            count_verdict(entry, request, bit, phase, verdict, counted);
         if (request->trace != NULL && slc_chain_concerns(entry, request->principal))
             slc_chain_tell(entry, phase_names[phase], request, answer, verdict, denial);
         if (verdict == SLC_ALLOW && phase == AUTHENTICATE)
@@ -386,14 +389,14 @@ static enum slc_verdict run_from(const slc_chain *chain, enum phase phase, size_
 }
 
 static enum slc_verdict run_entries(const slc_chain *chain, enum phase phase, slc_policy_request *request,
-                                    slc_denial *denial, uint64_t *counted)
+                                    slc_denial *denial, slc_counted *counted)
 {
     size_t at = 0;
     return run_from(chain, phase, &at, request, denial, counted);
 }
 
 static enum slc_verdict run_narrow(const char *id, enum phase phase, slc_policy_request *request,
-                                   slc_denial *denial, uint64_t *counted)
+                                   slc_denial *denial, slc_counted *counted)
 {
     const slc_chain *narrow = id[0] != '\0' ? slc_snapshot_narrow(request->snapshot, id) : NULL;
     return narrow != NULL ? run_entries(narrow, phase, request, denial, counted) : SLC_PASS;
@@ -431,7 +434,7 @@ static enum slc_verdict ask_plans(slc_policy_request *request, slc_denial *denia
         if (rules == NULL || (verdict == SLC_ALLOW && strcmp(subscription->plan_id, principal->plan_id) == 0))
             continue;
         const slc_principal before = *principal;
-        uint64_t counted = 0;
+        slc_counted counted = {0};
         take_subscription(principal, subscription);
         enum slc_verdict said = run_entries(rules, AUTHORISE, request, denial, &counted);
         if (said == SLC_DENY)

@@ -57,6 +57,12 @@ typedef struct slc_limit_pause {
 /* Nobody waits any more. */
 void slc_limit_pause_release(slc_limit_pause *pause);
 
+/* Which of the policies of a chain have been counted, each once for a request whatever the phases that it takes
+ * part in: bits by their place. */
+typedef struct slc_counted {
+    uint64_t allowed, dry_denied;
+} slc_counted;
+
 /* What a policy sees. HTTP fields are NULL-returning on other protocols. */
 typedef struct slc_policy_request {
     const slc_snapshot *snapshot;
@@ -94,7 +100,8 @@ typedef struct slc_policy_request {
     const slc_certificate *certificate;    /* of the TLS client, verified; NULL: none */
     const slc_listener *listener;          /* that it came by, when that is known */
     const struct slc_chain_entry *yielded; /* the chain's: a policy that denies unless another one grants */
-    uint64_t counted[3]; /* the chain's: which of its policies have been counted as allowing */
+    slc_counted
+        counted[3]; /* the chain's: which of its policies, of the plan's and the application's have been */
     /* Of who explains a decision and serves nobody; NULL in whatever is served: */
     slc_trace *trace;
     const char *proved; /* the credential whose secret counts as presented and right */

@@ -159,9 +159,11 @@ bool slc_session_authorise(slc_session *session)
 {
     slc_snapshot *snapshot = session->front->worker->snapshot;
     slc_access *before = session->access;
+    bool is_in = session->authorised && strcmp(session->authorised_for, session->principal.application_id) == 0;
     char why[200];
     session->authorised = true;
     snprintf(session->authorised_as, sizeof session->authorised_as, "%s", session->principal.credential_id);
+    snprintf(session->authorised_for, sizeof session->authorised_for, "%s", session->principal.application_id);
     if (snapshot == NULL || session->passthrough)
         return true;
     const slc_access_subject subject = subject_of(session, &session->principal, session->token);
@@ -171,7 +173,7 @@ bool slc_session_authorise(slc_session *session)
         return false;
     }
     session->access = slc_access_new(&subject, snapshot);
-    bool let_in = slc_session_limit(session, &subject, snapshot);
+    bool let_in = slc_session_limit(session, &subject, snapshot, is_in);
     guard(session);
     slc_access_free(before);
     return let_in;

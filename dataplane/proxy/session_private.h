@@ -81,6 +81,7 @@ typedef struct slc_session {
     slc_access *access;            /* NULL: everything is allowed, if it is `authorised` */
     bool authorised;               /* `access` and `throttle` are those of `authorised_as` */
     char authorised_as[24];        /* the credential; empty: none */
+    char authorised_for[24];       /* its application */
     struct slc_throttle *throttle; /* NULL: nothing is limited */
     slc_token *token;      /* that the client authenticated by: own reference; NULL: it did not by one */
     struct slc_sasl *sasl; /* an exchange under way; NULL: none */
@@ -161,9 +162,10 @@ bool slc_session_rights_changed(slc_session *session, slc_snapshot *snapshot) SL
 void slc_session_find_host(slc_session *session);
 
 /* ---- throttle.c ---- */
-/* Finds the limits that hold. False: too many connections, and the session's `why` says so. */
-bool slc_session_limit(slc_session *session, const slc_access_subject *subject,
-                       slc_snapshot *snapshot) SLC_CHECKED;
+/* Finds the limits that hold. False: too many connections, and the session's `why` says so; not of one that is
+ * in already. */
+bool slc_session_limit(slc_session *session, const slc_access_subject *subject, slc_snapshot *snapshot,
+                       bool is_in) SLC_CHECKED;
 /* The configuration changed, and which limits hold did not. */
 void slc_session_limits_follow(slc_session *session, slc_snapshot *snapshot);
 void slc_session_unlimit(slc_session *session);

@@ -29,7 +29,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     slc_session_pump(arg);
 }
 
-bool slc_session_limit(slc_session *session, const slc_access_subject *subject, slc_snapshot *snapshot)
+bool slc_session_limit(slc_session *session, const slc_access_subject *subject, slc_snapshot *snapshot,
+                       bool is_in)
 {
     slc_native_limits limits;
     struct slc_limits *table = session->front->worker->limits;
@@ -39,7 +40,7 @@ bool slc_session_limit(slc_session *session, const slc_access_subject *subject, 
         return true;
     if (!first)
         slc_native_limits_release(&session->throttle->limits);
-    if (!slc_native_limits_take(subject, snapshot, table, session->front->worker->shared, !first, &limits,
+    if (!slc_native_limits_take(subject, snapshot, table, session->front->worker->shared, is_in, &limits,
                                 why)) {
         slc_session_refuse(session, SLC_LIMIT, "limit", "%.180s", why);
         return false;

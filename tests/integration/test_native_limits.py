@@ -129,6 +129,16 @@ def test_connections_are_counted_and_given_back(definitions, stage):
             assert metadata(wire, stage) == 0
 
 
+def test_who_is_in_stays_in_when_connections_are_limited(definitions, stage):
+    """Though nothing had limited it before."""
+    with closing(connect(definitions, stage)) as first, closing(connect(definitions, stage)) as second:
+        with limited(stage, "one", connections=1, requests_per_second=1):
+            for wire in (first, second):
+                wait_until(lambda: metadata(wire, stage) > 0, 20, "the limit")
+            assert again(definitions, stage) is None
+            assert metadata(first, stage) >= 0 and metadata(second, stage) >= 0
+
+
 def again(definitions, stage):
     try:
         return connect(definitions, stage)

@@ -125,6 +125,9 @@ def test_a_policy_in_dry_run_refuses_nothing_whatever_its_type(sample):
                 assert status_of(sample, **(wrong if kind.endswith("-auth") else {})) == 201
                 return decisions(sample, f"dry-{kind}").get("dry_run_denied", 0)
             eventually(counted, f"the dry run of {kind}")
+            if kind != "rate-limit":  # which lets some through
+                before = decisions(sample, f"dry-{kind}")["dry_run_denied"]
+                assert counted() == before + 1
             assert f'"policy":"dry-{kind}"' in sample.gateway.log().decode()
 
 
