@@ -244,3 +244,45 @@ def test_a_client_that_reads_nothing_costs_a_bounded_amount(sample, native):
 def resident(pid):
     with open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * 4096
+
+
+def produce_of(records, topic):
+    """Produce v3 of one partition; None: null instead of records."""
+    body = struct.pack(">hhiih", -1, -1, 1000, 1, len(topic)) + topic.encode() + struct.pack(">ii", 1, 0)
+    body += struct.pack(">i", -1) if records is None else struct.pack(">i", len(records)) + records
+    frame = struct.pack(">hhih", 0, 3, 7, -1) + body
+    return struct.pack(">i", len(frame)) + frame
+
+
+def answer_of(port, frame, patience):
+    """None: nothing came; empty: it was closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+        connection.sendall(frame)
+        try:
+            size = connection.recv(4, socket.MSG_WAITALL)
+            return connection.recv(struct.unpack(">i", size)[0], socket.MSG_WAITALL) if size else b""
+        except TimeoutError:
+            return None
+
+
+def test_records_that_are_none_are_answered_as_kafka_does(sample, kafka, native):
+    """No bytes are refused. To null Kafka 4.4 says nothing, ever, and neither does the gateway in its place; the session
+    ends with its client, and others do not notice."""
+    kafka_port = int(kafka.bootstrap_servers.split(":")[1])
+    hidden = NativeCluster(sample, "wire-hidden", namespace={"mode": "hide", "prefix": "none-"})
+    hidden.wait_served()
+    topic = kafka.create_topic("none-at-all")
+    short = topic[len("none-"):]
+    for port, name in ((native.port + 2, topic), (hidden.port + 2, short)):
+        expected = answer_of(kafka_port, produce_of(b"", topic), 20)
+        name_at = 4 + 4 + 2
+        ours = answer_of(port, produce_of(b"", name), 20)
+        assert ours[name_at + len(name):] == expected[name_at + len(topic):] and len(ours) > name_at + len(name)
+    silence = answer_of(kafka_port, produce_of(None, topic), 1.0)
+    open_sessions = sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="wire"}']
+    assert answer_of(native.port + 2, produce_of(None, topic), 1.0) == silence
+    if silence is None:
+        answer_of(hidden.port + 2, produce_of(None, short), 0.5)
+    assert native.helper.admin.list_topics(timeout=10)
+    wait_until(lambda: sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="wire"}'] <= open_sessions,
+               what="the session to end with its client")
