@@ -12,6 +12,7 @@ from sluice_support import ApiError, Definitions, SampleApi, Tenant, Wire, known
 SECRET = "orders"
 DEFINITIONS = Definitions()
 OFFSET_FETCH, JOIN_GROUP, SYNC_GROUP, DESCRIBE_GROUPS, CONSUMER_GROUP_HEARTBEAT, STREAMS_GROUP_HEARTBEAT = 9, 11, 14, 15, 68, 88
+INIT_PRODUCER_ID, ADD_OFFSETS_TO_TXN, OFFSET_DELETE, DESCRIBE_TRANSACTIONS = 22, 25, 47, 65
 
 
 def ask(wire, key, version, **tree):
@@ -151,6 +152,68 @@ def test_a_streams_topology_is_of_ones_own_topics(attacker, victim):
     for foreign in (victim.backend(SECRET), attacker.backend(own)):
         text, = missing(foreign)
         assert foreign.encode() in text
+
+
+@pytest.mark.skipif(not known("4.2"), reason="streams groups are new in 4.2")
+def test_a_streams_topologys_patterns_are_looked_at(attacker):
+    """Before a broker may read them: this one would end the prefix's part and begin another one."""
+    topology = {"SubtopologyId": "0", "SourceTopics": [], "SourceTopicRegex": ["x)|(?:.*"], "StateChangelogTopics": [],
+                "RepartitionSinkTopics": [], "RepartitionSourceTopics": [], "CopartitionGroups": []}
+    answer = ask(first_broker(attacker), STREAMS_GROUP_HEARTBEAT, 0, GroupId=f"g-{uuid.uuid4().hex[:8]}",
+                 MemberId=str(uuid.uuid4()), MemberEpoch=0, EndpointInformationEpoch=0, RebalanceTimeoutMs=5000,
+                 ProcessId="p", Topology={"Epoch": 0, "Subtopologies": [topology]}, ActiveTasks=[], StandbyTasks=[],
+                 WarmupTasks=[], ClientTags=[])
+    assert answer["ErrorCode"] == 128, answer  # INVALID_REGULAR_EXPRESSION
+
+
+def test_offsets_of_ones_own_topic_are_deleted(sample, kafka):
+    """And of nobody else's of that name: the backend has one, which the group has read as well."""
+    tenant, group, topic = Tenant(sample, "hide"), "g", kafka.create_topic("offsets")
+    tenant.create(topic)
+    for config, reader in ((tenant.config, group), (kafka.config, tenant.prefix + group)):
+        consumer = Consumer({**config, "group.id": reader})
+        consumer.commit(offsets=[TopicPartition(topic, 0, 7)], asynchronous=False)
+        consumer.close()
+
+    def kept():
+        wire = Wire(DEFINITIONS, kafka.bootstrap_servers)
+        answer = ask(wire, OFFSET_FETCH, 5, GroupId=tenant.prefix + group, Topics=None)
+        wire.close()
+        return {found["Name"].decode() for found in answer["Topics"]}
+
+    assert kept() == {topic, tenant.backend(topic)}
+    answer = ask(first_broker(tenant), OFFSET_DELETE, 0, GroupId=group,
+                 Topics=[{"Name": topic, "Partitions": [{"PartitionIndex": 0}]}])
+    assert answer["ErrorCode"] == 0 and answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+    assert kept() == {topic}
+
+
+def java_hash(text):
+    code = 0
+    for letter in text:
+        code = (31 * code + ord(letter)) & 0xffffffff
+    return code
+
+
+def test_a_transaction_is_about_the_offsets_of_ones_own_group(sample, kafka):
+    """Which group it is shows in the partition of the offsets' topic that the transaction gets."""
+    partitions = len(kafka.admin.list_topics(timeout=10).topics["__consumer_offsets"].partitions)
+    place = lambda name: (java_hash(name) & 0x7fffffff) % partitions
+    tenant = next(tenant for tenant in (Tenant(sample, "hide") for _ in range(20)) if place(tenant.prefix + "g") != place("g"))
+    group, wire = "g", first_broker(tenant)
+
+    def begun():
+        made = ask(wire, INIT_PRODUCER_ID, 0, TransactionalId="mover", TransactionTimeoutMs=60_000)
+        return made["ErrorCode"] == 0 and made
+    mover = wait_until(begun, 20, "the coordinator")
+    added = lambda: ask(wire, ADD_OFFSETS_TO_TXN, 0, TransactionalId="mover", ProducerId=mover["ProducerId"],
+                        ProducerEpoch=mover["ProducerEpoch"], GroupId=group)["ErrorCode"] == 0
+    wait_until(added, 20, "the group in the transaction")
+    direct = Wire(DEFINITIONS, kafka.bootstrap_servers)
+    state, = ask(direct, DESCRIBE_TRANSACTIONS, 0, TransactionalIds=[tenant.prefix + "mover"])["TransactionStates"]
+    direct.close()
+    found = {topic["Topic"].decode(): topic["Partitions"] for topic in state["Topics"]}
+    assert found == {"__consumer_offsets": [place(tenant.prefix + group)]}
 
 
 def test_a_group_keeps_no_ids_of_topics_that_have_left(sample, kafka):

@@ -65,6 +65,32 @@ START_TEST(a_good_token_is_its_applications)
 }
 END_TEST
 
+/* One that was revoked and made anew with the same match is another one: who came by the old one is out. */
+START_TEST(a_principal_lives_as_long_as_its_own_credential)
+{
+    Sluice__Snapshot__V1__Credential *credential = &asker->maker->credential[0];
+    const Sluice__Snapshot__V1__Credential before = *credential;
+    ck_assert_int_eq(asker_ask(asker, "POST"), SLC_ALLOW);
+    ck_assert(slc_credential_alive(asker->snapshot, &asker->principal));
+    for (int change = 0; change < 4; change++) {
+        *credential = before;
+        if (change == 0)
+            credential->id = (char *)"cred-9";
+        else if (change == 1)
+            credential->lookup = (char *)"oidc:issuer-1:sub=other";
+        else if (change == 2)
+            credential->expires_at_ms = 1;
+        else
+            credential->application_id = (char *)"app-9";
+        asker_rebuild(asker);
+        ck_assert_msg(!slc_credential_alive(asker->snapshot, &asker->principal), "change %d", change);
+    }
+    *credential = before;
+    asker_rebuild(asker);
+    ck_assert(slc_credential_alive(asker->snapshot, &asker->principal));
+}
+END_TEST
+
 START_TEST(the_earlier_of_two_ends_counts_also_later)
 {
     slc_event_api *api;
@@ -284,6 +310,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_good_token_is_its_applications);
+    tcase_add_test(tcase, a_principal_lives_as_long_as_its_own_credential);
     tcase_add_test(tcase, the_earlier_of_two_ends_counts_also_later);
     tcase_add_test(tcase, tokens_that_are_not_good);
     tcase_add_test(tcase, tokens_of_nobody_and_of_two);
