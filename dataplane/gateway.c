@@ -23,6 +23,7 @@
 #include "dataplane/observe/audit.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
+#include "dataplane/observe/trace.h"
 #include "dataplane/policy/decisions.h"
 #include "dataplane/policy/failures.h"
 #include "dataplane/policy/limits.h"
@@ -224,6 +225,7 @@ static void stop(struct slc_gateway *gateway)
     slc_keys_set_process(NULL);
     slc_keys_free(gateway->keys);
     slc_audit_free(gateway->audit);
+    slc_tracer_free(gateway->tracer);
     slc_access_file_close(gateway->access_file);
     if (gateway->drain_timer != NULL)
         event_free(gateway->drain_timer);
@@ -246,6 +248,13 @@ static bool open_logs(struct slc_gateway *gateway, slc_error *err)
     return gateway->audit != NULL;
 }
 
+static bool start_tracer(struct slc_gateway *gateway, slc_error *err)
+{
+    slc_trace_options options = gateway->settings->trace;
+    options.instance = gateway->settings->node_name;
+    return slc_tracer_new(&options, &gateway->tracer, err);
+}
+
 void slc_gateway_register_metrics(void)
 {
     slc_process_metrics_register();
@@ -261,6 +270,7 @@ void slc_gateway_register_metrics(void)
     slc_shared_register_metrics();
     slc_keys_register_metrics();
     slc_usage_register_metrics();
+    slc_trace_register_metrics();
 }
 
 bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
@@ -275,7 +285,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     gateway.failures = slc_failures_new(&settings->failures);
     gateway.keys = slc_keys_new(&settings->keys);
     slc_keys_set_process(gateway.keys);
-    bool ok = open_logs(&gateway, err) &&
+    bool ok = open_logs(&gateway, err) && start_tracer(&gateway, err) &&
               (gateway.issuers = slc_issuers_new(&settings->issuers, err)) != NULL &&
               (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&
               start_observe(&gateway, err) && start_client(&gateway, err);

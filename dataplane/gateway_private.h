@@ -24,6 +24,7 @@ struct slc_gateway {
     slc_mediation *mediation;
     slc_access_file *access_file;
     struct slc_audit *audit;
+    struct slc_tracer *tracer; /* NULL: no traces */
     struct slc_limits *limits;
     struct slc_headcount *headcount;
     struct slc_failures *failures;

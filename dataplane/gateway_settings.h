@@ -7,6 +7,7 @@
 #include "dataplane/crypt/keys.h"
 #include "dataplane/identity/issuers.h"
 #include "dataplane/observe/audit.h"
+#include "dataplane/observe/trace.h"
 #include "dataplane/policy/failures.h"
 #include "dataplane/policy/shared_limits.h"
 #include "dataplane/worker.h"
@@ -23,6 +24,7 @@ typedef struct slc_gateway_settings {
     char *access_log;
     int64_t access_log_queue_bytes;
     slc_audit_options audit;
+    slc_trace_options trace;
     slc_failures_options failures;
     bool check;
     char *log_level;

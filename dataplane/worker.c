@@ -36,6 +36,7 @@ static void start_here(void *arg)
     worker->http = slc_http_front_new(worker, start->access_file);
     worker->mediation = slc_mediation_attach(start->mediation, worker);
     worker->kafka = slc_proxy_front_new(worker);
+    worker->tracer = worker->gateway->tracer;
     worker->audit = slc_audit_log_new(worker->gateway->audit, worker);
 }
 

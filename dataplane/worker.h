@@ -15,6 +15,7 @@
 struct slc_gateway;
 struct slc_proxy_front;
 struct slc_audit_log;
+struct slc_tracer;
 struct slc_mediation_worker; /* mediation/: the worker's view of feeds and producers */
 
 typedef struct slc_worker {
@@ -28,6 +29,7 @@ typedef struct slc_worker {
     struct slc_tokens *tokens;        /* identity/tokens.h; NULL: no token is taken */
     struct slc_headcount *headcount;  /* proxy/headcount.h; the process's */
     struct slc_audit_log *audit;      /* observe/audit.h; NULL: nobody wants one */
+    struct slc_tracer *tracer;        /* observe/trace.h; the process's; NULL: no traces */
     slc_snapshot *snapshot;           /* current; own reference; NULL before the first */
     struct slc_mediation_worker *mediation;
     struct slc_http_front *http;   /* http/: listeners, connections, requests in flight */

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "dataplane/http/exchange.h"
+#include "dataplane/observe/trace.h"
 
 #define FLUSH_BYTES   (32u * 1024)
 #define BUFFER_BYTES  (256u * 1024)
@@ -111,6 +112,8 @@ void slc_access_log_add(slc_access_log *log, const slc_exchange *exchange, int s
     add_text(line, ",\"method\":\"", method);
     add_text(line, ",\"path\":\"", path);
     add_text(line, ",\"request_id\":\"", exchange->request_id);
+    if (exchange->span != NULL)
+        add_text(line, ",\"trace_id\":\"", slc_span_trace_id(exchange->span));
     add_text(line, ",\"client\":\"", exchange->client_address);
     add_api(line, exchange);
     add_text(line, ",\"application\":\"", exchange->principal.application_name);

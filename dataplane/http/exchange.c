@@ -16,6 +16,7 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "dataplane/http/front_private.h"
+#include "dataplane/observe/trace.h"
 
 static void on_end(struct evhttp_request *req, bool completed, void *arg);
 static void finish_exchange(struct slc_exchange_private *self);
@@ -64,6 +65,9 @@ slc_exchange *slc_exchange_new(struct slc_http_front *front, struct evhttp_reque
         snprintf(exchange->listener_id, sizeof exchange->listener_id, "%s", self->listener->listener->msg->id);
         exchange->outdated = self->listener->closed;
     }
+    if (front->worker->tracer != NULL)
+        exchange->span = slc_span_begin(front->worker->tracer, slc_exchange_header(exchange, "traceparent"),
+                                        slc_exchange_header(exchange, "tracestate"));
     self->method = slc_http_method(req);
     self->path = slc_strndup(uri, strcspn(uri, "?"));
     TAILQ_INIT(&self->query);
@@ -125,6 +129,7 @@ static void finish_exchange(struct slc_exchange_private *self)
     slc_api_metrics_count(front->metrics, exchange, status);
     slc_usage_exchange_over(exchange, status);
     slc_trail_over(exchange, status);
+    slc_trail_end_span(exchange, status);
     leave_limits(exchange);
     if (exchange->page_holder != NULL)
         slc_page_bytes_end(&exchange->worker->page_bytes, exchange->page_holder, exchange->page_bytes);

@@ -31,6 +31,7 @@ typedef struct slc_exchange {
     slc_charges *charges;        /* the front's: what it takes of limits; NULL: of none */
     slc_header_policies headers; /* the front's: those that change what it says, is told, or publishes */
     slc_record_policies records; /* the front's: those that take part in its records */
+    struct slc_span *span;       /* observe/trace.h; NULL: none */
     char request_id[65];
     char client_address[64]; /* the true client's */
     int64_t started_us;      /* monotonic */

@@ -82,6 +82,7 @@ void slc_exchange_empty(slc_exchange *exchange, int status);
 /* trail.c: the policies have let the request in, or not (`denial`); and it is over. */
 void slc_trail_decided(slc_exchange *exchange, const slc_denial *denial);
 void slc_trail_over(slc_exchange *exchange, int status);
+void slc_trail_end_span(slc_exchange *exchange, int status);
 /* usage.c: counts what it was, when it is over. */
 void slc_usage_exchange_over(slc_exchange *exchange, int status);
 /* tickets.c: the chain has allowed to read. */

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "dataplane/http/front_private.h"
 #include "dataplane/observe/audit.h"
+#include "dataplane/observe/trace.h"
 
 #define NAME_CHARS 96
 
@@ -67,4 +68,25 @@ void slc_trail_over(slc_exchange *exchange, int status)
     event.bytes_out = exchange->bytes_out;
     event.duration_ms = (slc_monotonic_us() - exchange->started_us) / 1000;
     slc_audit_add(audit, &event);
+}
+
+void slc_trail_end_span(slc_exchange *exchange, int status)
+{
+    const struct slc_exchange_private *self = (const struct slc_exchange_private *)exchange;
+    char name[NAME_CHARS];
+    if (exchange->span == NULL)
+        return;
+    slc_span_facts facts = {.method = self->method,
+                            .path = self->path,
+                            .request_id = exchange->request_id,
+                            .application = exchange->principal.application_name,
+                            .status = status,
+                            .events = exchange->events};
+    if (exchange->api != NULL) {
+        slc_audit_event event = describe(exchange, name);
+        facts.event_api = event.event_api;
+        facts.operation = event.operation;
+    }
+    slc_span_end(exchange->span, &facts);
+    exchange->span = NULL;
 }

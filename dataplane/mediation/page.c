@@ -252,8 +252,10 @@ static void add(slc_page *page)
     slc_buf_adds(&page->text, page->count++ > 0 ? "," : PAGE_START);
     bool added = slc_reader_add_json(reader, &page->text);
     SLC_BUG_ON(!added); /* its limit is beyond a full page and the largest record */
-    slc_reader_advance(reader);
     slc_exchange *exchange = page->exchange;
+    if (exchange->span != NULL)
+        slc_reader_trace(reader, exchange->span);
+    slc_reader_advance(reader);
     slc_page_bytes_add(&exchange->worker->page_bytes, exchange->page_holder,
                        page->text.len - exchange->page_bytes);
     exchange->page_bytes = page->text.len;

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "dataplane/mediation/event_json.h"
 #include "dataplane/mediation/publish_private.h"
+#include "dataplane/observe/trace.h"
 
 #define DEFAULT_MAX_BYTES (1024 * 1024)
 
@@ -351,16 +352,24 @@ static void take_event(slc_publish *publish, slc_outgoing *record)
         slc_publish_send_item(item, record);
 }
 
+static void add_header(slc_outgoing *record, slc_broker_header *headers, const char *name, const char *value)
+{
+    if (value != NULL)
+        headers[record->header_count++] = (slc_broker_header){name, value, strlen(value)};
+}
+
 void slc_publish_event(slc_publish *publish, slc_outgoing *record)
 {
-    slc_broker_header headers[SLC_PUBLISH_MAX_HEADERS + 1];
+    slc_broker_header headers[SLC_PUBLISH_MAX_HEADERS + SLC_PUBLISH_OWN_HEADERS];
+    const slc_span *span = publish->span;
     record->topic = publish->api->api->backend_topic;
-    if (publish->idempotency_key != NULL) {
+    if (publish->idempotency_key != NULL || span != NULL) {
         SLC_BUG_ON(record->header_count > SLC_PUBLISH_MAX_HEADERS);
         if (record->header_count > 0)
             memcpy(headers, record->headers, record->header_count * sizeof *headers);
-        headers[record->header_count++] =
-            (slc_broker_header){"idempotency-key", publish->idempotency_key, strlen(publish->idempotency_key)};
+        add_header(record, headers, "idempotency-key", publish->idempotency_key);
+        add_header(record, headers, "traceparent", span != NULL ? slc_span_traceparent(span) : NULL);
+        add_header(record, headers, "tracestate", span != NULL ? slc_span_tracestate(span) : NULL);
         record->headers = headers;
     }
     take_event(publish, record);
@@ -389,6 +398,7 @@ slc_publish *slc_publish_begin(slc_exchange *exchange, slc_api *api, size_t max_
                              .batch = batch,
                              .asynchronous = slc_prefers(fields, "respond-async"),
                              .idempotency_key = slc_exchange_header(exchange, "Idempotency-Key"),
+                             .span = exchange->span,
                              .records = slc_exchange_record_chain(exchange, exchange->snapshot, exchange->api),
                              .max_items = max_items,
                              .deadline_ms =
@@ -408,6 +418,7 @@ void slc_publish_end(slc_publish *publish)
     SLC_BUG_ON(publish->count == 0);
     owe_one_less(publish, NULL);
     publish->idempotency_key = NULL; /* the request's */
+    publish->span = NULL;
     if (publish->left == 0) {
         answer(publish);
         free_if_done(publish);

@@ -7,6 +7,8 @@
 
 #define SLC_PUBLISH_MAX_EVENTS  10000
 #define SLC_PUBLISH_MAX_HEADERS 64
+/* What every record of a request may get beside them: idempotency-key, traceparent, tracestate. */
+#define SLC_PUBLISH_OWN_HEADERS 3
 
 typedef struct slc_publish slc_publish;
 

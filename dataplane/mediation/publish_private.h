@@ -28,6 +28,7 @@ struct slc_publish {
     slc_api *api;
     bool batch, asynchronous, listed;
     const char *idempotency_key;
+    const struct slc_span *span;     /* the exchange's, until the last item is there; NULL: none */
     slc_record_chain *records;       /* of policies; NULL: none */
     slc_record_waiter waiter;        /* for what they need */
     TAILQ_HEAD(, slc_put_by) put_by; /* events that wait for it, in order */

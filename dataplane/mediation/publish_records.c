@@ -120,7 +120,7 @@ static bool take_headers(slc_record_scratch *scratch, const slc_policy_record *m
 
 static enum slc_record_verdict ask(slc_publish *publish, slc_outgoing *record, slc_record_problem *problem)
 {
-    slc_record_header headers[SLC_PUBLISH_MAX_HEADERS + 1];
+    slc_record_header headers[SLC_PUBLISH_MAX_HEADERS + SLC_PUBLISH_OWN_HEADERS];
     slc_mediation_worker *worker = worker_of(publish);
     slc_record_turn turn = {.scratch = &worker->records, .waiter = &publish->waiter};
     SLC_BUG_ON(record->header_count > sizeof headers / sizeof *headers);

@@ -1,4 +1,5 @@
 #include "dataplane/mediation/reader.h"
+#include "dataplane/observe/trace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -641,6 +642,18 @@ static void set_last(slc_reader *reader, slc_frame_id *id)
     slc_frame_id_unref(reader->last);
     reader->last = id;
     reader->passed = false;
+}
+
+void slc_reader_trace(const slc_reader *reader, struct slc_span *span)
+{
+    static const char name[] = "traceparent";
+    const slc_record *record = slc_ring_record(reader->ring, reader->seq);
+    for (uint32_t i = 0; i < record->header_count; i++) {
+        const slc_record_header *header = &record->headers[i];
+        if (header->name_len == sizeof name - 1 && memcmp(header->name, name, sizeof name - 1) == 0 &&
+            header->value != NULL)
+            slc_span_link(span, header->value, header->value_len);
+    }
 }
 
 void slc_reader_advance(slc_reader *reader)

@@ -87,6 +87,8 @@ enum slc_peek slc_reader_peek(slc_reader *reader);
 bool slc_reader_add_json(const slc_reader *reader, slc_buf *out) SLC_CHECKED;
 /* Its frame; borrowed until the reader goes on. */
 slc_frame *slc_reader_frame(slc_reader *reader);
+/* The trace that the record came by becomes a link of the span. */
+void slc_reader_trace(const slc_reader *reader, struct slc_span *span);
 /* Behind the record that peek found. */
 void slc_reader_advance(slc_reader *reader);
 /* The id of the reader's place; borrowed until it moves; NULL before it is placed. */

@@ -131,6 +131,8 @@ static void add_event(slc_stream *stream, struct evbuffer *out)
 {
     slc_reader *reader = &stream->reader;
     slc_frame *frame = slc_frame_ref(slc_reader_frame(reader));
+    if (stream->exchange->span != NULL)
+        slc_reader_trace(reader, stream->exchange->span);
     slc_reader_advance(reader);
     slc_frame_id *id = reader->own == NULL ? reader->last : slc_reader_id(reader);
     evbuffer_add(out, id->text, id->len);
