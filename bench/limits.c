@@ -51,6 +51,7 @@ static void check(struct thread *thread, slc_charges *charges)
     uint64_t hash = slc_limits_hash(limits, "rl0123456789abcd", any_subject(thread));
     int64_t now_ns = slc_limits_now_ns();
     slc_limit_place *place = slc_limits_place(limits, hash, now_ns);
+    slc_limits_settle(place, hash, &rates, now_ns);
     thread->refused += !slc_charges_take(charges, place, &rates, true, now_ns, &answer);
 }
 

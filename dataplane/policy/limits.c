@@ -18,10 +18,12 @@
 #define DAY_NS    (86400LL * SECOND_NS)
 
 struct slc_limit_place {
-    _Alignas(64) _Atomic uint64_t hash;    /* 0: nobody's */
-    _Atomic int64_t paid[SLC_LIMIT_RATES]; /* monotonic ns: when what was taken is paid for */
+    _Alignas(64) _Atomic uint64_t hash;     /* 0: nobody's */
+    _Atomic int64_t paid[SLC_LIMIT_RATES];  /* monotonic ns: when what was taken is paid for */
+    _Atomic uint64_t rate[SLC_LIMIT_RATES]; /* at which that is; 0: not known yet */
     _Atomic uint32_t streams;
 };
+_Static_assert(sizeof(slc_limit_place) == 64, "a place is a cache line");
 
 struct slc_limits {
     size_t size; /* bytes of all of it */
@@ -193,6 +195,35 @@ static void pay(slc_limit_place *place, enum slc_limit_kind kind, int64_t cost, 
                                                     memory_order_relaxed));
 }
 
+/* What is owed stays as many requests, events or bytes: at another rate it takes another time. */
+static void rescale(slc_limit_place *place, enum slc_limit_kind kind, double factor, int64_t now_ns)
+{
+    int64_t paid = atomic_load_explicit(&place->paid[kind], memory_order_relaxed), next;
+    do {
+        if (paid <= now_ns)
+            return;
+        double owed = (double)(paid - now_ns) * factor;
+        next = now_ns + (owed < (double)DAY_NS ? (int64_t)owed : DAY_NS);
+    } while (!atomic_compare_exchange_weak_explicit(&place->paid[kind], &paid, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
+}
+
+void slc_limits_settle(slc_limit_place *place, uint64_t hash, const slc_rates *rates, int64_t now_ns)
+{
+    if (atomic_load_explicit(&place->hash, memory_order_relaxed) != hash)
+        return;
+    for (int kind = 0; kind < SLC_LIMIT_RATES; kind++) {
+        uint64_t now = rates->per_second[kind],
+                 before = atomic_load_explicit(&place->rate[kind], memory_order_relaxed);
+        if (now == 0 || now == before ||
+            !atomic_compare_exchange_strong_explicit(&place->rate[kind], &before, now, memory_order_relaxed,
+                                                     memory_order_relaxed))
+            continue;
+        if (before != 0)
+            rescale(place, kind, (double)before / (double)now, now_ns);
+    }
+}
+
 /* One request. One is always possible when nothing is owed, also when it costs more than the window. */
 static bool take_request(const slc_limits *limits, slc_limit_place *place, const slc_rates *rates,
                          int64_t now_ns, int64_t *wait)
@@ -321,12 +352,13 @@ bool slc_charges_hold(slc_charges *charges, const char *limit, const char *subje
 
 void slc_charges_join(slc_charges *charges, uint64_t hash, const slc_rates *rates, bool dry)
 {
-    if (charges->count < SLC_MAX_CHARGES)
-        charges->list[charges->count++] =
-            (struct slc_charge){.place = slc_limits_place(charges->limits, hash, slc_limits_now_ns()),
-                                .rates = *rates,
-                                .hash = hash,
-                                .dry = dry};
+    if (charges->count == SLC_MAX_CHARGES)
+        return;
+    int64_t now_ns = slc_limits_now_ns();
+    slc_limit_place *place = slc_limits_place(charges->limits, hash, now_ns);
+    slc_limits_settle(place, hash, rates, now_ns);
+    charges->list[charges->count++] =
+        (struct slc_charge){.place = place, .rates = *rates, .hash = hash, .dry = dry};
 }
 
 void slc_charges_share(slc_charges *charges, struct slc_shared_bucket *bucket)
@@ -346,8 +378,10 @@ void slc_charges_pay(slc_charges *charges, uint64_t requests, uint64_t events, u
         [SLC_LIMIT_REQUESTS] = requests, [SLC_LIMIT_EVENTS] = events, [SLC_LIMIT_BYTES] = bytes};
     for (unsigned i = 0; i < charges->count; i++) {
         struct slc_charge *charge = &charges->list[i];
-        if (charge->hash != 0)
+        if (charge->hash != 0) {
             charge->place = slc_limits_place(charges->limits, charge->hash, now_ns);
+            slc_limits_settle(charge->place, charge->hash, &charge->rates, now_ns);
+        }
         if (charge->shared != NULL)
             slc_shared_pay(charge->shared, &charge->rates, amounts);
         for (int kind = SLC_LIMIT_REQUESTS; kind < SLC_LIMIT_RATES; kind++)

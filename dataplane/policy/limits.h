@@ -54,6 +54,10 @@ uint64_t slc_limits_hash(const slc_limits *limits, const char *limit, const char
  * limit. */
 slc_limit_place *slc_limits_place(slc_limits *limits, uint64_t hash, int64_t now_ns);
 
+/* The key's rates are these from now on: what it owes is as many requests, events and bytes as before, which
+ * other rates make another time. Nothing when the place is shared and another key's. */
+void slc_limits_settle(slc_limit_place *place, uint64_t hash, const slc_rates *rates, int64_t now_ns);
+
 /* For what is no rate but counted alike (failures.h): the key owes this much more, and never more than
  * `most_ns`. When all places that it may have are taken, nothing is noted. */
 void slc_limits_owe(slc_limits *limits, uint64_t hash, int64_t cost_ns, int64_t most_ns, int64_t now_ns);
@@ -72,6 +76,7 @@ typedef struct slc_charges {
         slc_limit_place *place;
         slc_rates rates;
         char limit[24]; /* whose: the id of a plan or a policy; empty: not to be looked up again */
+        uint64_t key;   /* of what has a limit: the place's, when it was taken */
         uint64_t
             hash; /* of what lives long: without a stream its place may be another's by now. 0: it does not */
         /* Redis counts it, its own reference; the place has the gateway's share, for when there is no Redis.

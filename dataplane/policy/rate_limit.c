@@ -211,6 +211,7 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
     }
     uint64_t hash = slc_limits_hash(limits, limit, subject);
     slc_limit_place *place = slc_limits_place(limits, hash, now_ns);
+    slc_limits_settle(place, hash, counted, now_ns);
     bool taken = slc_charges_take(request->charges, place, counted, request->stream, now_ns, &answer);
     add_headers(request, place, bucket, rates, now_ns);
     if (!taken) {
@@ -220,6 +221,7 @@ static enum slc_verdict take(slc_policy_request *request, const char *limit, con
     struct slc_charge *charge = &request->charges->list[request->charges->count - 1];
     snprintf(charge->limit, sizeof charge->limit, "%s", limit);
     charge->rates = *rates;
+    charge->key = hash;
     if (bucket != NULL)
         slc_charges_share(request->charges, bucket);
     return SLC_PASS;
@@ -402,6 +404,7 @@ void slc_limits_changed(const slc_snapshot *snapshot, const slc_event_api *api, 
         else
             (void)rates_of_plan(plan, &rates);
         charge->rates = rates; /* none: nothing more is paid, and what was owed is forgiven */
+        slc_limits_settle(charge->place, charge->key, &rates, slc_limits_now_ns());
     }
 }
 

@@ -254,6 +254,24 @@ def test_a_changed_limit_reaches_a_stream_that_is_open(sample):
     eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
 
 
+def test_what_is_owed_is_paid_at_the_changed_rate(sample):
+    """One event of five minutes at the old rate; then the next one need not wait for these."""
+    slow = {"bytes_per_second": 1000, "burst": 2, "per": "event-api"}
+    with policy(sample, "repaid", type="rate-limit", condition="stream", config=slow):
+        def limited():
+            with sample.stream() as reader:
+                return "RateLimit" in reader.headers
+        eventually(limited, "the policy")
+        start = sample.page("?from=latest&wait=0s")["next"]
+        with sample.stream(query=f"?cursor={start}") as reader:
+            assert sample.publish({"text": "x" * 300_000}).status_code == 201
+            assert len(reader.next().data) > 300_000
+            assert sample.publish({"text": "next"}).status_code == 201
+            sample.admin.patch("policies", "repaid", config={**slow, "bytes_per_second": 1_000_000_000})
+            assert "next" in reader.next().data
+    eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
+
+
 def test_a_plan_limits_each_of_its_applications(sample):
     sample.admin.patch("plans", sample.plan, limits={"requests_per_second": 2})
     eventually(lambda: '"requests";q=2;w=1' == ask(sample).headers.get("RateLimit-Policy"), "the plan's limit")
