@@ -178,6 +178,11 @@ static const slc_option restore_options[] = {
     YES,
     END,
 };
+static const slc_option debug_options[] = {
+    {"out", 0, SLC_VALUE_FILE, "the file to make (sluice-debug-TIME.tar.gz)", false},
+    {"gateway", 'g', "URL", "also of this gateway: its metrics and health (port 8100)", true},
+    END,
+};
 static const slc_option help_options[] = {
     {"man", 0, NULL, "the man page, in troff", false},
     {"markdown", 0, NULL, "the same as docs/sluicectl.md", false},
@@ -301,6 +306,11 @@ const slc_command slc_commands[] = {
      "sluicectl restore catalog-20261127T045004187Z-r3.db --data-dir /var/lib/sluice-control", restore_options,
      slc_cmd_restore},
 
+    {"debug", "", 0, 0, "Gather what somebody needs who is asked for help",
+     "One file with the configuration, versions, nodes, latest audit events, metrics and health. Secrets are "
+     "not in it; what the token may "
+     "not see is left out.",
+     "sluicectl debug --gateway http://127.0.0.1:8100", debug_options, slc_cmd_debug},
     {"help", "[COMMAND]", 0, 2, "Say more about a command", NULL, NULL, help_options, slc_cmd_help},
     {"completion", "bash|zsh", 1, 1, "Print a completion script", NULL, "source <(sluicectl completion bash)",
      NULL, slc_cmd_completion},

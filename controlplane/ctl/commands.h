@@ -46,6 +46,8 @@ int slc_cmd_backup_create(struct slc_ctl *ctl);
 int slc_cmd_backup_list(struct slc_ctl *ctl);
 int slc_cmd_backup_fetch(struct slc_ctl *ctl);
 int slc_cmd_restore(struct slc_ctl *ctl);
+/* cmd_debug.c */
+int slc_cmd_debug(struct slc_ctl *ctl);
 /* cmd_about.c */
 int slc_cmd_help(struct slc_ctl *ctl);
 int slc_cmd_completion(struct slc_ctl *ctl);

@@ -1,6 +1,8 @@
 """sluicectl where gateways are part of it: events, nodes, promotion, rollback, explanations."""
 
 import json
+import stat
+import tarfile
 import threading
 
 import pytest
@@ -152,3 +154,25 @@ def test_decisions_are_explained(plane):
     assert ctl.json(*question, "-a", plane.application)["allowed"] is True
     assert "there is no application nobody" in ctl.err(*question, "-a", "nobody", expect=2)
     assert "TYPE/NAME" in ctl.err(*question, "--resource", "orders", expect=2)
+
+
+def test_a_debug_bundle_has_what_helps_and_no_secret(plane, tmp_path):
+    ctl, admin = plane.ctl, plane.admin
+    admin.create("backend-clusters", name="secured", bootstrap_servers=["127.0.0.1:1"],
+                 authentication={"mechanism": "PLAIN", "username": "u", "password": "very-secret-password"})
+    join = admin.create("enrolment-tokens", group=plane.group)
+    admin.patch("applications", plane.application, description=f"by mistake {plane.key} {plane.control.token} {join['join']}")
+    path = tmp_path / "bundle.tar.gz"
+    said = ctl.err("debug", "--out", path, "--gateway", plane.gateway.observe_url, "--gateway", f"http://127.0.0.1:{free_port()}")
+    assert "4 could not be had" in said and stat.S_IMODE(path.stat().st_mode) == 0o600
+    with tarfile.open(path) as archive:
+        files = {member.name.split("/", 1)[1]: archive.extractfile(member).read().decode() for member in archive}
+    assert "sluice_admin_requests_total" in files["control/metrics.txt"]
+    assert "orders" in files["control/configuration.yaml"] and "sluice_" in files["gateway-1/metrics.txt"]
+    assert json.loads(files["control/gateway-nodes.json"])["items"][0]["name"] == "edge-1"
+    assert "gateway-2/health-ready.txt: left out" in files["notes.txt"]
+    everything = "".join(files.values())
+    for secret in ("very-secret-password", plane.key, plane.control.token, join["token"], join["join"]):
+        assert secret not in everything and secret.rpartition("_")[2] not in everything
+    assert "by mistake slk_" in everything
+    assert "exists" in ctl.err("debug", "--out", path, expect=1)

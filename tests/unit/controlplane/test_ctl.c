@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
+#include "controlplane/ctl/bundle.h"
 #include "controlplane/ctl/command.h"
 #include "controlplane/ctl/ctl.h"
 #include "controlplane/ctl/fields.h"
@@ -303,6 +304,24 @@ START_TEST(fields_are_set_from_the_command_line)
 }
 END_TEST
 
+START_TEST(secrets_are_replaced_wherever_they_stand)
+{
+    static const struct {
+        const char *text, *redacted;
+    } cases[] = {{"sla_abc_secret", "sla_abc_******"},
+                 {"a slk_9f_Zz-_9, sluice-join-1.eyJh.bc!", "a slk_9f_*****, sluice-join-1.*******!"},
+                 {"\"slc_x_y\"slc_x_y", "\"slc_x_*\"slc_x_*"},
+                 {"tesla_model_s, sla_, sla__, sla_a", "tesla_model_s, sla_, sla__, sla_a"},
+                 {"slt_k1_", "slt_k1_"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        slc_redact(text, strlen(text));
+        ck_assert_str_eq(text, cases[i].redacted);
+    }
+}
+END_TEST
+
 START_TEST(versions_may_be_one_minor_release_apart)
 {
     ck_assert(!slc_skew_too_far("1.4.0", "1.3.9") && !slc_skew_too_far("1.4.0", "1.5.0"));
@@ -326,6 +345,7 @@ int main(void)
     tcase_add_test(tcase, keys_are_those_of_the_api);
     tcase_add_test(tcase, events_are_read_in_any_pieces);
     tcase_add_test(tcase, fields_are_set_from_the_command_line);
+    tcase_add_test(tcase, secrets_are_replaced_wherever_they_stand);
     tcase_add_test(tcase, versions_may_be_one_minor_release_apart);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
