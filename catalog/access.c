@@ -33,6 +33,21 @@ bool slc_access_team(slc_txn *txn, const char *team_id, const char *pointer, slc
                           name);
 }
 
+bool slc_access_owner(slc_txn *txn, const char *team_id, const char *pointer, slc_error *err)
+{
+    char name[SLC_KEY_CHARS];
+    if (crosses_teams(txn) || (team_id != NULL && slc_has_text(txn->actor.identity->owned, team_id)))
+        return true;
+    if (team_id == NULL)
+        return slc_txn_refuse(txn, SLC_DENIED, pointer, err,
+                              "without a team of yours the permission " SLC_PERMISSION_ALL_TEAMS " is needed");
+    slc_key_of(txn, "teams", team_id, name);
+    return slc_txn_refuse(
+        txn, SLC_DENIED, pointer, err,
+        "only owners of the team %s manage its members, or who has the permission " SLC_PERMISSION_ALL_TEAMS,
+        name);
+}
+
 /* A step towards the team. */
 struct step {
     const slc_kind *kind; /* what is referred to; NULL: nothing */

@@ -29,6 +29,9 @@ bool slc_access_use(slc_txn *txn, const slc_kind *kind, const char *id, const ch
 /* Is the team one of theirs, or may they write for all? `pointer` may be NULL. */
 bool slc_access_team(slc_txn *txn, const char *team_id, const char *pointer, slc_error *err) SLC_CHECKED;
 
+/* Do they own the team (NULL: no team in particular, which nobody owns), or may they write for all? */
+bool slc_access_owner(slc_txn *txn, const char *team_id, const char *pointer, slc_error *err) SLC_CHECKED;
+
 /* ---- rights ---- */
 /* May the permissions at `pointer` be given to somebody who has `before` (NULL: nothing)? */
 bool slc_access_give(slc_txn *txn, const json_t *permissions, const json_t *before, const char *pointer,

@@ -186,8 +186,9 @@ static bool make_invited(slc_txn *txn, const struct invitation *invitation, cons
     if (invitation->email[0] != '\0')
         who.email = invitation->email;
     txn->actor.identity = inviter->user_id[0] != '\0' ? inviter : NULL;
-    bool ok = make_user(txn, &who, invitation->team[0] != '\0' ? invitation->team : NULL, invitation->role,
-                        user_id, err);
+    const char *team = invitation->team[0] != '\0' ? invitation->team : NULL;
+    bool ok =
+        slc_access_owner(txn, team, NULL, err) && make_user(txn, &who, team, invitation->role, user_id, err);
     txn->actor.identity = bound;
     if (!ok && err->code == SLC_DENIED) {
         slc_txn_clear_problems(txn);
@@ -220,7 +221,12 @@ static bool check_invitation(slc_txn *txn, slc_change *change, slc_error *err)
     json_object_set_new(change->next, "expires_at",
                         json_integer(slc_txn_now_ms(txn) + slc_get_int(change->args, "expires_in")));
     bool ok = slc_access_give_role(txn, role, "/role", err);
-    return (team == NULL || slc_access_team(txn, team, "/team", err)) && ok;
+    return slc_access_owner(txn, team, "/team", err) && ok;
+}
+
+static bool remove_invitation(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    return slc_access_owner(txn, slc_get_text(change->before, "team"), NULL, err);
 }
 
 static bool make_invitation(slc_txn *txn, slc_change *change, slc_error *err)
@@ -238,4 +244,5 @@ static bool make_invitation(slc_txn *txn, slc_change *change, slc_error *err)
     return ok;
 }
 
-const struct slc_kind_rules slc_rules_invitation = {.check = check_invitation, .written = make_invitation};
+const struct slc_kind_rules slc_rules_invitation = {
+    .check = check_invitation, .written = make_invitation, .removing = remove_invitation};

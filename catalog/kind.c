@@ -16,6 +16,8 @@ static const slc_kind *const kinds[] = {
     &slc_kind_user,
     &slc_kind_api_token,
     &slc_kind_invitation,
+    &slc_kind_sign_in_provider,
+    &slc_kind_sign_in_rule,
     &slc_kind_gateway_group,
     &slc_kind_gateway_node,
     &slc_kind_enrolment_token,

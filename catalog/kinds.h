@@ -5,7 +5,7 @@
 #include "catalog/kind.h"
 
 extern const slc_kind slc_kind_team, slc_kind_role, slc_kind_user, slc_kind_api_token, slc_kind_grant,
-    slc_kind_invitation, slc_kind_audit_event;
+    slc_kind_invitation, slc_kind_sign_in_provider, slc_kind_sign_in_rule, slc_kind_audit_event;
 extern const slc_kind slc_kind_gateway_group, slc_kind_gateway_node, slc_kind_enrolment_token,
     slc_kind_backend_cluster, slc_kind_virtual_cluster, slc_kind_listener, slc_kind_config_version;
 extern const slc_kind slc_kind_enrolment_rule;

@@ -7,6 +7,33 @@ const char *const slc_lifecycle_values[] = {"draft", "published", "deprecated", 
 
 static const slc_field team_fields[] = {SLC_FIELD_NAME, SLC_FIELD_TITLE, SLC_FIELD_END};
 
+static const slc_field member_fields[] = {
+    {.name = "user", .type = SLC_F_REF, .flags = SLC_F_REQUIRED, .ref = "users", .help = "Who."},
+    SLC_FIELD_END,
+};
+
+static const slc_field new_member_fields[] = {
+    {.name = "user", .type = SLC_F_REF, .flags = SLC_F_REQUIRED, .ref = "users", .help = "Who."},
+    {.name = "owner",
+     .type = SLC_F_BOOL,
+     .default_json = "false",
+     .help = "Whether they manage its members too. Of who is a member already: from now on."},
+    SLC_FIELD_END,
+};
+
+/* For owners of the team. */
+static const slc_action team_actions[] = {
+    {.name = "add-member",
+     .permission = "teams:members",
+     .help = "Take a user into the team",
+     .fields = new_member_fields},
+    {.name = "remove-member",
+     .permission = "teams:members",
+     .help = "Put a user out of the team",
+     .fields = member_fields},
+    {.name = NULL},
+};
+
 const slc_kind slc_kind_team = {
     .name = "teams",
     .singular = "team",
@@ -15,6 +42,8 @@ const slc_kind slc_kind_team = {
     .help = "People who own event APIs, products and applications together.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE,
     .fields = team_fields,
+    .actions = team_actions,
+    .rules = &slc_rules_team,
 };
 
 static const slc_field role_fields[] = {
@@ -61,6 +90,11 @@ static const slc_field user_fields[] = {
      .default_json = "false",
      .help = "A disabled user and the tokens that they own are refused."},
     {.name = "teams", .type = SLC_F_REF_LIST, .ref = "teams", .max = 100, .help = "Teams that they belong to."},
+    {.name = "owned_teams",
+     .type = SLC_F_REF_LIST,
+     .ref = "teams",
+     .max = 100,
+     .help = "Teams of theirs whose members they manage."},
     {.name = "roles", .type = SLC_F_REF_LIST, .ref = "roles", .max = 50, .help = "Roles that they hold."},
     SLC_FIELD_END,
 };
@@ -97,6 +131,10 @@ static const slc_field api_token_fields[] = {
      .item_max = 80,
      .help = "Permissions of the token."},
     {.name = "expires_at", .type = SLC_F_TIMESTAMP, .help = "When it stops being accepted; absent: never."},
+    {.name = "last_used_at",
+     .type = SLC_F_TIMESTAMP,
+     .flags = SLC_F_READ_ONLY | SLC_F_VOLATILE,
+     .help = "When it was last used, to a minute; absent: never."},
     {.name = "token",
      .type = SLC_F_STRING,
      .flags = SLC_F_READ_ONLY | SLC_F_ONCE,

@@ -104,7 +104,9 @@ static bool adapt(slc_txn *txn, void *arg, slc_error *err)
     if (!slc_txn_exec(txn, err, "DELETE FROM enrolment_tokens", ""))
         return false;
     json_object_set_new(self->report, "enrolment_tokens_voided", json_integer(slc_txn_changes(txn)));
-    if ((self->readable && !carry(self, txn, err)) || !slc_restore_settle(txn, err))
+    if ((self->readable && !carry(self, txn, err)) ||
+        !slc_restore_people(txn, self->readable && !self->restore->undo_revocations, self->report, err) ||
+        !slc_restore_settle(txn, err))
         return false;
     json_object_set_new(self->report, "revision", json_integer((json_int_t)revision));
     json_t *summary = summary_of(self);

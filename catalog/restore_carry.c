@@ -128,6 +128,8 @@ static const struct returned {
     RETURNED("grants", "grants"),
     RETURNED("enrolment-rules", "enrolment_rules"),
     RETURNED("issuers", "issuers"),
+    RETURNED("sign-in-providers", "sign_in_providers"),
+    RETURNED("sign-in-rules", "sign_in_rules"),
 };
 
 /* ---- telling ---- */

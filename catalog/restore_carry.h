@@ -23,6 +23,11 @@ bool slc_restore_carry(slc_txn *txn, json_t *report, slc_error *err) SLC_CHECKED
  * backup. */
 bool slc_restore_node_ca(slc_txn *txn, json_t *report, slc_error *err) SLC_CHECKED;
 
+/* People sign in anew, with the password that they had last, and are invited anew: sessions and invitations
+ * end. With `carry`, teams that they own and identities at providers that were taken away since stay so. Adds
+ * people: {what: count}. After slc_restore_carry. */
+bool slc_restore_people(slc_txn *txn, bool carry, json_t *report, slc_error *err) SLC_CHECKED;
+
 /* At the end, always: keeps in taken_away what the restored catalog has no entity for, and begins a new era. */
 bool slc_restore_settle(slc_txn *txn, slc_error *err) SLC_CHECKED;
 

@@ -14,7 +14,8 @@ static const char *const recalls[] = {
     /* A configuration entity that admits somebody: only that it changed. */
     FACT("deleted, revision") "SELECT kind, entity_id, max(action = 'delete'), max(revision) FROM "
                               "old.audit_events "
-                              "WHERE kind IN ('grants', 'enrolment-rules', 'issuers') AND revision IS NOT NULL "
+                              "WHERE kind IN ('grants', 'enrolment-rules', 'issuers', 'sign-in-providers', "
+                              "'sign-in-rules') AND revision IS NOT NULL "
                               "GROUP BY kind, entity_id",
     FACT("deleted") "SELECT DISTINCT kind, entity_id, 1 FROM old.audit_events WHERE action = 'delete' AND kind "
                     "IN "

@@ -39,10 +39,10 @@ struct slc_kind_rules {
 };
 
 extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api_token, slc_rules_invitation,
-    slc_rules_grant, slc_rules_gateway_node, slc_rules_enrolment_token, slc_rules_backend_cluster,
-    slc_rules_virtual_cluster, slc_rules_listener, slc_rules_schema_registry, slc_rules_key_ring,
-    slc_rules_event_api, slc_rules_deployment, slc_rules_product, slc_rules_plan, slc_rules_credential,
-    slc_rules_subscription, slc_rules_policy, slc_rules_issuer;
+    slc_rules_sign_in_provider, slc_rules_sign_in_rule, slc_rules_team, slc_rules_grant, slc_rules_gateway_node,
+    slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster, slc_rules_listener,
+    slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api, slc_rules_deployment, slc_rules_product,
+    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer;
 
 /* Live subscriptions of an application in one environment: a gateway holds them all in one message. */
 #define SLC_LIVE_SUBSCRIPTIONS_MAX 1024

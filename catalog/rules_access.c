@@ -54,6 +54,20 @@ static bool give_new(slc_txn *txn, const char *field, const json_t *next, const 
     return ok;
 }
 
+static bool check_owned(slc_txn *txn, const json_t *next, slc_error *err)
+{
+    bool ok = true;
+    size_t index;
+    json_t *id;
+    json_array_foreach (json_object_get(next, "owned_teams"), index, id) {
+        char pointer[SLC_POINTER_CHARS];
+        snprintf(pointer, sizeof(pointer), "/owned_teams/%zu", index);
+        if (!slc_has_text(json_object_get(next, "teams"), json_string_value(id)))
+            ok = slc_txn_problem(txn, pointer, err, "must be one of the user's teams");
+    }
+    return ok;
+}
+
 /* Whoever enables a user gives all that the user has. */
 static bool check_user(slc_txn *txn, slc_change *change, slc_error *err)
 {
@@ -61,8 +75,10 @@ static bool check_user(slc_txn *txn, slc_change *change, slc_error *err)
     bool enabled = json_is_true(json_object_get(before, "disabled")) &&
                    !json_is_true(json_object_get(change->next, "disabled"));
     const json_t *had = enabled ? NULL : before;
-    bool roles = give_new(txn, "roles", change->next, had, slc_access_give_role, err);
-    return give_new(txn, "teams", change->next, had, slc_access_team, err) && roles;
+    bool ok = check_owned(txn, change->next, err);
+    ok = give_new(txn, "roles", change->next, had, slc_access_give_role, err) && ok;
+    ok = give_new(txn, "owned_teams", change->next, had, slc_access_owner, err) && ok;
+    return give_new(txn, "teams", change->next, had, slc_access_team, err) && ok;
 }
 
 /* Who is disabled is signed out; enabled again, they sign in anew. */

@@ -93,7 +93,7 @@ bool slc_session_begin(slc_txn *txn, const char *user_id, const slc_session_limi
 /* ---- check ---- */
 
 static int load(slc_txn *txn, const uint8_t *sha256, const slc_session_limits *limits, slc_identity *identity,
-                bool *stale, slc_error *err)
+                slc_error *err)
 {
     static const char sql[] =
         "SELECT s.id, s.user, u.name, s.used_at FROM sessions AS s JOIN users AS u ON u.id = "
@@ -110,19 +110,18 @@ static int load(slc_txn *txn, const uint8_t *sha256, const slc_session_limits *l
         snprintf(identity->user_id, sizeof(identity->user_id), "%s", slc_column_text(stmt, 1));
         snprintf(identity->user_name, sizeof(identity->user_name), "%s", slc_column_text(stmt, 2));
         identity->scopes = json_pack("[s]", "*");
-        *stale = now_ms - sqlite3_column_int64(stmt, 3) >= touch_after_ms(limits);
+        identity->stale = now_ms - sqlite3_column_int64(stmt, 3) >= touch_after_ms(limits);
     }
     slc_txn_finish(txn, stmt);
     return rc;
 }
 
 bool slc_session_check(slc_txn *txn, const char *secret, const slc_session_limits *limits,
-                       slc_identity *identity, bool *stale, slc_error *err)
+                       slc_identity *identity, slc_error *err)
 {
     uint8_t sha256[SLC_SHA256_BYTES];
     memset(identity, 0, sizeof(*identity));
-    *stale = false;
-    int rc = digest_of(secret, sha256) ? load(txn, sha256, limits, identity, stale, err) : 0;
+    int rc = digest_of(secret, sha256) ? load(txn, sha256, limits, identity, err) : 0;
     if (rc == 0)
         return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "sign in first: there is no session, or it has ended");
     return rc == 1 && slc_identity_load_rights(txn, identity, err);

@@ -28,10 +28,10 @@ bool slc_session_begin(slc_txn *txn, const char *user_id, const slc_session_limi
                        slc_error *err) SLC_CHECKED;
 
 /* Who the secret stands for, with every right of their roles: SLC_UNAUTHENTICATED when it is none, is over, or
- * the user is disabled; always with the same message. `*stale`: its use should be noted (slc_session_touch).
- * The identity is released in every case. */
+ * the user is disabled; always with the same message. identity->stale: its use should be noted
+ * (slc_session_touch). The identity is released in every case. */
 bool slc_session_check(slc_txn *txn, const char *secret, const slc_session_limits *limits,
-                       slc_identity *identity, bool *stale, slc_error *err) SLC_CHECKED;
+                       slc_identity *identity, slc_error *err) SLC_CHECKED;
 /* Notes that it was used now. */
 bool slc_session_touch(slc_txn *txn, const char *session_id, slc_error *err) SLC_CHECKED;
 

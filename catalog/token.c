@@ -9,6 +9,8 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 
+#define TOUCH_AFTER_MS 60000 /* uses are noted so often at most */
+
 /* ---- text ---- */
 
 void slc_token_make(slc_token *token, const char *prefix, const char *id)
@@ -79,7 +81,9 @@ bool slc_identity_load_rights(slc_txn *txn, slc_identity *identity, slc_error *e
                  identity->user_id, err);
     identity->teams = union_of(txn, "SELECT json_array(target_id) FROM users_teams WHERE owner_id = ?1",
                                identity->user_id, err);
-    return identity->rights != NULL && identity->teams != NULL;
+    identity->owned = union_of(txn, "SELECT json_array(target_id) FROM users_owned_teams WHERE owner_id = ?1",
+                               identity->user_id, err);
+    return identity->rights != NULL && identity->teams != NULL && identity->owned != NULL;
 }
 
 /* 1: the row's secret is the given one and it may be used. */
@@ -87,7 +91,7 @@ static int match_token(slc_txn *txn, const char *id, const uint8_t *sha256, slc_
                        slc_error *err)
 {
     static const char sql[] =
-        "SELECT t.secret_sha256, t.expires_at, t.name, t.owner, u.name, u.disabled, t.scopes "
+        "SELECT t.secret_sha256, t.expires_at, t.name, t.owner, u.name, u.disabled, t.scopes, t.last_used_at "
         "FROM api_tokens AS t LEFT JOIN users AS u ON u.id = t.owner WHERE t.id = ?1";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", id);
     if (stmt == NULL)
@@ -103,6 +107,7 @@ static int match_token(slc_txn *txn, const char *id, const uint8_t *sha256, slc_
         copy_text(identity->user_id, sizeof(identity->user_id), slc_column_text(stmt, 3));
         copy_text(identity->user_name, sizeof(identity->user_name), slc_column_text(stmt, 4));
         identity->scopes = slc_column_json(stmt, 6);
+        identity->stale = slc_txn_now_ms(txn) - sqlite3_column_int64(stmt, 7) >= TOUCH_AFTER_MS;
         bool orphan = identity->user_id[0] != '\0' && identity->user_name[0] == '\0';
         rc = same && !expired && !orphan && sqlite3_column_int(stmt, 5) == 0;
     }
@@ -123,11 +128,18 @@ bool slc_catalog_token_check(slc_txn *txn, const char *token, slc_identity *iden
     return rc == 1 && slc_identity_load_rights(txn, identity, err);
 }
 
+bool slc_catalog_token_touch(slc_txn *txn, const char *token_id, slc_error *err)
+{
+    return slc_txn_exec(txn, err, "UPDATE api_tokens SET last_used_at = ?2 WHERE id = ?1", "si", token_id,
+                        slc_txn_now_ms(txn));
+}
+
 void slc_identity_release(slc_identity *identity)
 {
     json_decref(identity->scopes);
     json_decref(identity->rights);
     json_decref(identity->teams);
+    json_decref(identity->owned);
     memset(identity, 0, sizeof(*identity));
 }
 

@@ -40,13 +40,17 @@ typedef struct slc_identity {
     json_t *scopes;        /* the token's; everything for a session */
     json_t *rights;        /* the owner's, from their roles; NULL for a machine: then the scopes alone count */
     json_t *teams;         /* ids of the owner's teams; NULL for a machine */
+    json_t *owned;         /* of those whose members they manage */
     int64_t expires_at_ms; /* 0: never */
+    bool stale;            /* that it was used is noted as of some time ago */
 } slc_identity;
 
 /* SLC_UNAUTHENTICATED when the token is unknown, wrong, expired or its owner disabled or gone; always with the
  * same message. Released by slc_identity_release in every case. */
 bool slc_catalog_token_check(slc_txn *txn, const char *token, slc_identity *identity,
                              slc_error *err) SLC_CHECKED;
+/* Notes that it was used now. A use should be noted when identity->stale says so: each is a write. */
+bool slc_catalog_token_touch(slc_txn *txn, const char *token_id, slc_error *err) SLC_CHECKED;
 void slc_identity_release(slc_identity *identity);
 /* Fills in rights and teams of identity->user_id, as they are now; a machine has none. */
 bool slc_identity_load_rights(slc_txn *txn, slc_identity *identity, slc_error *err) SLC_CHECKED;

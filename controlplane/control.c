@@ -203,6 +203,7 @@ static bool start_portal(struct control *control, slc_error *err)
         .failures = settings->portal_failures,
         .failure_window_ms = settings->portal_failure_window_ms,
         .sign_ups = settings->portal_sign_ups,
+        .provider_timeout_ms = settings->portal_provider_timeout_ms,
         .sign_up_role = role != NULL && *role != '\0' ? role : NULL,
     };
     if (!settings->portal_enabled)

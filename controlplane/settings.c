@@ -68,6 +68,8 @@ const slc_setting slc_control_settings_table[] = {
      AT(portal_failures), 0, 1000000},
     {"portal-sign-in.window", SLC_SET_DURATION, "10m", "the time in which these count",
      AT(portal_failure_window_ms), 1000, DAY_MS},
+    {"portal-sign-in.provider-timeout", SLC_SET_DURATION, "5s", "time for one request to a sign-in provider",
+     AT(portal_provider_timeout_ms), 100, 60000},
     {"portal-password.length", SLC_SET_INT, "12", "fewest characters of a new password",
      AT(portal_password_min), 8, 200},
     {"portal-password.memory", SLC_SET_SIZE, "19MiB", "argon2id: memory to hash a password",

@@ -39,6 +39,7 @@ typedef struct slc_control_settings {
     int64_t portal_sessions;
     int64_t portal_failures;
     int64_t portal_failure_window_ms;
+    int64_t portal_provider_timeout_ms;
     int64_t portal_password_min;
     int64_t portal_password_memory_bytes;
     int64_t portal_password_passes;

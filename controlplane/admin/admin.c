@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "catalog/session.h"
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/clock.h"
@@ -39,6 +40,10 @@ struct slc_admin {
     int64_t kept_bytes;
     char *portal_url;
     int64_t export_rows;
+    struct {
+        bool under_way, session;
+        char id[SLC_TOKEN_ID_CHARS + 1];
+    } touch; /* the token or session whose use is being noted */
     unsigned open_calls;
     slc_works works;
     slc_explain_groups *explained;
@@ -346,6 +351,36 @@ static bool run_task(slc_catalog *catalog, void *arg, slc_error *err)
     return call->route->run(NULL, call, err);
 }
 
+/* ---- noting that a token or session is used ---- */
+
+static bool touch(slc_txn *txn, void *arg, slc_error *err)
+{
+    const slc_admin *admin = arg;
+    return admin->touch.session ? slc_session_touch(txn, admin->touch.id, err)
+                                : slc_catalog_token_touch(txn, admin->touch.id, err);
+}
+
+static void on_touched(void *arg, bool ok, const slc_error *err)
+{
+    slc_admin *admin = arg;
+    (void)ok, (void)err; /* the next use tries again */
+    admin->touch.under_way = false;
+}
+
+/* One at a time: what is missed now is seen with the next request. */
+static void note_use(slc_admin *admin, const slc_call *call)
+{
+    slc_actor actor = {.kind = "system", .id = "system", .name = "admin"};
+    if (!call->identity.stale || admin->touch.under_way || admin->drained != NULL)
+        return;
+    admin->touch.under_way = true;
+    admin->touch.session = call->identity.session_id[0] != '\0';
+    memcpy(admin->touch.id, call->identity.token_id, sizeof admin->touch.id);
+    slc_catalog_write(admin->catalog, admin->loop, &actor, touch, on_touched, admin);
+}
+
+/* ---- answering ---- */
+
 static void on_authenticated(void *arg, bool ok, const slc_error *err)
 {
     slc_call *call = arg;
@@ -392,6 +427,7 @@ void slc_admin_resume(slc_call *call, bool ok, const slc_error *err)
 {
     SLC_CHECK_MAGIC(call, SLC_CALL_MAGIC);
     slc_admin *admin = call->admin;
+    note_use(admin, call);
     if (ok && call->file_fd >= 0) {
         count(call, call->route->success);
         slc_download_start(admin->loop, admin->catalog, call, on_downloaded);
@@ -436,8 +472,9 @@ static bool is_damaged(const slc_admin *admin)
 static void answering(slc_call *call)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(call->req);
-    if (call->cookie != NULL)
-        evhttp_add_header(headers, "Set-Cookie", call->cookie);
+    for (size_t i = 0; i < sizeof call->cookies / sizeof *call->cookies; i++)
+        if (call->cookies[i] != NULL)
+            evhttp_add_header(headers, "Set-Cookie", call->cookies[i]);
     if (call->surface != NULL)
         call->surface->answering(call);
 }

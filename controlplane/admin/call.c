@@ -86,7 +86,9 @@ void slc_call_free(slc_call *call)
     free(call->browser.fetch_site);
     free(call->browser.host);
     free(call->browser.agent);
-    slc_free_secret(call->cookie, call->cookie != NULL ? strlen(call->cookie) : 0);
+    slc_free_secret(call->browser.flow, call->browser.flow != NULL ? strlen(call->browser.flow) : 0);
+    for (size_t i = 0; i < sizeof call->cookies / sizeof *call->cookies; i++)
+        slc_free_secret(call->cookies[i], call->cookies[i] != NULL ? strlen(call->cookies[i]) : 0);
     slc_free_secret(call->body_text, call->body_len);
     slc_identity_release(&call->identity);
     call->magic = 0;

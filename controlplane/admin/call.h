@@ -27,6 +27,7 @@ typedef TAILQ_HEAD(slc_works, slc_call) slc_works;
 
 /* What a browser says beside the request; filled where there is a surface. */
 typedef struct slc_call_browser {
+    char *flow;       /* the cookie of a sign-in under way; own memory, may be NULL */
     char session[64]; /* the cookie's value; empty: none, or several */
     char csrf[72];    /* X-CSRF-Token */
     char *origin;     /* own memory, may be NULL, as the next three */
@@ -93,8 +94,7 @@ typedef struct slc_call {
     int64_t etag;             /* -1: none */
     char location[300];
     int64_t retry_after_s; /* of a refusal; 0: not said */
-    bool stale_session;    /* its use should be noted */
-    char *cookie;          /* own memory: Set-Cookie of the answer, also of an error; NULL: none */
+    char *cookies[2];      /* own memory: Set-Cookie of the answer, also of an error */
 } slc_call;
 
 /* The value of a query parameter, or NULL. */

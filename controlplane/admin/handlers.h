@@ -20,6 +20,9 @@ bool slc_route_rotate_key(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHEC
 /* me.c */
 bool slc_route_me(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* members.c */
+bool slc_route_members(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* entities.c: every kind alike */
 /* All fields at fault go into the problem document, not only the first. Returns false. */
 bool slc_call_keep_problems(slc_txn *txn, slc_call *call);

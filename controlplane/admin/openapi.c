@@ -97,6 +97,13 @@ static json_t *parameters_of(const slc_route *route, const slc_kind *kind)
         json_array_append_new(parameters, parameter("limit", "query", false, "How many are listed at most.",
                                                     json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum",
                                                               1, "maximum", 1000)));
+    if (route->run == slc_route_members) {
+        json_array_append_new(parameters, parameter("limit", "query", false, "Members on a page.",
+                                                    json_pack("{s:s, s:i, s:i, s:i}", "type", "integer",
+                                                              "minimum", 1, "maximum", 1000, "default", 100)));
+        json_array_append_new(parameters,
+                              parameter("cursor", "query", false, "`next` of the page before.", string_type()));
+    }
     if (route->run == slc_route_node_ca_retire)
         json_array_append_new(parameters,
                               parameter("force", "query", false,

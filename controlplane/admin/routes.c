@@ -15,6 +15,8 @@ const slc_route slc_routes[] = {
      "The token's identity and scopes"},
     {"GET", "/v1/me", SLC_PERMISSION(SLC_PERMISSION_ANY), SLC_ROUTE_READ, false, 200, slc_route_me,
      "Who asks: the user with teams and roles, and every permission that they hold now"},
+    {"GET", "/v1/teams/{key}/members", SLC_PERMISSION("teams:read"), SLC_ROUTE_READ, false, 200,
+     slc_route_members, "Members: the users of a team, which of them own it, and who is invited"},
     {"GET", "/v1/config", SLC_PERMISSION("config:read"), SLC_ROUTE_READ, false, 200, slc_route_config_dump,
      "Dump the catalog as a declarative document"},
     {"PUT", "/v1/config", SLC_PERMISSION("config:apply"), SLC_ROUTE_WRITE, true, 200, slc_route_config_apply,

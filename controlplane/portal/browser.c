@@ -13,6 +13,9 @@
 /* With the prefix a browser takes it from this host alone, by TLS alone (RFC 6265bis section 4.1.3). */
 #define COOKIE_SECURE "__Host-sluice-session"
 #define COOKIE_PLAIN  "sluice-session"
+#define FLOW_SECURE   "__Host-sluice-sign-in"
+#define FLOW_PLAIN    "sluice-sign-in"
+#define FLOW_MAX      3000
 
 slc_portal *slc_portal_of(const slc_call *call)
 {
@@ -51,6 +54,14 @@ static void take_cookie(const char *header, const char *name, char *out, size_t 
     }
 }
 
+static void take_flow(slc_call *call, const char *header)
+{
+    char flow[FLOW_MAX] = "";
+    take_cookie(header, slc_portal_of(call)->secure ? FLOW_SECURE : FLOW_PLAIN, flow, sizeof flow);
+    if (flow[0] != '\0')
+        call->browser.flow = slc_strdup(flow);
+}
+
 static char *take_header(struct evkeyvalq *headers, const char *name)
 {
     const char *value = evhttp_find_header(headers, name);
@@ -67,6 +78,7 @@ bool slc_portal_take(slc_call *call, slc_error *err)
     (void)err;
     take_cookie(evhttp_find_header(headers, "Cookie"), slc_portal_of(call)->cookie_name, browser->session,
                 sizeof browser->session);
+    take_flow(call, evhttp_find_header(headers, "Cookie"));
     if (csrf != NULL && strlen(csrf) < sizeof browser->csrf)
         memcpy(browser->csrf, csrf, strlen(csrf) + 1);
     browser->origin = take_header(headers, "Origin");
@@ -133,7 +145,7 @@ bool slc_portal_identify(slc_txn *txn, slc_call *call, slc_error *err)
     if (changes_something(call) && !check_origin(portal, call, err))
         return false;
     bool known = slc_session_check(txn, call->browser.session, &portal->options.sessions, &call->identity,
-                                   &call->stale_session, open ? &none : err);
+                                   open ? &none : err);
     if (!known && open)
         slc_identity_release(&call->identity);
     if (open)
@@ -143,15 +155,25 @@ bool slc_portal_identify(slc_txn *txn, slc_call *call, slc_error *err)
 
 /* ---- answering ---- */
 
+static void set_cookie(slc_call *call, size_t place, const char *name, const char *value, int64_t life_s)
+{
+    char **cookie = &call->cookies[place];
+    if (*cookie != NULL)
+        slc_free_secret(*cookie, strlen(*cookie));
+    *cookie =
+        slc_asprintf("%s=%s; Path=/; HttpOnly; SameSite=Lax%s; Max-Age=%lld", name, value != NULL ? value : "",
+                     slc_portal_of(call)->secure ? "; Secure" : "", value != NULL ? (long long)life_s : 0LL);
+}
+
 void slc_portal_set_session(slc_call *call, const char *secret)
 {
     const slc_portal *portal = slc_portal_of(call);
-    if (call->cookie != NULL)
-        slc_free_secret(call->cookie, strlen(call->cookie));
-    call->cookie =
-        slc_asprintf("%s=%s; Path=/; HttpOnly; SameSite=Lax%s; Max-Age=%lld", portal->cookie_name,
-                     secret != NULL ? secret : "", portal->secure ? "; Secure" : "",
-                     secret != NULL ? (long long)(portal->options.sessions.absolute_ms / 1000) : 0LL);
+    set_cookie(call, 0, portal->cookie_name, secret, portal->options.sessions.absolute_ms / 1000);
+}
+
+void slc_portal_set_flow(slc_call *call, const char *flow, int64_t life_s)
+{
+    set_cookie(call, 1, slc_portal_of(call)->secure ? FLOW_SECURE : FLOW_PLAIN, flow, life_s);
 }
 
 void slc_portal_guard_headers(struct evhttp_request *req, bool secure)
@@ -173,31 +195,6 @@ void slc_portal_guard_headers(struct evhttp_request *req, bool secure)
         evhttp_add_header(headers, "Strict-Transport-Security", "max-age=31536000");
 }
 
-/* ---- noting that a session is used ---- */
-
-static bool touch(slc_txn *txn, void *arg, slc_error *err)
-{
-    const slc_portal *portal = arg;
-    return slc_session_touch(txn, portal->touching, err);
-}
-
-static void on_touched(void *arg, bool ok, const slc_error *err)
-{
-    slc_portal *portal = arg;
-    (void)ok, (void)err; /* the next use tries again */
-    portal->touching[0] = '\0';
-}
-
-/* One at a time: what is missed now is seen with the session's next request. */
-static void note_use(slc_portal *portal, const slc_call *call)
-{
-    slc_actor actor = {.kind = "system", .id = "system", .name = "portal"};
-    if (!call->stale_session || portal->touching[0] != '\0' || call->identity.session_id[0] == '\0')
-        return;
-    memcpy(portal->touching, call->identity.session_id, sizeof portal->touching);
-    slc_catalog_write(portal->catalog, portal->loop, &actor, touch, on_touched, portal);
-}
-
 void slc_portal_answering(slc_call *call)
 {
     slc_portal *portal = slc_portal_of(call);
@@ -206,5 +203,4 @@ void slc_portal_answering(slc_call *call)
     evhttp_add_header(headers, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
     if (evhttp_find_header(headers, "Cache-Control") == NULL)
         evhttp_add_header(headers, "Cache-Control", "no-store");
-    note_use(portal, call);
 }

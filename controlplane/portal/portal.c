@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/crypto.h"
 #include "controlplane/portal/portal_private.h"
 
 #define FAILURE_KEYS    16384
@@ -114,6 +115,7 @@ slc_portal *slc_portal_new(slc_loop *loop, slc_admin *admin, const slc_portal_op
                                     .identify = slc_portal_identify,
                                     .answering = slc_portal_answering};
     keep_options(portal, options);
+    slc_random(portal->flow_key, sizeof portal->flow_key);
     portal->secure = options->tls_certificate_file != NULL;
     slc_failures_options failures = {
         .allowed = options->failures, .window_ms = options->failure_window_ms, .keys = FAILURE_KEYS};

@@ -35,7 +35,8 @@ typedef struct slc_portal_options {
     int64_t password_min; /* characters */
     int64_t failures; /* wrong passwords of an address or account within failure_window_ms; 0: not counted */
     int64_t failure_window_ms;
-    int64_t sign_ups; /* of one address within an hour */
+    int64_t sign_ups;            /* of one address within an hour */
+    int64_t provider_timeout_ms; /* of each request to a sign-in provider */
     enum slc_sign_up sign_up;
     const char *sign_up_role; /* of whoever comes uninvited; NULL: none */
 } slc_portal_options;

@@ -25,10 +25,10 @@ struct slc_portal {
     char *origin;               /* of public_url; NULL: as the browser says */
     bool secure;                /* browsers reach it by TLS */
     const char *cookie_name;
-    slc_failures *failures;                /* of passwords; NULL: not counted */
-    slc_failures *sign_ups;                /* each counts, good or not */
-    char nobody[SLC_PASSWORD_HASH_CHARS];  /* what a password is compared with when there is no such account */
-    char touching[SLC_TOKEN_ID_CHARS + 1]; /* a session whose use is being noted; empty: none */
+    slc_failures *failures;               /* of passwords; NULL: not counted */
+    slc_failures *sign_ups;               /* each counts, good or not */
+    uint8_t flow_key[SLC_SEAL_KEY_BYTES]; /* of cookies of sign-ins under way; of this process */
+    char nobody[SLC_PASSWORD_HASH_CHARS]; /* what a password is compared with when there is no such account */
 };
 
 extern const slc_route slc_portal_routes[];
@@ -41,6 +41,8 @@ void slc_portal_answering(slc_call *call);
 void slc_portal_guard_headers(struct evhttp_request *req, bool secure);
 /* Sets the cookie of the answer: a session's secret, or (NULL) none any more. */
 void slc_portal_set_session(slc_call *call, const char *secret);
+/* The same for the cookie of a sign-in under way. */
+void slc_portal_set_flow(slc_call *call, const char *flow, int64_t life_s);
 slc_portal *slc_portal_of(const slc_call *call);
 const char *slc_portal_cookie_name(bool secure);
 
@@ -65,6 +67,10 @@ bool slc_portal_begin(slc_txn *txn, slc_call *call, const char *user_id, const c
 bool slc_portal_session(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_sign_in(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_sign_out(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
+/* ---- oidc.c ---- */
+bool slc_portal_start(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_portal_callback(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
 /* ---- newcomers.c ---- */
 bool slc_portal_show_invitation(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

@@ -2,6 +2,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "catalog/federation.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "controlplane/admin/me.h"
@@ -33,6 +34,10 @@ static bool describe(slc_txn *txn, slc_call *call, const char *secret, slc_error
         json_pack("{s:b, s:s, s:I}", "signed_in", (int)signed_in, "sign_up", sign_up_names[options->sign_up],
                   "password_min", (json_int_t)options->password_min);
     call->answer = answer;
+    json_t *providers = slc_provider_list(txn, err);
+    if (providers == NULL)
+        return false;
+    json_object_set_new(answer, "providers", providers);
     if (!signed_in)
         return true;
     slc_session_csrf(secret, csrf);
@@ -58,8 +63,7 @@ bool slc_portal_begin(slc_txn *txn, slc_call *call, const char *user_id, const c
     call->answer = NULL;
     return slc_session_end(txn, call->browser.session, &ended, err) &&
            slc_session_begin(txn, user_id, limits, &facts, secret, err) &&
-           slc_session_check(txn, secret, limits, &call->identity, &call->stale_session, err) &&
-           describe(txn, call, secret, err);
+           slc_session_check(txn, secret, limits, &call->identity, err) && describe(txn, call, secret, err);
 }
 
 /* ---- sign-in ---- */
@@ -147,6 +151,5 @@ bool slc_portal_sign_out(slc_txn *txn, slc_call *call, slc_error *err)
     if (!slc_session_end(txn, call->browser.session, &ended, err))
         return false;
     slc_portal_set_session(call, NULL);
-    call->stale_session = false;
     return true;
 }

@@ -20,6 +20,7 @@ LISTED = KINDS + ["gateway-nodes", "config-versions", "audit-events"]
 # What cannot change after creation, by hand.
 IMMUTABLE = {
     "teams": ["name"], "roles": ["name"], "users": ["name"], "api-tokens": ["owner"],
+    "sign-in-providers": ["name"], "sign-in-rules": ["provider", "group"],
     "grants": ["team", "virtual_cluster", "topic"], "gateway-groups": ["name"], "backend-clusters": ["name"],
     "virtual-clusters": ["name"], "listeners": ["name", "gateway_group", "protocol"], "issuers": ["name"],
     "enrolment-rules": ["name"], "schema-registries": ["name"], "key-rings": ["name", "provider"], "trust-bundles": ["name"],
@@ -371,7 +372,7 @@ def test_an_idempotency_key_belongs_to_its_token(world):
 
 # ---- references ----
 
-OWNED = {("enrolment-tokens", "gateway-groups"), ("invitations", "teams"), ("invitations", "roles")}  # go with what they belong to
+OWNED = {("enrolment-tokens", "gateway-groups"), ("invitations", "teams"), ("invitations", "roles"), ("sign-in-rules", "sign-in-providers")}  # go with what they belong to
 
 
 @pytest.mark.parametrize("kind", KINDS)

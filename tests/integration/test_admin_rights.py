@@ -40,6 +40,7 @@ class Platform:
         for name, role in (("viewer", "viewer"), ("developer", "developer"), ("owner", "api-owner"),
                            ("admin", "platform-admin"), ("disabled", "platform-admin")):
             self.clients[name] = self.client(self.user(name, role), "*")
+        self.admin.patch("users", "owner", owned_teams=[self.team])
         elsewhere = self.samples.create("teams")["id"]
         self.clients["stranger"] = self.client(self.user("stranger", "developer", "api-owner", team=elsewhere), "*")
         self.clients["narrow"] = self.client("admin", "event-apis:read")

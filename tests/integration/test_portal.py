@@ -74,16 +74,26 @@ def test_an_invitation_is_used_once_however_many_try_at_once(control):
 def test_an_invitation_holds_no_longer_than_who_sent_it(control, browser):
     control.admin.create("roles", name="host", permissions=["invitations:write", "users:read", "teams:read"])
     control.admin.create("roles", name="guest", permissions=["teams:read"])
-    host = newcomer(control, "host", "host")
-    invitation = host.post("/v1/invitations", expect=201, role="guest")
-    assert host.request("POST", "/v1/invitations", json={"role": "developer"}).status_code == 403
-    second = host.post("/v1/invitations", expect=201, role="guest")
+    team = control.admin.create("teams", name="hosted")["id"]
+    host = newcomer(control, "host", "host", team="hosted")
+    host.post("/v1/invitations", expect=403, role="guest", team=team)  # a member, and no owner
+    control.admin.patch("users", "host", owned_teams=["hosted"])
+    invitation = host.post("/v1/invitations", expect=201, role="guest", team=team)
+    host.post("/v1/invitations", expect=403, role="developer", team=team)
+    host.post("/v1/invitations", expect=403, role="guest")
+    second = host.post("/v1/invitations", expect=201, role="guest", team=team)
+    assert [i["id"] for i in host.get("/v1/teams/hosted/members")["invitations"]] == [invitation["id"], second["id"]]
     control.admin.patch("users", "host", roles=["viewer"])
     control.admin.patch("roles", "guest", permissions=["teams:read", "users:write"])
     body = {"name": "late", "password": PASSWORD}
     browser.post("/auth/invitation/accept", expect=404, token=invitation["token"], **body)
     control.admin.patch("users", "host", disabled=True)
     browser.post("/auth/invitation/accept", expect=404, token=second["token"], **body)
+    control.admin.patch("users", "host", disabled=False, roles=["host"], owned_teams=[])
+    browser.post("/auth/invitation/accept", expect=404, token=second["token"], **body)
+    control.admin.patch("users", "host", owned_teams=["hosted"])
+    control.admin.patch("roles", "guest", permissions=["teams:read"])
+    browser.post("/auth/invitation/accept", expect=201, token=second["token"], name="in-time", password=PASSWORD)
     assert "late" not in [user["name"] for user in control.admin.list("users")]
 
 

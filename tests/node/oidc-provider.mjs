@@ -1,13 +1,16 @@
-// An OpenID provider (the package oidc-provider) with clients of its own, for the tests of access tokens.
+// An OpenID provider (the package oidc-provider) with clients of its own, for the tests of access tokens and of sign-in.
 //
 //   node oidc-provider.mjs '{"clients": {"shop": "secret"}, "algorithm": "ES256", "lifetime": 60}'
+//
+// With "people" ({"ann": {"email": ...}}: claims by account) and "redirect_uris" the clients are web pages' and anybody who
+// is among the people signs in with any password.
 //
 // Prints its issuer URL when it listens; ends with its standard input.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-const { clients, algorithm, lifetime } = JSON.parse(process.argv[2]);
+const { clients, algorithm, lifetime, people, redirect_uris } = JSON.parse(process.argv[2]);
 
 const makers = {
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -27,15 +30,20 @@ const configuration = {
   clients: Object.entries(clients).map(([client_id, client_secret]) => ({
     client_id,
     client_secret,
-    grant_types: ['client_credentials'],
-    redirect_uris: [],
-    response_types: [],
+    ...(people
+      ? { grant_types: ['authorization_code'], redirect_uris, response_types: ['code'], id_token_signed_response_alg: algorithm }
+      : { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }),
   })),
+  ...(people && {
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'], groups: ['groups'] },
+    findAccount: (_, id) => (id in people ? { accountId: id, claims: () => ({ sub: id, ...people[id] }) } : undefined),
+    cookies: { keys: ['test'] },
+  }),
   features: {
-    devInteractions: { enabled: false },
+    devInteractions: { enabled: Boolean(people) },
     clientCredentials: { enabled: true },
     resourceIndicators: {
-      enabled: true,
+      enabled: !people,
       defaultResource: () => 'urn:sluice',
       useGrantedResource: () => true,
       getResourceServerInfo: () => ({

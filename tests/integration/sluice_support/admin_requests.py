@@ -47,6 +47,14 @@ class AdminRequests:
             "gateway_group": self.samples.base("gateway-groups"), "application": self.samples.base("applications"),
             "event_api": self.samples.create("deployments")["event_api"], "operation": "publish"})
 
+    def _member(self, action):
+        """Of the one team that all samples belong to: its owner may, others may not."""
+        user = self.samples.create("users", teams=[])["id"]
+        return Request("POST", f"/v1/teams/{self.samples.base('teams')}/{action}", {"user": user})
+
+    def _members(self):
+        return Request("GET", f"/v1/teams/{self.samples.base('teams')}/members")
+
     def _rollback(self):
         """To a version that has everything: what people made since an older one could stand in the way."""
         self._node()
@@ -67,6 +75,9 @@ class AdminRequests:
 
     SPECIAL = {
         "PUT /v1/config": _apply,
+        "GET /v1/teams/{key}/members": _members,
+        "POST /v1/teams/{key}/add-member": lambda self: self._member("add-member"),
+        "POST /v1/teams/{key}/remove-member": lambda self: self._member("remove-member"),
         "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),

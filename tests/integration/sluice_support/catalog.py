@@ -74,6 +74,14 @@ class CatalogSamples:
     def _invitations(self):
         return {"email": f"{self.name()}@example.com", "team": self.base("teams"), "role": "viewer", "expires_in": "2d"}
 
+    def _sign_in_providers(self):
+        return {"name": self.name(), "issuer": "https://id.example.com", "client_id": "portal", "client_secret": "s",
+                "scopes": ["openid", "groups"], "domains": ["example.com"], "trust_email": True, "disabled": True}
+
+    def _sign_in_rules(self):
+        return {"provider": self.base("sign-in-providers"), "group": self.name(), "team": self.base("teams"),
+                "role": "viewer"}
+
     def _grants(self):
         return {"team": self.base("teams"), "virtual_cluster": self.base("virtual-clusters"),
                 "topic": f"{self.name()}-*", "operations": ["publish", "read"]}
@@ -170,6 +178,7 @@ class CatalogSamples:
     _CHANGES = {
         "api-tokens": {"name": "renamed"},
         "grants": {"operations": ["read"]},
+        "sign-in-rules": {"role": "developer"},
         "listeners": {"advertised_port": 443},
         "deployments": {"topic": "other"},
         "policies": {"order": 20},

@@ -56,6 +56,12 @@ const struct sample t_samples[] = {
     {"api-tokens", NULL, "{'name': 'ci', 'owner': 'ann', 'scopes': ['teams:read']}", "{'name': 'cd'}"},
     {"invitations", NULL,
      "{'email': 'eve@example.com', 'team': 'platform', 'role': 'developer', 'expires_in': '2d'}", NULL},
+    {"sign-in-providers", "corp",
+     "{'name': 'corp', 'issuer': 'https://login.example.com', 'client_id': 'portal', 'client_secret': "
+     "'provider-secret', 'domains': ['example.com']}",
+     "{'scopes': ['openid', 'groups'], 'trust_email': true}"},
+    {"sign-in-rules", NULL, "{'provider': 'corp', 'group': 'staff', 'team': 'platform', 'role': 'viewer'}",
+     "{'team': null}"},
     {"gateway-groups", "dev",
      "{'name': 'dev', 'environment': 'dev', 'rest_url': 'http://127.0.0.1:8000', 'max_staleness': '90s'}",
      "{'max_staleness': '', 'kafka_url': 'localhost:19092'}"},

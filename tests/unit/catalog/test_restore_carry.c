@@ -6,6 +6,7 @@
 
 #include "catalog/backup.h"
 #include "catalog/nodes.h"
+#include "catalog/session.h"
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "fixture.h"
@@ -269,6 +270,47 @@ START_TEST(what_admits_somebody_and_holds_again_is_named)
 }
 END_TEST
 
+static bool begin_session(slc_txn *txn, void *arg, slc_error *err)
+{
+    slc_session_limits limits = {.idle_ms = 3600000, .absolute_ms = 86400000, .per_user = 5};
+    slc_session_facts facts = {.address = "192.0.2.1"};
+    char secret[SLC_SESSION_SECRET_CHARS + 1];
+    return slc_session_begin(txn, arg, &limits, &facts, secret, err);
+}
+
+static bool set_password(slc_txn *txn, void *arg, slc_error *err)
+{
+    return slc_txn_exec(
+        txn, err,
+        "INSERT OR REPLACE INTO user_passwords SELECT id, ?1, (SELECT count(*) FROM audit_events) "
+        "FROM users",
+        "s", (const char *)arg);
+}
+
+START_TEST(people_sign_in_anew_with_the_password_that_they_had_last)
+{
+    t_make_samples("gateway-groups");
+    json_decref(t_patch("users", "ann", "{'owned_teams': ['platform']}"));
+    char *id = slc_strdup(t_sql("SELECT id FROM users WHERE name = 'ann'"));
+    ck_assert(t_write(begin_session, id, &t_error));
+    ck_assert(t_write(set_password, "older", &t_error));
+    make_backup();
+    json_decref(t_patch("users", "ann", "{'owned_teams': []}"));
+    ck_assert(t_write(set_password, "newer", &t_error));
+    json_t *report = restore(), *people = json_object_get(report, "people");
+    ck_assert_int_eq(json_integer_value(json_object_get(people, "sessions_ended")), 1);
+    ck_assert_int_eq(json_integer_value(json_object_get(people, "invitations_voided")), 1);
+    ck_assert_int_eq(json_integer_value(json_object_get(people, "passwords_kept")), 1);
+    ck_assert_int_eq(json_integer_value(json_object_get(people, "owned_teams_cut")), 1);
+    json_decref(report);
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM sessions"), "0");
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM invitations"), "0");
+    ck_assert_str_eq(t_sql("SELECT hash FROM user_passwords"), "newer");
+    ck_assert_str_eq(t_sql("SELECT count(*) FROM users_owned_teams"), "0");
+    free(id);
+}
+END_TEST
+
 START_TEST(each_is_in_the_audit_trail)
 {
     t_make_samples(NULL);
@@ -433,6 +475,7 @@ static Suite *suite(void)
     tcase_add_test(tc, undoing_revocations_spares_what_the_backup_does_not_have);
     tcase_add_test(tc, a_catalog_that_does_not_know_it_all_does_not_claim_to);
     tcase_add_test(tc, a_branch_that_was_put_in_place_by_hand_does_not_claim_to_know);
+    tcase_add_test(tc, people_sign_in_anew_with_the_password_that_they_had_last);
     tcase_add_test(tc, each_is_in_the_audit_trail);
     suite_add_tcase(s, tc);
     return s;

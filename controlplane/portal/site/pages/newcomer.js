@@ -2,6 +2,7 @@ import { h, notice, when } from '../shell/dom.js';
 import { post, session, setSession } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
 import { go } from '../shell/router.js';
+import { providers } from './sign-in.js';
 
 function accountFields(email) {
   return [
@@ -33,7 +34,8 @@ export async function invitation() {
           setSession(await post('/auth/invitation/accept', { ...filled(values), token }));
           await go('/', true);
         },
-      }, ...accountFields(invited.email ? h('p', {}, 'Email address: ', h('strong', {}, invited.email)) : emailField(false)))));
+      }, ...accountFields(invited.email ? h('p', {}, 'Email address: ', h('strong', {}, invited.email)) : emailField(false)))),
+    providers('/', token));
 }
 
 export function signUp() {

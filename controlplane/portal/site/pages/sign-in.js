@@ -1,15 +1,34 @@
-import { h } from '../shell/dom.js';
-import { post, session, setSession } from '../shell/api.js';
+import { h, notice, replace } from '../shell/dom.js';
+import { key, post, session, setSession } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
 import { go, safePath } from '../shell/router.js';
 
-// Of sign-in providers: a link leaves the portal and comes back to where somebody wanted to go.
-function providers(to) {
+// What the server says of a sign-in that did not work is a word; the texts are ours.
+const FAILURES = {
+  expired: 'The sign-in took too long, or was begun in another window. Try again.',
+  denied: 'You are not known here. Ask a colleague for an invitation.',
+  invitation: 'The invitation is not valid any more. Ask for another.',
+  refused: 'The provider did not let you in.',
+  unavailable: 'The provider cannot be reached at the moment. Try again later.',
+};
+
+// Of sign-in providers: the browser leaves the portal and comes back to where somebody wanted to go.
+export function providers(to, invitation) {
   const list = session.providers ?? [];
   if (list.length === 0) return null;
-  return h('section', { 'aria-label': 'Other ways to sign in' }, list.map((provider) => h('p', {},
-    h('a', { class: 'button', href: `/auth/providers/${encodeURIComponent(provider.name)}/start?to=${encodeURIComponent(to)}` },
-      `Sign in with ${provider.title || provider.name}`))));
+  const wrong = h('div', {});
+  return h('section', { 'aria-label': 'Other ways to sign in' }, wrong, list.map((provider) => h('p', {},
+    h('button', {
+      type: 'button',
+      onclick: async () => {
+        try {
+          const { location: target } = await post(`/auth/providers/${key(provider.name)}/start`, { to, ...(invitation ? { invitation } : {}) });
+          if (/^https?:/.test(target)) location.assign(target);
+        } catch (problem) {
+          replace(wrong, notice('bad', h('p', {}, problem.message)));
+        }
+      },
+    }, `Sign in with ${provider.title || provider.name}`))));
 }
 
 export function signIn({ query }) {
@@ -20,7 +39,7 @@ export function signIn({ query }) {
   }
   return h('div', { class: 'narrow' },
     h('h1', {}, 'Sign in'),
-    query.get('failed') && h('div', { class: 'notice bad', role: 'alert' }, h('p', {}, query.get('failed'))),
+    Object.hasOwn(FAILURES, query.get('failed')) && notice('bad', h('p', {}, FAILURES[query.get('failed')])),
     h('div', { class: 'card' },
       form({
         submit: 'Sign in',
