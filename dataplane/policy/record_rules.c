@@ -182,6 +182,11 @@ static enum slc_kafka_verdict fail(const slc_record_rules *rules, const slc_view
     return SLC_KAFKA_REFUSE;
 }
 
+bool slc_record_pause_holds(const slc_record_pause *pause)
+{
+    return slc_record_waits(&pause->waiter) && slc_monotonic_ms() < pause->until_ms;
+}
+
 void slc_record_pause_end(slc_record_pause *pause)
 {
     slc_record_unwait(&pause->waiter);

@@ -31,6 +31,8 @@ typedef struct slc_record_pause {
     int64_t until_ms;         /* monotonic: then it waits no more; 0: it does not wait */
 } slc_record_pause;
 
+/* It has not been told yet, and has time: there is no use in asking again. */
+bool slc_record_pause_holds(const slc_record_pause *pause);
 /* The message goes on, or away. */
 void slc_record_pause_end(slc_record_pause *pause);
 

@@ -217,7 +217,7 @@ enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_hea
 {
     size_t len, body = size - header->size;
     const uint8_t *data = slc_end_data(&session->client, &len);
-    if (session->looking)
+    if (session->looking || slc_record_pause_holds(&session->pauses[true]))
         return SLC_PARSE_WAIT;
     len = len < 4 + size ? len : 4 + size;
     size_t before = 4 + header->size, there = len - before, wanted = body;

@@ -99,13 +99,15 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
     int32_t correlation_id;
     size_t header;
     const slc_kafka_message *message = slc_kafka_apis[flight->key].response;
+    slc_record_pause *pause = &session->pauses[ANSWER];
+    if (slc_record_pause_holds(pause))
+        return SLC_PARSE_WAIT;
     if (slc_kafka_response_header_read(message, flight->version, data + 4, size, size, &correlation_id, &header,
                                        &session->why) != SLC_KAFKA_DONE)
         return slc_session_refuse(session, SLC_INVALID, "protocol",
                                   "the broker's %s answer has a broken header", message->name);
     if (session->view != NULL)
         slc_view_note(session->view, flight->key, flight->version, data + 4 + header, size - header);
-    slc_record_pause *pause = &session->pauses[ANSWER];
     bool again = pause->until_ms != 0; /* it was paid for */
     bool fetch = flight->key == FETCH_KEY || flight->key == SHARE_FETCH_KEY;
     if (!again && fetch && slc_session_counts_events(session))
