@@ -81,8 +81,7 @@ START_TEST(an_expression_looks_into_the_record)
 {
     static const char *const yes[] = {
         "record.value.n == 5 && record.value.x > 1 && record.value.n < 5.5",
-        "record.value.name == '\xc3\xa4"
-        "b' && record.value.t",
+        "record.value.name == '\xc3\xa4\x62' && record.value.t",
         "record.value.deep.list[1].id == 'z' && size(record.value.deep.list) == 3",
         "record.value['deep']['list'][2] == null && 1 in record.value.deep.list",
         "record.value.big > 1e20 && record.value.twice == 2",
