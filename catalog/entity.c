@@ -7,6 +7,7 @@
 
 #include "catalog/access.h"
 #include "catalog/history.h"
+#include "catalog/notify.h"
 #include "catalog/store.h"
 #include "common/assert.h"
 #include "common/crypto.h"
@@ -132,7 +133,8 @@ static bool insert(slc_txn *txn, slc_change *change, json_t **changes, slc_error
     if ((rules->written != NULL && !rules->written(txn, change, err)) || !settle(txn, change, err))
         return false;
     *changes = slc_changes(txn, kind, NULL, next, err);
-    return *changes != NULL && slc_history_write(txn, kind, NULL, next, err) &&
+    return *changes != NULL && slc_notify_change(txn, kind, NULL, next, err) &&
+           slc_history_write(txn, kind, NULL, next, err) &&
            slc_audit(txn, "create", kind->name, change->id, key, *changes, err);
 }
 
@@ -216,7 +218,8 @@ static bool write_change(slc_txn *txn, slc_change *change, const char *action, j
     if ((rules->written != NULL && !rules->written(txn, change, err)) || !settle(txn, change, err))
         return false;
     slc_key_of(txn, kind->name, change->id, key);
-    return slc_history_write(txn, kind, change->before, change->next, err) &&
+    return slc_notify_change(txn, kind, change->before, change->next, err) &&
+           slc_history_write(txn, kind, change->before, change->next, err) &&
            slc_audit(txn, action, kind->name, change->id, key, *changes, err);
 }
 
@@ -379,11 +382,15 @@ static json_t *act(slc_txn *txn, const slc_kind *kind, const slc_action *action,
                    const json_t *body, slc_error *err)
 {
     json_t *next = json_deep_copy(before);
-    slc_change change = {.kind = kind, .id = slc_get_text(before, "id"), .before = before, .next = next};
+    slc_change change = {
+        .kind = kind, .id = slc_get_text(before, "id"), .before = before, .next = next, .once = json_object()};
     json_t *out = NULL;
     if (slc_access_act(txn, kind, action, before, err) && kind->rules->act(txn, &change, action, body, err) &&
         slc_entity_save(txn, kind, action->name, before, next, NULL, err))
         out = slc_entity_show(txn, kind, next, err);
+    if (out != NULL)
+        json_object_update(out, change.once);
+    json_decref(change.once);
     json_decref(next);
     return out;
 }

@@ -410,8 +410,10 @@ static json_t *convert_alone(struct reading *r, const slc_field *field, const js
 static void check_read_only(struct reading *r, const slc_field *field, const json_t *value,
                             const json_t *before)
 {
+    const unsigned shown = SLC_F_COMPUTED | SLC_F_VOLATILE; /* is in no stored form */
     if (before == NULL) {
-        PROBLEM(r, "is read-only");
+        if (r->mode == SLC_BODY_CREATE || (field->flags & shown) != shown)
+            PROBLEM(r, "is read-only");
         return;
     }
     bool fine;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog/entity.h"
+#include "catalog/notify_private.h"
 #include "catalog/store.h"
 #include "catalog/token.h"
 #include "common/clock.h"
@@ -45,7 +46,8 @@ bool slc_node_register(slc_txn *txn, const char *id, const char *group_id, const
     json_t *changes = NULL;
     bool ok = slc_row_insert(txn, node_kind(), id, node, err) &&
               (changes = slc_changes(txn, node_kind(), NULL, node, err)) != NULL &&
-              slc_audit(txn, "enrol", "gateway-nodes", id, id, changes, err);
+              slc_audit(txn, "enrol", "gateway-nodes", id, id, changes, err) &&
+              slc_notify_enrolled(txn, node, err);
     json_decref(changes);
     json_decref(node);
     return ok;

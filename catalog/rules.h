@@ -14,8 +14,8 @@ typedef struct slc_change {
     const char *id;
     const json_t *before; /* NULL at creation */
     json_t *next;         /* what will be written: rules may set read-only fields; NULL at deletion */
-    json_t *once;         /* at creation: what only this answer shows, in JSON form; may be added to */
-    const json_t *args;   /* at creation: the write-only fields, with their defaults */
+    json_t *once; /* at creation and actions: what only this answer shows, in JSON form; may be added to */
+    const json_t *args; /* at creation: the write-only fields, with their defaults */
 } slc_change;
 
 struct slc_kind_rules {
@@ -42,7 +42,8 @@ extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api
     slc_rules_sign_in_provider, slc_rules_sign_in_rule, slc_rules_team, slc_rules_grant, slc_rules_gateway_node,
     slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster, slc_rules_listener,
     slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api, slc_rules_deployment, slc_rules_product,
-    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer;
+    slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer,
+    slc_rules_webhook;
 
 /* Live subscriptions of an application in one environment: a gateway holds them all in one message. */
 #define SLC_LIVE_SUBSCRIPTIONS_MAX 1024

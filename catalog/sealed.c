@@ -16,6 +16,10 @@ const slc_sealed_column slc_sealed_columns[] = {
     {"SELECT 'idempotency_keys/' || actor || '/' || key, sealed_response, actor, key FROM idempotency_keys",
      "UPDATE idempotency_keys SET sealed_response = ?1 WHERE actor = ?2 AND key = ?3",
      "DELETE FROM idempotency_keys"},
+    {"SELECT 'webhook_secrets/' || webhook || '/' || number, sealed_secret, webhook, CAST(number AS TEXT) FROM "
+     "webhook_secrets",
+     "UPDATE webhook_secrets SET sealed_secret = ?1 WHERE webhook = ?2 AND number = CAST(?3 AS INTEGER)",
+     "DELETE FROM webhook_secrets"},
     {NULL, NULL, NULL},
 };
 

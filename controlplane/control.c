@@ -32,6 +32,7 @@ struct control {
     slc_admin *admin;
     slc_portal *portal; /* NULL: switched off */
     slc_backup_schedule *backups;
+    slc_webhook_sender *webhooks;
     struct event *signals[4];
     bool stopping;
 };
@@ -179,6 +180,17 @@ static bool start_admin(struct control *control, slc_error *err)
     return control->admin != NULL;
 }
 
+/* Nodes get their time to come back after a start before they are told to be lost. */
+static bool start_webhooks(struct control *control, slc_error *err)
+{
+    const slc_control_settings *settings = control->settings;
+    slc_webhook_options options = settings->webhooks;
+    options.settle_ms =
+        settings->count_settle_ms > settings->node_lost_ms ? settings->count_settle_ms : settings->node_lost_ms;
+    control->webhooks = slc_webhook_sender_new(control->catalog, &options, err);
+    return control->webhooks != NULL;
+}
+
 static bool start_portal(struct control *control, slc_error *err)
 {
     const slc_control_settings *settings = control->settings;
@@ -235,6 +247,7 @@ void slc_control_register_metrics(void)
     slc_admin_register_metrics();
     slc_portal_register_metrics();
     slc_backup_schedule_register_metrics();
+    slc_webhooks_register_metrics();
 }
 
 bool slc_control_run(const slc_control_settings *settings, slc_error *err)
@@ -244,7 +257,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
     control.loop = slc_loop_new("admin", &control);
     watch_signals(&control);
     bool ok = open_catalog(&control, err) && bootstrap(&control, err) && start_grpc(&control, err) &&
-              start_admin(&control, err) && start_portal(&control, err);
+              start_admin(&control, err) && start_portal(&control, err) && start_webhooks(&control, err);
     if (ok) {
         slc_log(SLC_LOG_INFO, "control plane ready", LI("admin_port", slc_admin_port(control.admin)),
                 LI("portal_port", control.portal != NULL ? slc_portal_port(control.portal) : 0),
@@ -253,6 +266,7 @@ bool slc_control_run(const slc_control_settings *settings, slc_error *err)
         control.backups = slc_backup_schedule_new(control.loop, control.catalog, settings->backup_interval_ms);
         slc_loop_run(control.loop);
     }
+    slc_webhook_sender_free(control.webhooks);
     if (control.grpc != NULL)
         slc_control_grpc_stop(control.grpc);
     if (control.catalog != NULL)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/settings.h"
+#include "controlplane/webhooks/sender.h"
 
 typedef struct slc_control_settings {
     char *data_dir;
@@ -81,6 +82,7 @@ typedef struct slc_control_settings {
     int64_t usage_months_ms;
     int64_t usage_boots_ms;
     int64_t usage_export_rows;
+    slc_webhook_options webhooks;
     int64_t debounce_ms;
     int64_t versions_kept;
     int64_t versions_age_ms;

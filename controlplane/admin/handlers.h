@@ -47,6 +47,8 @@ bool slc_route_node_connections(slc_txn *txn, slc_call *call, slc_error *err) SL
 bool slc_route_node_drain(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* usage.c */
 bool slc_route_usage(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+/* webhooks.c */
+bool slc_route_deliveries(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* conflicts.c */
 bool slc_route_conflicts(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* The query parameter `limit`, 1 to 1,000, or 0 when it is absent; -1 with an error. */

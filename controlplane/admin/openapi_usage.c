@@ -76,8 +76,39 @@ static void describe_usage(json_t *operation)
                         json_pack("{s:s}", "$ref", "#/components/responses/Problem413"));
 }
 
+/* ---- deliveries of webhooks ---- */
+
+static json_t *delivery_schema(void)
+{
+    json_t *properties =
+        json_pack("{s:{s:s}, s:{s:s}, s:{s:s, s:[s,s,s]}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}", "id", "type",
+                  "string", "event", "type", "string", "state", "type", "string", "enum", "pending",
+                  "delivered", "dead", "attempts", "type", "integer", "status", "type", "integer", "error",
+                  "type", "string", "body", "type", "object");
+    static const char *const times[] = {"created_at", "attempted_at", "next_at"};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        json_object_set_new(properties, times[i],
+                            json_pack("{s:s, s:s}", "type", "string", "format", "date-time"));
+    return json_pack("{s:s, s:b, s:[s,s,s,s,s,s], s:o}", "type", "object", "additionalProperties", 0,
+                     "required", "id", "event", "state", "attempts", "created_at", "body", "properties",
+                     properties);
+}
+
+static void describe_deliveries(json_t *operation)
+{
+    json_t *content =
+        json_object_get(json_object_get(json_object_get(operation, "responses"), "200"), "content");
+    add_parameter(operation, "state", "Only those in this state.",
+                  json_pack("{s:s, s:[s,s,s]}", "type", "string", "enum", "pending", "delivered", "dead"));
+    add_page(operation);
+    json_object_set_new(content, "application/json",
+                        json_pack("{s:o}", "schema", list_schema(delivery_schema())));
+}
+
 void slc_openapi_usage(const slc_route *route, json_t *operation)
 {
     if (route->run == slc_route_usage)
         describe_usage(operation);
+    if (route->run == slc_route_deliveries)
+        describe_deliveries(operation);
 }

@@ -35,6 +35,8 @@ const slc_route slc_routes[] = {
      "Conflicts: where names of the virtual cluster meet, and which of them wins"},
     {"GET", "/v1/usage", SLC_PERMISSION("usage:read"), SLC_ROUTE_READ, false, 200, slc_route_usage,
      "Usage: what applications published and read, by hour, day or month"},
+    {"GET", "/v1/webhooks/{key}/deliveries", SLC_PERMISSION("webhooks:read"), SLC_ROUTE_READ, false, 200,
+     slc_route_deliveries, "Deliveries: what a webhook was told, the newest first"},
     {"POST", "/v1/explain", SLC_PERMISSION("policies:read"), SLC_ROUTE_READ, true, 200, slc_route_explain,
      "Explain: who may do what, and why"},
     {"GET", "/v1/backups", SLC_PERMISSION("backups:read"), SLC_ROUTE_TASK, false, 200, slc_route_backups,

@@ -68,6 +68,12 @@ class AdminRequests:
         version = wait_until(newest, what="a version with everything")
         return Request("POST", f"/v1/config-versions/{version['id']}/rollback")
 
+    def _redeliver(self):
+        webhook = self.samples.create("webhooks")["id"]
+        self.admin.act("webhooks", webhook, "ping")
+        delivery = self.admin.request("GET", f"/v1/webhooks/{webhook}/deliveries", expect=200).json()["items"][0]
+        return Request("POST", f"/v1/webhooks/{webhook}/redeliver", {"delivery": delivery["id"]})
+
     def _node_ca(self, first, then):
         """At most one authority is retiring at a time: `first` brings it about, if it is not so already."""
         self.admin.request("POST", f"/v1/node-ca/{first}", expect=(200, 409))
@@ -83,6 +89,7 @@ class AdminRequests:
         "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),
         "POST /v1/node-ca/rotate": lambda self: self._node_ca("retire?force=true", "rotate"),
         "POST /v1/node-ca/retire": lambda self: self._node_ca("rotate", "retire?force=true"),
+        "POST /v1/webhooks/{key}/redeliver": _redeliver,
         "POST /v1/backups": lambda self: Request("POST", "/v1/backups"),
         "GET /v1/backups/{key}": _backup,
         "POST /v1/master-key/rotate": lambda self: Request("POST", "/v1/master-key/rotate"),

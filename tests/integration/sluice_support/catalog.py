@@ -124,6 +124,10 @@ class CatalogSamples:
         return {"name": self.name(), "group": self.base("gateway-groups"), "issuer": self.base("issuers"),
                 "audience": "sluice", "namespace": "edge-*", "service_account": "gateway"}
 
+    def _webhooks(self):
+        return {"name": self.name(), "url": "https://192.0.2.1/hooks", "team": self.base("teams"),
+                "events": ["subscription.requested"], "enabled": False}
+
     def _schema_registries(self):
         return {"name": self.name(), "url": "https://registry.example.com",
                 "authentication": {"mechanism": "bearer", "token": {"env": "REGISTRY_TOKEN"}}}

@@ -83,6 +83,9 @@ const struct sample t_samples[] = {
     {"enrolment-rules", "pods",
      "{'name': 'pods', 'group': 'dev', 'issuer': 'login', 'audience': 'sluice', 'namespace': 'edge'}",
      "{'namespace': 'edge-*', 'service_account': 'gateway'}"},
+    {"webhooks", "told",
+     "{'name':'told','url':'https://hooks.example.com/in','events':['subscription.requested']}",
+     "{'events':['event_api.published','node.lost']}"},
     {"schema-registries", "main",
      "{'name': 'main', 'url': 'http://registry:8081', 'authentication': {'mechanism': 'bearer', 'token': "
      "'registry-token'}}",
