@@ -26,9 +26,10 @@ void slc_delivery_release(slc_delivery *delivery)
 
 static bool read_secrets(slc_txn *txn, slc_delivery *delivery, slc_error *err)
 {
-    static const char sql[] = "SELECT 'webhook_secrets/' || webhook || '/' || number, sealed_secret FROM "
-                              "webhook_secrets WHERE webhook = ?1 AND (ends_at IS NULL OR ends_at > ?2) ORDER BY "
-                              "number DESC LIMIT ?3";
+    static const char sql[] =
+        "SELECT 'webhook_secrets/' || webhook || '/' || number, sealed_secret FROM "
+        "webhook_secrets WHERE webhook = ?1 AND (ends_at IS NULL OR ends_at > ?2) ORDER BY "
+        "number DESC LIMIT ?3";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "sii", delivery->webhook_id, slc_txn_now_ms(txn),
                                        (int64_t)SLC_WEBHOOK_SECRETS);
     int rc = stmt == NULL ? -1 : 1;
@@ -67,18 +68,20 @@ static void take(slc_delivery *delivery, sqlite3_stmt *stmt)
     delivery->created_ms = sqlite3_column_int64(stmt, 5);
 }
 
-int slc_deliveries_due(slc_txn *txn, const json_t *busy, const json_t *busy_webhooks, int each, slc_delivery *out,
-                       int max, slc_error *err)
+int slc_deliveries_due(slc_txn *txn, const json_t *busy, const json_t *busy_webhooks, int each,
+                       slc_delivery *out, int max, slc_error *err)
 {
-    static const char sql[] =
-        "SELECT d.id, d.webhook, w.url, d.body, d.attempts, d.created_at FROM webhook_deliveries AS d JOIN webhooks AS "
-        "w ON w.id = d.webhook WHERE d.state = 'pending' AND d.next_at <= ?1 AND (w.enabled = 1 OR d.event = 'ping') "
-        "ORDER BY d.next_at LIMIT ?2";
+    static const char sql[] = "SELECT d.id, d.webhook, w.url, d.body, d.attempts, d.created_at FROM "
+                              "webhook_deliveries AS d JOIN webhooks AS "
+                              "w ON w.id = d.webhook WHERE d.state = 'pending' AND d.next_at <= ?1 AND "
+                              "(w.enabled = 1 OR d.event = 'ping') "
+                              "ORDER BY d.next_at LIMIT ?2";
     json_t *webhooks = json_copy((json_t *)busy_webhooks);
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ii", slc_txn_now_ms(txn), (int64_t)SCAN_MAX);
     int rc = stmt == NULL ? -1 : 1, count = 0;
     while (rc == 1 && count < max && (rc = slc_txn_step(txn, stmt, err)) == 1) {
-        if (slc_has_text(busy, slc_column_text(stmt, 0)) || count_of(webhooks, slc_column_text(stmt, 1)) >= each)
+        if (slc_has_text(busy, slc_column_text(stmt, 0)) ||
+            count_of(webhooks, slc_column_text(stmt, 1)) >= each)
             continue;
         take(&out[count++], stmt);
         json_array_append_new(webhooks, json_string(slc_column_text(stmt, 1)));
@@ -114,8 +117,8 @@ static bool disable(slc_txn *txn, const char *webhook_id, const char *reason, sl
 
 static int64_t failing_since(slc_txn *txn, const char *webhook_id, slc_error *err)
 {
-    sqlite3_stmt *stmt =
-        slc_txn_query(txn, err, "SELECT failing_since FROM webhooks WHERE id = ?1 AND enabled = 1", "s", webhook_id);
+    sqlite3_stmt *stmt = slc_txn_query(
+        txn, err, "SELECT failing_since FROM webhooks WHERE id = ?1 AND enabled = 1", "s", webhook_id);
     int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
     int64_t since = rc == 1 ? sqlite3_column_int64(stmt, 0) : 0;
     slc_txn_finish(txn, stmt);
@@ -125,11 +128,12 @@ static int64_t failing_since(slc_txn *txn, const char *webhook_id, slc_error *er
 static bool note_failure(slc_txn *txn, const slc_delivery_result *result, slc_error *err)
 {
     char reason[200];
-    if (!slc_txn_exec(txn, err, "UPDATE webhooks SET failing_since = coalesce(failing_since, ?2) WHERE id = ?1", "si",
-                      result->webhook_id, slc_txn_now_ms(txn)))
+    if (!slc_txn_exec(txn, err, "UPDATE webhooks SET failing_since = coalesce(failing_since, ?2) WHERE id = ?1",
+                      "si", result->webhook_id, slc_txn_now_ms(txn)))
         return false;
     if (result->gone)
-        return disable(txn, result->webhook_id, "the receiver answered 410: it wants no more notifications", err);
+        return disable(txn, result->webhook_id, "the receiver answered 410: it wants no more notifications",
+                       err);
     int64_t since = failing_since(txn, result->webhook_id, err);
     if (since <= 0 || slc_txn_now_ms(txn) - since < result->disable_after_ms)
         return since >= 0;
@@ -140,16 +144,19 @@ static bool note_failure(slc_txn *txn, const slc_delivery_result *result, slc_er
 
 bool slc_delivery_done(slc_txn *txn, const slc_delivery_result *result, slc_error *err)
 {
-    static const char sql[] =
-        "UPDATE webhook_deliveries SET attempts = attempts + 1, attempted_at = ?2, status = nullif(?3, 0), error = ?4, "
-        "state = ?5, next_at = ?6 WHERE id = ?1 AND state = 'pending'";
-    const char *state = result->good ? "delivered" : result->retry_at_ms == 0 || result->gone ? "dead" : "pending";
-    if (!slc_txn_exec(txn, err, sql, "siissi", result->id, slc_txn_now_ms(txn), (int64_t)result->status, result->error,
-                      state, result->retry_at_ms))
+    static const char sql[] = "UPDATE webhook_deliveries SET attempts = attempts + 1, attempted_at = ?2, "
+                              "status = nullif(?3, 0), error = ?4, "
+                              "state = ?5, next_at = ?6 WHERE id = ?1 AND state = 'pending'";
+    const char *state = result->good                               ? "delivered"
+                        : result->retry_at_ms == 0 || result->gone ? "dead"
+                                                                   : "pending";
+    if (!slc_txn_exec(txn, err, sql, "siissi", result->id, slc_txn_now_ms(txn), (int64_t)result->status,
+                      result->error, state, result->retry_at_ms))
         return false;
     if (!result->good)
         return note_failure(txn, result, err);
-    return slc_txn_exec(txn, err, "UPDATE webhooks SET failing_since = NULL WHERE id = ?1 AND failing_since NOT NULL",
+    return slc_txn_exec(txn, err,
+                        "UPDATE webhooks SET failing_since = NULL WHERE id = ?1 AND failing_since NOT NULL",
                         "s", result->webhook_id);
 }
 
@@ -188,12 +195,13 @@ static json_t *show(sqlite3_stmt *stmt)
     return item;
 }
 
-json_t *slc_deliveries_list(slc_txn *txn, const char *webhook_id, const char *state, int limit, const char *cursor,
-                            slc_error *err)
+json_t *slc_deliveries_list(slc_txn *txn, const char *webhook_id, const char *state, int limit,
+                            const char *cursor, slc_error *err)
 {
     static const char sql[] =
         "SELECT seq, id, event, state, attempts, created_at, attempted_at, status, error, body, next_at FROM "
-        "webhook_deliveries WHERE webhook = ?1 AND (?2 IS NULL OR state = ?2) AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
+        "webhook_deliveries WHERE webhook = ?1 AND (?2 IS NULL OR state = ?2) AND seq < ?3 ORDER BY seq DESC "
+        "LIMIT ?4";
     char *end = NULL, text[24] = "";
     long long before = cursor != NULL ? strtoll(cursor, &end, 10) : INT64_MAX;
     limit = limit > 0 ? limit : 100;

@@ -3,10 +3,17 @@
 #include "catalog/notify.h"
 #include "catalog/rules.h"
 
-const char *const slc_notify_events[] = {"subscription.requested", "subscription.approved", "subscription.refused",
-                                         "subscription.revoked",   "event_api.published",   "event_api.deprecated",
-                                         "event_api.retired",      "node.joined",           "node.lost",
-                                         "credential.expiring",    NULL};
+const char *const slc_notify_events[] = {"subscription.requested",
+                                         "subscription.approved",
+                                         "subscription.refused",
+                                         "subscription.revoked",
+                                         "event_api.published",
+                                         "event_api.deprecated",
+                                         "event_api.retired",
+                                         "node.joined",
+                                         "node.lost",
+                                         "credential.expiring",
+                                         NULL};
 
 static const slc_field webhook_fields[] = {
     SLC_FIELD_NAME,

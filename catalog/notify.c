@@ -27,8 +27,9 @@ static char *body_of(slc_txn *txn, const char *event, json_t *data)
 
 bool slc_notify_enqueue(slc_txn *txn, const char *webhook_id, const char *event, json_t *data, slc_error *err)
 {
-    static const char sql[] = "INSERT INTO webhook_deliveries (id, webhook, event, body, created_at, state, next_at) "
-                              "VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?5)";
+    static const char sql[] =
+        "INSERT INTO webhook_deliveries (id, webhook, event, body, created_at, state, next_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?5)";
     char id[SLC_DELIVERY_ID_CHARS + 1] = "msg_";
     slc_random_id(id + 4, SLC_DELIVERY_ID_CHARS - 4);
     char *body = body_of(txn, event, data);
@@ -40,8 +41,9 @@ bool slc_notify_enqueue(slc_txn *txn, const char *webhook_id, const char *event,
 /* Webhooks of everybody, and those of either team ("" for none). */
 static json_t *whom(slc_txn *txn, const char *event, const char *team, const char *other, slc_error *err)
 {
-    static const char sql[] = "SELECT w.id FROM webhooks AS w WHERE w.enabled = 1 AND (w.team IS NULL OR w.team IN (?2, "
-                              "?3)) AND EXISTS (SELECT 1 FROM json_each(w.events) WHERE value = ?1)";
+    static const char sql[] =
+        "SELECT w.id FROM webhooks AS w WHERE w.enabled = 1 AND (w.team IS NULL OR w.team IN (?2, "
+        "?3)) AND EXISTS (SELECT 1 FROM json_each(w.events) WHERE value = ?1)";
     json_t *ids = json_array();
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "sss", event, team, other);
     int rc = stmt == NULL ? -1 : 1;
@@ -55,7 +57,8 @@ static json_t *whom(slc_txn *txn, const char *event, const char *team, const cha
 }
 
 /* Takes `data`. */
-static bool tell(slc_txn *txn, const char *event, const char *team, const char *other, json_t *data, slc_error *err)
+static bool tell(slc_txn *txn, const char *event, const char *team, const char *other, json_t *data,
+                 slc_error *err)
 {
     json_t *ids = whom(txn, event, team != NULL ? team : "", other != NULL ? other : "", err), *id;
     bool ok = ids != NULL;
@@ -151,7 +154,8 @@ static bool tell_node(slc_txn *txn, const char *event, const char *id, const cha
     return tell(txn, event, NULL, NULL, data, err);
 }
 
-bool slc_notify_change(slc_txn *txn, const slc_kind *kind, const json_t *before, const json_t *next, slc_error *err)
+bool slc_notify_change(slc_txn *txn, const slc_kind *kind, const json_t *before, const json_t *next,
+                       slc_error *err)
 {
     if (strcmp(kind->name, "subscriptions") == 0)
         return tell_subscription(txn, before, next, err);
@@ -169,15 +173,16 @@ bool slc_notify_enrolled(slc_txn *txn, const json_t *node, slc_error *err)
 /* ---- looking around ---- */
 
 /* Does it for every row of `find` (id, and three more columns): `told` notes or takes back that it was. */
-static bool for_each(slc_txn *txn, sqlite3_stmt *stmt, bool (*fn)(slc_txn *txn, const json_t *row, slc_error *err),
-                     slc_error *err)
+static bool for_each(slc_txn *txn, sqlite3_stmt *stmt,
+                     bool (*fn)(slc_txn *txn, const json_t *row, slc_error *err), slc_error *err)
 {
     json_t *rows = json_array(), *row;
     size_t i;
     int rc = stmt == NULL ? -1 : 1;
     while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1)
-        json_array_append_new(rows, json_pack("[s, s?, s?, I]", slc_column_text(stmt, 0), slc_column_text(stmt, 1),
-                                              slc_column_text(stmt, 2), (json_int_t)sqlite3_column_int64(stmt, 3)));
+        json_array_append_new(rows,
+                              json_pack("[s, s?, s?, I]", slc_column_text(stmt, 0), slc_column_text(stmt, 1),
+                                        slc_column_text(stmt, 2), (json_int_t)sqlite3_column_int64(stmt, 3)));
     slc_txn_finish(txn, stmt);
     bool ok = rc == 0;
     json_array_foreach (rows, i, row)
@@ -193,7 +198,8 @@ static const char *text_at(const json_t *row, size_t i)
 
 static bool note_told(slc_txn *txn, const char *kind, const char *id, slc_error *err)
 {
-    return slc_txn_exec(txn, err, "INSERT OR REPLACE INTO told_states (kind, entity_id, told_at) VALUES (?1, ?2, ?3)",
+    return slc_txn_exec(txn, err,
+                        "INSERT OR REPLACE INTO told_states (kind, entity_id, told_at) VALUES (?1, ?2, ?3)",
                         "ssi", kind, id, slc_txn_now_ms(txn));
 }
 
@@ -206,8 +212,8 @@ static bool tell_lost(slc_txn *txn, const json_t *row, slc_error *err)
 
 static bool tell_back(slc_txn *txn, const json_t *row, slc_error *err)
 {
-    return slc_txn_exec(txn, err, "DELETE FROM told_states WHERE kind = 'gateway-nodes' AND entity_id = ?1", "s",
-                        text_at(row, 0)) &&
+    return slc_txn_exec(txn, err, "DELETE FROM told_states WHERE kind = 'gateway-nodes' AND entity_id = ?1",
+                        "s", text_at(row, 0)) &&
            tell_node(txn, "node.joined", text_at(row, 0), text_at(row, 1), text_at(row, 2), "back",
                      json_integer_value(json_array_get(row, 3)), err);
 }
@@ -217,12 +223,14 @@ static bool look_at_nodes(slc_txn *txn, slc_error *err)
 {
     static const char lost[] =
         "SELECT n.id, n.name, n.\"group\", s.last_seen FROM gateway_nodes AS n JOIN usage.node_status AS s ON "
-        "s.node_id = n.id WHERE n.revoked_at IS NULL AND s.draining = 0 AND (s.connected = 0 OR s.last_seen < ?2) AND "
+        "s.node_id = n.id WHERE n.revoked_at IS NULL AND s.draining = 0 AND (s.connected = 0 OR s.last_seen < "
+        "?2) AND "
         "s.last_seen < ?2 AND NOT EXISTS (SELECT 1 FROM told_states AS t WHERE t.kind = 'gateway-nodes' AND "
         "t.entity_id = n.id) LIMIT ?1";
     static const char back[] =
         "SELECT n.id, n.name, n.\"group\", s.last_seen FROM told_states AS t JOIN gateway_nodes AS n ON n.id = "
-        "t.entity_id JOIN usage.node_status AS s ON s.node_id = n.id WHERE t.kind = 'gateway-nodes' AND s.connected = "
+        "t.entity_id JOIN usage.node_status AS s ON s.node_id = n.id WHERE t.kind = 'gateway-nodes' AND "
+        "s.connected = "
         "1 AND s.last_seen >= ?2 LIMIT ?1";
     int64_t before_ms = txn->now_ms - txn->catalog->node_lost_after_ms;
     return for_each(txn, slc_txn_query(txn, err, lost, "ii", (int64_t)LOOK_MAX, before_ms), tell_lost, err) &&
@@ -243,25 +251,27 @@ static bool tell_expiring(slc_txn *txn, const json_t *row, slc_error *err)
 
 static bool look_at_credentials(slc_txn *txn, int64_t before_ms, slc_error *err)
 {
-    static const char sql[] =
-        "SELECT c.id, c.application, a.team, c.expires_at FROM credentials AS c JOIN applications AS a ON a.id = "
-        "c.application WHERE c.revoked_at IS NULL AND c.expires_at BETWEEN ?2 AND ?3 AND NOT EXISTS (SELECT 1 FROM "
-        "told_states AS t WHERE t.kind = 'credentials' AND t.entity_id = c.id) LIMIT ?1";
-    return for_each(txn,
-                    slc_txn_query(txn, err, sql, "iii", (int64_t)LOOK_MAX, txn->now_ms, txn->now_ms + before_ms),
-                    tell_expiring, err);
+    static const char sql[] = "SELECT c.id, c.application, a.team, c.expires_at FROM credentials AS c JOIN "
+                              "applications AS a ON a.id = "
+                              "c.application WHERE c.revoked_at IS NULL AND c.expires_at BETWEEN ?2 AND ?3 AND "
+                              "NOT EXISTS (SELECT 1 FROM "
+                              "told_states AS t WHERE t.kind = 'credentials' AND t.entity_id = c.id) LIMIT ?1";
+    return for_each(
+        txn, slc_txn_query(txn, err, sql, "iii", (int64_t)LOOK_MAX, txn->now_ms, txn->now_ms + before_ms),
+        tell_expiring, err);
 }
 
 static bool forget_gone(slc_txn *txn, slc_error *err)
 {
-    return slc_txn_exec(txn, err,
-                        "DELETE FROM told_states WHERE (kind = 'gateway-nodes' AND entity_id NOT IN (SELECT id FROM "
-                        "gateway_nodes)) OR (kind = 'credentials' AND entity_id NOT IN (SELECT id FROM credentials))",
-                        "");
+    return slc_txn_exec(
+        txn, err,
+        "DELETE FROM told_states WHERE (kind = 'gateway-nodes' AND entity_id NOT IN (SELECT id FROM "
+        "gateway_nodes)) OR (kind = 'credentials' AND entity_id NOT IN (SELECT id FROM credentials))",
+        "");
 }
 
 bool slc_notify_look_around(slc_txn *txn, const slc_notify_look *look, slc_error *err)
 {
-    return (!look->nodes || look_at_nodes(txn, err)) && look_at_credentials(txn, look->credential_before_ms, err) &&
-           forget_gone(txn, err);
+    return (!look->nodes || look_at_nodes(txn, err)) &&
+           look_at_credentials(txn, look->credential_before_ms, err) && forget_gone(txn, err);
 }

@@ -1,5 +1,5 @@
-/* Notifications: what is told to whom, written in the transaction of what it tells, and what became of it. Sending is
- * controlplane/webhooks/. docs/notifications.md. */
+/* Notifications: what is told to whom, written in the transaction of what it tells, and what became of it.
+ * Sending is controlplane/webhooks/. docs/notifications.md. */
 #ifndef SLC_CATALOG_NOTIFY_H
 #define SLC_CATALOG_NOTIFY_H
 
@@ -11,7 +11,8 @@
 extern const char *const slc_notify_events[]; /* ends with NULL */
 
 /* ---- inside slc_catalog_write ---- */
-/* An entity was written, in stored form (`before` NULL: made): tells those whom it concerns. Called for every change. */
+/* An entity was written, in stored form (`before` NULL: made): tells those whom it concerns. Called for every
+ * change. */
 bool slc_notify_change(slc_txn *txn, const slc_kind *kind, const json_t *before, const json_t *next,
                        slc_error *err) SLC_CHECKED;
 
@@ -27,10 +28,10 @@ bool slc_notify_look_around(slc_txn *txn, const slc_notify_look *look, slc_error
 typedef struct slc_delivery_result {
     const char *id, *webhook_id;
     bool good;
-    bool gone;           /* the receiver wants nothing any more (410) */
-    int status;          /* 0: there was no answer */
-    const char *error;   /* NULL when good */
-    int64_t retry_at_ms; /* 0: it was the last attempt */
+    bool gone;                /* the receiver wants nothing any more (410) */
+    int status;               /* 0: there was no answer */
+    const char *error;        /* NULL when good */
+    int64_t retry_at_ms;      /* 0: it was the last attempt */
     int64_t disable_after_ms; /* of nothing but failures */
 } slc_delivery_result;
 bool slc_delivery_done(slc_txn *txn, const slc_delivery_result *result, slc_error *err) SLC_CHECKED;
@@ -50,12 +51,13 @@ typedef struct slc_delivery {
 } slc_delivery;
 void slc_delivery_release(slc_delivery *delivery);
 
-/* What is due, the oldest first: at most `max` into `out`; -1 on error. At most `each` of one webhook. `busy` are ids
- * that are under way (array of strings) and left out, and counted with those of their webhooks in `busy_webhooks`. */
-int slc_deliveries_due(slc_txn *txn, const json_t *busy, const json_t *busy_webhooks, int each, slc_delivery *out,
-                       int max, slc_error *err) SLC_CHECKED;
+/* What is due, the oldest first: at most `max` into `out`; -1 on error. At most `each` of one webhook. `busy`
+ * are ids that are under way (array of strings) and left out, and counted with those of their webhooks in
+ * `busy_webhooks`. */
+int slc_deliveries_due(slc_txn *txn, const json_t *busy, const json_t *busy_webhooks, int each,
+                       slc_delivery *out, int max, slc_error *err) SLC_CHECKED;
 /* {items: [{id, event, state, ...}], next}: newest first; `state` NULL: any. */
-json_t *slc_deliveries_list(slc_txn *txn, const char *webhook_id, const char *state, int limit, const char *cursor,
-                            slc_error *err) SLC_CHECKED;
+json_t *slc_deliveries_list(slc_txn *txn, const char *webhook_id, const char *state, int limit,
+                            const char *cursor, slc_error *err) SLC_CHECKED;
 
 #endif

@@ -32,11 +32,13 @@ static bool make_secret(slc_txn *txn, const char *id, json_t *once, slc_error *e
     snprintf(context, sizeof context, "webhook_secrets/%s/%lld", id, (long long)number);
     size_t len;
     uint8_t *sealed = slc_txn_seal(txn, context, secret, sizeof secret, &len);
-    bool ok = slc_txn_exec(txn, err, "DELETE FROM webhook_secrets WHERE webhook = ?1 AND (ends_at <= ?2 OR number < ?3)",
+    bool ok = slc_txn_exec(txn, err,
+                           "DELETE FROM webhook_secrets WHERE webhook = ?1 AND (ends_at <= ?2 OR number < ?3)",
                            "sii", id, slc_txn_now_ms(txn), number - 1) &&
               slc_txn_exec(txn, err, "UPDATE webhook_secrets SET ends_at = ?2 WHERE webhook = ?1", "si", id,
                            slc_txn_now_ms(txn) + OVERLAP_MS) &&
-              slc_txn_exec(txn, err, "INSERT INTO webhook_secrets (webhook, number, sealed_secret) VALUES (?1, ?2, ?3)",
+              slc_txn_exec(txn, err,
+                           "INSERT INTO webhook_secrets (webhook, number, sealed_secret) VALUES (?1, ?2, ?3)",
                            "sib", id, number, sealed, len);
     json_object_set_new(once, "secret", json_string(text));
     free(sealed);
@@ -73,10 +75,11 @@ static bool written(slc_txn *txn, slc_change *change, slc_error *err)
 static bool redeliver(slc_txn *txn, const slc_change *change, const json_t *body, slc_error *err)
 {
     const char *id = json_string_value(json_object_get(body, "delivery"));
-    return slc_txn_exec(txn, err,
-                        "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, next_at = ?3 WHERE id = ?1 AND "
-                        "webhook = ?2",
-                        "ssi", id, change->id, slc_txn_now_ms(txn)) &&
+    return slc_txn_exec(
+               txn, err,
+               "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, next_at = ?3 WHERE id = ?1 AND "
+               "webhook = ?2",
+               "ssi", id, change->id, slc_txn_now_ms(txn)) &&
            (slc_txn_changes(txn) > 0 ||
             slc_fail(err, SLC_NOT_FOUND, NULL, "there is no delivery %.60s of this webhook", id));
 }
@@ -96,7 +99,8 @@ static bool act(slc_txn *txn, slc_change *change, const slc_action *action, cons
     if (strcmp(action->name, "ping") == 0)
         return ping(txn, change, err);
     int64_t now_ms = slc_txn_now_ms(txn), before_ms = slc_get_int(change->before, "secret_changed_at");
-    json_object_set_new(change->next, "secret_changed_at", json_integer(now_ms > before_ms ? now_ms : before_ms + 1));
+    json_object_set_new(change->next, "secret_changed_at",
+                        json_integer(now_ms > before_ms ? now_ms : before_ms + 1));
     return make_secret(txn, change->id, change->once, err);
 }
 

@@ -28,7 +28,8 @@ bool slc_route_deliveries(slc_txn *txn, slc_call *call, slc_error *err)
     int limit = slc_call_limit(call, err);
     if (limit < 0 || !slc_call_query_only(call, known, err))
         return false;
-    if (state != NULL && strcmp(state, "pending") != 0 && strcmp(state, "delivered") != 0 && strcmp(state, "dead") != 0)
+    if (state != NULL && strcmp(state, "pending") != 0 && strcmp(state, "delivered") != 0 &&
+        strcmp(state, "dead") != 0)
         return slc_fail(err, SLC_INVALID, "state", "must be pending, delivered or dead");
     json_t *webhook = slc_entity_load(txn, slc_kind_find("webhooks"), call->target.key, err);
     if (webhook == NULL)

@@ -167,10 +167,10 @@ static void make_headers(struct attempt *attempt)
     char text[24], signatures[SLC_WEBHOOK_SECRETS * (SLC_SIGNATURE_CHARS + 1)] = "";
     for (size_t i = 0; i < SLC_WEBHOOK_SECRETS && delivery->secrets[i].bytes != NULL; i++) {
         char signature[SLC_SIGNATURE_CHARS];
-        slc_webhook_sign(delivery->secrets[i].bytes, delivery->secrets[i].len, delivery->id, now_s, delivery->body,
-                         signature);
-        snprintf(signatures + strlen(signatures), sizeof signatures - strlen(signatures), "%s%s", i > 0 ? " " : "",
-                 signature);
+        slc_webhook_sign(delivery->secrets[i].bytes, delivery->secrets[i].len, delivery->id, now_s,
+                         delivery->body, signature);
+        snprintf(signatures + strlen(signatures), sizeof signatures - strlen(signatures), "%s%s",
+                 i > 0 ? " " : "", signature);
     }
     snprintf(text, sizeof text, "%lld", (long long)now_s);
     add_header(attempt, "webhook-id", delivery->id);
@@ -351,7 +351,8 @@ static void *sender_main(void *arg)
     return NULL;
 }
 
-slc_webhook_sender *slc_webhook_sender_new(slc_catalog *catalog, const slc_webhook_options *options, slc_error *err)
+slc_webhook_sender *slc_webhook_sender_new(slc_catalog *catalog, const slc_webhook_options *options,
+                                           slc_error *err)
 {
     slc_webhook_sender *sender = slc_calloc(1, sizeof *sender);
     sender->catalog = catalog;

@@ -9,8 +9,8 @@
 #include "controlplane/webhooks/sender.h"
 
 /* Standard Webhooks: HMAC-SHA-256 of "id.timestamp.body". */
-void slc_webhook_sign(const void *secret, size_t secret_len, const char *id, int64_t timestamp_s, const char *body,
-                      char out[SLC_SIGNATURE_CHARS])
+void slc_webhook_sign(const void *secret, size_t secret_len, const char *id, int64_t timestamp_s,
+                      const char *body, char out[SLC_SIGNATURE_CHARS])
 {
     uint8_t mac[SLC_SHA256_BYTES];
     char *content = slc_asprintf("%s.%lld.%s", id, (long long)timestamp_s, body);
@@ -20,7 +20,8 @@ void slc_webhook_sign(const void *secret, size_t secret_len, const char *id, int
     free(content);
 }
 
-/* RFC 6890: this host, private, shared, link-local (the metadata services of clouds), benchmarking, multicast. */
+/* RFC 6890: this host, private, shared, link-local (the metadata services of clouds), benchmarking, multicast.
+ */
 static bool is_private_v4(uint32_t ip)
 {
     static const struct {
