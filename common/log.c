@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/redact.h"
 
 #define VALUE_MAX_BYTES 2048
 #define LINE_MAX_BYTES  (256 * 1024)
@@ -137,6 +138,7 @@ void slc_log_write(enum slc_log_level level, const char *text, const struct slc_
     slc_buf line;
     slc_buf_init(&line, LINE_MAX_BYTES);
     (as_json ? json_line : text_line)(&line, level, time, text, pairs);
+    line.len = slc_redact((char *)line.data, line.len);
     /* One write, so that lines of different threads do not mix. When stderr is gone there is nobody left to
      * tell. */
     ssize_t written;

@@ -9,6 +9,7 @@
 #include "common/assert.h"
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/redact.h"
 #include "dataplane/http/exchange.h"
 #include "dataplane/observe/trace.h"
 
@@ -101,6 +102,7 @@ void slc_access_log_add(slc_access_log *log, const slc_exchange *exchange, int s
 {
     char time[SLC_RFC3339_CHARS];
     slc_buf *line = &log->buffer;
+    size_t begin = line->len;
     if (!slc_access_file_wanted(log->file))
         return;
     slc_rfc3339_format(slc_wall_ms(), time);
@@ -120,6 +122,7 @@ void slc_access_log_add(slc_access_log *log, const slc_exchange *exchange, int s
     add_text(line, ",\"credential\":\"", exchange->principal.credential_id);
     add_text(line, ",\"denied\":\"", denial);
     slc_buf_adds(line, "}\n");
+    line->len = begin + slc_redact((char *)line->data + begin, line->len - begin);
     log->lines++;
     if (line->len >= FLUSH_BYTES)
         flush(log);

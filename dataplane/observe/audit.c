@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/redact.h"
 #include "dataplane/observe/audit_private.h"
 
 #define FLUSH_BYTES   (32u * 1024)
@@ -209,6 +210,7 @@ void slc_audit_add(slc_audit_log *log, const slc_audit_event *event)
 {
     char time[SLC_RFC3339_CHARS];
     slc_buf *line = &log->buffer;
+    size_t begin = line->len;
     if (!slc_audit_wants(log, event->class))
         return;
     slc_rfc3339_format(slc_wall_ms(), time);
@@ -224,6 +226,7 @@ void slc_audit_add(slc_audit_log *log, const slc_audit_event *event)
     add_number(line, "bytes_out", (int64_t)event->bytes_out);
     add_number(line, "duration_ms", event->duration_ms);
     slc_buf_adds(line, "}\n");
+    line->len = begin + slc_redact((char *)line->data + begin, line->len - begin);
     log->lines++;
     slc_series_add(log->audit->lines[event->class], 1);
     if (line->len >= FLUSH_BYTES)

@@ -160,6 +160,12 @@ class Plant:
             assert self.http(url, headers=headers).status_code == 401
         for query in (f"access_token={self.token}", f"api_key={key}", f"ticket={self.token}"):  # none is taken there
             assert self.http(f"{url}?{query}", "GET").status_code == 401
+        for place in (f"{url}/{key}", f"{url}/{key.replace('_', '%5F')}", f"{url}/x?key={key}",  # nobody's place for it
+                      url.replace("/events", f"/{key}"), url.replace("/orders/", f"/{key}/")):
+            assert self.http(place, "GET").status_code in (401, 404)
+        quiet = requests.Session()
+        quiet.trust_env = False
+        quiet.get(url, headers={"X-Request-Id": key}, timeout=30)  # which is told its own again
         ticket = session_post(url + "/tickets", key)
         self.secret("ticket", ticket)
         with SseReader(f"{url}?ticket={ticket}") as reader:
