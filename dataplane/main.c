@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "dataplane/crypt/keys_command.h"
 #include "dataplane/gateway.h"
+#include "dataplane/records_command.h"
 
 static bool start_log(const slc_gateway_settings *settings, slc_error *err)
 {
@@ -47,6 +48,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "keys") == 0)
         return slc_keys_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "records") == 0)
+        return slc_records_command(argc - 1, argv + 1);
     mallopt(M_ARENA_MAX, ARENAS);
     raise_file_limit();
     slc_gateway_settings settings;

@@ -49,6 +49,10 @@ typedef struct slc_outgoing {
     const char *topic;
     const void *key; /* NULL: none */
     size_t key_len;
+    /* By what the partition is chosen, when it is not the key: as it was before it was encrypted. NULL: the key
+     */
+    const void *partition_key;
+    size_t partition_key_len;
     const void *value; /* NULL: tombstone */
     size_t value_len;
     const slc_broker_header *headers;

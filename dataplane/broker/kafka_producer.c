@@ -25,9 +25,11 @@ typedef struct slc_publish_op {
     size_t key_len;
     const void *value;
     size_t value_len;
-    int64_t limit_bytes; /* of the topic's batches; 0: unknown */
-    int32_t partitions;  /* of the topic; 0: unknown */
-    bool alone;          /* was sent by the single producer */
+    int64_t limit_bytes;       /* of the topic's batches; 0: unknown */
+    int32_t partitions;        /* of the topic; 0: unknown */
+    const void *partition_key; /* by which the partition is chosen instead of by the key; NULL: by that */
+    size_t partition_key_len;
+    bool alone; /* was sent by the single producer */
     char data[];
 } slc_publish_op;
 
@@ -163,13 +165,35 @@ static bool replace(slc_kafka *kafka, slc_kafka_slot *slot)
 /* Sending -----------------------------------------------------------------------------------------------------
  */
 
+/* As Java's clients do, who know a key before it is encrypted. Any of librdkafka's threads. */
+static int32_t choose_partition(const rd_kafka_topic_t *topic, const void *key, size_t key_len, int32_t count,
+                                void *topic_opaque, void *opaque)
+{
+    const slc_publish_op *op = opaque;
+    (void)topic_opaque;
+    if (op->partition_key != NULL)
+        return rd_kafka_msg_partitioner_murmur2(topic, op->partition_key, op->partition_key_len, count, NULL,
+                                                NULL);
+    return rd_kafka_msg_partitioner_murmur2_random(topic, key, key_len, count, NULL, NULL);
+}
+
+static rd_kafka_topic_t *new_topic(rd_kafka_t *rk, const char *name)
+{
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(rk);
+    rd_kafka_topic_conf_set_partitioner_cb(conf, choose_partition);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, conf);
+    if (topic == NULL)
+        rd_kafka_topic_conf_destroy(conf);
+    return topic;
+}
+
 /* Making the topic's object asks for its leaders at once; a record for a name alone would wait up to a second
  * for librdkafka's next look around. NULL when librdkafka refuses the name. */
 static rd_kafka_topic_t *topic_of(slc_kafka_handle *handle, const char *name)
 {
     size_t len = strlen(name);
     rd_kafka_topic_t *topic = slc_strmap_find(&handle->topics, name, len);
-    if (topic == NULL && (topic = rd_kafka_topic_new(handle->rk, name, NULL)) != NULL)
+    if (topic == NULL && (topic = new_topic(handle->rk, name)) != NULL)
         slc_strmap_add(&handle->topics, rd_kafka_topic_name(topic), len, topic);
     return topic;
 }
@@ -308,8 +332,8 @@ static void take_inbox(slc_kafka *kafka, int64_t now_ms)
     while ((op = TAILQ_FIRST(&taken)) != NULL) {
         TAILQ_REMOVE(&taken, op, link);
         slc_lane_wish wish = {.topic = op->topic,
-                              .key = op->key,
-                              .key_len = op->key_len,
+                              .key = op->partition_key != NULL ? op->partition_key : op->key,
+                              .key_len = op->partition_key != NULL ? op->partition_key_len : op->key_len,
                               .partitions = op->partitions,
                               .request_bytes =
                                   (size_t)slot_for(kafka, op->limit_bytes, SLC_LANE_BULK)->batch_bytes};
@@ -394,7 +418,7 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
     slc_kafka *kafka = (slc_kafka *)broker;
     SLC_CHECK_MAGIC(kafka, SLC_KAFKA_MAGIC);
     size_t topic_bytes = strlen(record->topic) + 1;
-    size_t size = sizeof(slc_publish_op) + topic_bytes + record_bytes(record) + 1;
+    size_t size = sizeof(slc_publish_op) + topic_bytes + record_bytes(record) + record->partition_key_len + 1;
     if (atomic_fetch_add(&kafka->queued_bytes, (long long)size) + (long long)size >
         (long long)kafka->settings.producer_queue_bytes) {
         atomic_fetch_sub(&kafka->queued_bytes, (long long)size);
@@ -411,6 +435,8 @@ bool slc_kafka_publish(slc_broker *broker, const slc_outgoing *record, slc_publi
     op->value_len = record->value_len;
     op->limit_bytes = record->limit_bytes;
     op->partitions = record->partitions;
+    op->partition_key = copy_in(&at, record->partition_key, record->partition_key_len);
+    op->partition_key_len = record->partition_key_len;
     op->item.bytes = record_bytes(record) + RECORD_OVERHEAD;
     op->headers = copy_headers(record);
     put(kafka, op);

@@ -144,6 +144,10 @@ static enum slc_record_verdict ask(slc_publish *publish, slc_outgoing *record, s
         slc_record_chain_run(publish->records, &turn, worker->letters, &at_hand, problem);
     if (verdict != SLC_RECORD_CHANGE)
         return verdict;
+    if (at_hand.key != record->key) {
+        record->partition_key = record->key;
+        record->partition_key_len = record->key_len;
+    }
     record->key = at_hand.key;
     record->key_len = at_hand.key_len;
     record->value = at_hand.value;

@@ -192,21 +192,38 @@ static enum slc_record_audience audience(const void *compiled)
     return policy->decrypt_if != NULL ? SLC_AUDIENCE_ONE : SLC_AUDIENCE_ALL;
 }
 
-static bool fill_names(slc_encryption *encryption, const slc_encrypt *policy, const slc_record_subject *subject,
-                       const slc_key_ring_entity *entity, slc_error *err)
+slc_encryption *slc_encryption_new(const slc_encrypt *policy, slc_key_ring *ring, const char *ring_key,
+                                   const char *topic, const char *vcluster, slc_error *err)
 {
-    const char *key = policy->key != NULL ? policy->key : entity->msg->key;
-    const char *vcluster = subject->vcluster->msg->name;
-    snprintf(encryption->topic, sizeof encryption->topic, "%s", subject->backend_topic);
+    const char *key = policy->key != NULL ? policy->key : ring_key;
+    slc_encryption *encryption = slc_calloc(1, sizeof *encryption);
+    encryption->policy = policy;
+    encryption->reader = SLC_DECRYPTS;
+    snprintf(encryption->topic, sizeof encryption->topic, "%s", topic);
     snprintf(encryption->vcluster, sizeof encryption->vcluster, "%s", vcluster);
-    if (!slc_key_template_fill(key, subject->backend_topic, vcluster, encryption->kek, sizeof encryption->kek))
-        return slc_fail(err, SLC_INVALID, NULL, "the name of its key gets too long for the topic");
-    if (!slc_key_template_fill(policy->context, subject->backend_topic, vcluster, encryption->context,
-                               sizeof encryption->context))
-        return slc_fail(err, SLC_INVALID, NULL, "its context gets too long for the topic");
+    bool ok =
+        (slc_key_template_fill(key, topic, vcluster, encryption->kek, sizeof encryption->kek) ||
+         slc_fail(err, SLC_INVALID, NULL, "the name of its key is empty, or gets too long for the topic")) &&
+        (slc_key_template_fill(policy->context, topic, vcluster, encryption->context,
+                               sizeof encryption->context) ||
+         slc_fail(err, SLC_INVALID, NULL, "its context gets too long for the topic"));
+    if (!ok) {
+        free(encryption);
+        return NULL;
+    }
     encryption->kek_len = strlen(encryption->kek);
     encryption->context_len = strlen(encryption->context);
-    return true;
+    encryption->ring = slc_key_ring_ref(ring);
+    return encryption;
+}
+
+void slc_encryption_free(slc_encryption *encryption)
+{
+    if (encryption == NULL)
+        return;
+    slc_encrypt_forget(encryption);
+    slc_key_ring_unref(encryption->ring);
+    free(encryption);
 }
 
 /* May the reader have plaintext? Who cannot be judged may not. */
@@ -228,26 +245,17 @@ static bool bind_policy(const void *compiled, const slc_record_subject *subject,
         return true; /* the ciphertext passes */
     if (entity == NULL || entity->ring == NULL)
         return slc_fail(err, SLC_UNAVAILABLE, NULL, "the key ring %s is not there", policy->ring);
-    slc_encryption *encryption = slc_calloc(1, sizeof *encryption);
-    encryption->policy = policy;
-    encryption->reader = decrypts ? SLC_DECRYPTS : SLC_REFUSES;
-    if (!fill_names(encryption, policy, subject, entity, err)) {
-        free(encryption);
-        return false;
-    }
-    encryption->ring = slc_key_ring_ref(entity->ring);
+    slc_encryption *encryption = slc_encryption_new(policy, entity->ring, entity->msg->key,
+                                                    subject->backend_topic, subject->vcluster->msg->name, err);
+    if (encryption != NULL && !decrypts)
+        encryption->reader = SLC_REFUSES;
     *bound = encryption;
-    return true;
+    return encryption != NULL;
 }
 
 static void unbind(void *bound)
 {
-    slc_encryption *encryption = bound;
-    if (encryption == NULL)
-        return;
-    slc_encrypt_forget(encryption);
-    slc_key_ring_unref(encryption->ring);
-    free(encryption);
+    slc_encryption_free(bound);
 }
 
 static bool holds(const void *bound, const slc_snapshot *snapshot)
@@ -356,8 +364,8 @@ static enum slc_record_verdict encrypt_value(slc_encryption *encryption, slc_rec
 }
 
 /* The key first: the value may be bound to it as it is stored. */
-static enum slc_record_verdict encrypt(void *bound, slc_record_turn *turn, slc_policy_record *record,
-                                       slc_record_problem *problem)
+enum slc_record_verdict slc_encrypt_record(void *bound, slc_record_turn *turn, slc_policy_record *record,
+                                           slc_record_problem *problem)
 {
     slc_encryption *encryption = bound;
     unsigned what = encryption->policy->what;
@@ -446,8 +454,8 @@ static enum slc_record_verdict decrypt_parts(slc_encryption *encryption, slc_rec
     return open_into(encryption, turn, SLC_PART_KEY, &place, &record->key, &record->key_len, problem);
 }
 
-static enum slc_record_verdict decrypt(void *bound, slc_record_turn *turn, slc_policy_record *record,
-                                       slc_record_problem *problem)
+enum slc_record_verdict slc_decrypt_record(void *bound, slc_record_turn *turn, slc_policy_record *record,
+                                           slc_record_problem *problem)
 {
     slc_encryption *encryption = bound;
     const slc_encrypt *policy = encryption->policy;
@@ -473,8 +481,8 @@ static const slc_record_ops on_records = {
     .bind = bind_policy,
     .unbind = unbind,
     .holds = holds,
-    .on_produce_record = encrypt,
-    .on_consume_record = decrypt,
+    .on_produce_record = slc_encrypt_record,
+    .on_consume_record = slc_decrypt_record,
 };
 
 const slc_policy_type slc_policy_encrypt = {

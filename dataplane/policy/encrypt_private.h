@@ -52,6 +52,17 @@ typedef struct slc_encryption {
     unsigned recent_at;
 } slc_encryption;
 
+/* For one topic. `ring_key`: the ring's own key, for a policy that names none. Own reference of the ring;
+ * `policy` must outlive it. NULL with err. */
+slc_encryption *slc_encryption_new(const slc_encrypt *policy, slc_key_ring *ring, const char *ring_key,
+                                   const char *topic, const char *vcluster, slc_error *err) SLC_CHECKED;
+void slc_encryption_free(slc_encryption *encryption); /* NULL is fine */
+/* Of type slc_policy_record_fn; `bound` is an slc_encryption. */
+enum slc_record_verdict slc_encrypt_record(void *bound, slc_record_turn *turn, slc_policy_record *record,
+                                           slc_record_problem *problem);
+enum slc_record_verdict slc_decrypt_record(void *bound, slc_record_turn *turn, slc_policy_record *record,
+                                           slc_record_problem *problem);
+
 /* encrypt_keys.c. The calling thread's contexts; freed with it. */
 slc_ciphers *slc_encrypt_ciphers(void);
 /* Keys: KEEP when `*key` (borrowed, until the next call) is there, else LATER or REJECT. */

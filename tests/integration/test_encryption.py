@@ -1,126 +1,22 @@
 """Encryption of records: what is published natively, over REST and SSE, read by an independent decoder from Kafka, and back."""
 
 import json
-import os
-import subprocess
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
-import requests
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
-from sluice_support import KafkaHelper, SampleApi, free_ports, wait_until
-from sluice_support.envelope import Envelope, Keystore
+from sluice_support import wait_until
+from sluice_support.envelope import Envelope
+from sluice_support.secret_shop import SecretShop
 
-PASSPHRASE = "correct horse battery staple"
 HEADER = "sluice-encryption"
-
-
-class Keys:
-    """A keystore and the command that changes it."""
-
-    def __init__(self, folder, build_dir):
-        self.path = folder / "keys.json"
-        self.program = f"{build_dir}/dataplane/sluice-gateway"
-        self.run("init")
-
-    def run(self, *args, expect=0):
-        done = subprocess.run([self.program, "keys", *args, "--keystore", str(self.path)], capture_output=True, text=True,
-                              timeout=60, env={**os.environ, "SLUICE_PASSPHRASE": PASSPHRASE})
-        assert done.returncode == expect, done.stderr
-        return done.stdout + done.stderr
-
-    def opened(self):
-        return Keystore(self.path, PASSPHRASE)
-
-
-class Shop:
-    """The sample event API, also as kafka, with a native listener, and a key ring over a keystore."""
-
-    def __init__(self, servers, kafka, folder, build_dir):
-        self.kafka = kafka
-        self.topic = kafka.create_topic("orders")
-        self.other = kafka.create_topic("other")
-        self.keys = Keys(folder, build_dir)
-        self.keys.run("add", "orders")
-        self.sample = SampleApi(servers.control(), kafka.bootstrap_servers, self.topic, exposures=["rest", "sse", "kafka"])
-        self.admin = self.sample.admin
-        self.admin.create("key-rings", name="local", provider="local",
-                          config={"path": str(self.keys.path), "passphrase": {"env": "KEYS_PASSPHRASE"}, "key": "orders"})
-        self.sample.start_gateway(servers, env={"KEYS_PASSPHRASE": PASSPHRASE})
-        port = free_ports(5)
-        self.admin.patch("virtual-clusters", self.sample.virtual_cluster, client_authentication=["plain"])
-        self.admin.create("listeners", name="kafka", gateway_group=self.sample.group, protocol="kafka",
-                          address=f"127.0.0.1:{port}",
-                          kafka={"routing": "ports", "virtual_cluster": self.sample.virtual_cluster,
-                                 "port_ranges": [{"first_node_id": 0, "last_node_id": 3, "port_base": port + 1}]})
-        self.admin.create("policies", name="both", type="acl", scope={"kind": "application", "ref": self.sample.application},
-                          config={"rules": [{"operations": ["read", "write", "describe"], "topics": [self.topic, self.other]}]})
-        credential = self.sample.credential
-        self.native = KafkaHelper(f"127.0.0.1:{port}", {
-            "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": credential["id"],
-            "sasl.password": credential["secret"]})
-        wait_until(lambda: self.topic in self.native.admin.list_topics(timeout=3).topics, 20, "the listener")
-
-    @contextmanager
-    def encrypted(self, name="e", scope=None, condition=None, **config):
-        """While the policy is there. It has arrived when a header that comes with it is seen."""
-        scope = scope or {"kind": "event-api", "ref": self.sample.event_api}
-        fields = {"condition": condition} if condition else {}
-        mark = f"X-{uuid.uuid4().hex}"
-        self.admin.create("policies", name=name, type="encrypt", scope=scope, config={"key_ring": "local", **config}, **fields)
-        self.admin.create("policies", name=f"{name}-mark", type="headers", scope=scope,
-                          config={"rules": [{"in": "response", "action": "set", "name": mark, "value": "1"}]})
-        try:
-            wait_until(lambda: mark in self.ask("HEAD").headers, what="the policy")
-            yield
-        finally:
-            self.admin.delete("policies", f"{name}-mark")
-            self.admin.delete("policies", name)
-            wait_until(lambda: mark not in self.ask("HEAD").headers, what="the policy to go")
-
-    def ask(self, method="POST", **kwargs):
-        session = requests.Session()
-        session.trust_env = False
-        return session.request(method, self.sample.url, headers={"X-API-Key": self.sample.key}, timeout=30, **kwargs)
-
-    def end(self, topic=None):
-        return self.kafka.end_offsets(topic or self.topic)[0]
-
-    def stored(self, start, topic=None):
-        """Past the gateway: what Kafka has from an offset on."""
-        return [record for record in self.kafka.consume_all(topic or self.topic) if record.offset() >= start]
-
-    def read_native(self, start, count, topic=None):
-        consumer = Consumer({**self.native.config, "group.id": f"demo.{uuid.uuid4().hex}", "enable.auto.commit": False,
-                             "check.crcs": True})
-        with closing(consumer):
-            consumer.assign([TopicPartition(topic or self.topic, 0, start)])
-            found = consumer.consume(count, timeout=30)
-            assert [record.error() for record in found] == [None] * count, [str(record.error()) for record in found]
-            return found
-
-    def fails_native(self, start, topic=None):
-        """The error that a consumer gets at an offset."""
-        consumer = Consumer({**self.native.config, "group.id": f"demo.{uuid.uuid4().hex}", "enable.auto.commit": False})
-        with closing(consumer):
-            consumer.assign([TopicPartition(topic or self.topic, 0, start)])
-            try:
-                message = wait_until(lambda: consumer.poll(1), what="a word of the broker")
-            except KafkaException as failure:
-                return failure.args[0].code()
-            assert message.error() is not None, message.value()
-            return message.error().code()
-
-    def page(self, start):
-        """Events over REST from a cursor; `start` is one."""
-        return wait_until(lambda: self.sample.page(f"?cursor={start}&wait=2s")["events"], what="events")
 
 
 @pytest.fixture(scope="module")
 def shop(module_servers, kafka, tmp_path_factory):
-    return Shop(module_servers, kafka, tmp_path_factory.mktemp("keys"), module_servers.build_dir)
+    return SecretShop(module_servers, kafka, tmp_path_factory.mktemp("keys"))
 
 
 def values(records):
