@@ -184,14 +184,13 @@ static bool check_provider(slc_txn *txn, const slc_change *change, slc_error *er
     return wrong == NULL || slc_txn_problem(txn, "/config/key", err, "%s", wrong);
 }
 
-/* The first policy that names the ring (and no key of its own); "" when there is none. */
-static bool find_policy(slc_txn *txn, const char *ring, bool without_key, char key[SLC_KEY_CHARS],
-                        slc_error *err)
+/* The first policy that names the ring and no key of its own; "" when there is none. */
+static bool find_policy(slc_txn *txn, const char *ring, char key[SLC_KEY_CHARS], slc_error *err)
 {
     static const char sql[] =
         "SELECT key FROM policies WHERE type = 'encrypt' AND json_extract(config, '$.key_ring') = ? "
-        "AND (? = 0 OR json_extract(config, '$.key') IS NULL) ORDER BY key LIMIT 1";
-    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "si", ring, (int64_t)without_key);
+        "AND json_extract(config, '$.key') IS NULL ORDER BY key LIMIT 1";
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", ring);
     if (stmt == NULL)
         return false;
     int row = slc_txn_step(txn, stmt, err);
@@ -202,22 +201,15 @@ static bool find_policy(slc_txn *txn, const char *ring, bool without_key, char k
 
 static bool check_key_ring(slc_txn *txn, slc_change *change, slc_error *err)
 {
-    const char *before = slc_get_text(change->before, "name"), *after = slc_get_text(change->next, "name");
     char policy[SLC_KEY_CHARS];
     if (!check_provider(txn, change, err))
         return false;
-    if (before == NULL)
+    if (change->before == NULL || slc_get_text(json_object_get(change->next, "config"), "key") != NULL)
         return true;
-    bool renamed = strcmp(before, after) != 0;
-    bool has_key = slc_get_text(json_object_get(change->next, "config"), "key") != NULL;
-    if (!renamed && has_key)
-        return true;
-    if (!find_policy(txn, before, !renamed, policy, err))
+    if (!find_policy(txn, slc_get_text(change->before, "name"), policy, err))
         return false;
-    if (policy[0] == '\0')
-        return true;
-    return slc_txn_refuse(txn, SLC_CONFLICT, renamed ? "/name" : "/config/key", err,
-                          "the policy %s refers to it", policy);
+    return policy[0] == '\0' || slc_txn_refuse(txn, SLC_CONFLICT, "/config/key", err,
+                                               "the policy %s names no key of its own", policy);
 }
 
 static bool dependents(slc_txn *txn, const json_t *stored, json_t *list, slc_error *err)

@@ -22,15 +22,16 @@ typedef struct slc_records_settings {
 static const slc_setting table[] = {
     {"job", SLC_SET_STRING, NULL, "YAML file with kafka, key_ring and policy", AT(config), 0, 0},
     {"topic", SLC_SET_STRING, NULL, "the topic, as the cluster names it", AT(topic), 0, 0},
-    {"to", SLC_SET_STRING, NULL, "reencrypt: the topic that the records go to, with as many partitions", AT(to), 0,
-     0},
+    {"to", SLC_SET_STRING, NULL, "reencrypt: the topic that the records go to, with as many partitions", AT(to),
+     0, 0},
     {"state", SLC_SET_STRING, NULL, "file that remembers what was done, to go on from there", AT(state), 0, 0},
-    {"virtual-cluster", SLC_SET_STRING, "", "its name, where {virtual_cluster} is used", AT(virtual_cluster), 0, 0},
+    {"virtual-cluster", SLC_SET_STRING, "", "its name, where {virtual_cluster} is used", AT(virtual_cluster), 0,
+     0},
     {"progress", SLC_SET_DURATION, "5s", "how often progress is told and remembered", AT(progress_ms), 100,
      3600000},
     {"key-wait", SLC_SET_DURATION, "30s", "longest wait for a key or for Kafka", AT(wait_ms), 100, 3600000},
-    {"buffer", SLC_SET_SIZE, "16MiB", "records in memory, read and to be written each", AT(buffer_bytes), 1 << 20,
-     1LL << 30},
+    {"buffer", SLC_SET_SIZE, "16MiB", "records in memory, read and to be written each", AT(buffer_bytes),
+     1 << 20, 1LL << 30},
     {NULL, SLC_SET_STRING, NULL, NULL, 0, 0, 0},
 };
 
@@ -41,9 +42,11 @@ static const char usage[] =
     "  verify      opens every record up to the present end and tells how many are encrypted, plain or bad\n"
     "  reencrypt   writes each into another topic, encrypted under the policy's key as it is now\n"
     "\n"
-    "The file has `kafka` (properties of librdkafka, bootstrap.servers among them), `key_ring` (provider and the\n"
+    "The file has `kafka` (properties of librdkafka, bootstrap.servers among them), `key_ring` (provider and "
+    "the\n"
     "settings of a key ring) and `policy` (the settings of an encrypt policy). Progress goes to stderr.\n"
-    "Exit status: 0 all is well; 1 usage; 2 some record is bad, or plain without a migration window; 3 Kafka or a\n"
+    "Exit status: 0 all is well; 1 usage; 2 some record is bad, or plain without a migration window; 3 Kafka "
+    "or a\n"
     "key service is out of reach, or it was interrupted: run it again with the same state file.\n";
 
 static json_t *load_config(const char *path, slc_error *err)
@@ -100,7 +103,9 @@ int slc_records_command(int argc, char **argv)
     }
     slc_log_init("records", SLC_LOG_ERROR, false);
     int loaded = slc_settings_load(table, "sluice-gateway records", usage, argc - 1, argv + 1, &settings, &err);
-    int status = loaded > 0 ? SLC_RECORDS_GOOD : loaded < 0 ? SLC_RECORDS_USAGE : run(reencrypts, &settings, &err);
+    int status = loaded > 0   ? SLC_RECORDS_GOOD
+                 : loaded < 0 ? SLC_RECORDS_USAGE
+                              : run(reencrypts, &settings, &err);
     if (status != SLC_RECORDS_GOOD && err.code != SLC_OK)
         fprintf(stderr, "sluice-gateway records: %s\n", err.message);
     slc_settings_release(table, &settings);

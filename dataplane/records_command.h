@@ -11,9 +11,10 @@
 /* Exit statuses. */
 enum {
     SLC_RECORDS_GOOD = 0,
-    SLC_RECORDS_USAGE = 1,   /* arguments, configuration */
-    SLC_RECORDS_BAD = 2,     /* some record does not open, or is plaintext */
-    SLC_RECORDS_STOPPED = 3, /* Kafka or a key service is out of reach, or it was interrupted: may be run again */
+    SLC_RECORDS_USAGE = 1, /* arguments, configuration */
+    SLC_RECORDS_BAD = 2,   /* some record does not open, or is plaintext */
+    SLC_RECORDS_STOPPED =
+        3, /* Kafka or a key service is out of reach, or it was interrupted: may be run again */
 };
 
 /* `argv` begins at "records". Returns the exit status; messages go to stderr, the result to stdout. */

@@ -104,11 +104,12 @@ static bool open_policy(struct pass *pass, slc_error *err)
     json_decref(config);
     if (!ok)
         return false;
-    pass->opens = slc_encryption_new(pass->policy, pass->ring, key != NULL ? key : "", job->topic, job->virtual_cluster,
-                                     err);
+    pass->opens = slc_encryption_new(pass->policy, pass->ring, key != NULL ? key : "", job->topic,
+                                     job->virtual_cluster, err);
     if (pass->opens == NULL || job->to == NULL)
         return pass->opens != NULL;
-    pass->seals = slc_encryption_new(pass->policy, pass->ring, key != NULL ? key : "", job->to, job->virtual_cluster, err);
+    pass->seals = slc_encryption_new(pass->policy, pass->ring, key != NULL ? key : "", job->to,
+                                     job->virtual_cluster, err);
     return pass->seals != NULL;
 }
 
@@ -126,7 +127,8 @@ static bool set_all(rd_kafka_conf_t *conf, const json_t *properties, slc_error *
     const char *name;
     json_t *value;
     json_object_foreach ((json_t *)properties, name, value) {
-        char *text = json_is_string(value) ? slc_strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
+        char *text =
+            json_is_string(value) ? slc_strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
         bool ok = set(conf, name, text, err);
         free(text);
         if (!ok)
@@ -154,10 +156,13 @@ static rd_kafka_t *open_kafka(struct pass *pass, rd_kafka_type_t type, slc_error
     rd_kafka_conf_set_opaque(conf, pass);
     bool ok = set_all(conf, pass->job->kafka, err);
     if (ok && reads)
-        ok = set(conf, "group.id", "sluice-records", err) && set(conf, "enable.auto.commit", "false", err) && set(conf, "enable.partition.eof", "true", err) &&
-             set(conf, "auto.offset.reset", "earliest", err) && set(conf, "queued.max.messages.kbytes", kbytes, err);
+        ok = set(conf, "group.id", "sluice-records", err) && set(conf, "enable.auto.commit", "false", err) &&
+             set(conf, "enable.partition.eof", "true", err) &&
+             set(conf, "auto.offset.reset", "earliest", err) &&
+             set(conf, "queued.max.messages.kbytes", kbytes, err);
     else if (ok)
-        ok = set(conf, "enable.idempotence", "true", err) && set(conf, "queue.buffering.max.kbytes", kbytes, err);
+        ok = set(conf, "enable.idempotence", "true", err) &&
+             set(conf, "queue.buffering.max.kbytes", kbytes, err);
     if (ok && !reads)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
     rd_kafka_t *rk = ok ? rd_kafka_new(type, conf, why, sizeof why) : NULL;
@@ -173,8 +178,8 @@ static int32_t count_partitions(rd_kafka_t *rk, const char *topic, int64_t wait_
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-    rd_kafka_resp_err_t code = handle != NULL ? rd_kafka_metadata(rk, 0, handle, &metadata, (int)wait_ms)
-                                              : rd_kafka_last_error();
+    rd_kafka_resp_err_t code =
+        handle != NULL ? rd_kafka_metadata(rk, 0, handle, &metadata, (int)wait_ms) : rd_kafka_last_error();
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = metadata->topics[0].err;
     int32_t count = code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : -1;
@@ -216,10 +221,12 @@ static bool load_state(struct pass *pass, slc_error *err)
 static bool save_state(struct pass *pass, slc_error *err)
 {
     const slc_records_job *job = pass->job;
-    if (pass->producer != NULL && rd_kafka_flush(pass->producer, (int)job->wait_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (pass->producer != NULL &&
+        rd_kafka_flush(pass->producer, (int)job->wait_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return slc_fail(err, SLC_UNAVAILABLE, NULL, "records were not written in time");
     if (pass->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return slc_fail(err, SLC_UNAVAILABLE, NULL, "a record was not written: %s", rd_kafka_err2str(pass->failed));
+        return slc_fail(err, SLC_UNAVAILABLE, NULL, "a record was not written: %s",
+                        rd_kafka_err2str(pass->failed));
     if (job->state == NULL)
         return true;
     json_t *root = json_pack("{s:s}", "topic", job->topic), *next = json_array();
@@ -253,8 +260,8 @@ static bool tell(struct pass *pass, bool now, slc_error *err)
     pass->told_ms = now_ms;
     if (!save_state(pass, err))
         return false;
-    fprintf(stderr, "%s: %llu records, %lld left, %llu bad\n", pass->job->topic, (unsigned long long)pass->records,
-            (long long)left_of(pass), (unsigned long long)pass->bad);
+    fprintf(stderr, "%s: %llu records, %lld left, %llu bad\n", pass->job->topic,
+            (unsigned long long)pass->records, (long long)left_of(pass), (unsigned long long)pass->bad);
     return true;
 }
 
@@ -269,7 +276,8 @@ static uint32_t read_headers(const rd_kafka_message_t *message, slc_record_heade
     uint32_t count = 0;
     if (rd_kafka_message_headers(message, &all) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
-    while (count < HEADERS_MAX && rd_kafka_header_get_all(all, count, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    while (count < HEADERS_MAX &&
+           rd_kafka_header_get_all(all, count, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR)
         headers[count++] = (slc_record_header){
             .name = name, .name_len = (uint32_t)strlen(name), .value = value, .value_len = (uint32_t)len};
     return count;
@@ -284,8 +292,8 @@ static enum slc_record_verdict ask(struct pass *pass, slc_policy_record_fn *fn, 
     for (;;) {
         slc_policy_record tried = *record;
         enum slc_record_verdict verdict = fn(encryption, &turn, &tried, problem);
-        if (verdict != SLC_RECORD_REJECT || problem->code != SLC_UNAVAILABLE || slc_monotonic_ms() >= until_ms ||
-            interrupted) {
+        if (verdict != SLC_RECORD_REJECT || problem->code != SLC_UNAVAILABLE ||
+            slc_monotonic_ms() >= until_ms || interrupted) {
             *record = tried;
             return verdict;
         }
@@ -300,15 +308,22 @@ static bool write_record(struct pass *pass, const rd_kafka_message_t *message, c
     for (uint32_t i = 0; i < record->header_count; i++)
         rd_kafka_header_add(headers, record->headers[i].name, (ssize_t)record->headers[i].name_len,
                             record->headers[i].value, (ssize_t)record->headers[i].value_len);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = pass->job->to},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = message->partition},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = rd_kafka_message_timestamp(message, NULL)},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)record->key, record->key_len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)record->value, record->value_len}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
     int64_t until_ms = slc_monotonic_ms() + pass->job->wait_ms;
     rd_kafka_resp_err_t code;
     do {
-        code = rd_kafka_producev(pass->producer, RD_KAFKA_V_TOPIC(pass->job->to),
-                                 RD_KAFKA_V_PARTITION(message->partition),
-                                 RD_KAFKA_V_TIMESTAMP(rd_kafka_message_timestamp(message, NULL)),
-                                 RD_KAFKA_V_KEY(record->key, record->key_len),
-                                 RD_KAFKA_V_VALUE((void *)record->value, record->value_len),
-                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        rd_kafka_error_t *error = rd_kafka_produceva(pass->producer, parts, sizeof parts / sizeof *parts);
+        code = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (error != NULL)
+            rd_kafka_error_destroy(error);
         rd_kafka_poll(pass->producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? POLL_MS : 0);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && slc_monotonic_ms() < until_ms && !interrupted);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -344,6 +359,10 @@ static bool take(struct pass *pass, const rd_kafka_message_t *message, slc_error
                                 .value_len = message->len,
                                 .headers = headers};
     record.header_count = read_headers(message, headers);
+    if (record.header_count == HEADERS_MAX) {
+        (void)slc_record_reject(&problem, SLC_TOO_LARGE, "it has %d headers or more", HEADERS_MAX);
+        return stop_at(message, &problem, err);
+    }
     slc_record_scratch_reset(&pass->scratch);
     enum slc_record_verdict verdict = ask(pass, slc_decrypt_record, pass->opens, &record, &problem);
     if (verdict == SLC_RECORD_REJECT && (problem.code == SLC_UNAVAILABLE || pass->job->to != NULL))
@@ -379,8 +398,9 @@ static bool assign(struct pass *pass, slc_error *err)
         return slc_fail(err, SLC_INVALID, NULL, "%s has fewer partitions than %s", job->to, job->topic);
     pass->partitions = slc_calloc((size_t)pass->count, sizeof *pass->partitions);
     for (int32_t i = 0; i < pass->count; i++) {
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(pass->consumer, job->topic, i, &pass->partitions[i].next,
-                                                                    &pass->partitions[i].end, (int)job->wait_ms);
+        rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(pass->consumer, job->topic, i, &pass->partitions[i].next,
+                                             &pass->partitions[i].end, (int)job->wait_ms);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
             return slc_fail(err, SLC_UNAVAILABLE, NULL, "topic %s: %s", job->topic, rd_kafka_err2str(code));
     }
@@ -392,7 +412,8 @@ static bool assign(struct pass *pass, slc_error *err)
             rd_kafka_topic_partition_list_add(list, job->topic, i)->offset = pass->partitions[i].next;
     rd_kafka_resp_err_t code = rd_kafka_assign(pass->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR || slc_fail(err, SLC_UNAVAILABLE, NULL, "%s", rd_kafka_err2str(code));
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+           slc_fail(err, SLC_UNAVAILABLE, NULL, "%s", rd_kafka_err2str(code));
 }
 
 /* What compaction or aborted transactions leave behind is no record: where the reader stands tells. */
@@ -428,8 +449,10 @@ static bool read_on(struct pass *pass, int64_t *heard_ms, slc_error *err)
             partition->next = message->offset + 1;
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         pass->partitions[message->partition].next = message->offset;
-    } else if (message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && message->err != RD_KAFKA_RESP_ERR__TRANSPORT) {
-        ok = slc_fail(err, SLC_UNAVAILABLE, NULL, "topic %s: %s", pass->job->topic, rd_kafka_message_errstr(message));
+    } else if (message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN &&
+               message->err != RD_KAFKA_RESP_ERR__TRANSPORT) {
+        ok = slc_fail(err, SLC_UNAVAILABLE, NULL, "topic %s: %s", pass->job->topic,
+                      rd_kafka_message_errstr(message));
     }
     rd_kafka_message_destroy(message);
     return ok;
@@ -496,10 +519,10 @@ int slc_records_run(const slc_records_job *job, slc_error *err)
         if (pass.partitions != NULL)
             told = tell(&pass, true, ok ? err : &later);
         print_result(&pass);
-        status = ok && told         ? pass.bad > 0 ? SLC_RECORDS_BAD : SLC_RECORDS_GOOD
+        status = ok && told                     ? pass.bad > 0 ? SLC_RECORDS_BAD : SLC_RECORDS_GOOD
                  : err->code == SLC_UNAVAILABLE ? SLC_RECORDS_STOPPED
                  : err->code == SLC_INVALID || err->code == SLC_CONFLICT ? SLC_RECORDS_USAGE
-                                                                        : SLC_RECORDS_BAD;
+                                                                         : SLC_RECORDS_BAD;
     }
     release(&pass);
     return status;

@@ -2,6 +2,7 @@
 
 import sys
 
+import encryption
 from harness import options, print_table, progress, report, run_json
 
 SIZES = [(1024, 16 * 1024), (1024, 1024 * 1024), (100, 16 * 1024)]  # of a value and a batch
@@ -41,8 +42,11 @@ def figures(results):
 def main():
     given = options()
     results = measure(given.quick)
+    print_encryption, encrypted = encryption.measure(given.quick)
     table(results)
-    return report(figures(results), TARGETS, given)
+    print_encryption()
+    found = {**figures(results), **{name: round(value, 3) for name, value in encrypted.items()}}
+    return report(found, TARGETS + encryption.TARGETS, given)
 
 
 if __name__ == "__main__":

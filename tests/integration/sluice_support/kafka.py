@@ -86,6 +86,17 @@ class KafkaHelper:
                 raise AssertionError(message.error())
         return records
 
+    def consume_one(self, topic):
+        """The first record of some partition."""
+        consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}", "auto.offset.reset": "earliest"})
+        try:
+            consumer.assign([TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, timeout=10).topics[topic].partitions])
+            record, = consumer.consume(1, timeout=20)
+            assert record.error() is None, record.error()
+            return record
+        finally:
+            consumer.close()
+
     def end_offsets(self, topic):
         """The high watermark of each partition, by partition."""
         consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}"})

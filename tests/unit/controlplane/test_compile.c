@@ -146,6 +146,54 @@ START_TEST(gateway_takes_what_is_compiled)
 }
 END_TEST
 
+/* To the groups alone that have a policy which names it. */
+START_TEST(key_rings_are_sent_where_records_are_encrypted)
+{
+    size_t count;
+    t_make("key-rings",
+           "{'name':'vault','provider':'vault','config':{'url':'https://vault.example','token':'s.secret',"
+           "'namespace':'shop','key':'orders-{topic}'}}");
+    t_make("key-rings",
+           "{'name':'files','provider':'local','config':{'path':'/keys','passphrase':{'file':'/run/p'}}}");
+    t_make("gateway-groups", "{'name': 'elsewhere', 'environment': 'dev'}");
+    t_make("policies",
+           "{'name':'e','type':'encrypt','scope':{'kind':'group','ref':'elsewhere'},'config':{'key_ring':"
+           "'files','key':'k'}}");
+    slc_compiled *before = compile(NULL);
+    slc_snapshot *snapshot = build(before);
+    (void)slc_snapshot_key_rings(snapshot, &count);
+    ck_assert_uint_eq(count, 0);
+    slc_snapshot_unref(snapshot);
+
+    t_make("policies",
+           "{'name':'f','type':'encrypt','scope':{'kind':'event-api','ref':'orders.v1'},'config':{'key_ring':"
+           "'vault'}}");
+    slc_compiled *after = compile(before);
+    snapshot = build(after);
+    (void)slc_snapshot_key_rings(snapshot, &count);
+    ck_assert_uint_eq(count, 1);
+    const Sluice__Snapshot__V1__KeyRing *msg = slc_snapshot_key_ring(snapshot, "vault")->msg;
+    ck_assert_str_eq(msg->url, "https://vault.example");
+    ck_assert_str_eq(msg->namespace_name, "shop");
+    ck_assert_str_eq(msg->key, "orders-{topic}");
+    ck_assert_uint_eq(msg->token->value.len, 8);
+    ck_assert_int_eq(memcmp(msg->token->value.data, "s.secret", 8), 0);
+    slc_snapshot_unref(snapshot);
+    slc_compiled_unref(before);
+    slc_compiled_unref(after);
+    t_delete_fails("key-rings", "vault", SLC_CONFLICT);
+    t_patch_fails("key-rings", "vault", "{'config': {'key': null}}", SLC_CONFLICT, "/config/key");
+    t_create_fails("policies",
+                   "{'name':'g','type':'encrypt','scope':{'kind':'group','ref':'dev'},'config':{'key_ring':"
+                   "'none'}}",
+                   SLC_INVALID, "/config/key_ring");
+    t_create_fails("policies",
+                   "{'name':'g','type':'encrypt','scope':{'kind':'group','ref':'dev'},'config':{'key_ring':"
+                   "'files'}}",
+                   SLC_INVALID, "/config/key");
+}
+END_TEST
+
 /* Those that a credential names, with the claims by which credentials are found. */
 START_TEST(issuers_are_sent_when_a_credential_needs_them)
 {
@@ -560,6 +608,7 @@ int main(void)
     tcase_set_timeout(tcase, 90);
     tcase_add_test(tcase, gateway_takes_what_is_compiled);
     tcase_add_test(tcase, issuers_are_sent_when_a_credential_needs_them);
+    tcase_add_test(tcase, key_rings_are_sent_where_records_are_encrypted);
     tcase_add_test(tcase, bytes_depend_on_content_alone);
     tcase_add_test(tcase, one_credential_changes_one_bucket);
     tcase_add_test(tcase, every_chunk_is_found_by_its_digest);

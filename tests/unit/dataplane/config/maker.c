@@ -74,6 +74,9 @@ static void fill_products(struct maker *maker)
     maker->api[1].major = 2;
     maker->api_ids[0] = maker->api[0].id;
     maker->api_ids[1] = maker->api[1].id;
+    sluice__snapshot__v1__secret__init(&maker->passphrase);
+    maker->passphrase.source_case = SLUICE__SNAPSHOT__V1__SECRET__SOURCE_FILE;
+    maker->passphrase.file = "/nowhere"; /* looked at when a key is asked for */
     for (unsigned i = 0; i < 2; i++) {
         sluice__snapshot__v1__plan__init(&maker->plan[i]);
         maker->plan[i].id = i == 0 ? "plan-1" : "plan-2";
@@ -90,6 +93,13 @@ static void fill_products(struct maker *maker)
         maker->policy[i].config_json = "{\"origins\":[\"https://example.test\"]}";
         maker->policy[i].scope = SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_EVENT_API;
         maker->policy[i].scope_id = maker->api[0].id;
+        sluice__snapshot__v1__key_ring__init(&maker->key_ring[i]);
+        maker->key_ring[i].id = i == 0 ? "ring-1" : "ring-2";
+        maker->key_ring[i].name = i == 0 ? "local" : "other";
+        maker->key_ring[i].provider = "local";
+        maker->key_ring[i].path = "/var/lib/keys.json";
+        maker->key_ring[i].key = "orders";
+        maker->key_ring[i].passphrase = &maker->passphrase;
         sluice__snapshot__v1__issuer__init(&maker->issuer[i]);
         maker->issuer[i].id = i == 0 ? "issuer-1" : "issuer-2";
         maker->issuer[i].name = i == 0 ? "login" : "other";
@@ -219,6 +229,7 @@ static void seal_sections(struct maker *maker)
     SECTION(6, plans, plan, plans);
     SECTION(7, policies, policy, policies);
     SECTION(8, issuers, issuer, issuers);
+    SECTION(9, key_rings, key_ring, key_rings);
 #undef SECTION
 }
 

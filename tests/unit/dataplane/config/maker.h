@@ -25,7 +25,10 @@ struct maker {
     Sluice__Snapshot__V1__Plan plan[2];
     Sluice__Snapshot__V1__Policy policy[2];
     Sluice__Snapshot__V1__Issuer issuer[2];
-    size_t backends, vclusters, listeners, apis, plans, policies, issuers; /* issuers: none in the sample */
+    Sluice__Snapshot__V1__KeyRing key_ring[2];
+    Sluice__Snapshot__V1__Secret passphrase;
+    size_t backends, vclusters, listeners, apis, plans, policies, issuers, key_rings; /* the last two: none in
+                                                                               the sample */
     Sluice__Snapshot__V1__Application application[MAKER_MAX];
     Sluice__Snapshot__V1__Credential credential[MAKER_MAX];
     size_t applications, credentials;

@@ -221,6 +221,23 @@ START_TEST(issuer_is_new_only_when_it_changed)
 }
 END_TEST
 
+START_TEST(key_ring_is_new_only_when_it_changed)
+{
+    slc_snapshot *first, *second;
+
+    maker->key_rings = 2;
+    first = maker_build(maker, NULL);
+    maker->key_ring[1].path = "/elsewhere";
+    second = maker_build(maker, first);
+    ck_assert_ptr_eq(slc_snapshot_key_ring(first, "local"), slc_snapshot_key_ring(second, "local"));
+    ck_assert_ptr_ne(slc_snapshot_key_ring(first, "other"), slc_snapshot_key_ring(second, "other"));
+    ck_assert_ptr_null(slc_snapshot_key_ring(second, "ring-1"));
+    ck_assert_ptr_null(slc_snapshot_key_ring(second, "local")->ring); /* nothing is encrypted in this process */
+    slc_snapshot_unref(first);
+    slc_snapshot_unref(second);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 /* Each bends the sample; the entity named is where the error must point. */
@@ -320,6 +337,41 @@ static void same_issuer_id(void)
     maker->issuer[1].id = maker->issuer[0].id;
 }
 
+static void bad_provider(void)
+{
+    maker->key_rings = 1;
+    maker->key_ring[0].provider = "safe";
+}
+static void keystore_without_path(void)
+{
+    maker->key_rings = 1;
+    maker->key_ring[0].path = "";
+}
+static void keystore_without_passphrase(void)
+{
+    maker->key_rings = 1;
+    maker->key_ring[0].passphrase = NULL;
+}
+static void vault_without_token(void)
+{
+    maker->key_rings = 1;
+    maker->key_ring[0].provider = "vault";
+    maker->key_ring[0].url = "https://vault.test";
+}
+static void no_key_ring(void)
+{
+    maker->key_rings = 1;
+    maker->policy[0].type = "encrypt";
+    maker->policy[0].config_json = "{\"key_ring\":\"gone\"}";
+}
+static void no_key(void)
+{
+    maker->key_rings = 1;
+    maker->key_ring[0].key = "";
+    maker->policy[0].type = "encrypt";
+    maker->policy[0].config_json = "{\"key_ring\":\"local\"}";
+}
+
 /* clang-format on */
 
 static const struct bad bads[] = {
@@ -356,6 +408,12 @@ static const struct bad bads[] = {
     {"issuer's CA", bad_issuer_ca, "issuer/login"},
     {"issuer's clock skew", bad_clock_skew, "issuer/login"},
     {"two issuers with one id", same_issuer_id, "issuer/issuer-1"},
+    {"key ring's provider", bad_provider, "key-ring/local"},
+    {"keystore without a path", keystore_without_path, "key-ring/local"},
+    {"keystore without a passphrase", keystore_without_passphrase, "key-ring/local"},
+    {"Vault without a token", vault_without_token, "key-ring/local"},
+    {"policy → key ring", no_key_ring, "policy/browsers"},
+    {"policy without a key", no_key, "policy/browsers"},
 };
 
 START_TEST(what_is_wrong_is_refused_by_name)
@@ -565,6 +623,7 @@ int main(void)
     tcase_add_test(tcase, entity_is_new_only_when_it_or_what_it_refers_to_changed);
     tcase_add_test(tcase, policy_change_makes_a_new_chain_under_the_same_digest);
     tcase_add_test(tcase, issuer_is_new_only_when_it_changed);
+    tcase_add_test(tcase, key_ring_is_new_only_when_it_changed);
     tcase_add_loop_test(tcase, what_is_wrong_is_refused_by_name, 0, bad_count);
     tcase_add_loop_test(tcase, what_is_wrong_is_refused_after_a_good_one_too, 0, bad_count);
     tcase_add_test(tcase, credential_of_an_application_that_is_not_sent_is_known);
