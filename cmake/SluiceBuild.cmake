@@ -22,12 +22,16 @@ if(SLUICE_SANITIZE)
   target_compile_options(slc_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(slc_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
 endif()
-# What is shipped: hardened as Debian does it, and the same from any folder.
+# What is shipped is hardened as Debian does it.
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT SLUICE_SANITIZE)
   target_compile_definitions(slc_flags INTERFACE _FORTIFY_SOURCE=2)
-  target_compile_options(slc_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.
-                         -ffile-prefix-map=${PROJECT_BINARY_DIR}=build -Wformat -Werror=format-security)
+  target_compile_options(slc_flags INTERFACE -Wformat -Werror=format-security)
   target_link_options(slc_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
+endif()
+# And the same from any folder. Not for every build: it keeps ccache from sharing between folders.
+if(SLUICE_REPRODUCIBLE)
+  target_compile_options(slc_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.
+                         -ffile-prefix-map=${PROJECT_BINARY_DIR}=build)
 endif()
 if(SLUICE_FUZZ)
   target_compile_options(slc_flags INTERFACE -fsanitize=fuzzer-no-link)

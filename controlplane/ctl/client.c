@@ -160,7 +160,8 @@ static void set_request(slc_ctl_client *client, const slc_ctl_request *request, 
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(client->options.timeout_ms / 1000 + 1));
     } else {
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)client->options.timeout_ms);
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+                         (long)(request->timeout_ms > 0 ? request->timeout_ms : client->options.timeout_ms));
     }
     set_identity(client);
     if (request->body != NULL) {

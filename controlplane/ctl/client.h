@@ -38,8 +38,9 @@ typedef struct slc_ctl_request {
     bool
         unsafe; /* a POST that no Idempotency-Key makes safe to repeat: only tried again when it was not done */
     bool once;  /* never tried again */
-    bool endless;      /* a stream: no bound on the whole, only on silence */
-    slc_ctl_sink sink; /* NULL: into answer.body */
+    bool endless;       /* a stream, a file: no bound on the whole, only on silence */
+    int64_t timeout_ms; /* of one try; 0: the client's */
+    slc_ctl_sink sink;  /* NULL: into answer.body */
     void *sink_arg;
 } slc_ctl_request;
 

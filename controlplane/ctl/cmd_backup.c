@@ -9,9 +9,12 @@
 
 #include "common/alloc.h"
 #include "common/file.h"
+#include "common/json.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
 #include "controlplane/ctl/output.h"
+
+#define BACKUP_TIMEOUT_MS (60 * 60000)
 
 static void add_row(slc_table *table, const json_t *backup)
 {
@@ -86,7 +89,7 @@ static int fetch_to(slc_ctl *ctl, const char *name, const char *path)
     }
     slc_ctl_path_add(url, sizeof url, name);
     slc_ctl_request request = {
-        .method = "GET", .path = url, .accept = "*/*", .sink = to_file, .sink_arg = &fetch};
+        .method = "GET", .path = url, .accept = "*/*", .endless = true, .sink = to_file, .sink_arg = &fetch};
     bool ok = slc_ctl_call(ctl, &request, &answer);
     slc_answer_release(&answer);
     slc_ctl_progress(ctl, NULL);
@@ -142,10 +145,27 @@ int slc_cmd_backup_fetch(slc_ctl *ctl)
     return status;
 }
 
+/* A large catalog takes its time; a try that is given up would only be in the way of the next one. */
+static json_t *make_backup(slc_ctl *ctl)
+{
+    slc_ctl_answer answer;
+    slc_error err = {0};
+    slc_ctl_request request = {.method = "POST",
+                               .path = "/v1/backups",
+                               .timeout_ms = slc_args_has(&ctl->args, "timeout") ? 0 : BACKUP_TIMEOUT_MS};
+    json_t *made = NULL;
+    if (slc_ctl_call(ctl, &request, &answer) &&
+        (made = slc_json_parse((const char *)answer.body.data, answer.body.len, SLC_ANSWER_MAX_BYTES, &err)) ==
+            NULL)
+        slc_ctl_fail("%s", err.message);
+    slc_answer_release(&answer);
+    return made;
+}
+
 int slc_cmd_backup_create(slc_ctl *ctl)
 {
     slc_ctl_progress(ctl, "making a backup");
-    json_t *made = slc_ctl_send(ctl, "POST", "/v1/backups", NULL);
+    json_t *made = make_backup(ctl);
     const char *name = json_string_value(json_object_get(made, "name"));
     slc_ctl_progress(ctl, NULL);
     int status = name != NULL ? SLC_EXIT_OK : SLC_EXIT_FAILED;

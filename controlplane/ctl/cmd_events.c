@@ -67,7 +67,6 @@ static void print_event(const struct tail *tail, const char *data, size_t len)
 static bool on_event(void *arg, const char *type, const char *data, size_t len)
 {
     struct tail *tail = arg;
-    tail->heard = true;
     if (strcmp(type, "error") == 0) {
         slc_ctl_fail("the gateway ended the stream: %.*s", (int)len, data);
         tail->failed = strstr(data, "unavailable") == NULL; /* another gateway may serve it */
@@ -86,6 +85,7 @@ static bool on_event(void *arg, const char *type, const char *data, size_t len)
 static bool feed(void *arg, const char *data, size_t len)
 {
     struct tail *tail = arg;
+    tail->heard = true; /* a stream of heartbeats is one that works */
     return slc_sse_feed(&tail->sse, data, len);
 }
 
@@ -148,8 +148,8 @@ static int tail_on(struct tail *tail, slc_ctl_client *client, const slc_gateway_
         failures = tail->heard ? 1 : failures + 1;
         tail->heard = false;
         if (failures > retries)
-            return slc_ctl_fail("%s: gave up after %u tries without an event; the last id is %s",
-                                target->server, failures, tail->sse.id[0] != '\0' ? tail->sse.id : "none");
+            return slc_ctl_fail("%s: gave up after %u tries; the last id is %s", target->server, failures,
+                                tail->sse.id[0] != '\0' ? tail->sse.id : "none");
         pause_before(tail, failures);
     }
     return status;

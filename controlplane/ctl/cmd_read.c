@@ -208,6 +208,7 @@ int slc_cmd_dump(slc_ctl *ctl)
     slc_ctl_request request = {.method = "GET",
                                .path = path,
                                .accept = json ? "application/json" : "application/yaml",
+                               .endless = true,
                                .sink = to_stdout};
     bool ok = slc_ctl_call(ctl, &request, &answer);
     if (ok && json)

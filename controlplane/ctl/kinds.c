@@ -36,6 +36,10 @@ const char *slc_ctl_kind(const char *word)
     }
     if (prefixed == 1)
         return found;
+    if (prefixed > 1) {
+        slc_ctl_fail("\"%s\" begins the names of %u kinds (sluicectl kinds lists them)", word, prefixed);
+        return NULL;
+    }
     slc_ctl_fail("there is no kind \"%s\"%s%s%s (sluicectl kinds lists them)", word,
                  near.best != NULL ? ": did you mean \"" : "", near.best != NULL ? near.best : "",
                  near.best != NULL ? "\"?" : "");

@@ -290,6 +290,7 @@ def test_objects_are_listed_shown_made_and_deleted(own):
     assert "name: web" in own.out("get", "application", "web", "-o", "yaml")
     assert own.out("get", "event-api", "-o", "name") == "event-apis/orders.v1\n"
     assert "did you mean" in own.err("get", "lisetners", expect=2)
+    assert "begins the names of" in own.err("get", "gateway", expect=2)
     key = own.json("create", "credential", "application=web", "type=secret")
     assert key["api_key"].startswith("slk_")
     assert "revoked_at" in own.out("act", "credential", key["id"], "revoke")
