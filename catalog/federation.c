@@ -243,6 +243,21 @@ static bool apply(slc_txn *txn, const slc_provider *provider, const slc_vouched 
 
 /* ---- who it is ---- */
 
+/* A user whom an administrator made and nobody has opened yet. Who made an account themselves chose its
+ * address: they would wait in it for whom the address belongs to. */
+static bool find_by_email(slc_txn *txn, const char *email, slc_account *account, slc_error *err)
+{
+    if (!slc_account_find(txn, email, account, err))
+        return false;
+    sqlite3_stmt *stmt =
+        slc_txn_query(txn, err, "SELECT 1 FROM user_identities WHERE user = ?1", "s", account->user_id);
+    int opened = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
+    slc_txn_finish(txn, stmt);
+    if (opened == 1 || account->hash[0] != '\0')
+        memset(account, 0, sizeof(*account));
+    return opened >= 0;
+}
+
 /* Fills user_id, empty: nobody yet. */
 static bool find_user(slc_txn *txn, const slc_provider *provider, const slc_vouched *who, slc_account *account,
                       slc_error *err)
@@ -260,7 +275,7 @@ static bool find_user(slc_txn *txn, const slc_provider *provider, const slc_vouc
         return false;
     if (rc == 1)
         return slc_account_load(txn, user_id, account, err);
-    return !provider->trust_email || who->email == NULL || slc_account_find(txn, who->email, account, err);
+    return !provider->trust_email || who->email == NULL || find_by_email(txn, who->email, account, err);
 }
 
 static bool has_domain(const slc_provider *provider, const char *email)

@@ -104,7 +104,8 @@ static const slc_field provider_fields[] = {
     {.name = "trust_email",
      .type = SLC_F_BOOL,
      .default_json = "false",
-     .help = "Whoever comes with a verified address is the user who has it already."},
+     .help =
+         "Whoever comes with a verified address is the user who has it, if nobody opened that account yet."},
     {.name = "disabled",
      .type = SLC_F_BOOL,
      .flags = SLC_F_FILTERABLE,

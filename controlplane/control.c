@@ -216,6 +216,8 @@ static bool start_portal(struct control *control, slc_error *err)
         .failure_window_ms = settings->portal_failure_window_ms,
         .sign_ups = settings->portal_sign_ups,
         .provider_timeout_ms = settings->portal_provider_timeout_ms,
+        .discovery_ttl_ms = settings->keys_ttl_ms,
+        .discovery_retry_ms = settings->keys_retry_ms,
         .sign_up_role = role != NULL && *role != '\0' ? role : NULL,
     };
     if (!settings->portal_enabled)

@@ -1,10 +1,24 @@
 #include "controlplane/admin/me.h"
 
+#include <string.h>
+
 #include "catalog/read.h"
 #include "controlplane/admin/handlers.h"
 
-/* `keys` as an entity shows them, with what a page needs to name them. */
-static bool name_teams(slc_txn *txn, const json_t *keys, json_t *out, slc_error *err)
+static bool is_owned(const slc_identity *identity, const json_t *team)
+{
+    const char *id = json_string_value(json_object_get(team, "id"));
+    size_t index;
+    json_t *owned;
+    json_array_foreach (identity->owned, index, owned) {
+        if (strcmp(json_string_value(owned), id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool name_teams(slc_txn *txn, const slc_identity *identity, const json_t *keys, json_t *out,
+                       slc_error *err)
 {
     size_t index;
     json_t *key;
@@ -12,9 +26,10 @@ static bool name_teams(slc_txn *txn, const json_t *keys, json_t *out, slc_error 
         json_t *team = slc_entity_get(txn, slc_kind_find("teams"), json_string_value(key), err);
         if (team == NULL)
             return false;
-        json_array_append_new(out, json_pack("{s:O, s:O, s:O?}", "id", json_object_get(team, "id"), "name",
-                                             json_object_get(team, "name"), "title",
-                                             json_object_get(team, "title")));
+        json_array_append_new(out,
+                              json_pack("{s:O, s:O, s:O?, s:b}", "id", json_object_get(team, "id"), "name",
+                                        json_object_get(team, "name"), "title", json_object_get(team, "title"),
+                                        "owner", (int)is_owned(identity, team)));
         json_decref(team);
     }
     return true;
@@ -40,7 +55,7 @@ static json_t *describe_user(slc_txn *txn, const slc_identity *identity, slc_err
     if (user == NULL)
         return NULL;
     json_t *teams = json_array(), *out = NULL;
-    if (name_teams(txn, json_object_get(user, "teams"), teams, err))
+    if (name_teams(txn, identity, json_object_get(user, "teams"), teams, err))
         out = json_pack("{s:s, s:s, s:o, s:o, s:O, s:o}", "id", identity->user_id, "name", identity->user_name,
                         "title", or_null(user, "title"), "email", or_null(user, "email"), "teams", teams,
                         "roles", or_empty(user, "roles"));

@@ -14,7 +14,6 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "controlplane/portal/portal_private.h"
-#include "controlplane/portal/provider.h"
 
 #define FLOW_LIFE_MS   600000
 #define FLOW_PURPOSE   "sluice portal: sign-in under way"
@@ -107,7 +106,7 @@ static bool prepare(struct sign_in *in, slc_error *err)
         return false;
     in->redirect_uri =
         slc_asprintf("%s/auth/providers/%s/callback", slc_admin_portal_url(portal->admin), in->provider.name);
-    in->discovered = slc_provider_discover(&in->client, err);
+    in->discovered = slc_discoveries_get(portal->discoveries, &in->client, err);
     return in->discovered != NULL;
 }
 

@@ -121,6 +121,7 @@ slc_portal *slc_portal_new(slc_loop *loop, slc_admin *admin, const slc_portal_op
         .allowed = options->failures, .window_ms = options->failure_window_ms, .keys = FAILURE_KEYS};
     slc_failures_options sign_ups = {
         .allowed = options->sign_ups, .window_ms = SIGN_UP_HOUR_MS, .keys = FAILURE_KEYS};
+    portal->discoveries = slc_discoveries_new(options->discovery_ttl_ms, options->discovery_retry_ms);
     portal->failures = slc_failures_new(&failures);
     portal->sign_ups = slc_failures_new(&sign_ups);
     if (read_public_url(portal, options->public_url, err) && make_nobody(portal, err)) {
@@ -152,6 +153,7 @@ void slc_portal_free(slc_portal *portal)
         slc_httpd_free(portal->httpd);
     slc_tls_unref(portal->tls);
     slc_site_free(portal->site);
+    slc_discoveries_free(portal->discoveries);
     slc_failures_free(portal->failures);
     slc_failures_free(portal->sign_ups);
     free((char *)portal->options.address);

@@ -37,6 +37,8 @@ typedef struct slc_portal_options {
     int64_t failure_window_ms;
     int64_t sign_ups;            /* of one address within an hour */
     int64_t provider_timeout_ms; /* of each request to a sign-in provider */
+    int64_t discovery_ttl_ms;    /* how long what a provider says of itself is used */
+    int64_t discovery_retry_ms;  /* least time between two attempts when it fails */
     enum slc_sign_up sign_up;
     const char *sign_up_role; /* of whoever comes uninvited; NULL: none */
 } slc_portal_options;

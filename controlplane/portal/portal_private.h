@@ -5,6 +5,7 @@
 #include "catalog/account.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/surface.h"
+#include "controlplane/portal/discovery.h"
 #include "controlplane/portal/portal.h"
 #include "controlplane/portal/site.h"
 #include "dataplane/policy/failures.h"
@@ -25,6 +26,7 @@ struct slc_portal {
     char *origin;               /* of public_url; NULL: as the browser says */
     bool secure;                /* browsers reach it by TLS */
     const char *cookie_name;
+    slc_discoveries *discoveries;
     slc_failures *failures;               /* of passwords; NULL: not counted */
     slc_failures *sign_ups;               /* each counts, good or not */
     uint8_t flow_key[SLC_SEAL_KEY_BYTES]; /* of cookies of sign-ins under way; of this process */
@@ -81,6 +83,7 @@ bool slc_portal_open_account(slc_txn *txn, slc_call *call, slc_error *err) SLC_C
 bool slc_portal_sessions(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_end_session(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_end_others(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_portal_change_profile(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_change_password(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_tokens(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_make_token(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

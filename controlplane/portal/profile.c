@@ -42,6 +42,26 @@ bool slc_portal_end_others(slc_txn *txn, slc_call *call, slc_error *err)
     return slc_session_end_all(txn, call->identity.user_id, call->identity.session_id, err);
 }
 
+/* ---- how others see them ---- */
+
+/* The address is not theirs to change: by it others find them. */
+bool slc_portal_change_profile(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    static const char *const fields[] = {"title", NULL};
+    const slc_kind *users = slc_kind_find("users");
+    json_t *current =
+        slc_portal_fields(call, fields, err) ? slc_entity_get(txn, users, call->identity.user_id, err) : NULL;
+    if (current == NULL)
+        return false;
+    json_t *updated = slc_entity_update(txn, users, call->identity.user_id, call->body, true,
+                                        json_integer_value(json_object_get(current, "revision")), err);
+    json_decref(current);
+    if (updated == NULL)
+        return slc_call_keep_problems(txn, call);
+    json_decref(updated);
+    return slc_portal_session(txn, call, err);
+}
+
 /* ---- password ---- */
 
 struct change {

@@ -24,6 +24,8 @@ const slc_route slc_portal_routes[] = {
      "End all own sessions but this one"},
     {"DELETE", "/auth/sessions/{key}", SESSION, SLC_ROUTE_WRITE, false, 204, slc_portal_end_session,
      "End one of them"},
+    {"PATCH", "/auth/profile", SESSION, SLC_ROUTE_WRITE, true, 200, slc_portal_change_profile,
+     "Change how others see one"},
     {"PUT", "/auth/password", SESSION, SLC_ROUTE_TASK, true, 200, slc_portal_change_password,
      "Change the own password"},
     {"GET", "/auth/tokens", SESSION, SLC_ROUTE_READ, false, 200, slc_portal_tokens, "Own API tokens"},

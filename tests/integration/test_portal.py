@@ -329,6 +329,15 @@ def test_own_tokens_have_no_more_than_their_owner(control, signed_in):
     assert control.admin.with_token(made["token"]).request("GET", "/v1/teams").status_code == 401
 
 
+def test_people_say_how_others_see_them_and_nothing_else(control):
+    shy = newcomer(control, "shy")
+    answer = shy.request("PATCH", "/auth/profile", expect=200, json={"title": "<img src=x onerror=alert(1)>"}).json()
+    assert answer["user"]["title"] == control.admin.get("users", "shy")["title"] == "<img src=x onerror=alert(1)>"
+    for body in ({"roles": ["platform-admin"]}, {"email": "root@example.com"}, {"title": "x" * 201}, {"title": 1}):
+        shy.request("PATCH", "/auth/profile", expect=400, json=body)
+    assert shy.request("PATCH", "/auth/profile", expect=200, json={"title": None}).json()["user"]["title"] is None
+
+
 def test_a_repeated_request_is_done_once(control, signed_in):
     team = control.admin.create("teams", name="repeated")["id"]
     control.admin.patch("users", "ann", teams=["repeated"])

@@ -16,6 +16,7 @@ PEOPLE = {
               "groups": ["payments", "developers"]},
     "p-bob": {"email": "bob@corp.example", "email_verified": True, "preferred_username": "bob"},
     "p-eve": {"email": "root@corp.example", "email_verified": False, "preferred_username": "eve", "groups": ["x"]},
+    "p-late": {"email": "guest2@else.example", "email_verified": True, "preferred_username": "late"},
     "p-guest": {"email": "guest@else.example", "email_verified": True, "preferred_username": "<script>alert(1)</script>"},
 }
 
@@ -120,6 +121,9 @@ def test_an_address_is_no_proof_unless_the_provider_is_trusted_with_it(world):
         browser, _ = world.sign_in("p-bob")
         assert browser.session()["user"]["name"] == "robert"
         assert "failed=denied" in world.sign_in("p-eve")[1]  # not verified
+        # Somebody else took the address, and waits in the account with a password of theirs.
+        newcomer(world.control, "squatter", email="guest2@else.example")
+        assert "failed=denied" in world.sign_in("p-late")[1]
     finally:
         world.admin.patch("sign-in-providers", "corp", trust_email=False)
     assert world.sign_in("p-bob")[0].session()["user"]["name"] == "robert"  # known from now on
@@ -273,6 +277,19 @@ def test_a_discovery_document_that_is_wrong_is_not_used(world, liar, change):
 def test_what_is_no_discovery_document(world, liar, document):
     liar.answers["/.well-known/openid-configuration"] = document
     world.browser().post("/auth/providers/liar/start", expect=503)
+
+
+def test_a_provider_is_asked_once_for_what_it_says_of_itself(world, liar):
+    asked = []
+    document = dict(liar.discovery)
+    liar.answers["/.well-known/openid-configuration"] = lambda: asked.append(1) or document
+    for _ in range(3):
+        world.browser().post("/auth/providers/liar/start")
+    assert len(asked) == 1
+    world.admin.patch("sign-in-providers", "liar", issuer=f"{liar.url}/other")  # another one is another question
+    world.browser().post("/auth/providers/liar/start", expect=503)
+    liar.answers["/other/.well-known/openid-configuration"] = {**document, "issuer": f"{liar.url}/other"}
+    world.browser().post("/auth/providers/liar/start", expect=503)  # one that failed is left alone for a moment
 
 
 def _unsigned(claims, header=None):

@@ -1,5 +1,5 @@
 import { h, notice, once, replace, say, table, when } from '../shell/dom.js';
-import { del, get, key, post, put, session, setSession } from '../shell/api.js';
+import { del, get, key, post, put, request, session, setSession } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
 import { go } from '../shell/router.js';
 
@@ -10,8 +10,16 @@ function facts() {
     h('dl', { class: 'facts' },
       h('dt', {}, 'Account'), h('dd', {}, who.name),
       h('dt', {}, 'Email'), h('dd', {}, who.email || '–'),
-      h('dt', {}, 'Teams'), h('dd', {}, who.teams.map((team) => team.title || team.name).join(', ') || 'none'),
+      h('dt', {}, 'Teams'), h('dd', {}, who.teams.map((team) => (team.title || team.name) + (team.owner ? ' (owner)' : '')).join(', ') || 'none'),
       h('dt', {}, 'Roles'), h('dd', {}, who.roles.join(', ') || 'none')),
+    form({
+      submit: 'Save',
+      kind: '',
+      send: async (values) => {
+        setSession(await request('PATCH', '/auth/profile', { title: values.title || null }));
+        say('Saved.');
+      },
+    }, field({ name: 'title', label: 'Your name', value: who.title ?? '', autocomplete: 'name', help: 'As others see you.' })),
     h('p', {}, h('button', {
       type: 'button',
       onclick: async () => {
