@@ -200,6 +200,7 @@ static bool start_portal(struct control *control, slc_error *err)
         .tls_certificate_file = settings->portal_tls_certificate_file,
         .tls_key_file = settings->portal_tls_key_file,
         .public_url = settings->portal_public_url,
+        .trusted_proxies = settings->portal_trusted_proxies,
         .limits = {.header_bytes = settings->portal_header_bytes,
                    .body_bytes = settings->portal_body_bytes,
                    .bodies_bytes = settings->admin_bodies_bytes,

@@ -32,6 +32,7 @@ typedef struct slc_control_settings {
     char *portal_public_url;
     char *portal_tls_certificate_file;
     char *portal_tls_key_file;
+    char *portal_trusted_proxies;
     char *portal_sign_up;
     char *portal_sign_up_role;
     int64_t portal_sign_ups;

@@ -86,6 +86,7 @@ static bool run_write(slc_txn *txn, void *arg, slc_error *err);
 static void on_done(void *arg, bool ok, const slc_error *err);
 static void on_downloaded(slc_call *call);
 static void end_call(slc_call *call);
+static void answering(slc_call *call);
 static void answer_error(slc_call *call, const slc_error *err);
 static void count(const slc_call *call, int status);
 static void finish(slc_call *call);
@@ -430,6 +431,7 @@ void slc_admin_resume(slc_call *call, bool ok, const slc_error *err)
     note_use(admin, call);
     if (ok && call->file_fd >= 0) {
         count(call, call->route->success);
+        answering(call);
         slc_download_start(admin->loop, admin->catalog, call, on_downloaded);
         return;
     }

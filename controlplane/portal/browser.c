@@ -89,6 +89,8 @@ bool slc_portal_take(slc_call *call, slc_error *err)
         evhttp_connection_get_peer(evhttp_request_get_connection(call->req), &address, &port);
     if (address != NULL && strlen(address) < sizeof browser->address)
         memcpy(browser->address, address, strlen(address) + 1);
+    slc_portal_client_address(slc_portal_of(call), evhttp_find_header(headers, "X-Forwarded-For"),
+                              browser->address, sizeof browser->address);
     return true;
 }
 

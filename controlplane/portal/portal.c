@@ -94,9 +94,9 @@ static bool listen_on(slc_portal *portal, slc_error *err)
 
 static void keep_options(slc_portal *portal, const slc_portal_options *options)
 {
-    const char **strings[] = {&portal->options.address, &portal->options.tls_certificate_file,
+    const char **strings[] = {&portal->options.address,      &portal->options.tls_certificate_file,
                               &portal->options.tls_key_file, &portal->options.public_url,
-                              &portal->options.sign_up_role};
+                              &portal->options.sign_up_role, &portal->options.trusted_proxies};
     portal->options = *options;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         *strings[i] = *strings[i] != NULL ? slc_strdup(*strings[i]) : NULL;
@@ -124,7 +124,8 @@ slc_portal *slc_portal_new(slc_loop *loop, slc_admin *admin, const slc_portal_op
     portal->discoveries = slc_discoveries_new(options->discovery_ttl_ms, options->discovery_retry_ms);
     portal->failures = slc_failures_new(&failures);
     portal->sign_ups = slc_failures_new(&sign_ups);
-    if (read_public_url(portal, options->public_url, err) && make_nobody(portal, err)) {
+    if (read_public_url(portal, options->public_url, err) &&
+        slc_portal_read_proxies(portal, options->trusted_proxies, err) && make_nobody(portal, err)) {
         portal->cookie_name = slc_portal_cookie_name(portal->secure);
         portal->site = slc_site_new();
         if (listen_on(portal, err))
@@ -161,6 +162,8 @@ void slc_portal_free(slc_portal *portal)
     free((char *)portal->options.tls_key_file);
     free((char *)portal->options.public_url);
     free((char *)portal->options.sign_up_role);
+    free((char *)portal->options.trusted_proxies);
+    free(portal->proxies);
     free(portal->origin);
     portal->magic = 0;
     free(portal);

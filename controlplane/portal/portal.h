@@ -28,7 +28,8 @@ typedef struct slc_portal_options {
     const char *address;
     const char *tls_certificate_file; /* NULL: plain HTTP */
     const char *tls_key_file;
-    const char *public_url; /* how browsers see it: "https://portal.example.com"; NULL: as they say */
+    const char *public_url;      /* how browsers see it: "https://portal.example.com"; NULL: as they say */
+    const char *trusted_proxies; /* networks whose X-Forwarded-For is believed, with commas; NULL: none */
     slc_httpd_limits limits;
     slc_session_limits sessions;
     slc_password_cost password_cost;

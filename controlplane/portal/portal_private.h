@@ -26,6 +26,8 @@ struct slc_portal {
     char *origin;               /* of public_url; NULL: as the browser says */
     bool secure;                /* browsers reach it by TLS */
     const char *cookie_name;
+    slc_network *proxies; /* whose X-Forwarded-For is believed */
+    size_t proxy_count;
     slc_discoveries *discoveries;
     slc_failures *failures;               /* of passwords; NULL: not counted */
     slc_failures *sign_ups;               /* each counts, good or not */
@@ -47,6 +49,12 @@ void slc_portal_set_session(slc_call *call, const char *secret);
 void slc_portal_set_flow(slc_call *call, const char *flow, int64_t life_s);
 slc_portal *slc_portal_of(const slc_call *call);
 const char *slc_portal_cookie_name(bool secure);
+
+/* ---- client_address.c ---- */
+/* Networks, separated by commas; NULL is none. */
+bool slc_portal_read_proxies(slc_portal *portal, const char *text, slc_error *err) SLC_CHECKED;
+/* `address` is the connection's peer, and becomes the client's as far as trusted proxies tell it. */
+void slc_portal_client_address(const slc_portal *portal, const char *forwarded_for, char *address, size_t size);
 
 /* ---- body.c: the fields of a body that is no entity's ---- */
 /* A text of min..max characters; absent is "" and fine with min 0. Borrowed; NULL with err. */

@@ -105,7 +105,9 @@ static bool refuse(slc_portal *portal, const struct attempt *attempt, slc_error 
 {
     const char *address = attempt->call->browser.address;
     slc_failures_failed(portal->failures, address, attempt->name);
-    slc_log(SLC_LOG_INFO, "sign-in refused", LS("name", attempt->name), LS("address", address),
+    /* A name that nobody has may be a password in the wrong field. */
+    slc_log(SLC_LOG_INFO, "sign-in refused",
+            LS("name", attempt->account.user_id[0] != '\0' ? attempt->name : NULL), LS("address", address),
             LS("request_id", attempt->call->request_id));
     return slc_fail(err, SLC_UNAUTHENTICATED, NULL, "name or password is wrong");
 }

@@ -415,6 +415,23 @@ def test_guesses_are_slowed_down_for_the_address_and_the_account(servers):
     assert browser.session()["signed_in"] is True
 
 
+def test_a_trusted_proxy_names_the_client_and_nobody_else_does(servers):
+    def failures(control, *forwarded):
+        browser = Browser(control.portal_url)
+        headers = {"X-Forwarded-For": ", ".join(forwarded)} if forwarded else {}
+        return browser.request("POST", "/auth/sign-in", json={"name": "x", "password": "x"}, headers=headers).status_code
+
+    trusting = servers.control(portal_sign_in_failures=2, portal_trusted_proxies="127.0.0.0/8, 10.0.0.0/8")
+    for _ in range(2):
+        assert failures(trusting, "192.0.2.1") == 401
+    assert failures(trusting, "192.0.2.1") == 429 and failures(trusting, "1.1.1.1", "192.0.2.1", "10.0.0.7") == 429
+    assert failures(trusting, "192.0.2.1", "192.0.2.2") == 401
+    shown = newcomer(trusting, "shown")
+    assert shown.get("/auth/sessions", headers={"X-Forwarded-For": "junk"})["items"][0]["address"] == "127.0.0.1"
+    plain = servers.control(portal_sign_in_failures=2)
+    assert [failures(plain, f"192.0.2.{n}") for n in range(3)] == [401, 401, 429]
+
+
 def test_sessions_end_when_idle_and_when_old(servers):
     control = servers.control(portal_session_idle="3s", portal_session_lifetime="1h")
     idle, busy = newcomer(control, "idle"), newcomer(control, "busy")
