@@ -340,6 +340,9 @@ bool slc_portal_callback(slc_txn *txn, slc_call *call, slc_error *err)
     json_decref(call->answer);
     call->answer = NULL;
     slc_portal_set_flow(call, NULL, 0);
+    slc_portal_count_sign_in("provider", ok                                          ? "ok"
+                                         : strcmp(why(&failure), "unavailable") == 0 ? "failed"
+                                                                                     : "refused");
     if (ok) {
         slc_portal_set_session(call, in.secret);
         snprintf(call->location, sizeof call->location, "%s", text_of(in.flow, "to"));

@@ -8,14 +8,32 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/crypto.h"
+#include "common/metrics.h"
 #include "controlplane/portal/portal_private.h"
 
 #define FAILURE_KEYS    16384
 #define SIGN_UP_HOUR_MS 3600000
 
+static const slc_metric metrics[] = {
+    {"sluice_portal_sign_ins_total",
+     SLC_COUNTER,
+     "Attempts to sign in to the portal, by how (password, provider) and result (ok, refused, failed).",
+     {"by", "result"},
+     0,
+     NULL},
+    {NULL, SLC_COUNTER, NULL, {NULL}, 0, NULL},
+};
+
 void slc_portal_register_metrics(void)
 {
     slc_failures_register_metrics();
+    slc_metrics_register(metrics);
+}
+
+void slc_portal_count_sign_in(const char *by, const char *result)
+{
+    const char *labels[] = {by, result};
+    slc_series_add(slc_metrics_series("sluice_portal_sign_ins_total", labels), 1);
 }
 
 static bool is_under(const char *path, const char *folder)

@@ -37,6 +37,10 @@ struct slc_portal {
 
 extern const slc_route slc_portal_routes[];
 
+/* `by`: "password" or "provider"; `result`: "ok", "refused" (whoever it was may not) or "failed" (nobody could
+ * tell). */
+void slc_portal_count_sign_in(const char *by, const char *result);
+
 /* ---- browser.c: what tells who asks ---- */
 bool slc_portal_take(slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_identify(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

@@ -143,6 +143,8 @@ bool slc_portal_sign_in(slc_txn *txn, slc_call *call, slc_error *err)
         (attempt.password = slc_portal_text(call, "password", 1, SLC_PASSWORD_MAX / 4, err)) == NULL)
         return false;
     bool ok = sign_in(slc_portal_of(call), &attempt, err);
+    bool refused = err->code == SLC_UNAUTHENTICATED || err->code == SLC_LIMIT;
+    slc_portal_count_sign_in("password", ok ? "ok" : refused ? "refused" : "failed");
     OPENSSL_cleanse(attempt.secret, sizeof attempt.secret);
     return ok;
 }

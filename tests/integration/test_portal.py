@@ -137,6 +137,20 @@ def test_wrong_names_and_passwords_are_told_apart_by_nothing(ann, browser, name,
         assert response.json()["detail"] == "name or password is wrong" and "Set-Cookie" not in response.headers
 
 
+def test_sign_ins_are_counted(control, ann, browser):
+    def counts():
+        lines = control.admin.request("GET", "/metrics").text.splitlines()
+        return {line.partition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines
+                if line.startswith("sluice_portal_sign_ins")}
+
+    before = counts()
+    browser.sign_in(ann)
+    browser.request("POST", "/auth/sign-in", json={"name": ann, "password": "wrong"}, expect=401)
+    for result in ("ok", "refused"):
+        name = f'sluice_portal_sign_ins_total{{by="password",result="{result}"}}'
+        assert counts()[name] == before.get(name, 0) + 1
+
+
 def test_a_user_without_a_password_cannot_sign_in(control, browser):
     control.admin.create("users", name="nopass", roles=["platform-admin"])
     for password in ("", "x", PASSWORD):
