@@ -76,6 +76,12 @@ static json_t *backends(void *arg)
     return slc_mediation_backend_health(gateway->mediation);
 }
 
+static json_t *keys(void *arg)
+{
+    struct slc_gateway *gateway = arg;
+    return slc_keys_health(gateway->keys);
+}
+
 static int64_t connections(void *arg)
 {
     return slc_gateway_connections(arg);
@@ -143,7 +149,7 @@ static bool start_workers(struct slc_gateway *gateway, slc_error *err)
 
 static bool start_observe(struct slc_gateway *gateway, slc_error *err)
 {
-    slc_observe_source source = {not_ready, backends, connections, gateway, gateway->settings->state_dir};
+    slc_observe_source source = {not_ready, backends, keys, connections, gateway, gateway->settings->state_dir};
     gateway->observe = slc_observe_new(gateway->loop, gateway->settings->observe_address, &source, err);
     return gateway->observe != NULL;
 }

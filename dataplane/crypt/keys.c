@@ -160,6 +160,22 @@ void slc_key_ring_health(slc_key_ring *ring, char *text, size_t size)
     pthread_mutex_unlock(&ring->keys->lock);
 }
 
+json_t *slc_keys_health(slc_keys *keys)
+{
+    json_t *all = json_object();
+    const slc_key_ring *ring;
+    pthread_mutex_lock(&keys->lock);
+    TAILQ_FOREACH (ring, &keys->rings, entry) {
+        bool up = ring->health[0] == '\0';
+        json_t *one = json_pack("{s:s, s:b}", "provider", ring->ops->name, "up", up);
+        if (!up)
+            json_object_set_new(one, "error", json_string(ring->health));
+        json_object_set_new(all, ring->options.name, one);
+    }
+    pthread_mutex_unlock(&keys->lock);
+    return all;
+}
+
 /* ---- asking ---- */
 
 bool slc_data_key_holds(const slc_data_key *key, int64_t now_ms)

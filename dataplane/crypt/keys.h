@@ -7,6 +7,7 @@
 #ifndef SLC_DATAPLANE_CRYPT_KEYS_H
 #define SLC_DATAPLANE_CRYPT_KEYS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -67,6 +68,9 @@ void slc_key_ring_unref(slc_key_ring *ring); /* NULL is fine */
 const char *slc_key_ring_name(const slc_key_ring *ring);
 /* How its provider is: "" when the last call went well or there was none, else what went wrong. Cut to fit. */
 void slc_key_ring_health(slc_key_ring *ring, char *text, size_t size);
+
+/* {name: {provider, up, error}} of all rings: new. */
+json_t *slc_keys_health(slc_keys *keys);
 
 enum slc_key_want_kind {
     SLC_KEY_TO_ENCRYPT,

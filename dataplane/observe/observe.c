@@ -1,4 +1,4 @@
-/* /health/live, /health/ready, /health/backends and /metrics. */
+/* /health/live, /health/ready, /health/backends, /health/keys and /metrics. */
 #include "dataplane/observe/observe.h"
 
 #include <event2/http.h>
@@ -35,16 +35,26 @@ static void answer_ready(slc_observe *observe, struct evhttp_request *req)
                   json_pack("{s:s, s:o}", "status", ready ? "ready" : "not ready", "reasons", reasons));
 }
 
+/* `all`: stolen. */
+static void answer_up(struct evhttp_request *req, const char *what, json_t *all)
+{
+    const char *name;
+    json_t *one;
+    bool up = true;
+    json_object_foreach (all, name, one) {
+        up = up && json_is_true(json_object_get(one, "up"));
+    }
+    slc_http_json(req, up ? 200 : 503, json_pack("{s:s, s:o}", "status", up ? "up" : "down", what, all));
+}
+
 static void answer_backends(slc_observe *observe, struct evhttp_request *req)
 {
-    json_t *backends = observe->source.backends(observe->source.arg), *backend;
-    const char *name;
-    bool up = true;
-    json_object_foreach (backends, name, backend) {
-        up = up && json_is_true(json_object_get(backend, "up"));
-    }
-    slc_http_json(req, up ? 200 : 503,
-                  json_pack("{s:s, s:o}", "status", up ? "up" : "down", "backends", backends));
+    answer_up(req, "backends", observe->source.backends(observe->source.arg));
+}
+
+static void answer_keys(slc_observe *observe, struct evhttp_request *req)
+{
+    answer_up(req, "key_rings", observe->source.keys(observe->source.arg));
 }
 
 static void answer_metrics(slc_observe *observe, struct evhttp_request *req)
@@ -65,10 +75,8 @@ static const struct {
     const char *path;
     void (*answer)(slc_observe *observe, struct evhttp_request *req);
 } pages[] = {
-    {"/health/live", answer_live},
-    {"/health/ready", answer_ready},
-    {"/health/backends", answer_backends},
-    {"/metrics", answer_metrics},
+    {"/health/live", answer_live}, {"/health/ready", answer_ready}, {"/health/backends", answer_backends},
+    {"/health/keys", answer_keys}, {"/metrics", answer_metrics},
 };
 
 static void on_request(struct evhttp_request *req, void *arg)

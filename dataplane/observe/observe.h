@@ -15,6 +15,7 @@ typedef struct slc_observe_source {
     /* Why the process is not ready: new array of strings, empty when it is ready. */
     json_t *(*not_ready)(void *arg);
     json_t *(*backends)(void *arg); /* new object */
+    json_t *(*keys)(void *arg);     /* likewise, of key rings */
     int64_t (*connections)(void *arg);
     void *arg;
     const char *folder; /* on the disk that /metrics tells about; borrowed */

@@ -4,10 +4,10 @@ records and compaction."""
 import base64
 import json
 import time
-import urllib.request
 
 import boto3
 import pytest
+import requests
 from confluent_kafka import Producer
 from moto.server import ThreadedMotoServer
 
@@ -51,6 +51,10 @@ def shop(module_servers, kafka, tmp_path_factory, vault, aws):
     shop.admin.create("key-rings", name="vault", provider="vault", config={
         "url": vault.url, "token": {"env": "VAULT_TOKEN"}, "ca_pem": vault.ca, "namespace": "shop", "key": "orders"})
     return shop
+
+
+def health(shop):
+    return requests.get(shop.gateway.observe_url + "/health/keys", timeout=5).json()["key_rings"]
 
 
 def values(records):
@@ -97,6 +101,7 @@ def test_vault_is_away_and_comes_back(shop, vault):
         assert answer.status_code == 503 and "Retry-After" in answer.headers, answer.text
         assert failed == [] and shop.end() == start  # nothing is stored that should not be
         assert shop.gateway.metrics()['sluice_encryption_key_ring_up{key_ring="vault"}'] == 0
+        assert health(shop)["vault"]["up"] is False and "127.0.0.1" in health(shop)["vault"]["error"]
         vault.start()
         assert producer.flush(30) == 0 and failed == [None]
         assert values(shop.read_native(start, 1)) == [b"patient"]
@@ -108,7 +113,7 @@ def test_vault_is_away_and_comes_back(shop, vault):
         vault.sealed = False
         assert values(shop.read_native(start, 1)) == [b"patient"]
         assert cursor
-        assert shop.gateway.metrics()['sluice_encryption_key_ring_up{key_ring="vault"}'] == 1
+        assert health(shop)["vault"] == {"provider": "vault", "up": True}
 
 
 def time_to_forget(shop, start):
