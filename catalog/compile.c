@@ -11,8 +11,8 @@ static slc_compiled *finish(slc_compile *compile);
 
 static void init_sets(slc_compile *compile)
 {
-    json_t **sets[] = {&compile->event_apis, &compile->vclusters, &compile->backends,
-                       &compile->listeners,  &compile->plans,     &compile->key_rings};
+    json_t **sets[] = {&compile->event_apis, &compile->vclusters, &compile->backends,  &compile->listeners,
+                       &compile->plans,      &compile->key_rings, &compile->registries};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         *sets[i] = json_object();
 }
@@ -46,6 +46,7 @@ static void release_compile(slc_compile *compile)
     json_decref(compile->listeners);
     json_decref(compile->plans);
     json_decref(compile->key_rings);
+    json_decref(compile->registries);
 }
 
 static bool equal_roots(slc_root *const *a, slc_root *const *b, unsigned count)

@@ -87,6 +87,8 @@ static void set_section(Sluice__Snapshot__V1__Configuration *chunk, unsigned sec
         LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_POLICIES, policies, Sluice__Snapshot__V1__Policy);
         LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_ISSUERS, issuers, Sluice__Snapshot__V1__Issuer);
         LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_KEY_RINGS, key_rings, Sluice__Snapshot__V1__KeyRing);
+        LIST(SLUICE__SNAPSHOT__V1__SECTION__SECTION_SCHEMA_REGISTRIES, schema_registries,
+             Sluice__Snapshot__V1__SchemaRegistry);
     }
 #undef LIST
 }

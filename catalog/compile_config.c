@@ -179,7 +179,8 @@ static bool compile_event_apis(slc_compile *compile, slc_error *err)
         compile->txn, err,
         "SELECT a.id, a.name, a.major, a.title, a.lifecycle, a.sunset_at, a.operations, "
         "a.exposures, a.event_key, "
-        "a.max_event_bytes, d.id, d.virtual_cluster, d.topic, d.listener, a.deprecated_at FROM deployments d "
+        "a.max_event_bytes, d.id, d.virtual_cluster, d.topic, d.listener, a.deprecated_at, a.schema FROM "
+        "deployments d "
         "JOIN event_apis a ON a.id = d.event_api WHERE d.gateway_group = ? AND "
         "a.lifecycle IN ('published', 'deprecated') ORDER BY a.id",
         "s", compile->group_id);
@@ -190,7 +191,10 @@ static bool compile_event_apis(slc_compile *compile, slc_error *err)
         slc_set_add(compile->event_apis, api->id);
         slc_set_add(compile->vclusters, api->virtual_cluster_id);
         slc_items_add(&items, &api->base, api->id);
-        ok = compile_cursor_keys(compile, api, err) && slc_compile_documents(compile, api, err);
+        json_t *schema = slc_column_json(stmt, 15);
+        ok = compile_cursor_keys(compile, api, err) && slc_compile_documents(compile, api, err) &&
+             slc_compile_schema(compile, schema, api, err);
+        json_decref(schema);
     }
     slc_txn_finish(compile->txn, stmt);
     slc_compile_section(compile, SLUICE__SNAPSHOT__V1__SECTION__SECTION_EVENT_APIS, &items);
@@ -456,5 +460,6 @@ bool slc_compile_configuration(slc_compile *compile, slc_error *err)
     return compile_group(compile, err) && compile_event_apis(compile, err) && compile_listeners(compile, err) &&
            compile_vclusters(compile, err) && compile_backends(compile, err) &&
            slc_compile_plans(compile, err) && slc_compile_policies(compile, err) &&
-           slc_compile_issuers(compile, err) && slc_compile_key_rings(compile, err);
+           slc_compile_issuers(compile, err) && slc_compile_key_rings(compile, err) &&
+           slc_compile_registries(compile, err);
 }

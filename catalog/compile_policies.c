@@ -109,13 +109,15 @@ static bool scope_of(const slc_compile *compile, const char *kind, const char *i
     return false;
 }
 
-/* Key rings go to those groups alone that encrypt with them. */
-static void note_key_ring(slc_compile *compile, sqlite3_stmt *stmt)
+/* Key rings and schema registries go to those groups alone that use them. */
+static void note_names(slc_compile *compile, sqlite3_stmt *stmt)
 {
-    json_t *config = strcmp(slc_column_text(stmt, 2), "encrypt") == 0 ? slc_column_json(stmt, 7) : NULL;
-    const char *name = json_string_value(json_object_get(config, "key_ring"));
+    const char *type = slc_column_text(stmt, 2);
+    bool encrypts = strcmp(type, "encrypt") == 0, checks = strcmp(type, "schema") == 0;
+    json_t *config = encrypts || checks ? slc_column_json(stmt, 7) : NULL;
+    const char *name = json_string_value(json_object_get(config, encrypts ? "key_ring" : "registry"));
     if (name != NULL)
-        slc_set_add(compile->key_rings, name);
+        slc_set_add(encrypts ? compile->key_rings : compile->registries, name);
     json_decref(config);
 }
 
@@ -137,7 +139,7 @@ static void compile_policy(slc_compile *compile, sqlite3_stmt *stmt, slc_items *
         policy->condition = slc_compile_text(compile, slc_column_text(stmt, 6));
         policy->config_json = slc_compile_text(compile, slc_column_text(stmt, 7));
         slc_items_add(items, &policy->base, policy->id);
-        note_key_ring(compile, stmt);
+        note_names(compile, stmt);
     }
     json_decref(scope);
 }

@@ -7,7 +7,7 @@
 #include "sluice/snapshot.pb-c.h"
 
 #define SLC_COMPILE_BUCKETS  256
-#define SLC_COMPILE_SECTIONS 10
+#define SLC_COMPILE_SECTIONS 11
 
 #define SLC_CHUNKS_CONFIGURATION SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CONFIGURATION
 #define SLC_CHUNKS_CREDENTIALS   SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_CREDENTIALS
@@ -102,7 +102,7 @@ typedef struct slc_compile {
 
     /* Ids of what is in the snapshot, so that nothing else is: JSON objects as sets. */
     json_t *event_apis, *vclusters, *backends, *listeners, *plans;
-    json_t *key_rings; /* by name */
+    json_t *key_rings, *registries; /* by name */
 
     /* The chunks of the root that is being made: own references. */
     slc_chunk **chunks;
@@ -152,6 +152,12 @@ bool slc_compile_secret(slc_compile *compile, const char *kind, const char *id, 
                         const json_t *stored, Sluice__Snapshot__V1__Secret **out, slc_error *err) SLC_CHECKED;
 /* ---- compile_key_rings.c: those that the policies which are in the snapshot name ---- */
 bool slc_compile_key_rings(slc_compile *compile, slc_error *err) SLC_CHECKED;
+/* ---- compile_schemas.c ---- */
+/* The schema of an event API, `stored` as its row has it, if some policy checks by those of event APIs. */
+bool slc_compile_schema(slc_compile *compile, const json_t *stored, Sluice__Snapshot__V1__EventApi *api,
+                        slc_error *err) SLC_CHECKED;
+/* The registries that policies and schemas which are in the snapshot name. */
+bool slc_compile_registries(slc_compile *compile, slc_error *err) SLC_CHECKED;
 /* ---- compile_documents.c ---- */
 /* Fills the documents of an event API that is filled otherwise. */
 bool slc_compile_documents(slc_compile *compile, Sluice__Snapshot__V1__EventApi *api,

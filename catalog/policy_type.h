@@ -27,6 +27,9 @@ typedef struct slc_policy_kind {
 /* Ends with a NULL name. */
 const slc_policy_kind *slc_policy_kinds(void);
 
+/* rules_schema.c: of the type schema. */
+extern const slc_field slc_schema_fields[];
+bool slc_schema_check(slc_txn *txn, const json_t *config, slc_error *err) SLC_CHECKED;
 /* rules_encrypt.c: of the type encrypt. */
 extern const slc_field slc_encrypt_fields[];
 bool slc_encrypt_check(slc_txn *txn, const json_t *config, slc_error *err) SLC_CHECKED;

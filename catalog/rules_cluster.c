@@ -54,21 +54,6 @@ static bool check_backend(slc_txn *txn, slc_change *change, slc_error *err)
 
 const struct slc_kind_rules slc_rules_backend_cluster = {.check = check_backend};
 
-static const struct requirement registry_requirements[] = {
-    {"basic", {"username", "password"}},
-    {"bearer", {"token"}},
-    {NULL, {NULL}},
-};
-
-static bool check_registry(slc_txn *txn, slc_change *change, slc_error *err)
-{
-    const json_t *authentication = json_object_get(change->next, "authentication");
-    return check_required(txn, authentication, slc_get_text(authentication, "mechanism"), "/authentication",
-                          registry_requirements, err);
-}
-
-const struct slc_kind_rules slc_rules_schema_registry = {.check = check_registry};
-
 /* ---- virtual clusters ---- */
 
 /* Does one begin with the other? Dots and underscores are the same to a broker that checks whether topics'

@@ -521,6 +521,11 @@ static const slc_policy_kind policy_kinds[] = {
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = slc_encrypt_fields,
      .check = slc_encrypt_check},
+    {.name = "schema",
+     .help = "Checks values by schemas, and turns JSON into Avro and back.",
+     .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
+     .fields = slc_schema_fields,
+     .check = slc_schema_check},
     {.name = NULL},
 };
 

@@ -31,6 +31,7 @@
 #include "dataplane/policy/shared_limits.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
+#include "dataplane/schema/registry.h"
 
 #define JOIN_MAX_BYTES 16384
 
@@ -218,6 +219,7 @@ static void stop(struct slc_gateway *gateway)
     if (gateway->issuers != NULL) /* what waits for it is the workers' */
         slc_issuers_stop(gateway->issuers);
     slc_keys_stop(gateway->keys); /* likewise */
+    slc_schemas_stop(gateway->schemas);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slc_worker_stop(gateway->workers[i]);
     slc_gateway_drop_plan(gateway);
@@ -230,6 +232,8 @@ static void stop(struct slc_gateway *gateway)
     slc_gateway_release_listeners(gateway);
     slc_keys_set_process(NULL);
     slc_keys_free(gateway->keys);
+    slc_schemas_set_process(NULL);
+    slc_schemas_free(gateway->schemas);
     slc_audit_free(gateway->audit);
     slc_tracer_free(gateway->tracer);
     slc_access_file_close(gateway->access_file);
@@ -277,6 +281,7 @@ void slc_gateway_register_metrics(void)
     slc_keys_register_metrics();
     slc_usage_register_metrics();
     slc_trace_register_metrics();
+    slc_schemas_register_metrics();
 }
 
 bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
@@ -291,6 +296,8 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     gateway.failures = slc_failures_new(&settings->failures);
     gateway.keys = slc_keys_new(&settings->keys);
     slc_keys_set_process(gateway.keys);
+    gateway.schemas = slc_schemas_new(&settings->schemas);
+    slc_schemas_set_process(gateway.schemas);
     bool ok = open_logs(&gateway, err) && start_tracer(&gateway, err) &&
               (gateway.issuers = slc_issuers_new(&settings->issuers, err)) != NULL &&
               (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&

@@ -30,6 +30,7 @@ struct slc_gateway {
     struct slc_failures *failures;
     struct slc_issuers *issuers;
     struct slc_keys *keys;
+    struct slc_schemas *schemas;
     slc_worker **workers;
     unsigned worker_count;
     slc_config_client *client;

@@ -10,6 +10,7 @@
 #include "dataplane/observe/trace.h"
 #include "dataplane/policy/failures.h"
 #include "dataplane/policy/shared_limits.h"
+#include "dataplane/schema/registry.h"
 #include "dataplane/worker.h"
 
 typedef struct slc_gateway_settings {
@@ -45,6 +46,7 @@ typedef struct slc_gateway_settings {
     slc_issuers_options issuers;
     slc_shared_options shared;
     slc_keys_options keys;
+    slc_schemas_options schemas;
     slc_gateway_limits limits;
 } slc_gateway_settings;
 

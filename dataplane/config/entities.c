@@ -200,6 +200,21 @@ static void *build_key_ring(struct context *context, const void *message)
     return slc_key_ring_build(msg, digest, context->leaf);
 }
 
+static void *build_registry(struct context *context, const void *message)
+{
+    const pb_registry *msg = message;
+    slc_registry_entity *old = context->previous != NULL ? find(&context->previous->registries, msg->id) : NULL;
+    uint8_t digest[SLC_SHA256_BYTES];
+
+    if (!slc_registry_check(msg, context->err))
+        return NULL;
+    slc_message_digest(msg, NULL, digest);
+    /* One whose secrets could not be had is tried again. */
+    if (old != NULL && old->unusable[0] == '\0' && same_digest(old->digest, digest))
+        return slc_registry_entity_ref(old);
+    return slc_registry_build(msg, digest, context->leaf);
+}
+
 static bool scope_exists(const slc_snapshot *snapshot, const pb_policy *msg)
 {
     switch (msg->scope) {
@@ -275,6 +290,7 @@ static slc_event_api *new_event_api(struct context *context, const pb_event_api 
     api->vcluster = slc_vcluster_ref(vcluster);
     api->backend_topic = backend_topic(vcluster, msg->topic);
     full->leaf = slc_tree_ref(context->leaf);
+    slc_registries_compile_schema(api);
     if (api->backend_topic == NULL) {
         slc_fail(context->err, SLC_INVALID, field,
                  "its topic is outside of the namespace of virtual cluster %s", vcluster->msg->name);
@@ -349,6 +365,8 @@ static const struct kind kinds[] = {
      offsetof(pb_issuer, id), build_issuer},
     {"key-ring", SLUICE__SNAPSHOT__V1__SECTION__SECTION_KEY_RINGS, CONFIGURATION(key_rings),
      ENTITIES(key_rings), offsetof(pb_key_ring, id), build_key_ring},
+    {"schema-registry", SLUICE__SNAPSHOT__V1__SECTION__SECTION_SCHEMA_REGISTRIES,
+     CONFIGURATION(schema_registries), ENTITIES(registries), offsetof(pb_registry, id), build_registry},
 };
 
 struct section_walk {
@@ -473,6 +491,6 @@ bool slc_entities_build(slc_snapshot *snapshot, const slc_snapshot *previous, sl
             return false;
     }
     return check_scopes(snapshot, err) && slc_key_rings_check(snapshot, err) &&
-           slc_chains_build(snapshot, previous, err) && check_addresses(snapshot, err) &&
-           index_urls(snapshot, err);
+           slc_registries_check(snapshot, err) && slc_chains_build(snapshot, previous, err) &&
+           check_addresses(snapshot, err) && index_urls(snapshot, err);
 }

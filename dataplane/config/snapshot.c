@@ -8,6 +8,7 @@
 #include "common/assert.h"
 #include "dataplane/config/snapshot_private.h"
 #include "dataplane/crypt/keys.h"
+#include "dataplane/schema/registry.h"
 #include "dataplane/virtual/names.h"
 
 /* ---- reference counts ---- */
@@ -70,6 +71,21 @@ void slc_listener_unref(slc_listener *listener)
     free(listener);
 }
 
+slc_registry_entity *slc_registry_entity_ref(slc_registry_entity *entity)
+{
+    acquire(&entity->refs);
+    return entity;
+}
+
+void slc_registry_entity_unref(slc_registry_entity *entity)
+{
+    if (entity == NULL || !release(&entity->refs))
+        return;
+    slc_registry_unref(entity->registry);
+    slc_tree_unref(entity->owner_private);
+    free(entity);
+}
+
 slc_key_ring_entity *slc_key_ring_entity_ref(slc_key_ring_entity *entity)
 {
     acquire(&entity->refs);
@@ -116,6 +132,7 @@ void slc_event_api_unref(slc_event_api *api)
     if (api->chain != NULL)
         slc_chain_free(api->chain);
     free(api->backend_topic);
+    slc_schema_unref(api->schema);
     slc_tree_unref(full->leaf);
     free(full);
 }
@@ -200,6 +217,11 @@ static void unref_key_ring(void *item)
     slc_key_ring_entity_unref(item);
 }
 
+static void unref_registry(void *item)
+{
+    slc_registry_entity_unref(item);
+}
+
 static void unref_issuer(void *item)
 {
     slc_issuer_unref(item);
@@ -232,6 +254,7 @@ static void free_snapshot(slc_snapshot *snapshot)
     slc_entities_release(&snapshot->policies, NULL);
     slc_entities_release(&snapshot->issuers, unref_issuer);
     slc_entities_release(&snapshot->key_rings, unref_key_ring);
+    slc_entities_release(&snapshot->registries, unref_registry);
     for (unsigned i = 0; i < SLC_SECTIONS; i++)
         slc_tree_unref(snapshot->sections[i]);
     for (unsigned i = 0; i < SLC_BUCKETS; i++) {
@@ -299,6 +322,16 @@ const slc_key_ring_entity *slc_snapshot_key_ring(const slc_snapshot *snapshot, c
 {
     for (size_t i = 0; i < snapshot->key_rings.count; i++) {
         const slc_key_ring_entity *entity = snapshot->key_rings.items[i];
+        if (strcmp(entity->msg->name, name) == 0)
+            return entity;
+    }
+    return NULL;
+}
+
+const slc_registry_entity *slc_snapshot_registry(const slc_snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->registries.count; i++) {
+        const slc_registry_entity *entity = snapshot->registries.items[i];
         if (strcmp(entity->msg->name, name) == 0)
             return entity;
     }

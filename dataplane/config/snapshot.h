@@ -60,7 +60,9 @@ typedef struct slc_event_api {
     const Sluice__Snapshot__V1__EventApi *msg;
     uint8_t digest[32]; /* includes the virtual cluster's and the backend's; not the policies' */
     slc_vcluster *vcluster;
-    char *backend_topic;     /* the topic's name on the backend (namespace applied) */
+    char *backend_topic;       /* the topic's name on the backend (namespace applied) */
+    struct slc_schema *schema; /* its own; NULL: has none here, or `schema_error` says what is wrong with it */
+    char schema_error[200];
     struct slc_chain *chain; /* group, listener, virtual cluster and event API policies, in order */
     void *owner_private;
 } slc_event_api;
@@ -78,6 +80,23 @@ typedef struct slc_issuer {
     uint8_t digest[32];
     void *owner_private;
 } slc_issuer;
+
+struct slc_registry; /* schema/registry.h */
+struct slc_schema;   /* schema/schema.h */
+
+/* Where schemas are looked up. */
+typedef struct slc_registry_entity {
+    unsigned refs;
+    const Sluice__Snapshot__V1__SchemaRegistry *msg;
+    uint8_t digest[32];
+    struct slc_registry *registry; /* own reference; NULL: `unusable`, or nothing is looked up here, as in the
+                                      control plane */
+    char unusable[200];            /* why; "": it is not */
+    void *owner_private;
+} slc_registry_entity;
+
+void slc_registry_entity_unref(slc_registry_entity *entity);
+slc_registry_entity *slc_registry_entity_ref(slc_registry_entity *entity);
 
 struct slc_key_ring; /* crypt/keys.h */
 
@@ -121,6 +140,9 @@ slc_issuer *const *slc_snapshot_issuers(const slc_snapshot *snapshot, size_t *co
 slc_key_ring_entity *const *slc_snapshot_key_rings(const slc_snapshot *snapshot, size_t *count);
 /* By name; NULL when there is none. */
 const slc_key_ring_entity *slc_snapshot_key_ring(const slc_snapshot *snapshot, const char *name);
+
+/* By name; NULL when there is none. */
+const slc_registry_entity *slc_snapshot_registry(const slc_snapshot *snapshot, const char *name);
 
 /* By URL: O(1). `listener` restricts to APIs deployed on it (by id). Borrowed; NULL when there is none. */
 slc_event_api *slc_snapshot_find_api(const slc_snapshot *snapshot, const char *listener_id, const char *name,

@@ -9,7 +9,7 @@
 #include "dataplane/policy/policy.h"
 
 #define SLC_SNAPSHOT_MAGIC 0x736e6170u
-#define SLC_SECTIONS       10 /* 1..9 of enum Section; 0 is unused */
+#define SLC_SECTIONS       11 /* 1..10 of enum Section; 0 is unused */
 #define SLC_BUCKETS        256
 
 typedef Sluice__Snapshot__V1__Manifest pb_manifest;
@@ -24,6 +24,7 @@ typedef Sluice__Snapshot__V1__Plan pb_plan;
 typedef Sluice__Snapshot__V1__Policy pb_policy;
 typedef Sluice__Snapshot__V1__Issuer pb_issuer;
 typedef Sluice__Snapshot__V1__KeyRing pb_key_ring;
+typedef Sluice__Snapshot__V1__SchemaRegistry pb_registry;
 typedef Sluice__Snapshot__V1__Secret pb_secret;
 typedef Sluice__Snapshot__V1__Credential pb_credential;
 typedef Sluice__Snapshot__V1__CredentialBucket pb_credential_bucket;
@@ -49,7 +50,7 @@ struct slc_snapshot {
 
     const pb_group *group;                                                    /* in sections */
     slc_entities backends, vclusters, listeners, event_apis, plans, policies; /* policies: messages */
-    slc_entities issuers, key_rings;
+    slc_entities issuers, key_rings, registries;
     slc_entities narrow, native;       /* chains.c: of plans and applications, of virtual clusters */
     const pb_policy **sorted_policies; /* wide ones first; NULL: not yet */
     size_t wide_count;
@@ -103,6 +104,16 @@ slc_key_ring_entity *slc_key_ring_build(const pb_key_ring *msg, const uint8_t di
                                         slc_tree *leaf);
 /* Does every policy that encrypts find its key ring, and there or in itself a key? */
 bool slc_key_rings_check(const slc_snapshot *snapshot, slc_error *err) SLC_CHECKED;
+
+/* registries.c */
+bool slc_registry_check(const pb_registry *msg, slc_error *err) SLC_CHECKED;
+slc_registry_entity *slc_registry_build(const pb_registry *msg, const uint8_t digest[SLC_SHA256_BYTES],
+                                        slc_tree *leaf);
+/* Fills `schema` or `schema_error`. One that is of no use is no reason to refuse a configuration: it was taken
+ * once. */
+void slc_registries_compile_schema(slc_event_api *api);
+/* Does every policy and event API find the schema registry that it names? */
+bool slc_registries_check(const slc_snapshot *snapshot, slc_error *err) SLC_CHECKED;
 /* This thread's checks are not a gateway's: files and variables that secrets refer to are not looked at. */
 void slc_validate_elsewhere(bool is_elsewhere);
 bool slc_features_check(char *const *required, size_t count, const char *field, slc_error *err) SLC_CHECKED;

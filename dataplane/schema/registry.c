@@ -124,6 +124,23 @@ void slc_registry_unref(slc_registry *registry)
     pthread_mutex_unlock(&schemas->lock);
 }
 
+static slc_schemas *of_process;
+
+void slc_schemas_set_process(slc_schemas *schemas)
+{
+    of_process = schemas;
+}
+
+slc_schemas *slc_schemas_of_process(void)
+{
+    return of_process;
+}
+
+uint64_t slc_schemas_steps(void)
+{
+    return of_process != NULL ? (uint64_t)of_process->options.steps : (uint64_t)SLC_SCHEMAS_DEFAULTS.steps;
+}
+
 /* ---- asking ---- */
 
 static void queue_fetch(slc_schemas *schemas, slc_schema_entry *entry)

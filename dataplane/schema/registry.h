@@ -18,9 +18,11 @@ typedef struct slc_schemas_options {
     int64_t threads;     /* fetches at once */
     int64_t queue;       /* that wait for one of them; more are refused for now */
     int64_t cache_bytes; /* of compiled schemas, of all registries, about */
+    int64_t steps;       /* of checking or converting one value */
 } slc_schemas_options;
 
-#define SLC_SCHEMAS_DEFAULTS ((slc_schemas_options){.threads = 4, .queue = 1000, .cache_bytes = 64 << 20})
+#define SLC_SCHEMAS_DEFAULTS                                                                                   \
+    ((slc_schemas_options){.threads = 4, .queue = 1000, .cache_bytes = 64 << 20, .steps = 1000000})
 
 /* Where a registry is and how it is used. Strings are copied; NULL or "": none. */
 typedef struct slc_registry_options {
@@ -57,6 +59,12 @@ slc_schemas *slc_schemas_new(const slc_schemas_options *options);
 void slc_schemas_stop(slc_schemas *schemas);
 /* Stops it, if it was not. Every registry must have been let go. NULL is fine. */
 void slc_schemas_free(slc_schemas *schemas);
+
+/* The gateway's; NULL: nothing is looked up in this process. Set before and after all threads. */
+void slc_schemas_set_process(slc_schemas *schemas);
+slc_schemas *slc_schemas_of_process(void);
+/* How many steps a value may take, also where there is none of it. */
+uint64_t slc_schemas_steps(void);
 
 /* The registry with these options: the one that is there, with its schemas, or a new one. The reference is the
  * caller's. */
