@@ -23,7 +23,10 @@ static void setup(void)
         snprintf(body, sizeof body,
                  "{'name': '%s', 'provider': 'aws-kms', 'config': {'region': 'r', 'key': 'k'}}", name);
         t_make("key-rings", body);
+        snprintf(body, sizeof body, "{'name': '%s', 'url': 'http://registry.example'}", name);
+        t_make("schema-registries", body);
     }
+    t_make("schema-registries", "{'name': '1s', 'url': 'http://registry.example'}");
     t_make("key-rings", "{'name': '1s', 'provider': 'aws-kms', 'config': {'region': 'r', 'key': 'k'}}");
 }
 
