@@ -22,7 +22,7 @@ const char *slc_subject_template_check(const char *template)
         int variable = *p == '{' ? variable_at(p) : -1;
         if ((*p == '{' && variable < 0) || *p == '}')
             return "may have {topic} and {backend_topic} in braces, and no others";
-        if ((unsigned char)*p < ' ')
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
             return "must have no control characters";
         p += variable >= 0 ? strlen(variables[variable]) - 1 : 0;
     }

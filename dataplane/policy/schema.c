@@ -93,6 +93,9 @@ static bool compile_texts(const json_t *config, slc_schema_policy *policy, slc_e
         !text_of(config, "dead_letter_topic", NULL, 249, &policy->dead_letter_topic, err))
         return false;
     const char *wrong = slc_subject_template_check(policy->subject);
+    for (const char *p = policy->mark_header; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return slc_fail(err, SLC_INVALID, "/config/mark_header", "mark_header has control characters");
     if (wrong != NULL)
         return slc_fail(err, SLC_INVALID, "/config/subject", "subject %s", wrong);
     if (policy->from_registry != (policy->registry != NULL))
