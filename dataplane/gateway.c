@@ -241,6 +241,7 @@ static void stop(struct slc_gateway *gateway)
         event_free(gateway->drain_timer);
     for (size_t i = 0; i < sizeof gateway->signals / sizeof *gateway->signals; i++)
         event_free(gateway->signals[i]);
+    signal(SIGTERM, SIG_IGN); /* freeing put the default back, and another one must not spoil how it ends */
     slc_loop_free(gateway->loop);
 }
 

@@ -32,7 +32,8 @@ struct slc_cache {
     char *log_path;
     char *manifest_path;
     int fd;
-    off_t end; /* of the last good record */
+    bool read_only; /* the file system: nothing can be kept */
+    off_t end;      /* of the last good record */
     struct record **records;
     size_t count, capacity;
     slc_strmap index; /* digest → record */
@@ -287,6 +288,9 @@ bool slc_cache_store(slc_cache *cache, const uint8_t *manifest, size_t manifest_
     slc_error cause;
     bool ok;
 
+    if (cache->read_only)
+        return slc_fail(err, SLC_IO, NULL, "%s: %s; the next start begins with what is there", cache->log_path,
+                        strerror(EROFS));
     if (!append_new(cache, chunks, count, err))
         return false;
     sealed = slc_malloc(manifest_len + SLC_SEAL_OVERHEAD);
@@ -327,6 +331,11 @@ slc_cache *slc_cache_open(const char *state_dir, const uint8_t key[SLC_SEAL_KEY_
     cache->log_path = slc_asprintf("%s/chunks", dir);
     cache->manifest_path = slc_asprintf("%s/manifest", dir);
     cache->fd = open(cache->log_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (cache->fd < 0 && errno == EROFS) { /* what is there is good to start from */
+        cache->fd = open(cache->log_path, O_RDONLY | O_CLOEXEC);
+        cache->read_only = true;
+        errno = cache->fd < 0 ? EROFS : 0;
+    }
     if (cache->fd < 0) {
         slc_fail(err, SLC_IO, NULL, "%s cannot be opened: %s", cache->log_path, strerror(errno));
         slc_cache_free(cache);
