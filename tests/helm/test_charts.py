@@ -148,6 +148,14 @@ REFUSED = [
     ("gateway", "tls.certManager.enabled=true", "issuerRef.name is missing"),
     ("gateway", "autoscaling.enabled=true,autoscaling.minReplicas=20", "below autoscaling.minReplicas"),
     ("gateway", "autoscaling.enabled=true,autoscaling.targetCPUUtilization=0", "nothing to go by"),
+    ("gateway", "http.ports[0].name=http,http.ports[0].port=8100", "port 8100 is used twice"),
+    ("gateway", "kafka.enabled=true,kafka.routing=ports,kafka.port=19094", "port 19094 is used twice"),
+    ("gateway", "kafka.enabled=true,kafka.routing=ports,kafka.ports.ranges[0].firstNodeId=1,kafka.ports.ranges[0].lastNodeId=9,"
+     "kafka.ports.ranges[0].portBase=65530", "would be 65536"),
+    ("gateway", "kafka.enabled=true,kafka.routing=ports,kafka.ports.ranges[0].firstNodeId=5,kafka.ports.ranges[0].lastNodeId=4,"
+     "kafka.ports.ranges[0].portBase=65530", "lastNodeId 4 is below firstNodeId 5"),
+    ("gateway", "http.service.externalTrafficPolicy=Local", "http.service.externalTrafficPolicy has no meaning"),
+    ("gateway", "kafka.service.type=NodePort,kafka.service.loadBalancerSourceRanges={10.0.0.0/8}", "kafka.service.loadBalancer"),
     ("control", "replicas=2", "replicas"),
     ("control", "persistence.accessMode=ReadWriteMany", "accessMode"),
     ("control", "settings.node.lost-after=45", "lost-after"),

@@ -114,4 +114,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- if and .Values.autoscaling.enabled (not .Values.autoscaling.customMetric.enabled) (eq (int .Values.autoscaling.targetCPUUtilization) 0) -}}
 {{- fail "autoscaling has nothing to go by: set targetCPUUtilization, or enable customMetric" -}}
 {{- end -}}
+{{- $ports := .Values.http.ports -}}
+{{- if .Values.kafka.enabled -}}
+{{- $ports = concat $ports (include "sluice-gateway.kafkaPorts" . | fromYamlArray) -}}
+{{- end -}}
+{{- $used := dict "8100" "the port of metrics and health" -}}
+{{- range $ports -}}
+{{- $port := printf "%d" (int .port) -}}
+{{- if hasKey $used $port -}}
+{{- fail (printf "port %s is used twice: by %s and by %s" $port (get $used $port) .name) -}}
+{{- end -}}
+{{- if gt (int .port) 65535 -}}
+{{- fail (printf "kafka.ports.ranges: the port of %s would be %s" .name $port) -}}
+{{- end -}}
+{{- $_ := set $used $port .name -}}
+{{- end -}}
+{{- range $name, $service := dict "http.service" .Values.http.service "kafka.service" .Values.kafka.service -}}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") -}}
+{{- fail (printf "%s.externalTrafficPolicy has no meaning with the type ClusterIP" $name) -}}
+{{- end -}}
+{{- if and $service.loadBalancerSourceRanges (ne $service.type "LoadBalancer") -}}
+{{- fail (printf "%s.loadBalancerSourceRanges is only for the type LoadBalancer" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
