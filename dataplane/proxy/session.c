@@ -474,6 +474,23 @@ static bool close_it(slc_session *session)
     return false;
 }
 
+/* Is the certificate still the application's, by what the listener lists now? Where it lists nothing somebody
+ * else could make it match two, which is no reason to end what is open. */
+static bool is_matched(const slc_session *session, const slc_snapshot *snapshot)
+{
+    const slc_listener *listener = session->entity;
+    slc_principal principal = {0};
+    bool by_certificate = session->principal.by != NULL && strcmp(session->principal.by, "mtls") == 0;
+    const slc_certificate *certificate = by_certificate ? slc_certificate_of(session->client.ssl) : NULL;
+    if (certificate == NULL || listener->msg->n_client_identity == 0)
+        return true;
+    enum slc_credential_answer answer =
+        slc_credential_of_certificate(snapshot, listener, certificate, &principal);
+    return answer == SLC_CREDENTIAL_EXPIRED || /* which ends by itself */
+           (answer == SLC_CREDENTIAL_GOOD &&
+            strcmp(principal.application_id, session->principal.application_id) == 0);
+}
+
 bool slc_session_apply(slc_session *session)
 {
     slc_snapshot *snapshot = session->front->worker->snapshot;
@@ -491,6 +508,8 @@ bool slc_session_apply(slc_session *session)
         slc_session_refuse(session, SLC_DENIED, "configuration", "its virtual cluster or backend changed");
     else if (session->principal.authenticated && !slc_credential_alive(snapshot, &session->principal))
         slc_session_refuse(session, SLC_DENIED, "revoked", "its credential or subscription is gone");
+    else if (!is_matched(session, snapshot))
+        slc_session_refuse(session, SLC_DENIED, "revoked", "its certificate is matched by something else now");
     else if (slc_session_rights_changed(session, snapshot))
         return true;
     return close_it(session);

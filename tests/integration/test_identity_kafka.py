@@ -370,6 +370,13 @@ def test_certificates(sample, kafka, tmp_path):
             peer.handshake("PLAIN")
             proof = f"\0{other['id']}\0{other['secret']}".encode()
             assert peer.authenticate(proof).error == (58 if settled else 0)
+    with WirePeer(strict.port, tls=context) as peer:  # what is matched first is nobody's
+        assert peer.metadata()
+        sample.admin.patch("listeners", "certificates", tls={"client_identity": ["subject", "uri"]})
+        assert peer.wait_closed(20)
+    logged(sample, "its certificate is matched by something else now")
+    sample.admin.patch("listeners", "certificates", tls={"client_identity": ["uri", "subject"]})
+    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 20, "the property to count again")
     sample.admin.act("credentials", credential["id"], "revoke")
 
     def turned_away():
