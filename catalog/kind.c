@@ -132,9 +132,19 @@ void slc_field_bounds(const slc_field *field, int64_t *min, int64_t *max)
 
 /* Of routes that belong to no kind. */
 static const char *const other_permissions[] = {
-    "config:apply",           "config:read",       "config:rollback", "backups:read",
-    "backups:write",          "master-key:rotate", "node-ca:rotate",  "node-ca:read",
-    SLC_PERMISSION_ALL_TEAMS, "nodes:drain",       "usage:read",      NULL,
+    "config:apply",
+    "config:read",
+    "config:rollback",
+    "backups:read",
+    "backups:write",
+    "master-key:rotate",
+    "node-ca:rotate",
+    "node-ca:read",
+    SLC_PERMISSION_ALL_TEAMS,
+    "nodes:drain",
+    "usage:read",
+    "topics:read",
+    NULL,
 };
 
 static void add_kind_permissions(json_t *list, const slc_kind *kind)

@@ -122,6 +122,7 @@ static bool start_grpc(struct control *control, slc_error *err)
                                                  .stale_ms = settings->keys_stale_ms,
                                                  .timeout_ms = settings->keys_timeout_ms,
                                                  .max_bytes = settings->keys_bytes},
+                                        .inventory = settings->inventory,
                                         .usage = {.hours_ms = settings->usage_hours_ms,
                                                   .days_ms = settings->usage_days_ms,
                                                   .months_ms = settings->usage_months_ms,

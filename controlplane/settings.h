@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/settings.h"
+#include "controlplane/grpc/grpc.h"
 #include "controlplane/webhooks/sender.h"
 
 typedef struct slc_control_settings {
@@ -84,6 +85,7 @@ typedef struct slc_control_settings {
     int64_t usage_boots_ms;
     int64_t usage_export_rows;
     slc_webhook_options webhooks;
+    slc_inventory_options inventory;
     int64_t debounce_ms;
     int64_t versions_kept;
     int64_t versions_age_ms;

@@ -16,6 +16,7 @@
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
 #include "dataplane/identity/issuers.h"
+#include "dataplane/inventory.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/proxy/front.h"
 
@@ -116,6 +117,8 @@ bool slc_gateway_apply(void *arg, slc_snapshot *snapshot, slc_error *err)
             return false;
         }
     }
+    if (gateway->inventory != NULL)
+        slc_inventory_apply(gateway->inventory, snapshot);
     commit(gateway, plan);
     return true;
 }

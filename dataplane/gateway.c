@@ -20,6 +20,7 @@
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
 #include "dataplane/identity/issuers.h"
+#include "dataplane/inventory.h"
 #include "dataplane/observe/audit.h"
 #include "dataplane/observe/metrics.h"
 #include "dataplane/observe/observe.h"
@@ -178,6 +179,12 @@ static void group_size(void *arg, unsigned gateways)
     slc_metrics_group_size(gateways);
 }
 
+static void inventory_turn(void *arg, const slc_inventory_turn_options *turn)
+{
+    const struct slc_gateway *gateway = arg;
+    slc_inventory_turn(gateway->inventory, turn);
+}
+
 static bool start_client(struct slc_gateway *gateway, slc_error *err)
 {
     const slc_gateway_settings *settings = gateway->settings;
@@ -186,6 +193,7 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
                                     .status = status,
                                     .list = slc_gateway_connections_list,
                                     .group_size = group_size,
+                                    .inventory_turn = inventory_turn,
                                     .drain = slc_gateway_asked_to_drain,
                                     .arg = gateway};
     char *join = NULL;
@@ -212,9 +220,12 @@ static bool start_client(struct slc_gateway *gateway, slc_error *err)
 
 static void stop(struct slc_gateway *gateway)
 {
+    if (gateway->inventory != NULL)
+        slc_inventory_connect(gateway->inventory, NULL);
     slc_gateway_usage_stop(gateway);
     slc_config_client_free(gateway->client);
     gateway->client = NULL;
+    slc_inventory_free(gateway->inventory);
     slc_observe_free(gateway->observe);
     if (gateway->issuers != NULL) /* what waits for it is the workers' */
         slc_issuers_stop(gateway->issuers);
@@ -302,8 +313,10 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     bool ok = open_logs(&gateway, err) && start_tracer(&gateway, err) &&
               (gateway.issuers = slc_issuers_new(&settings->issuers, err)) != NULL &&
               (gateway.mediation = slc_mediation_new(&gateway, err)) != NULL && start_workers(&gateway, err) &&
-              start_observe(&gateway, err) && start_client(&gateway, err);
+              start_observe(&gateway, err) && (gateway.inventory = slc_inventory_new(err)) != NULL &&
+              start_client(&gateway, err);
     if (ok) {
+        slc_inventory_connect(gateway.inventory, gateway.client);
         slc_gateway_usage_start(&gateway);
         slc_log(SLC_LOG_INFO, "gateway started", LS("version", SLC_VERSION),
                 LI("workers", gateway.worker_count), LI("observe_port", slc_observe_port(gateway.observe)));

@@ -47,6 +47,8 @@ struct slc_gateway {
     int64_t collect_at_ms; /* monotonic */
     bool collecting;       /* the workers' tables are on their way */
 
+    struct slc_inventory *inventory; /* inventory.h */
+
     struct slc_observe *observe;
     struct event *signals[4];
     struct event *drain_timer;

@@ -105,10 +105,75 @@ static void describe_deliveries(json_t *operation)
                         json_pack("{s:o}", "schema", list_schema(delivery_schema())));
 }
 
+/* ---- inventory ---- */
+
+static json_t *time_schema(void)
+{
+    return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
+}
+
+static json_t *plain_schema(const char *type)
+{
+    return json_pack("{s:s}", "type", type);
+}
+
+static json_t *texts_schema(void)
+{
+    return json_pack("{s:s, s:o}", "type", "array", "items", plain_schema("string"));
+}
+
+static json_t *found_topic_schema(void)
+{
+    json_t *properties =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", plain_schema("string"),
+                  "partitions", plain_schema("integer"), "replication", plain_schema("integer"), "retention_ms",
+                  plain_schema("integer"), "cleanup_policy", plain_schema("string"), "managed",
+                  plain_schema("boolean"), "internal", plain_schema("boolean"), "deployments", texts_schema(),
+                  "teams", texts_schema(), "seen_at", time_schema());
+    return json_pack("{s:s, s:b, s:[s,s,s,s,s,s,s], s:o}", "type", "object", "additionalProperties", 0,
+                     "required", "name", "partitions", "replication", "managed", "deployments", "teams",
+                     "seen_at", "properties", properties);
+}
+
+static json_t *found_group_schema(void)
+{
+    json_t *lag = json_pack("{s:s, s:{s:o, s:o}}", "type", "object", "properties", "topic",
+                            plain_schema("string"), "lag", plain_schema("integer"));
+    json_t *properties =
+        json_pack("{s:o, s:o, s:o, s:o, s:{s:s, s:o}, s:o}", "id", plain_schema("string"), "state",
+                  plain_schema("string"), "members", plain_schema("integer"), "lag", plain_schema("integer"),
+                  "topics", "type", "array", "items", lag, "seen_at", time_schema());
+    return json_pack("{s:s, s:b, s:[s,s,s,s], s:o}", "type", "object", "additionalProperties", 0, "required",
+                     "id", "state", "topics", "seen_at", "properties", properties);
+}
+
+static void describe_inventory(json_t *operation, bool topics)
+{
+    json_t *content =
+        json_object_get(json_object_get(json_object_get(operation, "responses"), "200"), "content");
+    json_t *schema = list_schema(topics ? found_topic_schema() : found_group_schema());
+    json_t *properties = json_object_get(schema, "properties");
+    static const char *const texts[] = {"backend", "node", "error", "groups_error"};
+    add_parameter(operation, "search", "Only names that contain it, in any case.", text_schema());
+    if (topics)
+        add_parameter(operation, "managed", "Only those that a deployment uses, or that none does.",
+                      plain_schema("boolean"));
+    add_page(operation);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        json_object_set_new(properties, texts[i], plain_schema("string"));
+    json_object_set_new(properties, "reachable", plain_schema("boolean"));
+    json_object_set_new(properties, "group_total", plain_schema("integer"));
+    json_object_set_new(properties, "seen_at", time_schema());
+    json_object_set_new(properties, "error_since", time_schema());
+    json_object_set_new(content, "application/json", json_pack("{s:o}", "schema", schema));
+}
+
 void slc_openapi_usage(const slc_route *route, json_t *operation)
 {
     if (route->run == slc_route_usage)
         describe_usage(operation);
     if (route->run == slc_route_deliveries)
         describe_deliveries(operation);
+    if (route->run == slc_route_inventory_topics || route->run == slc_route_inventory_groups)
+        describe_inventory(operation, route->run == slc_route_inventory_topics);
 }

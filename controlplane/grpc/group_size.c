@@ -53,6 +53,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
         return;
     TAILQ_FOREACH (group, &grpc->groups, entry) {
         tell(grpc, group, size_of(grpc, group));
+        slc_inventory_choose(grpc, group);
     }
 }
 

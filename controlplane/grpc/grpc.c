@@ -100,6 +100,7 @@ static void set_numbers(slc_control_grpc *grpc, const slc_control_grpc_options *
         .enrolment_burst = options->enrolment_burst > 0 ? options->enrolment_burst : DEFAULT_FAILURES,
         .memory_bytes = options->memory_bytes > 0 ? options->memory_bytes : DEFAULT_MEMORY};
     set_usage(grpc, &options->usage);
+    grpc->options.inventory = options->inventory;
     grpc->options.lost_after_ms =
         options->lost_after_ms > 0 ? options->lost_after_ms : DEFAULT_LOST_BEATS * grpc->options.heartbeat_ms;
 }

@@ -16,6 +16,14 @@
 
 typedef struct slc_control_grpc slc_control_grpc;
 
+/* How a group's chosen gateway takes inventory of its backends. */
+typedef struct slc_inventory_options {
+    int64_t interval_ms; /* 0: nobody does */
+    int64_t delay_ms;    /* before the first */
+    int64_t timeout_ms;  /* of a question to a backend */
+    int64_t groups;      /* looked at */
+} slc_inventory_options;
+
 typedef struct slc_control_grpc_options {
     const char *config_address;    /* "127.0.0.1:8005"; port 0 takes a free one */
     const char *enrolment_address; /* "127.0.0.1:8006" */
@@ -42,9 +50,10 @@ typedef struct slc_control_grpc_options {
     int64_t ca_retire_after_ms;    /* after a rotation, for an authority that nobody needs */
     int64_t forget_ephemeral_ms;   /* 0: 1 h */
     int64_t upkeep_ms;             /* 0: 1 min */
-    slc_usage_keep usage;          /* each 0: as settings.c says */
-    slc_jwks_options keys;         /* of token issuers */
-    int64_t (*clock)(void);        /* of certificates, wall clock in ms; NULL: slc_wall_ms */
+    slc_inventory_options inventory;
+    slc_usage_keep usage;   /* each 0: as settings.c says */
+    slc_jwks_options keys;  /* of token issuers */
+    int64_t (*clock)(void); /* of certificates, wall clock in ms; NULL: slc_wall_ms */
 } slc_control_grpc_options;
 
 /* Registers the metrics of this module; once, before threads start. */

@@ -59,6 +59,7 @@ struct slc_control_grpc {
     struct slc_guard *guard; /* guard.c */
     struct slc_reports *reports;
     struct slc_usage_inbox *usage; /* usage.c */
+    unsigned inventory_waiting;    /* inventory.c: parts on their way to usage.db */
     unsigned pending;              /* catalog work whose callback has not come yet */
 
     struct event *debounce;
@@ -92,6 +93,10 @@ void slc_config_streams_trust(slc_control_grpc *grpc);
 /* ---- upkeep.c: what is done from time to time ---- */
 void slc_upkeep_init(slc_control_grpc *grpc);
 void slc_upkeep_release(slc_control_grpc *grpc);
+
+/* ---- inventory.c ---- */
+/* Sees to it that one gateway of the group takes inventory, and tells those that it concerns. */
+void slc_inventory_choose(slc_control_grpc *grpc, const slc_group *group);
 
 /* ---- usage.c: what gateways count ---- */
 void slc_usage_inbox_init(slc_control_grpc *grpc);

@@ -371,6 +371,9 @@ static void dispatch(slc_config_stream *stream, Sluice__Config__V1__FromNode *me
     case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_USAGE:
         slc_usage_said(stream, message);
         break;
+    case SLUICE__CONFIG__V1__FROM_NODE__MESSAGE_INVENTORY:
+        slc_inventory_said(stream, message);
+        break;
     default:
         break; /* from a newer build: nothing that we need */
     }

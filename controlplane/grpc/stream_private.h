@@ -46,6 +46,7 @@ struct slc_config_stream {
     struct slc_question *question; /* that the node has not answered yet */
     slc_report *waiting_report;    /* that is not being written yet and may be replaced; reports.c */
     bool usage_waits;              /* to be stored; usage.c */
+    bool takes_inventory;          /* it was told so */
 };
 
 /* For usage.db. */
@@ -107,6 +108,10 @@ slc_report *slc_report_new(slc_config_stream *stream);
 void slc_report_send(slc_config_stream *stream, slc_report *report);
 /* The stream goes away, or what it reported is being written. NULL is fine. */
 void slc_reports_forget(slc_config_stream *stream);
+
+/* ---- inventory.c ---- */
+/* Takes the report out of the message. */
+void slc_inventory_said(slc_config_stream *stream, Sluice__Config__V1__FromNode *message);
 
 /* ---- usage.c ---- */
 /* Takes the report out of the message. */

@@ -39,6 +39,14 @@ typedef struct slc_config_status {
     size_t conflict_count;
 } slc_config_status;
 
+/* Whether this gateway takes inventory of the group's backends. */
+typedef struct slc_inventory_turn_options {
+    bool take;
+    int64_t interval_ms, delay_ms; /* the delay before the first */
+    int timeout_ms;                /* of a question to a backend */
+    size_t groups;                 /* looked at */
+} slc_inventory_turn_options;
+
 /* All called on the config thread; none may block for long. */
 typedef struct slc_config_gateway {
     /* A new snapshot, already validated in itself. The gateway checks what only it can (listeners can be
@@ -59,6 +67,8 @@ typedef struct slc_config_gateway {
     void (*list)(void *arg, const char *id, size_t limit);
     /* So many gateways of the group are at work, this one too. NULL: nobody wants to know. */
     void (*group_size)(void *arg, unsigned gateways);
+    /* It is this gateway's turn to take inventory, or no more. NULL: nobody wants to know. */
+    void (*inventory_turn)(void *arg, const slc_inventory_turn_options *turn);
     /* An operator wants the gateway to finish what is open, and end. NULL: it does not. */
     void (*drain)(void *arg);
     void *arg;
@@ -104,6 +114,10 @@ void slc_config_client_usage(slc_config_client *client, slc_usage_table *tables,
 /* Waits until the control plane has stored all that was counted; false when it has not after `timeout_ms`, or
  * is not there. Any thread but the config thread. */
 bool slc_config_client_flush_usage(slc_config_client *client, int64_t timeout_ms);
+
+/* Sends a message if there is a stream now; packed before it returns. Any thread. */
+struct Sluice__Config__V1__FromNode;
+void slc_config_client_report(slc_config_client *client, struct Sluice__Config__V1__FromNode *message);
 
 /* For readiness and tests; any thread. */
 bool slc_config_client_connected(const slc_config_client *client);

@@ -172,6 +172,7 @@ bool slc_client_asked(slc_config_client *client, const Sluice__Config__V1__Conne
 void slc_client_connect(slc_config_client *client);
 void slc_client_disconnect(slc_config_client *client, const char *why); /* and reconnect later */
 void slc_client_send(slc_config_client *client, Sluice__Config__V1__FromNode *message);
+void slc_client_send_bytes(slc_config_client *client, slc_rpc_bytes *bytes); /* takes the reference */
 void slc_client_ack(slc_config_client *client, const char *nonce, uint64_t version);
 void slc_client_nack(slc_config_client *client, const char *nonce, uint64_t version, const slc_error *why);
 void slc_client_heartbeat(slc_config_client *client);

@@ -15,6 +15,9 @@
 #define KEEPALIVE_MS         20000
 #define KEEPALIVE_TIMEOUT_MS 10000
 #define HEARTBEAT_MIN_MS     100
+#define INVENTORY_MIN_MS     100
+#define INVENTORY_MAX_MS     60000
+#define INVENTORY_GROUPS     100000
 #define HEARTBEAT_MAX_MS     600000
 
 struct slc_outgoing {
@@ -52,28 +55,81 @@ static void drop_outgoing(slc_config_client *client)
     client->outgoing_count = 0;
 }
 
-void slc_client_send(slc_config_client *client, Sluice__Config__V1__FromNode *message)
+void slc_client_send_bytes(slc_config_client *client, slc_rpc_bytes *bytes)
 {
     struct slc_outgoing *item;
-    uint8_t *packed;
-    size_t len;
 
-    if (client->call == NULL)
-        return; /* the next Hello says what is held */
+    if (client->call == NULL) { /* the next Hello says what is held */
+        slc_rpc_bytes_unref(bytes);
+        return;
+    }
     if (client->outgoing_count >= MAX_OUTGOING) {
+        slc_rpc_bytes_unref(bytes);
         slc_client_disconnect(client, "the control plane does not take what this node sends");
         return;
     }
-    len = sluice__config__v1__from_node__get_packed_size(message);
-    packed = slc_malloc(len + 1);
-    sluice__config__v1__from_node__pack(message, packed);
     item = slc_calloc(1, sizeof(*item));
-    item->bytes = slc_rpc_bytes_new(packed, len);
-    free(packed);
+    item->bytes = bytes;
     *client->outgoing_tail = item;
     client->outgoing_tail = &item->next;
     client->outgoing_count++;
     send_next(client);
+}
+
+static slc_rpc_bytes *pack(const Sluice__Config__V1__FromNode *message)
+{
+    size_t len = sluice__config__v1__from_node__get_packed_size(message);
+    uint8_t *packed = slc_malloc(len + 1);
+    slc_rpc_bytes *bytes;
+
+    sluice__config__v1__from_node__pack(message, packed);
+    bytes = slc_rpc_bytes_new(packed, len);
+    free(packed);
+    return bytes;
+}
+
+void slc_client_send(slc_config_client *client, Sluice__Config__V1__FromNode *message)
+{
+    if (client->call != NULL)
+        slc_client_send_bytes(client, pack(message));
+}
+
+struct reported {
+    slc_message msg;
+    slc_config_client *client;
+    slc_rpc_bytes *bytes;
+};
+
+static void drop_reported(slc_message *msg)
+{
+    slc_rpc_bytes_unref(((struct reported *)msg)->bytes);
+    free(msg);
+}
+
+static void run_reported(slc_message *msg, void *owner)
+{
+    struct reported *reported = (struct reported *)msg;
+
+    (void)owner;
+    SLC_CHECK_MAGIC(reported->client, SLC_CLIENT_MAGIC);
+    if (!atomic_load(&reported->client->connected)) {
+        drop_reported(msg);
+        return;
+    }
+    slc_client_send_bytes(reported->client, reported->bytes);
+    free(reported);
+}
+
+void slc_config_client_report(slc_config_client *client, Sluice__Config__V1__FromNode *message)
+{
+    struct reported *reported = slc_calloc(1, sizeof(*reported));
+
+    SLC_CHECK_MAGIC(client, SLC_CLIENT_MAGIC);
+    reported->msg.run = run_reported;
+    reported->msg.drop = drop_reported;
+    reported->client = client;
+    reported->bytes = pack(message);
+    slc_mailbox_post(slc_loop_mailbox(client->loop), &reported->msg);
 }
 
 void slc_client_ack(slc_config_client *client, const char *nonce, uint64_t version)
@@ -191,6 +247,19 @@ static void welcome(slc_config_client *client, const Sluice__Config__V1__Welcome
     slc_client_arm(client->heartbeat_timer, slc_jitter_ms(client->heartbeat_ms, 50));
 }
 
+static void take_turn(slc_config_client *client, const Sluice__Config__V1__InventoryTurn *message)
+{
+    const slc_inventory_turn_options turn = {
+        .take = message->take,
+        .interval_ms = message->interval_ms > INVENTORY_MIN_MS ? message->interval_ms : INVENTORY_MIN_MS,
+        .delay_ms = message->delay_ms,
+        .timeout_ms = message->timeout_ms < INVENTORY_MAX_MS ? (int)message->timeout_ms : INVENTORY_MAX_MS,
+        .groups = message->groups < INVENTORY_GROUPS ? message->groups : INVENTORY_GROUPS};
+
+    if (client->gateway.inventory_turn != NULL)
+        client->gateway.inventory_turn(client->gateway.arg, &turn);
+}
+
 static const char *dispatch(slc_config_client *client, const Sluice__Config__V1__ToNode *message)
 {
     bool connected = atomic_load(&client->connected);
@@ -221,6 +290,9 @@ static const char *dispatch(slc_config_client *client, const Sluice__Config__V1_
     case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_DRAIN:
         if (client->gateway.drain != NULL)
             client->gateway.drain(client->gateway.arg);
+        return NULL;
+    case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_INVENTORY_TURN:
+        take_turn(client, message->inventory_turn);
         return NULL;
     case SLUICE__CONFIG__V1__TO_NODE__MESSAGE_USAGE_ACK:
         slc_client_usage_acknowledged(client, message->usage_ack);
@@ -277,6 +349,8 @@ static void closed(slc_config_client *client)
     }
     slc_series_set(client->m_connected, 0);
     slc_client_usage_cut(client);
+    if (client->gateway.inventory_turn != NULL && !client->stopping)
+        client->gateway.inventory_turn(client->gateway.arg, &(slc_inventory_turn_options){.take = false});
     if (client->channel != NULL)
         slc_rpc_channel_free(client->channel);
     client->channel = NULL;
