@@ -1,5 +1,5 @@
-/* What is on the backends, as gateways have found it: topics, and groups with how far behind they are. In usage.db.
- * docs/inventory.md. */
+/* What is on the backends, as gateways have found it: topics, and groups with how far behind they are. In
+ * usage.db. docs/inventory.md. */
 #ifndef SLC_CATALOG_INVENTORY_H
 #define SLC_CATALOG_INVENTORY_H
 
@@ -39,11 +39,11 @@ typedef struct slc_inventory_query {
     const char *cursor;
 } slc_inventory_query;
 
-/* {backend, seen_at, node, reachable, error, error_since, items, next}: new. Of topics: {name, partitions, replication,
- * retention_ms, cleanup_policy, seen_at, managed, deployments, teams}. `teams` (array of ids, NULL: everything): only
- * what their grants cover. */
-json_t *slc_inventory_topics(slc_txn *txn, const char *backend, const slc_inventory_query *query, const json_t *teams,
-                             slc_error *err) SLC_CHECKED;
+/* {backend, seen_at, node, reachable, error, error_since, items, next}: new. Of topics: {name, partitions,
+ * replication, retention_ms, cleanup_policy, seen_at, managed, deployments, teams}. `teams` (array of ids,
+ * NULL: everything): only what their grants cover. */
+json_t *slc_inventory_topics(slc_txn *txn, const char *backend, const slc_inventory_query *query,
+                             const json_t *teams, slc_error *err) SLC_CHECKED;
 /* {id, state, members, lag, topics, seen_at} */
 json_t *slc_inventory_groups(slc_txn *txn, const char *backend, const slc_inventory_query *query,
                              slc_error *err) SLC_CHECKED;

@@ -12,7 +12,7 @@
 #include "common/crypto.h"
 #include "common/glob.h"
 
-#define LIMIT_DEFAULT 100
+#define LIMIT_DEFAULT   100
 #define TOPIC_CHARS     250
 #define DEPLOYMENTS_MAX 20 /* shown of one topic */
 
@@ -73,7 +73,8 @@ static bool load_vclusters(slc_txn *txn, const char *backend_id, json_t *out, sl
     slc_txn_finish(txn, stmt);
     bool ok = rc == 0;
     json_array_foreach (ids, i, id) {
-        json_t *stored = ok ? slc_entity_load(txn, slc_kind_find("virtual-clusters"), json_string_value(id), err) : NULL;
+        json_t *stored =
+            ok ? slc_entity_load(txn, slc_kind_find("virtual-clusters"), json_string_value(id), err) : NULL;
         ok = ok && stored != NULL;
         if (stored != NULL)
             json_object_set_new(out, json_string_value(id), stored);
@@ -95,13 +96,15 @@ static void add_use(json_t *uses, const char *topic, const char *deployment)
 
 static bool load_uses(slc_txn *txn, const char *backend_id, struct view *view, slc_error *err)
 {
-    static const char sql[] = "SELECT d.key, d.virtual_cluster, d.topic FROM deployments AS d JOIN virtual_clusters AS "
-                              "v ON v.id = d.virtual_cluster WHERE v.backend_cluster = ?1";
+    static const char sql[] =
+        "SELECT d.key, d.virtual_cluster, d.topic FROM deployments AS d JOIN virtual_clusters AS "
+        "v ON v.id = d.virtual_cluster WHERE v.backend_cluster = ?1";
     char topic[2 * TOPIC_CHARS];
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", backend_id);
     int rc = stmt == NULL ? -1 : 1;
     while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1) {
-        backend_name(json_object_get(view->vclusters, slc_column_text(stmt, 1)), slc_column_text(stmt, 2), topic);
+        backend_name(json_object_get(view->vclusters, slc_column_text(stmt, 1)), slc_column_text(stmt, 2),
+                     topic);
         add_use(view->uses, topic, slc_column_text(stmt, 0));
     }
     slc_txn_finish(txn, stmt);
@@ -110,9 +113,10 @@ static bool load_uses(slc_txn *txn, const char *backend_id, struct view *view, s
 
 static bool load_grants(slc_txn *txn, const char *backend_id, struct view *view, slc_error *err)
 {
-    static const char sql[] = "SELECT g.team, t.key, g.virtual_cluster, g.topic FROM grants AS g JOIN teams AS t ON t.id "
-                              "= g.team JOIN virtual_clusters AS v ON v.id = g.virtual_cluster WHERE "
-                              "v.backend_cluster = ?1";
+    static const char sql[] =
+        "SELECT g.team, t.key, g.virtual_cluster, g.topic FROM grants AS g JOIN teams AS t ON t.id "
+        "= g.team JOIN virtual_clusters AS v ON v.id = g.virtual_cluster WHERE "
+        "v.backend_cluster = ?1";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", backend_id);
     int rc = stmt == NULL ? -1 : 1;
     while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1)
@@ -221,8 +225,8 @@ static json_t *show_topic(sqlite3_stmt *stmt, const struct view *view, const slc
         json_decref(owners);
         return NULL;
     }
-    json_t *item = json_pack("{s:s, s:b, s:o, s:b, s:o}", "name", name, "managed", (int)(uses != NULL), "deployments",
-                             uses != NULL ? json_deep_copy(uses) : json_array(), "internal",
+    json_t *item = json_pack("{s:s, s:b, s:o, s:b, s:o}", "name", name, "managed", (int)(uses != NULL),
+                             "deployments", uses != NULL ? json_deep_copy(uses) : json_array(), "internal",
                              (int)slc_namespace_is_internal(name), "teams", owners);
     add_int(item, "partitions", stmt, 1);
     add_int(item, "replication", stmt, 2);
@@ -236,9 +240,10 @@ static bool read_topics(slc_txn *txn, const char *backend_id, const struct view 
                         const slc_inventory_query *query, const char *after, const json_t *teams, json_t *out,
                         slc_error *err)
 {
-    static const char sql[] = "SELECT name, partitions, replication, retention_ms, cleanup_policy, seen_at FROM "
-                              "usage.inventory_topics WHERE backend_id = ?1 AND name > ?2 AND (?3 IS NULL OR "
-                              "instr(lower(name), lower(?3)) > 0) ORDER BY name";
+    static const char sql[] =
+        "SELECT name, partitions, replication, retention_ms, cleanup_policy, seen_at FROM "
+        "usage.inventory_topics WHERE backend_id = ?1 AND name > ?2 AND (?3 IS NULL OR "
+        "instr(lower(name), lower(?3)) > 0) ORDER BY name";
     size_t limit = (size_t)(query->limit > 0 ? query->limit : LIMIT_DEFAULT);
     json_t *items = json_object_get(out, "items"), *item;
     char last[2 * TOPIC_CHARS] = "";
@@ -260,12 +265,13 @@ static bool read_topics(slc_txn *txn, const char *backend_id, const struct view 
     return rc == 0;
 }
 
-json_t *slc_inventory_topics(slc_txn *txn, const char *backend, const slc_inventory_query *query, const json_t *teams,
-                             slc_error *err)
+json_t *slc_inventory_topics(slc_txn *txn, const char *backend, const slc_inventory_query *query,
+                             const json_t *teams, slc_error *err)
 {
     struct view view = {json_object(), json_object(), json_array()};
     char after[2 * TOPIC_CHARS] = "", id[SLC_ID_CHARS + 1];
-    json_t *out = query->cursor == NULL || cursor_parse(query->cursor, after, err) ? head(txn, backend, id, err) : NULL;
+    json_t *out =
+        query->cursor == NULL || cursor_parse(query->cursor, after, err) ? head(txn, backend, id, err) : NULL;
     bool ok = out != NULL;
     if (ok) {
         json_object_set_new(out, "items", json_array());
@@ -284,22 +290,25 @@ json_t *slc_inventory_topics(slc_txn *txn, const char *backend, const slc_invent
 
 static json_t *show_group(sqlite3_stmt *stmt)
 {
-    json_t *item = json_pack("{s:s, s:s, s:o}", "id", slc_column_text(stmt, 0), "state", slc_column_text(stmt, 1),
-                             "topics", slc_column_json(stmt, 4));
+    json_t *item = json_pack("{s:s, s:s, s:o}", "id", slc_column_text(stmt, 0), "state",
+                             slc_column_text(stmt, 1), "topics", slc_column_json(stmt, 4));
     add_int(item, "members", stmt, 2);
     add_int(item, "lag", stmt, 3);
     add_time(item, "seen_at", stmt, 5);
     return item;
 }
 
-json_t *slc_inventory_groups(slc_txn *txn, const char *backend, const slc_inventory_query *query, slc_error *err)
+json_t *slc_inventory_groups(slc_txn *txn, const char *backend, const slc_inventory_query *query,
+                             slc_error *err)
 {
-    static const char sql[] = "SELECT id, state, members, lag, topics, seen_at FROM usage.inventory_groups WHERE "
-                              "backend_id = ?1 AND id > ?2 AND (?3 IS NULL OR instr(lower(id), lower(?3)) > 0) ORDER BY "
-                              "id LIMIT ?4";
+    static const char sql[] =
+        "SELECT id, state, members, lag, topics, seen_at FROM usage.inventory_groups WHERE "
+        "backend_id = ?1 AND id > ?2 AND (?3 IS NULL OR instr(lower(id), lower(?3)) > 0) ORDER BY "
+        "id LIMIT ?4";
     size_t limit = (size_t)(query->limit > 0 ? query->limit : LIMIT_DEFAULT);
     char after[2 * TOPIC_CHARS] = "", id[SLC_ID_CHARS + 1], last[2 * TOPIC_CHARS] = "";
-    json_t *out = query->cursor == NULL || cursor_parse(query->cursor, after, err) ? head(txn, backend, id, err) : NULL;
+    json_t *out =
+        query->cursor == NULL || cursor_parse(query->cursor, after, err) ? head(txn, backend, id, err) : NULL;
     if (out == NULL)
         return NULL;
     json_t *items = json_array();

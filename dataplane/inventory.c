@@ -68,7 +68,8 @@ static size_t fill_topics(Sluice__Config__V1__Inventory *body, Sluice__Config__V
     return n;
 }
 
-static bool report_topics(slc_inventory *inventory, Sluice__Config__V1__Inventory *head, const slc_survey *survey)
+static bool report_topics(slc_inventory *inventory, Sluice__Config__V1__Inventory *head,
+                          const slc_survey *survey)
 {
     Sluice__Config__V1__InventoryTopic *topics = slc_calloc(TOPICS_MAX, sizeof *topics), *list[TOPICS_MAX];
     bool ok = true;
@@ -100,7 +101,8 @@ static void fill_group(Sluice__Config__V1__InventoryGroup *out, Sluice__Config__
 }
 
 /* One group a message: its topics' names may be long. */
-static bool report_groups(slc_inventory *inventory, Sluice__Config__V1__Inventory *head, const slc_survey *survey)
+static bool report_groups(slc_inventory *inventory, Sluice__Config__V1__Inventory *head,
+                          const slc_survey *survey)
 {
     struct room {
         Sluice__Config__V1__InventoryGroup group;
@@ -110,7 +112,8 @@ static bool report_groups(slc_inventory *inventory, Sluice__Config__V1__Inventor
     bool ok = true;
     for (size_t first = 0; ok && first < survey->group_count; first += GROUPS_MAX / 10) {
         Sluice__Config__V1__Inventory body = *head;
-        size_t n = survey->group_count - first < GROUPS_MAX / 10 ? survey->group_count - first : GROUPS_MAX / 10;
+        size_t n =
+            survey->group_count - first < GROUPS_MAX / 10 ? survey->group_count - first : GROUPS_MAX / 10;
         for (size_t i = 0; i < n; i++) {
             fill_group(&rooms[i].group, rooms[i].lags, rooms[i].list, &survey->groups[first + i]);
             list[i] = &rooms[i].group;
@@ -125,7 +128,8 @@ static bool report_groups(slc_inventory *inventory, Sluice__Config__V1__Inventor
 
 /* ---- taking it ---- */
 
-static void take_one(slc_inventory *inventory, const slc_backend *backend, const slc_inventory_turn_options *turn)
+static void take_one(slc_inventory *inventory, const slc_backend *backend,
+                     const slc_inventory_turn_options *turn)
 {
     const slc_survey_options options = {
         .timeout_ms = turn->timeout_ms, .groups_max = turn->groups, .stop = &inventory->stop};

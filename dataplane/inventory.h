@@ -1,5 +1,5 @@
-/* Taking inventory of the group's backends, when it is this gateway's turn: on a thread of its own, since it waits for
- * brokers, and at a leisurely pace. */
+/* Taking inventory of the group's backends, when it is this gateway's turn: on a thread of its own, since it
+ * waits for brokers, and at a leisurely pace. */
 #ifndef SLC_DATAPLANE_INVENTORY_H
 #define SLC_DATAPLANE_INVENTORY_H
 

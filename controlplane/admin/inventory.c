@@ -5,7 +5,15 @@
 
 #include "controlplane/admin/handlers.h"
 
-#define SEARCH_MAX 200 /* bytes */
+#define SEARCH_MAX 200 /* characters */
+
+static size_t characters(const char *text)
+{
+    size_t count = 0;
+    for (; *text != '\0'; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}
 
 static bool take_query(const slc_call *call, slc_inventory_query *query, slc_error *err)
 {
@@ -16,7 +24,7 @@ static bool take_query(const slc_call *call, slc_inventory_query *query, slc_err
                                    .managed = -1};
     if (query->limit < 0)
         return false;
-    if (query->search != NULL && (*query->search == '\0' || strlen(query->search) > SEARCH_MAX))
+    if (query->search != NULL && (*query->search == '\0' || characters(query->search) > SEARCH_MAX))
         return slc_fail(err, SLC_INVALID, "search", "must have 1 to %d characters", SEARCH_MAX);
     if (managed != NULL && strcmp(managed, "true") != 0 && strcmp(managed, "false") != 0)
         return slc_fail(err, SLC_INVALID, "managed", "must be true or false");
@@ -29,7 +37,9 @@ static bool take_query(const slc_call *call, slc_inventory_query *query, slc_err
 static const json_t *teams_of(const slc_call *call)
 {
     const slc_identity *identity = &call->identity;
-    return identity->user_id[0] == '\0' || slc_identity_may(identity, "backend-clusters:read") ? NULL : identity->teams;
+    return identity->user_id[0] == '\0' || slc_identity_may(identity, "backend-clusters:read")
+               ? NULL
+               : identity->teams;
 }
 
 bool slc_route_inventory_topics(slc_txn *txn, slc_call *call, slc_error *err)

@@ -1,5 +1,5 @@
-/* Whose turn it is to take inventory, and what was found. Of each group the connected gateway with the lowest id takes
- * it, so that no backend is asked by all of them. */
+/* Whose turn it is to take inventory, and what was found. Of each group the connected gateway with the lowest
+ * id takes it, so that no backend is asked by all of them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,8 @@
 #define GROUPS_MAX 100
 #define LAGS_MAX   50
 #define NAME_CHARS 300
-#define WAITING_MAX 100 /* parts that wait to be stored, of all nodes; more are dropped, and come with the next run */
+#define WAITING_MAX                                                                                            \
+    100 /* parts that wait to be stored, of all nodes; more are dropped, and come with the next run */
 
 struct found {
     slc_control_grpc *grpc;
@@ -43,7 +44,8 @@ static void tell(slc_config_stream *stream, bool take)
 
 static bool may_take(const slc_config_stream *stream, const slc_group *group)
 {
-    return stream->group == group && stream->call != NULL && !stream->cut && !stream->draining && stream->said_hello;
+    return stream->group == group && stream->call != NULL && !stream->cut && !stream->draining &&
+           stream->said_hello;
 }
 
 void slc_inventory_choose(slc_control_grpc *grpc, const slc_group *group)
@@ -127,7 +129,8 @@ static bool clean(char *text, size_t max)
 static bool is_sound(Sluice__Config__V1__Inventory *message)
 {
     bool ok = message->n_topics <= TOPICS_MAX && message->n_groups <= GROUPS_MAX && clean(message->run, 64) &&
-              clean(message->backend_id, 24) && clean(message->error, 1000) && clean(message->groups_error, 1000);
+              clean(message->backend_id, 24) && clean(message->error, 1000) &&
+              clean(message->groups_error, 1000);
     for (size_t i = 0; ok && i < message->n_topics; i++)
         ok = clean(message->topics[i]->name, NAME_CHARS) && clean(message->topics[i]->cleanup_policy, 64);
     for (size_t i = 0; ok && i < message->n_groups; i++) {
@@ -143,7 +146,8 @@ void slc_inventory_said(slc_config_stream *stream, Sluice__Config__V1__FromNode 
 {
     slc_control_grpc *grpc = stream->grpc;
     if (!is_sound(message->inventory)) {
-        slc_config_stream_cut(stream, SLC_CUT_PROTOCOL, SLC_RPC_INVALID_ARGUMENT, "an inventory that is not sound");
+        slc_config_stream_cut(stream, SLC_CUT_PROTOCOL, SLC_RPC_INVALID_ARGUMENT,
+                              "an inventory that is not sound");
         return;
     }
     /* Of two at once each would remove what the other has found. */

@@ -107,7 +107,8 @@ static void take_config(struct asking *asking, const rd_kafka_ConfigResource_t *
     if (topic == NULL || rd_kafka_ConfigResource_error(resource) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     for (size_t i = 0; i < count; i++) {
-        const char *key = rd_kafka_ConfigEntry_name(entries[i]), *value = rd_kafka_ConfigEntry_value(entries[i]);
+        const char *key = rd_kafka_ConfigEntry_name(entries[i]),
+                   *value = rd_kafka_ConfigEntry_value(entries[i]);
         if (value == NULL)
             continue;
         if (strcmp(key, "retention.ms") == 0)
@@ -124,7 +125,8 @@ static void ask_configs(struct asking *asking)
     slc_survey *survey = asking->survey;
     for (size_t first = 0; first < survey->topic_count && !stopped(asking); first += CONFIG_BATCH) {
         rd_kafka_ConfigResource_t *resources[CONFIG_BATCH];
-        size_t n = survey->topic_count - first < CONFIG_BATCH ? survey->topic_count - first : CONFIG_BATCH, count;
+        size_t n = survey->topic_count - first < CONFIG_BATCH ? survey->topic_count - first : CONFIG_BATCH,
+               count;
         for (size_t i = 0; i < n; i++)
             resources[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, survey->topics[first + i].name);
         rd_kafka_AdminOptions_t *options = options_for(asking, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
@@ -169,7 +171,8 @@ static bool list_groups(struct asking *asking)
     size_t max = asking->options->groups_max;
     const rd_kafka_ConsumerGroupListing_t **found =
         rd_kafka_ListConsumerGroups_result_valid(result, &survey->group_total);
-    survey->groups = slc_calloc((survey->group_total < max ? survey->group_total : max) + 1, sizeof *survey->groups);
+    survey->groups =
+        slc_calloc((survey->group_total < max ? survey->group_total : max) + 1, sizeof *survey->groups);
     for (size_t i = 0; i < survey->group_total && i < max; i++) {
         slc_survey_group *group = &survey->groups[survey->group_count++];
         group->id = slc_strdup(rd_kafka_ConsumerGroupListing_group_id(found[i]));
@@ -197,7 +200,8 @@ static void describe_groups(struct asking *asking)
     slc_survey *survey = asking->survey;
     for (size_t first = 0; first < survey->group_count && !stopped(asking); first += GROUP_BATCH) {
         const char *ids[GROUP_BATCH];
-        size_t n = survey->group_count - first < GROUP_BATCH ? survey->group_count - first : GROUP_BATCH, count = 0;
+        size_t n = survey->group_count - first < GROUP_BATCH ? survey->group_count - first : GROUP_BATCH,
+               count = 0;
         for (size_t i = 0; i < n; i++)
             ids[i] = survey->groups[first + i].id;
         rd_kafka_AdminOptions_t *options = options_for(asking, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
@@ -241,8 +245,8 @@ static void measure(struct asking *asking, slc_survey_group *group,
     rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_new(committed->cnt);
     for (int i = 0; i < committed->cnt; i++)
         if (committed->elems[i].offset >= 0)
-            rd_kafka_topic_partition_list_add(ends, committed->elems[i].topic, committed->elems[i].partition)->offset =
-                SLC_OFFSET_LATEST;
+            rd_kafka_topic_partition_list_add(ends, committed->elems[i].topic, committed->elems[i].partition)
+                ->offset = SLC_OFFSET_LATEST;
     if (ends->cnt == 0)
         group->lag = 0;
     else if (rd_kafka_offsets_for_times(asking->rk, ends, asking->options->timeout_ms) !=
@@ -272,7 +276,8 @@ static void ask_lag(struct asking *asking, slc_survey_group *group)
     rd_kafka_event_t *event = next_answer(asking);
     if (event == NULL)
         return;
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
+    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
+        rd_kafka_event_ListConsumerGroupOffsets_result(event);
     const rd_kafka_group_result_t **found =
         result != NULL ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count) : NULL;
     if (count == 1 && rd_kafka_group_result_error(found[0]) == NULL)

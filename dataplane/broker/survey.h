@@ -1,5 +1,5 @@
-/* What is on a Kafka cluster: topics, how long they keep what, groups and how far behind they are. Blocks: for a thread
- * that may wait. Opens connections of its own and closes them.
+/* What is on a Kafka cluster: topics, how long they keep what, groups and how far behind they are. Blocks: for
+ * a thread that may wait. Opens connections of its own and closes them.
  */
 #ifndef SLC_DATAPLANE_BROKER_SURVEY_H
 #define SLC_DATAPLANE_BROKER_SURVEY_H
