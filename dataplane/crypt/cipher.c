@@ -31,6 +31,8 @@ struct slot {
     slc_siv *siv;        /* FIXED */
     uint32_t records;    /* that the key has not been told of */
     uint64_t bytes;
+    size_t aad_len; /* what is authenticated with the context alone; 0: not made yet */
+    uint8_t aad[SLC_ENVELOPE_HEAD_BYTES + 5 + SLC_CRYPT_CONTEXT_MAX];
 };
 
 struct slc_ciphers {
@@ -38,6 +40,7 @@ struct slc_ciphers {
     uint64_t counter; /* of nonces; never goes back */
     uint64_t clock;
     slc_buf aad;
+    struct slot *last[3]; /* by use: it is most often the same again */
     struct slot slots[SLOTS];
 };
 
@@ -117,7 +120,13 @@ static void prepare(struct slot *slot)
     OPENSSL_cleanse(subkey, sizeof subkey);
 }
 
-static struct slot *find(slc_ciphers *ciphers, slc_data_key *key, enum use use, const slc_crypt_place *place)
+static bool is_of(const struct slot *slot, const slc_data_key *key, enum use use, const slc_crypt_place *place)
+{
+    return slot->key == key && slot->use == use && slot->context_len == place->context_len &&
+           memcmp(slot->context, place->context, place->context_len) == 0;
+}
+
+static struct slot *look_up(slc_ciphers *ciphers, slc_data_key *key, enum use use, const slc_crypt_place *place)
 {
     uint64_t hash = (key->number * 3 + (uint64_t)use) * 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i < place->context_len; i++) /* FNV-1a */
@@ -126,8 +135,7 @@ static struct slot *find(slc_ciphers *ciphers, slc_data_key *key, enum use use, 
     struct slot *oldest = NULL;
     for (size_t i = first; i < first + WAYS; i++) {
         struct slot *slot = &ciphers->slots[i];
-        if (slot->key == key && slot->use == use && slot->context_len == place->context_len &&
-            memcmp(slot->context, place->context, place->context_len) == 0) {
+        if (is_of(slot, key, use, place)) {
             slot->used = ++ciphers->clock;
             return slot;
         }
@@ -146,6 +154,14 @@ static struct slot *find(slc_ciphers *ciphers, slc_data_key *key, enum use use, 
     return oldest;
 }
 
+static struct slot *find(slc_ciphers *ciphers, slc_data_key *key, enum use use, const slc_crypt_place *place)
+{
+    struct slot *last = ciphers->last[use];
+    if (last == NULL || !is_of(last, key, use, place))
+        ciphers->last[use] = last = look_up(ciphers, key, use, place);
+    return last;
+}
+
 /* ---- what is authenticated besides the text ---- */
 
 static void add_item(slc_buf *aad, char kind, const void *data, size_t len)
@@ -156,9 +172,18 @@ static void add_item(slc_buf *aad, char kind, const void *data, size_t len)
     SLC_BUG_ON(!ok);
 }
 
-static void describe(slc_ciphers *ciphers, const uint8_t *head, const slc_crypt_place *place)
+struct aad {
+    const uint8_t *data;
+    size_t len;
+};
+
+static struct aad describe(slc_ciphers *ciphers, struct slot *slot, const uint8_t *head,
+                           const slc_crypt_place *place)
 {
+    bool alone = !place->binds_key && place->field == NULL;
     slc_buf *aad = &ciphers->aad;
+    if (alone && slot->aad_len > 0 && memcmp(slot->aad, head, SLC_ENVELOPE_HEAD_BYTES) == 0)
+        return (struct aad){slot->aad, slot->aad_len};
     slc_buf_clear(aad);
     bool ok = slc_buf_add(aad, head, SLC_ENVELOPE_HEAD_BYTES);
     SLC_BUG_ON(!ok);
@@ -169,6 +194,11 @@ static void describe(slc_ciphers *ciphers, const uint8_t *head, const slc_crypt_
         add_item(aad, 'n', NULL, 0);
     if (place->field != NULL)
         add_item(aad, 'f', place->field, place->field_len);
+    if (alone) {
+        memcpy(slot->aad, aad->data, aad->len);
+        slot->aad_len = aad->len;
+    }
+    return (struct aad){aad->data, aad->len};
 }
 
 /* ---- sealing ---- */
@@ -182,14 +212,15 @@ static void next_nonce(slc_ciphers *ciphers, uint8_t nonce[SLC_ENVELOPE_NONCE_BY
         nonce[4 + i] = (uint8_t)(count >> (56 - 8 * i));
 }
 
-static void seal_gcm(slc_ciphers *ciphers, struct slot *slot, const uint8_t *in, size_t len, uint8_t *out)
+static void seal_gcm(slc_ciphers *ciphers, struct slot *slot, struct aad aad, const uint8_t *in, size_t len,
+                     uint8_t *out)
 {
     EVP_CIPHER_CTX *gcm = slot->gcm;
     uint8_t *text = out + SLC_ENVELOPE_NONCE_BYTES;
     int n = 0;
     next_nonce(ciphers, out);
     SLC_BUG_ON(EVP_EncryptInit_ex(gcm, NULL, NULL, NULL, out) != 1 ||
-               EVP_EncryptUpdate(gcm, NULL, &n, ciphers->aad.data, (int)ciphers->aad.len) != 1);
+               EVP_EncryptUpdate(gcm, NULL, &n, aad.data, (int)aad.len) != 1);
     SLC_BUG_ON(len > 0 && (EVP_EncryptUpdate(gcm, text, &n, in, (int)len) != 1 || (size_t)n != len));
     SLC_BUG_ON(EVP_EncryptFinal_ex(gcm, text + len, &n) != 1 ||
                EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_GET_TAG, SLC_ENVELOPE_TAG_BYTES, text + len) != 1);
@@ -213,25 +244,24 @@ bool slc_crypt_seal(slc_ciphers *ciphers, slc_data_key *key, enum slc_envelope_p
         return slc_fail(err, SLC_TOO_LARGE, NULL, "A record grows too large when it is encrypted.");
     struct slot *slot = find(ciphers, key, fixed ? FIXED : SEAL, place);
     size_t head = slc_envelope_write(part, key->kek, key->kek_len, key->edek, key->edek_len, room);
-    describe(ciphers, room, place);
+    struct aad aad = describe(ciphers, slot, room, place);
     if (fixed)
-        slc_siv_seal(slot->siv, ciphers->aad.data, ciphers->aad.len, in, len, room + head,
-                     room + head + SLC_ENVELOPE_TAG_BYTES);
+        slc_siv_seal(slot->siv, aad.data, aad.len, in, len, room + head, room + head + SLC_ENVELOPE_TAG_BYTES);
     else
-        seal_gcm(ciphers, slot, in, len, room + head);
+        seal_gcm(ciphers, slot, aad, in, len, room + head);
     count(slot, len);
     return true;
 }
 
 /* ---- opening ---- */
 
-static bool open_gcm(slc_ciphers *ciphers, EVP_CIPHER_CTX *gcm, const slc_envelope *envelope, uint8_t *out)
+static bool open_gcm(EVP_CIPHER_CTX *gcm, struct aad aad, const slc_envelope *envelope, uint8_t *out)
 {
     uint8_t tag[SLC_ENVELOPE_TAG_BYTES], rest[1];
     int n = 0, len = (int)envelope->text_len;
     memcpy(tag, envelope->tag, sizeof tag);
     SLC_BUG_ON(EVP_DecryptInit_ex(gcm, NULL, NULL, NULL, envelope->nonce) != 1 ||
-               EVP_DecryptUpdate(gcm, NULL, &n, ciphers->aad.data, (int)ciphers->aad.len) != 1);
+               EVP_DecryptUpdate(gcm, NULL, &n, aad.data, (int)aad.len) != 1);
     return (len == 0 || EVP_DecryptUpdate(gcm, out, &n, envelope->text, len) == 1) &&
            EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_SET_TAG, SLC_ENVELOPE_TAG_BYTES, tag) == 1 &&
            EVP_DecryptFinal_ex(gcm, rest, &n) == 1;
@@ -247,12 +277,12 @@ bool slc_crypt_open(slc_ciphers *ciphers, slc_data_key *key, const slc_envelope 
     if (room == NULL)
         return slc_fail(err, SLC_TOO_LARGE, NULL, "What was encrypted is too large.");
     struct slot *slot = find(ciphers, key, fixed ? FIXED : OPEN, place);
-    describe(ciphers, envelope->head, place);
+    struct aad aad = describe(ciphers, slot, envelope->head, place);
     if (fixed)
-        ok = slc_siv_open(slot->siv, ciphers->aad.data, ciphers->aad.len, envelope->tag, envelope->text,
-                          envelope->text_len, room);
+        ok =
+            slc_siv_open(slot->siv, aad.data, aad.len, envelope->tag, envelope->text, envelope->text_len, room);
     else
-        ok = open_gcm(ciphers, slot->gcm, envelope, room);
+        ok = open_gcm(slot->gcm, aad, envelope, room);
     if (ok)
         return true;
     OPENSSL_cleanse(room, envelope->text_len); /* nobody vouches for it */
