@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from sluice_support import Authority, free_port, wait_until
 from sluice_support.envelope import Envelope, open_envelope
 from sluice_support.secret_shop import SecretShop
+from sluice_support.signed import SignedDoor
 from sluice_support.vault import VaultDouble
 
 REGION = "eu-central-1"
@@ -36,8 +37,9 @@ def aws():
     server.start()
     host, port = server.get_host_and_port()
     kms = boto3.client("kms", endpoint_url=f"http://{host}:{port}", **AWS)
-    kms.url = f"http://{host}:{port}/"
+    kms.door = SignedDoor(free_port(), (host, port), AWS["aws_access_key_id"], AWS["aws_secret_access_key"])
     yield kms
+    kms.door.close()
     server.stop()
 
 
@@ -45,7 +47,8 @@ def aws():
 def shop(module_servers, kafka, tmp_path_factory, vault, aws):
     shop = SecretShop(module_servers, kafka, tmp_path_factory.mktemp("keys"),
                       topic={"partitions": 1}, env={"VAULT_TOKEN": vault.token, "AWS_ACCESS_KEY_ID": AWS["aws_access_key_id"],
-                                                    "AWS_SECRET_ACCESS_KEY": AWS["aws_secret_access_key"]},
+                                                    "AWS_SECRET_ACCESS_KEY": AWS["aws_secret_access_key"],
+                                                    "AWS_TOKEN": "a session's token"},
                       event_api={"key": {"source": "json_pointer", "pointer": "/id"}}, encryption_key_ttl="1s",
                       encryption_retry_max="300ms", encryption_missing_time="200ms", records_wait="1s", publish_deadline="4s")
     shop.admin.create("key-rings", name="vault", provider="vault", config={
@@ -153,7 +156,9 @@ def test_aws_kms_holds_the_keys(shop, aws):
     mac = aws.create_key(KeyUsage="GENERATE_VERIFY_MAC", KeySpec="HMAC_512")["KeyMetadata"]["KeyId"]
     aws.create_alias(AliasName=f"alias/{shop.topic}", TargetKeyId=kek)
     shop.admin.create("key-rings", name="aws", provider="aws-kms",
-                      config={"url": aws.url, "region": REGION, "mac_key": mac, "key": "alias/{topic}"})
+                      config={"url": aws.door.url, "region": REGION, "mac_key": mac, "key": "alias/{topic}",
+                              "access_key_id": AWS["aws_access_key_id"],
+                              "secret_access_key": {"env": "AWS_SECRET_ACCESS_KEY"}, "session_token": {"env": "AWS_TOKEN"}})
     with shop.encrypted(key_ring="aws", what=["value", "key"]):
         shop.native.produce(shop.topic, [{"value": b"1", "key": b"k"}, {"value": b"2", "key": b"k"}])
         first, second = shop.stored(start)
@@ -164,6 +169,7 @@ def test_aws_kms_holds_the_keys(shop, aws):
         fixed = aws.generate_mac(KeyId=mac, MacAlgorithm="HMAC_SHA_512", Message=b"sluice 1 fixed key " + envelope.kek.encode())
         assert open_envelope(first.key(), fixed["Mac"], shop.topic) == b"k"
         assert [(record.key(), record.value()) for record in shop.read_native(start, 2)] == [(b"k", b"1"), (b"k", b"2")]
+    assert aws.door.refused == [] and "x-amz-security-token" in aws.door.signed
 
 
 def test_partitions_and_compaction_go_by_the_key_that_clients_know(shop, kafka):
