@@ -300,6 +300,25 @@ def test_transactions_are_read_as_they_should_be(shop, kafka):
         assert [event["data"] for event in shop.demo.pages(cursor, 2)] == expected
 
 
+def test_tombstones_and_keys_stay(shop, kafka):
+    """A mask on the way in and one on the way out, a filter that lets them pass, by every way."""
+    expression = "record.tombstone || record.value.id > 0"
+    with policies(shop, ("mask", {"on": "publish", "fields": [{"path": "/card"}]}), ("mask", {"keep_only": ["/id"]}),
+                  ("filter", {"expression": expression})):
+        cursor, starts = here(shop, kafka)
+        shop.demo.native.produce(shop.topic, [{"key": b"k", "value": encode(ORDERS[0]), "partition": 0},
+                                              {"key": b"k", "value": None, "partition": 0},
+                                              {"key": b"z", "value": encode({"id": 0}), "partition": 0}],
+                                 **{"enable.idempotence": True, "linger.ms": 100})
+        stored = [record for record in kafka.consume_all(shop.topic) if record.offset() >= starts[record.partition()]]
+        assert [record.key() for record in stored] == [b"k", b"k", b"z"] and stored[1].value() is None
+        assert json.loads(stored[0].value())["card"] == "***"
+        assert shop.demo.consumed(starts[0]) == [(starts[0], encode({"id": 1})), (starts[0] + 1, None)]
+        for events in (shop.demo.pages(cursor, 2), shop.demo.streamed(cursor, 2)):
+            assert [(event["key"], event["data"], event.get("tombstone")) for event in events] == [
+                ("k", {"id": 1}, None), ("k", None, True)]
+
+
 def test_a_hash_key_that_is_missing_holds_records_back(shop, kafka):
     config = {"fields": [{"path": "/card", "action": "hash"}], "hash_key": {"file": "/nonexistent/key"}}
     with policies(shop, ("mask", config)):

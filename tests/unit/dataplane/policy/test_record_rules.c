@@ -1,5 +1,6 @@
 /* What policies make of native clients' records: whose rules hold for which topic, and what cannot be done. */
 #include "asker.h"
+#include "bench/allocations.h"
 #include "dataplane/policy/record_rules.h"
 #include "tests/unit/common/unit.h"
 #include "tests/unit/dataplane/records/build_batch.h"
@@ -179,6 +180,77 @@ START_TEST(damaged_batches_are_refused_both_ways)
 }
 END_TEST
 
-UNIT_MAIN("record rules", records_are_held_where_a_policy_changes_them_alone, headers_are_changed_in_the_batch,
+#define MANY 1000
+
+/* Of every third the filter says no, and no two are alike. */
+static void put_many(void)
+{
+    static struct build_record many[MANY];
+    static char values[MANY][64];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(values[i], sizeof values[i], "{\"n\": %d, \"card\": \"4111-%04d\", \"lines\": [{\"p\": 1}]}",
+                 i % 3, i);
+        many[i] = (struct build_record){.key = "k", .value = values[i], .headers = "a=1;secret=2"};
+    }
+    slc_buf_clear(&in);
+    put_batch(&in, &(struct build_batch){.attributes = SLC_CODEC_LZ4}, many, MANY);
+}
+
+START_TEST(nothing_is_allocated_for_a_record)
+{
+    slc_kafka_value out;
+    slc_view_failure failure;
+    setup(NULL);
+    asker_policy(asker, "f", "filter",
+                 "{\"expression\":\"record.value.n != 0 && application.name == 'shop'\"}");
+    asker_policy(asker, "m", "mask",
+                 "{\"fields\":[{\"path\":\"/card\",\"action\":\"keep-last\"},{\"path\":\"/lines/*/p\"}]}");
+    ck_assert(begin());
+    put_many();
+    for (int round = 0; round < 3; round++) {
+        uint64_t before = allocations_so_far();
+        enum slc_kafka_verdict verdict = map(false, "orders", &out, &failure);
+        uint64_t allocated = allocations_so_far() - before; /* before libcheck, which allocates */
+        ck_assert_int_eq(verdict, SLC_KAFKA_REPLACE);
+        ck_assert_msg(round == 0 || allocated == 0, "%d in round %d", (int)allocated, round);
+    }
+    teardown();
+}
+END_TEST
+
+START_TEST(what_fails_is_told_by_an_error_that_fits)
+{
+    slc_kafka_value out;
+    slc_view_failure failure;
+    setup(NULL); /* its values are no JSON */
+    asker_policy(asker, "m", "mask", "{\"keep_only\":[\"/n\"],\"not_json\":\"refuse\"}");
+    asker_policy(asker, "w", "mask", "{\"keep_only\":[\"/n\"],\"on\":\"publish\"}");
+    ck_assert(begin() && rules.hook.produce && rules.hook.fetch);
+    ck_assert_int_eq(map(false, "orders", &out, &failure), SLC_KAFKA_REFUSE);
+    ck_assert_int_eq(failure.code, SLC_KAFKA_CORRUPT_MESSAGE);
+    ck_assert_ptr_nonnull(strstr(failure.why, "policy m, record at offset 0: the value is not JSON"));
+    ck_assert_int_eq(map(true, "orders", &out, &failure), SLC_KAFKA_REFUSE);
+    ck_assert_int_eq(failure.code, SLC_KAFKA_INVALID_RECORD);
+    teardown();
+    setup(NULL);
+    unsetenv("SLUICE_UNIT_NO_KEY"); /* what is not there may come */
+    asker_policy(
+        asker, "m", "mask",
+        "{\"fields\":[{\"path\":\"/n\",\"action\":\"hash\"}],\"hash_key\":{\"env\":\"SLUICE_UNIT_NO_KEY\"}}");
+    asker_policy(
+        asker, "w", "mask",
+        "{\"fields\":[{\"path\":\"/n\",\"action\":\"hash\"}],\"hash_key\":{\"env\":\"SLUICE_UNIT_NO_KEY\"},"
+        "\"on\":\"publish\"}");
+    ck_assert(begin());
+    ck_assert_int_eq(map(false, "orders", &out, &failure), SLC_KAFKA_REFUSE);
+    ck_assert_int_eq(failure.code, SLC_KAFKA_STORAGE_ERROR);
+    ck_assert_int_eq(map(true, "orders", &out, &failure), SLC_KAFKA_REFUSE);
+    ck_assert_int_eq(failure.code, SLC_KAFKA_NOT_ENOUGH_REPLICAS);
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("record rules", nothing_is_allocated_for_a_record, what_fails_is_told_by_an_error_that_fits,
+          records_are_held_where_a_policy_changes_them_alone, headers_are_changed_in_the_batch,
           rules_of_an_event_api_are_for_its_topic, a_condition_chooses_and_fails_what_it_cannot_judge,
           damaged_batches_are_refused_both_ways)
