@@ -52,6 +52,7 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
 /* What the expression may say of who reads, as it is when the chain is bound. */
 struct bound {
     slc_cel *expression; /* the policy's */
+    uint64_t version;    /* of the configuration that it is of */
     bool there[SLC_RECORD_ATTRIBUTES];
     slc_cel_value values[SLC_RECORD_ATTRIBUTES];
     char *texts[SLC_RECORD_ATTRIBUTES]; /* that they point into */
@@ -100,6 +101,7 @@ static bool bind_filter(const void *compiled, const slc_record_subject *subject,
     struct bound *bound = slc_calloc(1, sizeof *bound);
     (void)err;
     bound->expression = filter->expression;
+    bound->version = slc_snapshot_version(subject->snapshot);
     for (size_t i = SLC_RECORD_ATTRIBUTES_OF_RECORD; i < SLC_RECORD_ATTRIBUTES; i++) {
         bound->there[i] =
             slc_condition_resolve(subject->request, slc_record_attribute_of(i), &bound->values[i]);
@@ -116,6 +118,12 @@ static void unbind(void *bound_)
     for (size_t i = 0; i < SLC_RECORD_ATTRIBUTES; i++)
         free(bound->texts[i]);
     free(bound);
+}
+
+/* Names of applications, teams and plans may be others then. */
+static bool holds(const void *bound, const slc_snapshot *snapshot)
+{
+    return ((const struct bound *)bound)->version == slc_snapshot_version(snapshot);
 }
 
 static enum slc_record_audience audience(const void *compiled)
@@ -171,6 +179,7 @@ static const slc_record_ops on_records = {
     .audience = audience,
     .bind = bind_filter,
     .unbind = unbind,
+    .holds = holds,
     .on_consume_record = judge,
     .dead_letter_topic = dead_letter_topic,
 };

@@ -34,7 +34,8 @@ static enum slc_record_verdict run(const char *expression, const slc_policy_reco
                                   .principal = &principal,
                                   .client_address = "192.0.2.7",
                                   .header = no_header};
-    const slc_record_subject subject = {.direction = SLC_RECORDS_CONSUME, .request = &request};
+    const slc_record_subject subject = {
+        .direction = SLC_RECORDS_CONSUME, .snapshot = asker->snapshot, .request = &request};
     slc_record_turn turn = {.scratch = &scratch};
     slc_policy_record copy = *record;
     slc_error err = {0};
@@ -43,6 +44,10 @@ static enum slc_record_verdict run(const char *expression, const slc_policy_reco
     slc_record_scratch_reset(&scratch);
     problem = (slc_record_problem){0};
     ck_assert(slc_policy_filter.records->bind(compiled, &subject, &bound, &err));
+    ck_assert(slc_policy_filter.records->holds(bound, asker->snapshot));
+    asker->maker->version++;
+    asker_rebuild(asker);
+    ck_assert(!slc_policy_filter.records->holds(bound, asker->snapshot));
     asker_free(asker);
     memset(&principal, 0x55, sizeof principal); /* what was bound is a copy */
     enum slc_record_verdict verdict =
