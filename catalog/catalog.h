@@ -35,6 +35,9 @@ typedef struct slc_catalog_options {
     const char *backup_dir;      /* NULL: data_dir/backups */
     unsigned backup_keep;        /* 0: 7 */
     bool no_upgrade_backup;      /* migrate an older catalog without a backup before it */
+    /* Can gateways use the definition of an event API's schema, in this language? NULL: it need only be JSON.
+     */
+    bool (*check_definition)(const char *format, const char *text, size_t len, slc_error *err);
 } slc_catalog_options;
 
 /* Opens or creates, checks integrity, makes a backup before it migrates an older schema, ends a master key

@@ -50,7 +50,19 @@ static bool check_key(slc_txn *txn, const json_t *key, slc_error *err)
     return true;
 }
 
-static bool check_schema(slc_txn *txn, const json_t *schema, slc_error *err)
+/* As gateways understand it. What was taken once may stay: a schema is no reason to refuse another change. */
+static bool check_definition(slc_txn *txn, const json_t *schema, const json_t *before, slc_error *err)
+{
+    const char *format = slc_get_text(schema, "format"), *text = slc_get_text(schema, "definition");
+    slc_error why = {0};
+    if (txn->restoring || txn->catalog->check_definition == NULL ||
+        json_equal((json_t *)schema, (json_t *)before))
+        return true;
+    return txn->catalog->check_definition(format, text, strlen(text), &why) ||
+           slc_txn_problem(txn, "/schema/definition", err, "is of no use to gateways: %s", why.message);
+}
+
+static bool check_schema(slc_txn *txn, const json_t *schema, const json_t *before, slc_error *err)
 {
     if (schema == NULL)
         return true;
@@ -67,8 +79,10 @@ static bool check_schema(slc_txn *txn, const json_t *schema, slc_error *err)
     json_t *parsed = json_loads(definition, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     bool ok = parsed != NULL;
     json_decref(parsed);
-    return ok || slc_txn_problem(txn, "/schema/definition", err, "is not JSON: line %d column %d: %s",
-                                 error.line, error.column, error.text);
+    if (ok)
+        return check_definition(txn, schema, before, err);
+    return slc_txn_problem(txn, "/schema/definition", err, "is not JSON: line %d column %d: %s", error.line,
+                           error.column, error.text);
 }
 
 static void note_deprecation(slc_txn *txn, slc_change *change)
@@ -88,7 +102,7 @@ static bool check_event_api(slc_txn *txn, slc_change *change, slc_error *err)
     note_deprecation(txn, change);
     return slc_grants_check_api(txn, change, err) && check_lifecycle(txn, change, err) &&
            check_key(txn, json_object_get(next, "key"), err) &&
-           check_schema(txn, json_object_get(next, "schema"), err);
+           check_schema(txn, json_object_get(next, "schema"), json_object_get(change->before, "schema"), err);
 }
 
 static bool make_cursor_key(slc_txn *txn, const slc_change *change, slc_error *err)

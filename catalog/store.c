@@ -58,6 +58,7 @@ slc_catalog *slc_store_lock(const slc_catalog_options *options, slc_error *err)
     catalog->backup_dir = options->backup_dir != NULL ? slc_strdup(options->backup_dir)
                                                       : slc_asprintf("%s/backups", options->data_dir);
     catalog->backup_keep = options->backup_keep > 0 ? options->backup_keep : DEFAULT_BACKUPS_KEPT;
+    catalog->check_definition = options->check_definition;
     catalog->node_lost_after_ms =
         options->node_lost_after_ms > 0 ? options->node_lost_after_ms : DEFAULT_LOST_AFTER_MS;
     pthread_rwlock_init(&catalog->key_lock, NULL);

@@ -47,6 +47,7 @@ struct slc_catalog {
     slc_master_key master; /* replaced under key_lock by a rotation */
     pthread_rwlock_t key_lock;
     int64_t node_lost_after_ms;
+    bool (*check_definition)(const char *format, const char *text, size_t len, slc_error *err);
     char *backup_dir;
     unsigned backup_keep;
     atomic_bool maintaining;        /* a backup or a rotation runs: one at a time */

@@ -20,6 +20,7 @@
 #include "controlplane/backup_schedule.h"
 #include "controlplane/grpc/grpc.h"
 #include "controlplane/portal/portal.h"
+#include "dataplane/schema/definition.h"
 
 #define SLC_CONTROL_MAGIC 0x51c07201u
 
@@ -52,7 +53,8 @@ void slc_control_catalog_options(const slc_control_settings *settings, slc_catal
                                      .check_limit_ms = settings->catalog_check_limit_ms,
                                      .backup_dir = settings->backup_directory,
                                      .backup_keep = (unsigned)settings->backup_keep,
-                                     .no_upgrade_backup = !settings->backup_before_upgrade};
+                                     .no_upgrade_backup = !settings->backup_before_upgrade,
+                                     .check_definition = slc_schema_definition_check};
 }
 
 static bool open_catalog(struct control *control, slc_error *err)

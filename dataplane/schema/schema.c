@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "dataplane/schema/definition.h"
 
 slc_schema *slc_schema_new(enum slc_schema_format format, const char *text, size_t len,
                            const slc_schema_reference *references, size_t reference_count, slc_error *err)
@@ -46,4 +47,14 @@ bool slc_schema_format_read(const char *name, enum slc_schema_format *out)
 {
     *out = strcmp(name, "avro") == 0 ? SLC_SCHEMA_AVRO : SLC_SCHEMA_JSON;
     return *out == SLC_SCHEMA_AVRO || strcmp(name, "json_schema") == 0;
+}
+
+bool slc_schema_definition_check(const char *format, const char *text, size_t len, slc_error *err)
+{
+    enum slc_schema_format read;
+    if (!slc_schema_format_read(format, &read))
+        return slc_fail(err, SLC_UNSUPPORTED, NULL, "the format %.40s is not known", format);
+    slc_schema *schema = slc_schema_new(read, text, len, NULL, 0, err);
+    slc_schema_unref(schema);
+    return schema != NULL;
 }

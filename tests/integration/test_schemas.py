@@ -316,3 +316,12 @@ def test_the_schema_of_an_event_api(shop, kafka):
         assert avro.produce(b"\x04\x00\x00\x02", b"\x04") == [None, KafkaError.INVALID_RECORD]
         assert [event["data"]["id"] for event in avro.events(2)] == [1, 2]
     assert [record.value() for record in avro.stored()] == [b"\x02\x00\x00\x00", b"\x04\x00\x00\x02"]
+
+
+def test_a_schema_of_no_use_is_refused_when_it_is_given(shop):
+    for format, definition, word in (("avro", {"type": "record", "name": "R"}, "list of fields"),
+                                     ("json_schema", {"$ref": "http://elsewhere/x"}, "nothing is fetched")):
+        refused = shop.admin.request("POST", "/v1/event-apis", expect=400, json={
+            "name": "useless", "major": 1, "team": shop.team, "operations": ["read"], "exposures": ["rest"],
+            "schema": {"format": format, "definition": json.dumps(definition)}}).json()
+        assert refused["errors"][0]["pointer"] == "/schema/definition" and word in refused["errors"][0]["detail"]
