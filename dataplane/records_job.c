@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/json.h"
-#include "dataplane/policy/encrypt_private.h"
+#include "dataplane/policy/encryption.h"
 #include "dataplane/policy/records.h"
 #include "dataplane/records_command.h"
 

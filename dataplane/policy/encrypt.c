@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "dataplane/policy/condition.h"
-#include "dataplane/policy/encrypt_private.h"
+#include "dataplane/policy/encryption.h"
 
 /* ---- the configuration ---- */
 

@@ -6,7 +6,7 @@
 
 #include "common/crypto.h"
 #include "dataplane/mediation/json_scan.h"
-#include "dataplane/policy/encrypt_private.h"
+#include "dataplane/policy/encryption.h"
 
 #define NAME_MAX_BYTES 1000 /* of a member that is looked at: a longer one is named by no pointer */
 #define POINTER_BYTES  600

@@ -5,7 +5,7 @@
 
 #include "common/assert.h"
 #include "common/clock.h"
-#include "dataplane/policy/encrypt_private.h"
+#include "dataplane/policy/encryption.h"
 
 #define ASK_AGAIN_MS 100  /* whether another data key encrypts */
 #define TRIM_MS      5000 /* keys that are dead leave the thread's contexts */

@@ -10,7 +10,7 @@
 #include "common/assert.h"
 #include "common/json.h"
 #include "dataplane/crypt/keystore.h"
-#include "dataplane/policy/encrypt_private.h"
+#include "dataplane/policy/encryption.h"
 
 #define PASSPHRASE "correct horse battery"
 

@@ -1,6 +1,6 @@
-/* What the files of the encrypt policy share. */
-#ifndef SLC_DATAPLANE_POLICY_ENCRYPT_PRIVATE_H
-#define SLC_DATAPLANE_POLICY_ENCRYPT_PRIVATE_H
+/* What the files of the encrypt policy share with each other and with the commands that work on topics. */
+#ifndef SLC_DATAPLANE_POLICY_ENCRYPTION_H
+#define SLC_DATAPLANE_POLICY_ENCRYPTION_H
 
 #include "common/cel/attributes.h"
 #include "common/encrypt_rule.h"
