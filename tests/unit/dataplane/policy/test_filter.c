@@ -77,10 +77,9 @@ static slc_policy_record make(const char *value)
                                .header_count = 4};
 }
 
-#define VALUE                                                                                                  \
-    "{\"n\": 5, \"x\": 1.5, \"name\": \"\\u00e4b\", \"deep\": {\"list\": [1, {\"id\": \"z\"}, null]}, "        \
-    "\"big\": "                                                                                                \
-    "123456789012345678901, \"t\": true, \"twice\": 1, \"twice\": 2}"
+static const char sample[] =
+    "{\"n\": 5, \"x\": 1.5, \"name\": \"\\u00e4b\", \"deep\": {\"list\": [1, {\"id\": \"z\"}, null]}, "
+    "\"big\": 123456789012345678901, \"t\": true, \"twice\": 1, \"twice\": 2}";
 
 START_TEST(an_expression_looks_into_the_record)
 {
@@ -100,11 +99,11 @@ START_TEST(an_expression_looks_into_the_record)
     };
     static const char *const no[] = {"record.value.n == 6", "record.tombstone", "application.name == 'bank'"};
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
-        const slc_policy_record record = make(VALUE);
+        const slc_policy_record record = make(sample);
         ck_assert_msg(run(yes[i], &record) == SLC_RECORD_KEEP, "%s: %s", yes[i], problem.why);
     }
     for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
-        const slc_policy_record record = make(VALUE);
+        const slc_policy_record record = make(sample);
         ck_assert_msg(run(no[i], &record) == SLC_RECORD_DROP && problem.code == SLC_OK, "%s", no[i]);
     }
     slc_record_scratch_release(&scratch);
@@ -115,9 +114,9 @@ START_TEST(what_cannot_be_judged_is_withheld)
 {
     static const struct {
         const char *expression, *value;
-    } cases[] = {{"record.value.missing == 1", VALUE}, {"record.value.n == 1", "no json"},
-                 {"record.value.n == 1", NULL},        {"record.value.n", VALUE},
-                 {"record.value.name > 5", VALUE},     {"token.subject == 'x'", VALUE}};
+    } cases[] = {{"record.value.missing == 1", sample}, {"record.value.n == 1", "no json"},
+                 {"record.value.n == 1", NULL},         {"record.value.n", sample},
+                 {"record.value.name > 5", sample},     {"token.subject == 'x'", sample}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const slc_policy_record record = make(cases[i].value);
         ck_assert_msg(run(cases[i].expression, &record) == SLC_RECORD_DROP, "case %zu", i);
