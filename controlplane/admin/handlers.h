@@ -50,6 +50,9 @@ bool slc_route_usage(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* inventory.c */
 bool slc_route_inventory_topics(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_inventory_groups(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+/* catalog.c */
+bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* webhooks.c */
 bool slc_route_deliveries(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* conflicts.c */

@@ -363,6 +363,7 @@ static json_t *operation_of(const slc_route *route, const slc_kind *kind, const 
         json_object_set_new(operation, "security", json_array());
     slc_openapi_config(route, operation);
     slc_openapi_usage(route, operation);
+    slc_openapi_catalog(route, operation);
     return operation;
 }
 

@@ -55,6 +55,12 @@ class AdminRequests:
     def _members(self):
         return Request("GET", f"/v1/teams/{self.samples.base('teams')}/members")
 
+    def _catalog(self):
+        """Something that everybody may know of."""
+        api = self.samples.create("event-apis", lifecycle="published")["id"]
+        self.samples.create("products", event_apis=[api], visibility="public", visible_to=None, lifecycle="published")
+        return Request("GET", f"/v1/catalog/{api}")
+
     def _rollback(self):
         """To a version that has everything: what people made since an older one could stand in the way."""
         self._node()
@@ -84,6 +90,7 @@ class AdminRequests:
         "GET /v1/teams/{key}/members": _members,
         "POST /v1/teams/{key}/add-member": lambda self: self._member("add-member"),
         "POST /v1/teams/{key}/remove-member": lambda self: self._member("remove-member"),
+        "GET /v1/catalog/{key}": _catalog,
         "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),

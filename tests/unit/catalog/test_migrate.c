@@ -115,6 +115,9 @@ START_TEST(every_earlier_schema_opens)
         ck_assert_msg(t_read(open_password, password, &t_error), "%s", t_error.message);
         ck_assert_str_eq(password, "backend-password");
         json_decref(t_patch("deployments", "orders.v1@dev", "{'topic': 'moved'}"));
+        ck_assert_str_eq(t_sql("SELECT count(*) FROM catalog_search WHERE catalog_search MATCH 'orders'"), "1");
+        json_decref(t_patch("event-apis", "orders.v1", "{'title': 'Anew'}"));
+        ck_assert_str_eq(t_sql("SELECT count(*) FROM catalog_search WHERE catalog_search MATCH 'anew'"), "1");
     }
     globfree(&found);
 }

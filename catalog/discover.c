@@ -1,0 +1,203 @@
+/* Search: words by the full text index, filters by SQL, a page at a time. */
+#include "catalog/discover.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/discover_private.h"
+#include "catalog/entity.h"
+#include "catalog/token.h"
+#include "common/buf.h"
+
+#define LIMIT_DEFAULT 100
+#define SQL_MAX_BYTES 8192
+#define WORDS_MAX     16
+#define MATCH_MAX     2048
+#define CURSOR_MAX    (SLC_KEY_CHARS + 40)
+
+/* How much a word counts in name, title, tags and description. The lower the rank, the better. */
+#define RANK "bm25(catalog_search, 10.0, 6.0, 4.0, 1.0)"
+
+static const char item_sql[] =
+    "json_object('key', e.key, 'name', e.name, 'major', e.major, 'title', e.title, 'summary', "
+    "substr(e.description, 1, 400), 'team', t.key, 'team_title', t.title, 'lifecycle', e.lifecycle, "
+    "'sunset_at', strftime('%Y-%m-%dT%H:%M:%fZ', e.sunset_at / 1000.0, 'unixepoch'), 'operations', "
+    "json(e.operations), 'exposures', json(e.exposures), 'tags', json(coalesce(e.tags, '[]')), "
+    "'environments', (SELECT json_group_array(DISTINCT g.environment) FROM deployments AS d JOIN "
+    "gateway_groups AS g ON g.id = d.gateway_group WHERE d.event_api = e.id))";
+
+char *slc_discover_teams(const slc_identity *viewer)
+{
+    return viewer != NULL ? json_dumps(viewer->teams, JSON_COMPACT) : NULL;
+}
+
+/* ---- words ---- */
+
+/* "new ord" becomes "new"* "ord"*: nothing that somebody types is an operator of FTS5. */
+static bool make_match(const char *words, slc_buf *match, slc_error *err)
+{
+    size_t count = 0;
+    for (const char *p = words; *p != '\0';) {
+        size_t len = strcspn(p, " \t\r\n");
+        if (len > 0 && ++count > WORDS_MAX)
+            return slc_fail(err, SLC_INVALID, "q", "must have at most %d words", WORDS_MAX);
+        if (len > 0)
+            slc_buf_adds(match, count > 1 ? " \"" : "\"");
+        for (size_t i = 0; i < len; i++)
+            slc_buf_adds(match, (char[]){p[i], p[i] == '"' ? '"' : '\0', '\0'});
+        if (len > 0)
+            slc_buf_adds(match, "\"*");
+        p += len + (p[len] != '\0');
+    }
+    return slc_buf_addc(match, '\0') || slc_fail(err, SLC_INVALID, "q", "is too long");
+}
+
+/* ---- cursors: "1 <rank> <key>" ---- */
+
+struct place {
+    double rank;
+    char key[SLC_KEY_CHARS];
+};
+
+static json_t *cursor_make(const struct place *place)
+{
+    char text[CURSOR_MAX + 1], out[2 * CURSOR_MAX];
+    int len = snprintf(text, sizeof text, "1 %.17g %s", place->rank, place->key);
+    slc_base64url_encode(text, (size_t)len, out);
+    return json_string(out);
+}
+
+static bool cursor_parse(const char *cursor, struct place *place, slc_error *err)
+{
+    char text[CURSOR_MAX + 1] = "", *end = NULL;
+    long len = slc_base64url_decode(cursor, strlen(cursor), (uint8_t *)text, CURSOR_MAX);
+    text[len > 0 ? len : 0] = '\0';
+    bool ok = len > 2 && strlen(text) == (size_t)len && strncmp(text, "1 ", 2) == 0;
+    if (ok) {
+        place->rank = strtod(text + 2, &end);
+        ok = end != text + 2 && *end == ' ' && isfinite(place->rank) && strlen(end + 1) < sizeof place->key;
+    }
+    if (ok)
+        snprintf(place->key, sizeof place->key, "%s", end + 1);
+    return ok || slc_fail(err, SLC_INVALID, "cursor", "the cursor is not one that the catalog gave out");
+}
+
+/* ---- the query ---- */
+
+static bool is_one_of(const char *value, const char *const *values, const char *parameter, slc_error *err)
+{
+    for (; value != NULL && *values != NULL; values++)
+        if (strcmp(value, *values) == 0)
+            return true;
+    return value == NULL || slc_fail(err, SLC_INVALID, parameter, "%.60s is not one of its values", value);
+}
+
+static bool check(const slc_discover_query *query, slc_error *err)
+{
+    static const char *const lifecycles[] = {"draft", "published", "deprecated", "retired", NULL};
+    static const char *const protocols[] = {"rest", "sse", "kafka", NULL};
+    return is_one_of(query->lifecycle, lifecycles, "lifecycle", err) &&
+           is_one_of(query->protocol, protocols, "protocol", err);
+}
+
+/* ?1 teams, ?2 words, ?3 and ?4 where to go on, ?5 how many, ?6... filters. */
+static void make_sql(slc_buf *sql, const slc_discover_query *query, bool words)
+{
+    slc_buf_addf(sql, "SELECT %s, e.key, %s FROM ", item_sql, words ? RANK : "0.0");
+    if (words)
+        slc_buf_adds(sql, "catalog_search JOIN catalog_entries AS c ON c.number = catalog_search.rowid JOIN "
+                          "event_apis AS e ON e.id = c.event_api ");
+    else
+        slc_buf_adds(sql, "event_apis AS e ");
+    slc_buf_adds(sql, "JOIN teams AS t ON t.id = e.team WHERE " SLC_DISCOVER_API);
+    if (words)
+        slc_buf_adds(sql, " AND catalog_search MATCH ?2");
+    if (query->cursor != NULL)
+        slc_buf_adds(sql, words ? " AND (" RANK ", e.key) > (?3, ?4)" : " AND e.key > ?4");
+    if (query->tag != NULL)
+        slc_buf_adds(sql, " AND EXISTS (SELECT 1 FROM json_each(e.tags) WHERE value = ?6)");
+    if (query->team != NULL)
+        slc_buf_adds(sql, " AND (t.key = ?7 OR t.id = ?7)");
+    if (query->lifecycle != NULL)
+        slc_buf_adds(sql, " AND e.lifecycle = ?8");
+    if (query->protocol != NULL)
+        slc_buf_adds(sql, " AND EXISTS (SELECT 1 FROM json_each(e.exposures) WHERE value = ?9)");
+    if (query->environment != NULL)
+        slc_buf_adds(sql, " AND EXISTS (SELECT 1 FROM deployments AS d JOIN gateway_groups AS g ON g.id = "
+                          "d.gateway_group WHERE d.event_api = e.id AND g.environment = ?10)");
+    slc_buf_adds(sql, words ? " ORDER BY " RANK ", e.key LIMIT ?5" : " ORDER BY e.key LIMIT ?5");
+}
+
+/* Every number is bound, whether the statement has it or not: SQLite ignores the others. */
+static void bind(sqlite3_stmt *stmt, const slc_discover_query *query, const char *teams, const char *match,
+                 const struct place *after, int limit)
+{
+    const char *const filters[] = {query->tag, query->team, query->lifecycle, query->protocol,
+                                   query->environment};
+    sqlite3_bind_text(stmt, 1, teams, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(stmt, 2, match, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_double(stmt, 3, after->rank);
+    sqlite3_bind_text(stmt, 4, after->key, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(stmt, 5, limit + 1); /* one more tells whether there is a next page */
+    for (int i = 0; i < 5; i++)
+        sqlite3_bind_text(stmt, 6 + i, filters[i], -1, SQLITE_TRANSIENT);
+}
+
+static json_t *read_page(slc_txn *txn, sqlite3_stmt *stmt, int limit, slc_error *err)
+{
+    json_t *items = json_array(), *next = json_null();
+    struct place last = {0};
+    int rc;
+    while ((rc = slc_txn_step(txn, stmt, err)) == 1) {
+        if (json_array_size(items) == (size_t)limit) {
+            next = cursor_make(&last);
+            rc = 0;
+            break;
+        }
+        json_array_append_new(items, slc_column_json(stmt, 0));
+        snprintf(last.key, sizeof last.key, "%s", slc_column_text(stmt, 1));
+        last.rank = sqlite3_column_double(stmt, 2);
+    }
+    json_t *out = json_pack("{s:o, s:o}", "items", items, "next", next);
+    if (rc == 0)
+        return out;
+    json_decref(out);
+    return NULL;
+}
+
+static json_t *run(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer, const char *match,
+                   const struct place *after, slc_error *err)
+{
+    slc_buf sql;
+    slc_buf_init(&sql, SQL_MAX_BYTES);
+    make_sql(&sql, query, match != NULL);
+    slc_buf_addc(&sql, '\0');
+    sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql.data, err);
+    slc_buf_release(&sql);
+    if (stmt == NULL)
+        return NULL;
+    int limit = query->limit > 0 ? query->limit : LIMIT_DEFAULT;
+    char *teams = slc_discover_teams(viewer);
+    bind(stmt, query, teams, match, after, limit);
+    free(teams);
+    json_t *out = read_page(txn, stmt, limit, err);
+    slc_txn_finish(txn, stmt);
+    return out;
+}
+
+json_t *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer,
+                          slc_error *err)
+{
+    struct place after = {0};
+    slc_buf match;
+    json_t *out = NULL;
+    slc_buf_init(&match, MATCH_MAX);
+    bool words = query->words != NULL && query->words[strspn(query->words, " \t\r\n")] != '\0';
+    if (check(query, err) && (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
+        (!words || make_match(query->words, &match, err)))
+        out = run(txn, query, viewer, words ? (const char *)match.data : NULL, &after, err);
+    slc_buf_release(&match);
+    return out;
+}

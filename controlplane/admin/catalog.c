@@ -1,0 +1,69 @@
+/* The catalog as people look through it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/discover.h"
+#include "controlplane/admin/handlers.h"
+#include "controlplane/admin/markdown.h"
+
+#define HTML_MAX_BYTES (512 << 10)
+
+/* A machine's token has no teams, and only an administrator makes one. */
+static const slc_identity *viewer_of(const slc_call *call)
+{
+    const slc_identity *identity = &call->identity;
+    return identity->user_id[0] == '\0' || slc_identity_may(identity, SLC_PERMISSION_ALL_TEAMS) ? NULL
+                                                                                                : identity;
+}
+
+static size_t characters_of(const char *text)
+{
+    size_t count = 0;
+    for (; *text != '\0'; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}
+
+static bool check_lengths(const slc_call *call, slc_error *err)
+{
+    static const struct {
+        const char *parameter;
+        size_t max; /* characters, as the OpenAPI document says */
+    } limits[] = {{"q", 400}, {"tag", 63}, {"team", 200}, {"environment", 63}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const char *text = slc_call_query(call, limits[i].parameter);
+        if (text != NULL && (*text == '\0' || characters_of(text) > limits[i].max))
+            return slc_fail(err, SLC_INVALID, limits[i].parameter, "must have 1 to %zu characters",
+                            limits[i].max);
+    }
+    return true;
+}
+
+bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    static const char *const known[] = {"q",           "tag",   "team",   "lifecycle", "protocol",
+                                        "environment", "limit", "cursor", NULL};
+    const slc_discover_query query = {.words = slc_call_query(call, "q"),
+                                      .tag = slc_call_query(call, "tag"),
+                                      .team = slc_call_query(call, "team"),
+                                      .lifecycle = slc_call_query(call, "lifecycle"),
+                                      .protocol = slc_call_query(call, "protocol"),
+                                      .environment = slc_call_query(call, "environment"),
+                                      .cursor = slc_call_query(call, "cursor"),
+                                      .limit = slc_call_limit(call, err)};
+    if (query.limit < 0 || !slc_call_query_only(call, known, err) || !check_lengths(call, err))
+        return false;
+    call->answer = slc_discover_list(txn, &query, viewer_of(call), err);
+    return call->answer != NULL;
+}
+
+bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    call->answer = slc_discover_get(txn, call->target.key, viewer_of(call), err);
+    const char *text = json_string_value(json_object_get(call->answer, "description"));
+    char *html = text != NULL ? slc_markdown_html(text, HTML_MAX_BYTES) : NULL;
+    if (html != NULL)
+        json_object_set_new(call->answer, "description_html", json_string(html));
+    free(html);
+    return call->answer != NULL;
+}
