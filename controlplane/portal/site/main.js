@@ -2,12 +2,16 @@
 import { loadSession } from './shell/api.js';
 import { replace } from './shell/dom.js';
 import { failure, page, start } from './shell/router.js';
+import { catalog } from './pages/catalog.js';
+import { eventApi } from './pages/event-api.js';
 import { home } from './pages/home.js';
 import { invitation, signUp } from './pages/newcomer.js';
 import { profile } from './pages/profile.js';
 import { signIn } from './pages/sign-in.js';
 
 page('/', { nav: 'Start', signedIn: true, show: home });
+page('/catalog', { nav: 'Event APIs', signedIn: true, show: catalog });
+page('/event-apis/:name/:major', { signedIn: true, show: eventApi });
 page('/sign-in', { show: signIn });
 page('/sign-up', { show: signUp });
 page('/invitation', { show: invitation });

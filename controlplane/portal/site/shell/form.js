@@ -60,11 +60,12 @@ export function values(form) {
 }
 
 // form({submit: 'Sign in', send: async (values) => ...}, ...fields)
-export function form({ submit, send, kind = 'main' }, ...fields) {
+export function form({ submit, send, kind = 'main', role = null }, ...fields) {
   const top = h('div', { tabindex: '-1' });
   const button = h('button', { class: kind }, submit);
   const element = h('form', {
     novalidate: true,
+    role,
     onsubmit: async (event) => {
       event.preventDefault();
       if (button.disabled) return;

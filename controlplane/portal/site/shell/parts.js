@@ -1,0 +1,137 @@
+// What pages are made of beside forms: parts that load themselves, lists with pages, dialogs, code to copy, tags.
+import { h, notice, replace, say } from './dom.js';
+import { get, url } from './api.js';
+
+// A part of the page that loads itself, and again after a change (`again`). What fails is said in its place.
+export function part(title, load, attributes = {}) {
+  const body = h('div', { 'aria-busy': 'true' }, h('p', { class: 'quiet' }, 'Loading…'));
+  const again = async () => {
+    try {
+      replace(body, await load(again));
+    } catch (problem) {
+      if (problem.status === undefined) console.error(problem);
+      replace(body, notice('bad', h('p', {}, problem.message)));
+    }
+    body.removeAttribute('aria-busy');
+  };
+  again();
+  return h('section', { class: 'card', ...attributes }, title && h('h2', {}, title), body);
+}
+
+// A list of which more pages are loaded when somebody asks. `show(items)` gives one element for each item.
+export function pages(path, query, show, empty) {
+  const list = h('ul', { class: 'plain' });
+  const more = h('button', { type: 'button' }, 'Show more');
+  const end = h('div', {}, more);
+  let cursor = null;
+  const load = async () => {
+    const page = await get(url(path, { ...query, cursor }));
+    const first = list.childElementCount;
+    for (const item of page.items) list.append(h('li', {}, show(item)));
+    cursor = page.next;
+    end.hidden = !cursor;
+    return first;
+  };
+  more.addEventListener('click', async () => {
+    more.disabled = true;
+    try {
+      const first = await load();
+      list.children[first]?.querySelector('a, button')?.focus();
+      say(`${list.childElementCount} are shown.`);
+    } catch (problem) {
+      end.append(notice('bad', h('p', {}, problem.message)));
+    }
+    more.disabled = false;
+  });
+  return load().then(() => (list.childElementCount === 0 ? h('p', { class: 'quiet' }, empty) : h('div', {}, list, end)));
+}
+
+// Everything of a list that is short by nature; 1,000 at most.
+export const all = async (path, query = {}) => (await get(url(path, { limit: 1000, ...query }))).items;
+
+let numbers = 0;
+
+// A modal dialog; the focus goes back to where it was. `content(close)` is what it has.
+export function dialog(title, content) {
+  const id = `d${++numbers}`;
+  const before = document.activeElement;
+  const element = h('dialog', { 'aria-labelledby': id });
+  const close = () => element.close();
+  element.addEventListener('close', () => {
+    element.remove();
+    if (before?.isConnected) before.focus();
+    else document.getElementById('main').focus();
+  });
+  element.append(h('div', { class: 'row apart' }, h('h2', { id }, title), h('button', { type: 'button', class: 'link', onclick: close }, 'Close')), content(close));
+  document.body.append(element);
+  element.showModal();
+  return element;
+}
+
+// Asks before what cannot be undone. `act` is done when it is confirmed; what fails is said in the dialog.
+export function ask(title, text, verb, act) {
+  dialog(title, (close) => {
+    const wrong = h('div', {});
+    const button = h('button', {
+      type: 'button',
+      class: 'bad',
+      onclick: async () => {
+        button.disabled = true;
+        try {
+          await act();
+          close();
+        } catch (problem) {
+          replace(wrong, notice('bad', h('p', {}, problem.message)));
+          button.disabled = false;
+        }
+      },
+    }, verb);
+    return h('div', {}, wrong, h('p', {}, text), h('div', { class: 'row' }, button, h('button', { type: 'button', onclick: close }, 'Cancel')));
+  });
+}
+
+export function code(label, text) {
+  const button = h('button', {
+    type: 'button',
+    'aria-label': `Copy: ${label}`,
+    onclick: async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        say('Copied.');
+      } catch {
+        getSelection().selectAllChildren(block);
+        say('Selected: copy it with your keyboard.');
+      }
+    },
+  }, 'Copy');
+  const block = h('code', {}, text);
+  return h('figure', { class: 'code' }, h('figcaption', { class: 'row apart' }, label, button), h('pre', { tabindex: '0' }, block));
+}
+
+const KINDS = { published: 'good', approved: 'good', deprecated: 'warn', pending: 'warn', suspended: 'warn', refused: 'bad', revoked: 'bad', expired: 'bad' };
+export const tag = (text) => h('span', { class: `tag ${Object.hasOwn(KINDS, text) ? KINDS[text] : ''}` }, text);
+
+// Tabs as the ARIA practices have them: arrows move, one is in the order of the Tab key.
+export function tabs(label, entries) {
+  const panel = h('div', { role: 'tabpanel', id: `t${++numbers}`, tabindex: '0' });
+  const buttons = entries.map(([title], i) => h('button', { type: 'button', role: 'tab', id: `${panel.id}-${i}`, 'aria-controls': panel.id, onclick: () => choose(i) }, title));
+  const choose = (chosen, focus = false) => {
+    buttons.forEach((button, i) => {
+      button.setAttribute('aria-selected', String(i === chosen));
+      button.tabIndex = i === chosen ? 0 : -1;
+    });
+    panel.setAttribute('aria-labelledby', buttons[chosen].id);
+    replace(panel, entries[chosen][1]());
+    if (focus) buttons[chosen].focus();
+  };
+  const onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const place = buttons.indexOf(event.target);
+    if (!step || place < 0) return;
+    event.preventDefault();
+    choose((place + step + buttons.length) % buttons.length, true);
+  };
+  const element = h('div', { class: 'tabs' }, h('div', { role: 'tablist', 'aria-label': label, onkeydown }, buttons), panel);
+  choose(0);
+  return element;
+}

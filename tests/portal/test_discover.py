@@ -1,0 +1,107 @@
+"""Finding event APIs, and what their pages show: of whatever people wrote, as text."""
+
+import pytest
+
+from portal_support import HOSTILE
+
+MARKDOWN = """# Every order
+
+Told as it *happens*. [Terms](https://example.com/terms)
+
+| field | what |
+| --- | --- |
+| `id` | the order |
+
+<script>window.pwned=4</script> <img src=x onerror="window.pwned=5">
+
+[click](javascript:window.pwned=6) ![picture](https://pictures.example/x.png)
+"""
+
+
+@pytest.fixture(scope="module")
+def world(control):
+    admin = control.admin
+    admin.create("teams", name="shop", title="The shop " + HOSTILE)
+    admin.create("teams", name="bank")
+    admin.create("gateway-groups", name="dev", environment="dev", title=HOSTILE, rest_url="https://dev.example/",
+                 kafka_url="dev.example:19092")
+    admin.create("backend-clusters", name="local", bootstrap_servers=["127.0.0.1:1"])
+    admin.create("virtual-clusters", name="local", backend_cluster="local", namespace={"mode": "none"})
+    admin.create("listeners", name="http", gateway_group="dev", protocol="http", address="127.0.0.1:1")
+    admin.create("event-apis", name="orders", major=1, team="shop", title="Orders " + HOSTILE, description=MARKDOWN,
+                 operations=["publish", "read"], exposures=["rest", "sse", "kafka"], lifecycle="published",
+                 tags=["retail"], schema={"format": "json_schema", "definition": '{"title": "</script><b>"}'})
+    admin.create("deployments", event_api="orders.v1", gateway_group="dev", virtual_cluster="local",
+                 topic="orders", listener="http")
+    admin.create("event-apis", name="secret", major=1, team="bank", operations=["read"], exposures=["rest"],
+                 lifecycle="published")
+    admin.create("products", name="orders", team="shop", title=HOSTILE, visibility="signed-in",
+                 lifecycle="published", event_apis=["orders.v1"])
+    admin.create("plans", product="orders", name="free", title=HOSTILE, operations=["read"], approval="auto")
+    for i in range(45):
+        admin.create("event-apis", name=f"stock{i:02}", major=1, team="shop", operations=["read"],
+                     exposures=["rest"], description="How much there is.")
+
+
+def test_somebody_finds_an_event_api_by_words_and_filters(world, people):
+    ann = people("ann", team="bank")
+    page = ann.open("/catalog")
+    assert [a.get_attribute("href") for a in page.get_by_role("article").locator("h2 a").all()] == [
+        "/event-apis/orders/v1", "/event-apis/secret/v1"]
+    page.get_by_label("Words").fill("ord hap")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**/catalog?q=ord+hap")
+    ann.settle()
+    assert page.get_by_role("article").count() == 1
+    page.get_by_role("link", name="retail").click()
+    page.wait_for_url("**/catalog?tag=retail")
+    ann.settle()
+    assert page.get_by_role("article").count() == 1
+    ann.open("/catalog?q=nothing-like-this")
+    ann.see("Nothing was found.")
+    ann.check_access()
+    ann.check_unharmed()
+
+
+def test_a_long_list_comes_a_page_at_a_time(world, people):
+    bob = people("bob", team="shop")
+    page = bob.open("/catalog?team=shop")
+    assert page.get_by_role("article").count() == 30
+    page.get_by_role("button", name="Show more").click()
+    page.wait_for_function("() => document.querySelectorAll('article').length === 46")
+    assert page.get_by_role("button", name="Show more").is_hidden()
+    assert page.evaluate("() => document.activeElement.closest('li') === document.querySelectorAll('main li')[30]")
+    bob.check_unharmed()
+
+
+def test_the_page_of_an_event_api_shows_what_people_wrote_as_text(world, people):
+    ann = people("ann", team="bank")
+    page = ann.open("/event-apis/orders/v1")
+    assert page.get_by_role("heading", level=1).inner_text() == "Orders " + HOSTILE
+    assert page.get_by_role("heading", name="Every order").count() == 1
+    assert page.get_by_role("link", name="Terms").get_attribute("href") == "https://example.com/terms"
+    assert page.locator(".prose table td").first.inner_text() == "id"
+    assert page.locator("main img, main script, main svg, main [onerror], main [onload]").count() == 0
+    assert not any("javascript" in (a.get_attribute("href") or "").lower() for a in page.locator("main a").all())
+    assert "</script><b>" in page.locator("main").inner_text()
+    ann.check_access()
+    ann.check_unharmed()
+
+
+def test_first_steps_have_the_addresses_of_the_environment(world, people):
+    ann = people("ann", team="bank")
+    page = ann.open("/event-apis/orders/v1")
+    page.get_by_role("tab", name="curl").focus()
+    for language, wanted in (("curl", "https://dev.example/orders/v1/events"), ("JavaScript", "fetch(url"),
+                             ("Python", "requests.post"), ("Kafka", "-b dev.example:19092")):
+        assert page.evaluate("() => document.activeElement.textContent") == language
+        assert wanted in page.get_by_role("tabpanel").inner_text()
+        page.keyboard.press("ArrowRight")
+    assert page.get_by_role("link", name="AsyncAPI").get_attribute("href") == "https://dev.example/orders/v1/asyncapi.json"
+
+
+def test_what_is_not_visible_is_not_there(world, people):
+    bob = people("bob", team="shop")
+    bob.open("/event-apis/secret/v1")
+    bob.see("there is no event API secret")
+    assert bob.http.get("/v1/catalog?q=secret")["items"] == []
