@@ -220,8 +220,11 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
                         .turn = {.scratch = &work->scratch, .waiter = waiter_of(rules, batches->produce)},
                         .partition = batches->partition,
                         .from_offset = batches->produce ? INT64_MIN : batches->from_offset};
-    const slc_rewrite_rules rewrite = {
-        .record = ask, .ctx = &pass, .consume = !batches->produce, .from_offset = pass.from_offset};
+    const slc_rewrite_rules rewrite = {.record = ask,
+                                       .ctx = &pass,
+                                       .consume = !batches->produce,
+                                       .from_offset = pass.from_offset,
+                                       .share = batches->share};
     slc_rewrite_report report;
     slc_error err = {0};
     if (work->rewriter == NULL)
@@ -235,6 +238,8 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
         return fail(rules, batches, code_of(err.code, batches->produce), err.message, failure);
     if (report.stopped)
         tell(rules, batches, err.message);
+    if (report.left_out.code != SLC_OK)
+        tell(rules, batches, report.left_out.message);
     if (done == SLC_REWRITTEN_SAME && report.used_bytes == data.len)
         return SLC_KAFKA_KEEP;
     out->body = done == SLC_REWRITTEN_SAME ? (slc_kafka_span){data.data, report.used_bytes}

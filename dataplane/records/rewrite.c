@@ -59,7 +59,16 @@ static bool catch_up(struct walk *w, size_t at, slc_error *err)
                     w->out->max);
 }
 
-/* A batch that fails where the client does not read. */
+bool slc_rewrite_forgives(const slc_rewrite_rules *rules, slc_rewrite_report *report, const slc_error *err)
+{
+    if (!rules->share || err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT)
+        return false;
+    if (report->left_out.code == SLC_OK)
+        report->left_out = *err;
+    return true;
+}
+
+/* A batch that fails where the client does not read, or that a share group has to do without. */
 static enum slc_rewritten leave_out(struct walk *w, const slc_batch *batch, size_t at, slc_error *err)
 {
     slc_error_clear(err);
@@ -75,7 +84,8 @@ static enum slc_rewritten take_batch(struct walk *w, const slc_batch *batch, slc
     const slc_kafka_span before = {.data = w->data + w->copied, .len = at - w->copied};
     w->report->batches++;
     enum slc_rewritten done = slc_batch_rewrite(w->rewriter, batch, rules, before, w->out, w->report, err);
-    if (done == SLC_REWRITTEN_FAILED && rules->consume && slc_batch_last_offset(batch) < rules->from_offset)
+    if (done == SLC_REWRITTEN_FAILED && rules->consume &&
+        (slc_batch_last_offset(batch) < rules->from_offset || slc_rewrite_forgives(rules, w->report, err)))
         done = leave_out(w, batch, at, err);
     if (done == SLC_REWRITTEN_CHANGED) {
         w->changed = true;
@@ -87,7 +97,8 @@ static enum slc_rewritten take_batch(struct walk *w, const slc_batch *batch, slc
 /* How the walk ends at a batch that fails. */
 static enum slc_rewritten stop(struct walk *w, size_t start, slc_error *err)
 {
-    if (w->rules->consume && w->reaches && (!w->changed || catch_up(w, w->report->used_bytes, err))) {
+    if (w->rules->consume && !w->rules->share && w->reaches &&
+        (!w->changed || catch_up(w, w->report->used_bytes, err))) {
         w->report->stopped = true;
         return w->changed ? SLC_REWRITTEN_CHANGED : SLC_REWRITTEN_SAME;
     }

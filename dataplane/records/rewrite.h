@@ -37,6 +37,9 @@ typedef struct slc_rewrite_rules {
     bool consume;        /* else produce: exactly one batch, no control batch, nothing dropped */
     int64_t from_offset; /* consume: where the client reads from. What fails below it is left out, so that one
                             can always seek past a record that fails */
+    bool share; /* consume: for a share group, which cannot seek and takes what is not there for gone. What
+                   fails for good is left out, alone; what fails for now (SLC_UNAVAILABLE, SLC_TIMEOUT) fails
+                   everything, so that all of it comes again */
 } slc_rewrite_rules;
 
 typedef struct slc_rewrite_report {
@@ -47,6 +50,7 @@ typedef struct slc_rewrite_report {
     size_t used_bytes; /* of the input: what is behind was cut off, or failed */
     bool stopped; /* at a batch that fails, or within one before the record that does, behind others that are
                      good; `err` says why */
+    slc_error left_out; /* share: why the first that failed did, record or batch; SLC_OK: none did */
 } slc_rewrite_report;
 
 /* Buffers and codecs, kept from batch to batch. Not thread safe: one for each worker. */
@@ -72,7 +76,7 @@ enum slc_rewritten {
  * fails below from_offset becomes one without records. Where a record is rejected, those of its batch before it
  * stay in it if one of them is at from_offset or behind it: the batch ends before the one that was rejected,
  * and `stopped` is set. Where a batch fails otherwise, the batches before it are the result, and `stopped` is
- * set; FAILED if none of those reaches from_offset. */
+ * set; FAILED if none of those reaches from_offset. Nothing of that with `share`: see there. */
 enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *data, size_t len,
                                        const slc_rewrite_rules *rules, slc_buf *out, slc_rewrite_report *report,
                                        slc_error *err) SLC_CHECKED;

@@ -136,7 +136,8 @@ static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *re
     slc_batch_record changed = *record;
     enum slc_record_verdict verdict = p->rules->record(p->rules->ctx, p->batch, record, &changed, err);
     report->records++;
-    if (verdict == SLC_RECORD_REJECT && p->rules->consume && record->offset < p->rules->from_offset) {
+    if (verdict == SLC_RECORD_REJECT && p->rules->consume &&
+        (record->offset < p->rules->from_offset || slc_rewrite_forgives(p->rules, report, err))) {
         slc_error_clear(err);
         verdict = SLC_RECORD_DROP;
     }
@@ -161,7 +162,7 @@ static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *re
         break;
     }
     /* Those before it are for the client, who comes again for this one. */
-    if (p->rules->consume && p->reaches && record->offset_delta > 0) {
+    if (p->rules->consume && !p->rules->share && p->reaches && record->offset_delta > 0) {
         p->cut = record->bytes;
         p->cut_last_delta = record->offset_delta - 1;
     }

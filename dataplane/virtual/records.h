@@ -22,6 +22,7 @@ typedef struct slc_view_batches {
     const char *backend; /* as the backend names it */
     int32_t partition;
     int64_t from_offset; /* of a Fetch: where the client reads from; INT64_MIN: not known */
+    bool share;          /* of a ShareFetch */
     slc_kafka_span data;
 } slc_view_batches;
 

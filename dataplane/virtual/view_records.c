@@ -127,6 +127,7 @@ enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc
             .partition = answer->partition,
             .from_offset =
                 fetch ? slc_view_from_offset(answer->view, answer->client, answer->partition) : INT64_MIN,
+            .share = !fetch,
             .data = {event->data, event->len}};
         verdict = records->map(records, &batches, out, &failure);
     }

@@ -20,6 +20,7 @@ struct fixture {
     slc_rewrite_report report;
     slc_error err;
     const char *change, *drop, *reject, *later; /* characters */
+    enum slc_code reject_code;
     const char *new_key, *new_value;
     const slc_buf *new_headers;
     int n_new_headers;
@@ -35,7 +36,7 @@ static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const s
                                       : (char)record->key[record->key_len - 1];
     f->calls++;
     if (f->reject != NULL && strchr(f->reject, last) != NULL) {
-        slc_fail(err, SLC_DENIED, NULL, "No.");
+        slc_fail(err, f->reject_code, NULL, "No.");
         return SLC_RECORD_REJECT;
     }
     if (f->later != NULL && strchr(f->later, last) != NULL)
@@ -63,6 +64,7 @@ static void fixture_init(struct fixture *f, bool consume)
     slc_buf_init(&f->in, BUILD_MAX);
     slc_buf_init(&f->out, BUILD_MAX);
     f->rules = (slc_rewrite_rules){.record = decide, .ctx = f, .consume = consume};
+    f->reject_code = SLC_DENIED;
 }
 
 static void fixture_release(struct fixture *f)
@@ -436,6 +438,70 @@ START_TEST(test_one_can_seek_past_a_batch_that_is_damaged)
 }
 END_TEST
 
+/* It takes what is not there for gone: only what fails may be missing. */
+START_TEST(test_a_share_group_does_without_a_record_that_fails)
+{
+    struct fixture f;
+    slc_batch batch;
+    size_t at_byte = 0;
+    fixture_init(&f, true);
+    put_poisoned(&f);
+    f.rules.from_offset = INT64_MIN;
+    f.rules.share = true;
+    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
+    ck_assert(!f.report.stopped);
+    ck_assert_int_eq(f.report.left_out.code, SLC_DENIED);
+    ck_assert_uint_eq(f.report.used_bytes, f.in.len);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(slc_batch_next(f.out.data, f.out.len, &at_byte, &batch, &f.err), SLC_BATCH);
+        ck_assert_int_eq(batch.count, i == 1 ? 2 : 1);
+        ck_assert_int_eq(batch.last_offset_delta, i == 1 ? 2 : 0);
+    }
+    fixture_release(&f);
+}
+END_TEST
+
+START_TEST(test_a_share_group_does_without_a_batch_that_is_damaged)
+{
+    struct fixture f;
+    slc_batch batch;
+    size_t at_byte = 0;
+    fixture_init(&f, true);
+    put_poisoned(&f);
+    f.reject = NULL;
+    f.rules.from_offset = INT64_MIN;
+    f.rules.share = true;
+    ck_assert_int_eq(slc_batch_next(f.in.data, f.in.len, &at_byte, &batch, &f.err), SLC_BATCH);
+    f.in.data[at_byte + 70] ^= 0x55;
+    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
+    ck_assert_int_eq(f.report.left_out.code, SLC_CORRUPT);
+    at_byte = 0;
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(slc_batch_next(f.out.data, f.out.len, &at_byte, &batch, &f.err), SLC_BATCH);
+        ck_assert_int_eq(batch.base_offset, 10 * i);
+        ck_assert_int_eq(batch.count, i == 1 ? 0 : 1);
+    }
+    fixture_release(&f);
+}
+END_TEST
+
+/* Else what is behind it, and would be there a moment later, were lost. */
+START_TEST(test_a_share_group_gets_nothing_while_something_is_out_of_reach)
+{
+    struct fixture f;
+    fixture_init(&f, true);
+    put_poisoned(&f);
+    f.rules.from_offset = INT64_MIN;
+    f.rules.share = true;
+    f.reject_code = SLC_UNAVAILABLE;
+    ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_FAILED);
+    ck_assert_int_eq(f.err.code, SLC_UNAVAILABLE);
+    ck_assert_int_eq(f.report.left_out.code, SLC_OK);
+    ck_assert_uint_eq(f.out.len, 0);
+    fixture_release(&f);
+}
+END_TEST
+
 START_TEST(test_an_old_format_fails_clearly)
 {
     const struct build_batch batch = at(0, 0);
@@ -526,6 +592,9 @@ int main(void)
     tcase_add_test(tcase, test_a_record_that_fails_where_one_reads_is_an_error);
     tcase_add_test(tcase, test_one_can_seek_past_a_record_that_fails);
     tcase_add_test(tcase, test_one_can_seek_past_a_batch_that_is_damaged);
+    tcase_add_test(tcase, test_a_share_group_does_without_a_record_that_fails);
+    tcase_add_test(tcase, test_a_share_group_does_without_a_batch_that_is_damaged);
+    tcase_add_test(tcase, test_a_share_group_gets_nothing_while_something_is_out_of_reach);
     tcase_add_test(tcase, test_an_old_format_fails_clearly);
     tcase_add_loop_test(tcase, test_limits, 1, SLC_CODECS);
     tcase_add_loop_test(tcase, test_no_allocation_for_each_record, 0, SLC_CODECS);
