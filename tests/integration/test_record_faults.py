@@ -1,0 +1,193 @@
+"""Policies on records when something is wrong: batches that inflate to too much, a key service that is away while HTTP
+clients read and while a gateway starts; and transactions through every policy at once."""
+
+import json
+import uuid
+from contextlib import closing, contextmanager
+
+import pytest
+import requests
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from sluice_support import Authority, Definitions, Wire, free_port, record_batch, wait_until
+from sluice_support.secret_shop import SecretShop
+from sluice_support.vault import VaultDouble
+
+PRODUCE, FETCH = 0, 1
+CODECS = ["gzip", "snappy", "lz4", "zstd"]
+MIB = 1 << 20
+MESSAGE_TOO_LARGE = 10
+ORDER = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}, "card": {"type": "string"}}}
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory):
+    authority = Authority(tmp_path_factory.mktemp("vault"))
+    double = VaultDouble(authority, free_port(), "s.token")
+    double.ca = authority.ca.read_text()
+    double.add("orders")
+    yield double
+    double.stop()
+
+
+@pytest.fixture(scope="module")
+def shop(module_servers, kafka, tmp_path_factory, vault):
+    shop = SecretShop(module_servers, kafka, tmp_path_factory.mktemp("keys"), topic={"partitions": 2},
+                      env={"VAULT_TOKEN": vault.token},
+                      event_api={"schema": {"format": "json_schema", "definition": json.dumps(ORDER)}},
+                      records_inflated_limit="1MiB", records_wait="1s", publish_deadline="3s", encryption_key_ttl="1s",
+                      encryption_retry_max="300ms")
+    shop.admin.create("key-rings", name="vault", provider="vault", config={
+        "url": vault.url, "token": {"env": "VAULT_TOKEN"}, "ca_pem": vault.ca, "key": "orders"})
+    host, port = shop.native.bootstrap_servers.split(":")
+    shop.node = f"{host}:{int(port) + 2}"  # node 1
+    return shop
+
+
+@contextmanager
+def also(shop, *listed):
+    """Policies of (type, config), beside others: what comes after them has arrived shows that they have."""
+    names = [f"also-{kind}" for kind, _ in listed]
+    for name, (kind, config) in zip(names, listed):
+        shop.admin.create("policies", name=name, type=kind, config=config,
+                          scope={"kind": "event-api", "ref": shop.sample.event_api})
+    try:
+        yield
+    finally:
+        for name in names:
+            shop.admin.delete("policies", name)
+
+
+def values(records):
+    return [record.value() for record in records]
+
+
+# ---- batches that inflate to too much ----
+
+def raw_batch(kafka, topic):
+    """The only batch of a topic's partition, as the broker has it."""
+    partition = {"Partition": 0, "CurrentLeaderEpoch": -1, "PartitionMaxBytes": 8 * MIB, "LastFetchedEpoch": -1,
+                 "LogStartOffset": -1, "FetchOffset": 0}
+    tree = {"ReplicaId": -1, "MaxBytes": 8 * MIB, "MaxWaitMs": 5000, "MinBytes": 1, "SessionEpoch": -1,
+            "Topics": [{"Topic": topic, "Partitions": [partition]}]}
+    with closing(Wire(Definitions(), kafka.bootstrap_servers)) as wire:
+        return wire.ask(wire.definitions.requests[FETCH], 11, tree)["Responses"][0]["Partitions"][0]["Records"]
+
+
+def write_bomb(kafka, topic, codec):
+    kafka.produce(topic, [{"value": bytes(2 * MIB), "partition": 0}],
+                  **{"compression.type": codec, "message.max.bytes": 4 * MIB})
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_bomb_is_neither_taken_nor_opened(shop, kafka, codec):
+    aside = kafka.create_topic("bomb")
+    write_bomb(kafka, aside, codec)
+    bomb = raw_batch(kafka, aside)
+    assert len(bomb) < MIB // 4
+    with shop.encrypted(plaintext="pass"):
+        before = kafka.end_offsets(shop.topic)
+        with closing(Wire(Definitions(), shop.node, shop.sample.credential["id"],
+                          shop.sample.credential["secret"])) as wire:
+            answer = wire.ask(wire.definitions.requests[PRODUCE], 9, {"Acks": -1, "TimeoutMs": 5000, "TopicData": [
+                {"Name": shop.topic, "PartitionData": [{"Index": 0, "Records": bomb},
+                                                       {"Index": 1, "Records": record_batch()}]}]})
+        codes = {found["Index"]: found["ErrorCode"] for found in answer["Responses"][0]["PartitionResponses"]}
+        assert codes == {0: MESSAGE_TOO_LARGE, 1: 0}
+        assert kafka.end_offsets(shop.topic) == {0: before[0], 1: before[1] + 1}
+        write_bomb(kafka, shop.topic, codec)
+        shop.native.produce(shop.topic, [{"value": b"behind", "partition": 0}])
+        assert shop.fails_native(before[0]) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG)
+        assert values(shop.read_native(before[0] + 1, 1)) == [b"behind"]
+
+
+# ---- a key service that is away ----
+
+def is_unreachable(shop, offset):
+    try:
+        shop.read_native(offset, 1, timeout=2)
+    except AssertionError:
+        return True
+    return False
+
+
+def test_http_readers_wait_for_the_key_and_lose_nothing(shop, vault):
+    vault.add("readers")
+    with shop.encrypted(key_ring="vault", key="readers"):
+        cursor, offset = shop.sample.page("?from=latest&wait=0s")["next"], shop.end()
+        shop.native.produce(shop.topic, [{"value": b'{"id":%d}' % number, "partition": 0} for number in range(3)])
+        vault.sealed = True
+        wait_until(lambda: is_unreachable(shop, offset), what="the key to be forgotten")
+        with shop.sample.stream(query=f"?cursor={cursor}") as stream:
+            session = requests.Session()
+            session.trust_env = False
+            page = session.get(f"{shop.sample.url}?cursor={cursor}&wait=1s", timeout=30,
+                               headers={"X-API-Key": shop.sample.key, "Accept": "application/json"})
+            assert page.status_code == 503 and page.json()["type"].endswith("/rules-unavailable"), page.text
+            assert "Retry-After" in page.headers
+            vault.sealed = False
+            expected = [{"id": number} for number in range(3)]
+            assert [event.json()["data"] for event in stream.take(3)] == expected  # the first: nothing came before
+        assert [event["data"] for event in shop.page(cursor)] == expected
+
+
+def test_a_gateway_starts_from_its_cache_while_the_keys_are_away(shop, vault):
+    """Neither control plane nor key service: it serves what needs no key, and the rest as soon as there is one."""
+    vault.add("start")
+    with shop.encrypted(key_ring="vault", key="start"):
+        offset, cursor = shop.end(), shop.sample.page("?from=latest&wait=0s")["next"]
+        shop.native.produce(shop.topic, [{"value": b'{"id":1}', "partition": 0}])
+        shop.gateway.stop()
+        shop.sample.control.stop()
+        vault.stop()
+        try:
+            shop.gateway.start()
+            answer = shop.ask(json={"id": 2})
+            assert answer.status_code == 503 and "Retry-After" in answer.headers, answer.text
+            assert is_unreachable(shop, offset) and shop.end() == offset + 1
+        finally:
+            vault.start()
+            shop.sample.control.start()
+        assert values(shop.read_native(offset, 1)) == [b'{"id":1}']
+        wait_until(lambda: shop.ask(json={"id": 2}).status_code == 201, what="the key")
+        wait_until(lambda: len(shop.sample.page(f"?cursor={cursor}&wait=1s")["events"]) == 2, what="both events")
+
+
+# ---- everything at once ----
+
+def committed(shop, start, count):
+    consumer = Consumer({**shop.native.config, "group.id": f"demo.{uuid.uuid4().hex}", "enable.auto.commit": False,
+                         "isolation.level": "read_committed"})
+    with closing(consumer):
+        consumer.assign([TopicPartition(shop.topic, 0, start)])
+        return [json.loads(record.value()) for record in consumer.consume(count, timeout=30)]
+
+
+def test_transactions_through_encryption_schema_filter_and_masks_at_once(shop):
+    listed = [("schema", {"source": "event-api", "read": "fail"}), ("filter", {"expression": "record.value.id != 2"}),
+              ("mask", {"fields": [{"path": "/card", "action": "keep-last"}]})]
+    with also(shop, *listed), shop.encrypted(what=["value", "key"]):
+        start, cursor = shop.end(), shop.sample.page("?from=latest&wait=0s")["next"]
+        producer = Producer({**shop.native.config, "transactional.id": f"demo.{uuid.uuid4().hex}",
+                             "compression.type": "zstd"})
+        producer.init_transactions(30)
+        failed = []
+        with shop.sample.stream(query=f"?cursor={cursor}") as stream:
+            for ids, finish in (((1, 2), producer.commit_transaction), ((3,), producer.abort_transaction),
+                                (("four",), producer.abort_transaction), ((5, 6), producer.commit_transaction)):
+                producer.begin_transaction()
+                for number in ids:
+                    value = json.dumps({"id": number, "card": f"4111-000{number}"})
+                    producer.produce(shop.topic, value, b"k", partition=0,
+                                     on_delivery=lambda error, _: error and failed.append(error.code()))
+                producer.flush(30)
+                finish(30)
+            expected = [{"id": number, "card": f"*****000{number}"} for number in (1, 5, 6)]
+            assert failed == [KafkaError.INVALID_RECORD]
+            assert committed(shop, start, 3) == expected
+            assert [event.json()["data"] for event in stream.take(3)] == expected
+        assert [event["data"] for event in shop.page(cursor)] == expected
+        stored = shop.stored(start)  # aborted ones are in no consumer's view
+        keystore = shop.keys.opened()
+        assert [json.loads(keystore.open(record.value(), shop.topic))["id"] for record in stored] == [1, 2, 5, 6]
+        assert {keystore.open(record.key(), shop.topic) for record in stored} == {b"k"}
