@@ -3,11 +3,11 @@
 import json
 import struct
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import requests
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
@@ -261,6 +261,80 @@ def test_a_poisoned_record_among_others(shop, kafka, double):
         assert events[2]["data_base64"] == "cmF3"
     with api.policy(source="registry", registry="double", unions="tagged"):
         assert [event.get("data") for event in api.events(4)][0] == first
+
+
+def native_error(api, offset):
+    """What a native client is told at an offset, through the gateway."""
+    consumer = Consumer({**api.shop.native.config, "group.id": f"{api.shop.application}.readers"})
+    with closing(consumer):
+        consumer.assign([TopicPartition(api.topic, 0, offset)])
+        try:
+            message = wait_until(lambda: consumer.poll(1), 20, "a word about the record")
+        except KafkaException as failure:
+            return failure.args[0].code()
+        assert message.error() is not None, message.value()
+        return message.error().code()
+
+
+def test_native_clients_and_dead_letters_of_what_does_not_fit(shop, kafka, double):
+    """Each way to read, and what was rejected, written or read, in a topic of its own."""
+    api, aside = Api(shop, kafka), kafka.create_topic("aside")
+    number = double.add(f"{api.topic}-value", ORDER)
+    good, cut = framed(number, b"\x02\x00\x00\x00"), framed(number, b"\x02\x04")
+    kafka.produce(api.topic, [good, cut, good])
+    with api.policy(source="registry", registry="double", read="mark", mark_header="why"):
+        assert native_values(api) == [good, cut, good]
+        marked = read_from(api, 1)
+        assert marked.value() == cut and dict(marked.headers())["why"]
+        assert not read_from(api, 2).headers()
+    with api.policy(source="registry", registry="double", read="fail", dead_letter_topic=aside):
+        assert read_from(api, 0).value() == good
+        assert native_error(api, 1) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG)
+        assert read_from(api, 2).value() == good  # behind it
+        assert api.produce(framed(number, b"\x02\x02"), good) == [KafkaError.INVALID_RECORD, None]
+        assert api.post({"id": "one"}).status_code == 422
+        letters = wait_until(lambda: (lambda found: found if len(found) >= 3 else None)(kafka.consume_all(aside)), 20,
+                             "the dead letters")
+    told = sorted((dict(letter.headers())["sluice.operation"], letter.value()) for letter in letters)
+    assert told == [(b"publish", framed(number, b"\x02\x02")), (b"publish", b'{"id": "one"}'), (b"read", cut)]
+    assert all(dict(letter.headers())["sluice.reason"] for letter in letters)
+    assert kafka.end_offsets(api.topic)[0] == 4
+
+
+def read_from(api, offset):
+    """The record that a native client gets first, reading from an offset."""
+    consumer = Consumer({**api.shop.native.config, "group.id": f"{api.shop.application}.readers"})
+    with closing(consumer):
+        consumer.assign([TopicPartition(api.topic, 0, offset)])
+        (record,) = consumer.consume(1, timeout=30)
+        assert record.error() is None and record.offset() == offset, record.error()
+        return record
+
+
+def test_readers_wait_while_the_registry_is_away(shop, kafka, double):
+    """Of a schema that nobody has asked for yet: a page says 503, a stream and a native client wait, and none loses
+    anything."""
+    api = Api(shop, kafka)
+    number = double.add(f"{api.topic}-value", ORDER)
+    good = framed(number, b"\x02\x00\x00\x00")
+    with api.policy(source="registry", registry="double", read="fail"):
+        start = api.get("?from=latest&wait=0s").json()["next"]
+        double.down = True
+        try:
+            kafka.produce(api.topic, [good, good])
+            page = api.get(f"?cursor={start}&wait=1s")
+            assert page.status_code == 503 and page.json()["type"].endswith("/rules-unavailable"), page.text
+            assert "Retry-After" in page.headers
+            config = {**shop.native.config, "group.id": f"{shop.application}.readers"}
+            with SseReader(f"{api.url}?cursor={start}", api.headers) as stream, closing(Consumer(config)) as consumer:
+                consumer.assign([TopicPartition(api.topic, 0, 0)])
+                assert consumer.poll(1) is None
+                double.down = False
+                assert [event.json()["data"]["id"] for event in stream.take(2)] == [1, 1]
+                assert [record.value() for record in consumer.consume(2, timeout=30)] == [good, good]
+        finally:
+            double.down = False
+        assert [event["data"]["id"] for event in api.events(2)] == [1, 1]
 
 
 def test_the_number_in_a_header(shop, kafka, double):
