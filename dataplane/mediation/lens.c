@@ -10,6 +10,7 @@
 #include "dataplane/mediation/event_json.h"
 #include "dataplane/mediation/mediation_private.h"
 #include "dataplane/mediation/problem.h"
+#include "dataplane/mediation/rejections.h"
 
 #define SLOTS      1024 /* of records that several readers may look at: what is rendered for them is kept */
 #define FEW_SLOTS  1    /* of a lens that nobody shares */
@@ -210,6 +211,7 @@ static enum slc_sight ask(slc_lens *lens, const slc_record *record, slc_record_w
     case SLC_RECORD_REJECT:
         if (problem.code == SLC_UNAVAILABLE || problem.code == SLC_TIMEOUT)
             return SLC_UNREACHABLE;
+        slc_rejection_tell_read(lens->api, record, &problem);
         *frame = render(lens, record, &problem);
         return SLC_SEEN;
     case SLC_RECORD_CHANGE:

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "dataplane/mediation/mediation_private.h"
+#include "dataplane/mediation/rejections.h"
 
 /* A value of the largest request grows at most sixfold (control characters of a key as \u00xx), with room to
  * spare. */
@@ -140,6 +141,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int64_t now_ms = slc_monotonic_ms();
     slc_publishes_tick(worker, now_ms);
     slc_record_scratch_trim(&worker->records, KEEP_BYTES);
+    slc_rejections_tick(worker, now_ms, false);
     slc_streams_tick(worker, now_ms);
     for_each_api(worker, tick_api, &now_ms);
     slc_api *next, *api = TAILQ_FIRST(&worker->retired);
@@ -171,6 +173,7 @@ slc_mediation_worker *slc_mediation_attach(slc_mediation *mediation, slc_worker 
     TAILQ_INIT(&self->publishes_by_deadline);
     TAILQ_INIT(&self->publishes_waiting);
     slc_record_scratch_init(&self->records, SCRATCH_MAX);
+    slc_repeats_init(&self->rejections);
     self->tick = event_new(slc_loop_base(worker->loop), -1, EV_PERSIST, on_tick, self);
     event_add(self->tick, &every);
     return self;
@@ -197,6 +200,7 @@ void slc_mediation_worker_settle(slc_mediation_worker *worker)
         return;
     slc_buf_release(&worker->scratch);
     slc_record_scratch_release(&worker->records);
+    slc_rejections_release(worker);
     evbuffer_free(worker->out);
     worker->magic = 0;
     free(worker);

@@ -14,6 +14,7 @@
 #include "dataplane/mediation/lens.h"
 #include "dataplane/mediation/mediation.h"
 #include "dataplane/mediation/ring.h"
+#include "dataplane/observe/repeats.h"
 #include "dataplane/policy/record_chain.h"
 
 #define SLC_MEDIATION_MAGIC        0x4d454449U
@@ -91,6 +92,7 @@ struct slc_mediation_worker {
     slc_buf scratch;            /* for rendering */
     slc_record_scratch records; /* for policies on them */
     slc_dead_letters *letters;  /* the process's */
+    slc_repeats rejections;     /* of events, lately */
     bool draining;
     bool detached;
     unsigned publishes; /* exchanges that wait for an acknowledgement */

@@ -7,6 +7,7 @@
 #include "common/assert.h"
 #include "common/loop.h"
 #include "dataplane/mediation/publish_private.h"
+#include "dataplane/mediation/rejections.h"
 
 /* A copy of an event. */
 typedef struct slc_put_by {
@@ -172,6 +173,7 @@ static bool decide(publish_item *item, slc_outgoing *record)
     case SLC_RECORD_REJECT:
         break;
     }
+    slc_rejection_tell(item->publish->api, item->publish->exchange, &problem);
     slc_publish_reject_item(item, kind_of(problem.code), problem.detail[0] != '\0' ? problem.detail : NULL,
                             problem.pointer[0] != '\0' ? problem.pointer : NULL);
     return true;

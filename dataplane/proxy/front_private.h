@@ -8,11 +8,11 @@
 #include "common/metrics.h"
 #include "common/network.h"
 #include "dataplane/kafka/table.h"
+#include "dataplane/observe/repeats.h"
 #include "dataplane/policy/record_rules.h"
 #include "dataplane/proxy/front.h"
 #include "dataplane/proxy/headcount.h"
 #include "dataplane/proxy/pool.h"
-#include "dataplane/proxy/repeats.h"
 #include "dataplane/proxy/topology.h"
 
 #define SLC_PROXY_FRONT_MAGIC 0x51cf4aeau

@@ -208,6 +208,11 @@ def test_what_is_rejected_on_publish_is_not_stored_and_put_aside(shop, kafka):
         answer = shop.demo.request("POST", data=b"plain", headers={"Content-Type": "application/octet-stream"})
         assert answer.status_code == 422 and answer.json()["type"].endswith("/event-rejected"), answer.text
         assert name not in answer.text
+        shop.demo.request("POST", data=b"plain", headers={"Content-Type": "application/octet-stream"})  # counted alone
+        told = [line for line in map(json.loads, shop.gateway.log_path.read_text().splitlines())
+                if line["message"] == "event rejected" and line["policy"] == name]
+        assert told[0]["application"] == shop.application and "not JSON" in told[0]["reason"], told
+        assert told[0]["request_id"] == answer.headers["X-Request-Id"] and len(told) <= 2, told  # two workers
         with pytest.raises(AssertionError, match="INVALID_RECORD"):
             shop.demo.native.produce(shop.topic, [{"value": b"native", "partition": 1}])
         shop.demo.native.produce(shop.topic, [{"value": encode(ORDERS[0]), "partition": 0}],
@@ -217,8 +222,8 @@ def test_what_is_rejected_on_publish_is_not_stored_and_put_aside(shop, kafka):
                      if record.offset() >= starts[record.partition()]]
         assert json.loads(record.value()) == stored
         assert [event["data"] for event in shop.demo.pages(cursor, 1)] == [stored]
-        letters = letters_of(kafka, aside, 2)
-        assert sorted(value for value, _ in letters) == [b"native", b"plain"]
+        letters = letters_of(kafka, aside, 3)
+        assert sorted(value for value, _ in letters) == [b"native", b"plain", b"plain"]
         for _, headers in letters:
             assert headers["sluice.policy"] == name.encode() and b"not JSON" in headers["sluice.reason"]
             assert headers["sluice.topic"] == shop.topic.encode() and headers["sluice.operation"] == b"publish"
@@ -257,6 +262,7 @@ def test_a_poisoned_record_is_told_and_there_is_a_way_past_it(shop, kafka):
             assert [event["id"] for event in events] == [f"0-{start + i}" for i in range(6)]
             assert [event.get("data", {}).get("id") for event in events] == [0, 1, 2, None, 4, 5]
             assert set(events[3]) == {"id", "time", "error"} and events[3]["error"]["status"] == 422
+        assert f"partition 0, offset {start + 3}: " in shop.gateway.log_path.read_text()
         (letter,) = letters_of(kafka, aside, 1)  # once, however often it was read
         assert letter[0] == b"poison" and letter[1]["sluice.offset"] == str(start + 3).encode()
 

@@ -1,4 +1,4 @@
-#include "dataplane/proxy/repeats.h"
+#include "dataplane/observe/repeats.h"
 
 #include <stdlib.h>
 

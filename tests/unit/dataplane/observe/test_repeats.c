@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "dataplane/proxy/repeats.h"
+#include "dataplane/observe/repeats.h"
 #include "tests/unit/common/unit.h"
 
 #define INTERVAL 1000

@@ -1,8 +1,8 @@
 /* Keeps a log readable when the same thing happens for ever: the first time is to be logged, the next ones are
  * counted, and once in an interval somebody is told how many there were. Bounded: what finds no place any more
  * is counted together. Not thread safe; one per worker. */
-#ifndef SLC_DATAPLANE_PROXY_REPEATS_H
-#define SLC_DATAPLANE_PROXY_REPEATS_H
+#ifndef SLC_DATAPLANE_OBSERVE_REPEATS_H
+#define SLC_DATAPLANE_OBSERVE_REPEATS_H
 
 #include <stdbool.h>
 #include <stdint.h>
