@@ -198,3 +198,22 @@ def test_partitions_and_compaction_go_by_the_key_that_clients_know(shop, kafka):
             return len(left) == 12
 
         wait_until(compacted, 40, "the topic to be compacted")
+        # What is left, with holes in its batches, is read decrypted, filtered and masked: natively and over HTTP.
+        scope = {"kind": "virtual-cluster", "ref": shop.sample.virtual_cluster}
+        for name, kind, config in (("left", "mask", {"keep_only": ["/id"]}),
+                                   ("but", "filter", {"expression": "record.value.id != 'customer-3'"})):
+            shop.admin.create("policies", name=name, type=kind, scope=scope, config=config)
+        try:
+            expected = sorted((key.encode(), key) for key in keys if key != "customer-3")
+            wait_until(lambda: left(shop, topic) == expected, what="what is left, natively")
+            events = wait_until(lambda: (lambda page: page["events"] if page["caught_up"] else None)(
+                shop.sample.page("?from=earliest&limit=100&wait=1s")), what="what is left, over HTTP")
+            assert sorted((event["key"].encode(), event["data"]["id"]) for event in events) == expected
+        finally:
+            for name in ("left", "but"):
+                shop.admin.delete("policies", name)
+
+
+def left(shop, topic):
+    return sorted((record.key(), json.loads(record.value())["id"]) for record in shop.native.consume_all(topic, group="demo.")
+                  if record.value().startswith(b'{"id"'))

@@ -59,9 +59,10 @@ class KafkaHelper:
         assert producer.flush(30) == 0, "records were not acknowledged within 30 s"
         assert not failures, failures
 
-    def consume_all(self, topic, timeout=30.0):
-        """Every record from the beginning to the present end, in order within each partition."""
-        consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}", "enable.partition.eof": True,
+    def consume_all(self, topic, timeout=30.0, group="test-"):
+        """Every record from the beginning to the present end, in order within each partition. `group` is how the group's
+        name begins."""
+        consumer = Consumer({**self.config, "group.id": f"{group}{uuid.uuid4().hex}", "enable.partition.eof": True,
                              "enable.auto.commit": False, "auto.offset.reset": "earliest"})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
