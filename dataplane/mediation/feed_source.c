@@ -145,7 +145,9 @@ static void take_records(slc_message *msg, void *owner)
     }
     slc_series_add(feed->fetched_bytes, (int64_t)news->bytes);
     slc_series_add(feed->fetched_records, (int64_t)news->record_count);
-    hold_or_go(feed, atomic_fetch_sub(&feed->under_way_bytes, (long long)news->bytes));
+    /* Of what is left: of the last there is nothing, so that whoever was held goes on. */
+    long long taken_bytes = (long long)news->bytes;
+    hold_or_go(feed, atomic_fetch_sub(&feed->under_way_bytes, taken_bytes) - taken_bytes);
     news_free(news);
     if (!stopping)
         changed(feed);

@@ -573,6 +573,29 @@ START_TEST(a_bad_cursor_is_refused)
 }
 END_TEST
 
+/* More than what may lie between the backend and the readers: what comes behind it must still come. */
+START_TEST(a_very_large_event_holds_nothing_up)
+{
+    enum { LARGE = 5 << 20 };
+    stage s;
+    stage_defaults(&s);
+    s.limits.feed_ring_bytes = 32 << 20;
+    stage_open(&s, 1);
+    client *c = open_stream(&s, 0, NULL, NULL);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
+    char *value = malloc(LARGE + 1);
+    memset(value, '1', LARGE);
+    value[LARGE] = '\0';
+    stage_append(&s, 0, value);
+    free(value);
+    STAGE_WAIT(stream_count(c, "data: ") == 1);
+    stage_append(&s, 0, "{\"after\":1}");
+    STAGE_WAIT(stream_count(c, "data: ") == 2);
+    client_free(c);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(an_idle_feed_closes)
 {
     stage s;
@@ -619,6 +642,7 @@ int main(void)
     tcase_add_test(tcase, a_topic_made_anew_ends_a_catch_up);
     tcase_add_test(tcase, heartbeats_bring_the_id_again);
     tcase_add_test(tcase, a_bad_cursor_is_refused);
+    tcase_add_test(tcase, a_very_large_event_holds_nothing_up);
     tcase_add_test(tcase, an_idle_feed_closes);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
