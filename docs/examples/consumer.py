@@ -1,4 +1,4 @@
-"""Publishes an event, then consumes pages until everything is read. Only the standard library.
+"""Publishes an event, then consumes pages until it has come back. Only the standard library.
 
 A real consumer keeps the cursor (a file, a database row) after it has worked on a page, and starts from it: whatever
 happens, nothing is lost, and at most one page is seen twice.
@@ -34,14 +34,16 @@ def call(url, body=None):
 
 
 def main():
-    print("published", call(URL, json.dumps({"order": 2}).encode())["id"])
-    cursor, caught_up = None, False
-    while not caught_up:
-        query = {"cursor": cursor} if cursor else {"from": "earliest"}
+    published = call(URL, json.dumps({"order": 2}).encode())["id"]
+    print("published", published)
+    cursor, come = None, False
+    while not come:  # a real consumer goes on for ever
+        query = {"cursor": cursor, "wait": 5} if cursor else {"from": "earliest"}
         page = call(f"{URL}?{urllib.parse.urlencode(query)}")
         for event in page["events"]:
             print("event", event["id"], json.dumps(event.get("data")))
-        cursor, caught_up = page["next"], page["caught_up"]  # keep the cursor here
+            come = come or event["id"] == published
+        cursor = page["next"]  # keep the cursor here
 
 
 main()
