@@ -64,9 +64,10 @@ static inline enum slc_codec slc_batch_codec(const slc_batch *batch)
     return (enum slc_codec)(batch->attributes & SLC_BATCH_CODEC);
 }
 
+/* Wraps where the base offset is none that a broker gives. */
 static inline int64_t slc_batch_last_offset(const slc_batch *batch)
 {
-    return batch->base_offset + batch->last_offset_delta;
+    return (int64_t)((uint64_t)batch->base_offset + (uint64_t)(int64_t)batch->last_offset_delta);
 }
 
 /* A record in its batch. All pointers are into the (inflated) batch. */

@@ -25,6 +25,7 @@ struct pass {
     const uint8_t *run;
     int32_t dropped;
     int32_t seen;           /* records that were asked about and did not fail */
+    int32_t highest_delta;  /* of these; they need not be in order, whoever wrote the batch */
     bool reaches;           /* one of them is not below from_offset */
     const uint8_t *cut;     /* the record that fails behind them: the batch ends before it; NULL: it is whole */
     int32_t cut_last_delta; /* of its end then */
@@ -143,6 +144,7 @@ static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *re
     }
     if (verdict != SLC_RECORD_REJECT && verdict != SLC_RECORD_LATER) {
         p->seen++;
+        p->highest_delta = record->offset_delta > p->highest_delta ? record->offset_delta : p->highest_delta;
         p->reaches = p->reaches || record->offset >= p->rules->from_offset;
     }
     switch (verdict) {
@@ -162,7 +164,7 @@ static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *re
         break;
     }
     /* Those before it are for the client, who comes again for this one. */
-    if (p->rules->consume && !p->rules->share && p->reaches && record->offset_delta > 0) {
+    if (p->rules->consume && !p->rules->share && p->reaches && record->offset_delta > p->highest_delta) {
         p->cut = record->bytes;
         p->cut_last_delta = record->offset_delta - 1;
     }
@@ -235,7 +237,12 @@ enum slc_rewritten slc_batch_rewrite(slc_rewriter *rewriter, const slc_batch *ba
                                      const slc_rewrite_rules *rules, slc_kafka_span before, slc_buf *out,
                                      slc_rewrite_report *report, slc_error *err)
 {
-    struct pass p = {.rewriter = rewriter, .batch = batch, .rules = rules, .before = before, .out = out};
+    struct pass p = {.rewriter = rewriter,
+                     .batch = batch,
+                     .rules = rules,
+                     .before = before,
+                     .out = out,
+                     .highest_delta = -1};
     size_t start = out->len;
     if (!admit(batch, rules, err))
         return SLC_REWRITTEN_FAILED;
