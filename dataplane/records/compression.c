@@ -59,7 +59,7 @@ bool slc_inflate(slc_compression *c, enum slc_codec codec, const uint8_t *in, si
         return false;
     if (c->inflated.len > c->options.inflated_max_bytes)
         return slc_inflated_too_large(c, err);
-    *data = c->inflated.data;
+    *data = c->inflated.len > 0 ? c->inflated.data : in; /* never NULL: offsets are added to it */
     *data_len = c->inflated.len;
     return true;
 }
