@@ -192,13 +192,13 @@ def java_hash(text):
     code = 0
     for letter in text:
         code = (31 * code + ord(letter)) & 0xffffffff
-    return code
+    return code - (1 << 32) if code >> 31 else code  # an int has a sign
 
 
 def test_a_transaction_is_about_the_offsets_of_ones_own_group(sample, kafka):
     """Which group it is shows in the partition of the offsets' topic that the transaction gets."""
     partitions = len(kafka.admin.list_topics(timeout=10).topics["__consumer_offsets"].partitions)
-    place = lambda name: (java_hash(name) & 0x7fffffff) % partitions
+    place = lambda name: abs(java_hash(name)) % partitions
     tenant = next(tenant for tenant in (Tenant(sample, "hide") for _ in range(20)) if place(tenant.prefix + "g") != place("g"))
     group, wire = "g", first_broker(tenant)
 
