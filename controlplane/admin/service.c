@@ -50,7 +50,8 @@ static bool note_nodes(slc_txn *txn, slc_error *err)
     return true;
 }
 
-static void note_catalog(slc_txn *txn)
+/* Returns whether the catalog can be read, as far as is known. */
+static bool note_catalog(slc_txn *txn)
 {
     static const char *const queues[] = {"write", "read", "usage"};
     slc_catalog_status status;
@@ -61,13 +62,14 @@ static void note_catalog(slc_txn *txn)
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++)
         slc_series_set(slc_metrics_series("sluice_catalog_waiting", &queues[i]), (int64_t)status.waiting[i]);
     slc_process_metrics_refresh(status.data_dir);
+    return !status.damaged;
 }
 
 bool slc_route_metrics(slc_txn *txn, slc_call *call, slc_error *err)
 {
     slc_buf text;
-    note_catalog(txn);
-    if (!note_nodes(txn, err))
+    /* When the catalog is damaged the other metrics are needed all the more. */
+    if (note_catalog(txn) && !note_nodes(txn, err))
         return false;
     slc_buf_init(&text, METRICS_MAX_BYTES);
     slc_metrics_render(&text);
