@@ -1,5 +1,6 @@
 // An event API as its users see it.
 import { h, notice, table, when } from '../shell/dom.js';
+import { key, may, url } from '../shell/api.js';
 import { markdown } from '../shell/markdown.js';
 import { code, tabs, tag } from '../shell/parts.js';
 import { load, pathOf } from './catalog.js';
@@ -46,9 +47,12 @@ function limits(plan) {
 function plans(api) {
   const rows = api.products.flatMap((product) => product.plans.map((plan) => [
     product.title || product.name, plan.title || plan.name, plan.operations.join(', '), limits(plan), plan.approval === 'auto' ? 'at once' : 'by its owners',
+    may('subscriptions:write') && api.lifecycle === 'published' && product.lifecycle === 'published'
+      ? h('a', { class: 'button', href: url(`/subscribe/${key(product.name)}/${key(plan.name)}`, { api: `${api.name}.v${api.major}` }), 'aria-label': `Subscribe to ${plan.title || plan.name} of ${product.title || product.name}` }, 'Subscribe')
+      : null,
   ]));
   return h('section', { class: 'card' }, h('h2', {}, 'Plans'),
-    table('Plans', ['Product', 'Plan', 'Operations', 'Limits', 'Approved'], rows, 'There is no plan to subscribe to yet.'));
+    table('Plans', ['Product', 'Plan', 'Operations', 'Limits', 'Approved', ''], rows, 'There is no plan to subscribe to yet.'));
 }
 
 // The documents are the gateway's, which answers with the addresses and the ways to sign in of its group.
