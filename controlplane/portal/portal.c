@@ -55,7 +55,9 @@ static void on_request(struct evhttp_request *req, void *arg)
         return;
     }
     slc_http_request_id(req, request_id);
-    slc_site_serve(portal->site, req, path, portal->secure);
+    slc_site_serve(portal->site, req, path, portal->secure, slc_connect_sources(portal->connect));
+    if (!is_under(path, "/assets"))
+        slc_connect_refresh(portal->connect);
 }
 
 /* "https://portal.example.com", without a path: the portal is the whole of its host, or cookies and links would
@@ -146,8 +148,10 @@ slc_portal *slc_portal_new(slc_loop *loop, slc_admin *admin, const slc_portal_op
         slc_portal_read_proxies(portal, options->trusted_proxies, err) && make_nobody(portal, err)) {
         portal->cookie_name = slc_portal_cookie_name(portal->secure);
         portal->site = slc_site_new();
-        if (listen_on(portal, err))
+        if (listen_on(portal, err)) {
+            portal->connect = slc_connect_new(loop, portal->catalog);
             return portal;
+        }
     }
     slc_portal_free(portal);
     return NULL;
@@ -171,6 +175,7 @@ void slc_portal_free(slc_portal *portal)
     if (portal->httpd != NULL)
         slc_httpd_free(portal->httpd);
     slc_tls_unref(portal->tls);
+    slc_connect_free(portal->connect);
     slc_site_free(portal->site);
     slc_discoveries_free(portal->discoveries);
     slc_failures_free(portal->failures);

@@ -5,6 +5,7 @@
 #include "catalog/account.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/surface.h"
+#include "controlplane/portal/connect.h"
 #include "controlplane/portal/discovery.h"
 #include "controlplane/portal/portal.h"
 #include "controlplane/portal/site.h"
@@ -21,6 +22,7 @@ struct slc_portal {
     slc_tls *tls;
     uint16_t port;
     slc_site *site;
+    slc_connect *connect;
     slc_surface surface;
     slc_portal_options options; /* the strings are own, or NULL */
     char *origin;               /* of public_url; NULL: as the browser says */

@@ -17,10 +17,12 @@
 #define DIGEST_CHARS 16
 #define GZIP_LEAST   256 /* bytes; less is not worth it */
 
-/* Nothing but what is ours, and no script or style inside a page. What a page talks to is this host. */
+/* Nothing but what is ours, and no script or style inside a page. What a page talks to is this host, and the
+ * gateways. */
 #define POLICY                                                                                                 \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "         \
-    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; connect-src 'self'"
+#define POLICY_MAX_BYTES 8192
 
 struct asset {
     const char *path;
@@ -228,13 +230,21 @@ static void send_asset(struct evhttp_request *req, const struct asset *asset, bo
     slc_http_send(req, 200, asset->type, gzip ? asset->gzip : asset->data, gzip ? asset->gzip_len : asset->len);
 }
 
-void slc_site_serve(const slc_site *site, struct evhttp_request *req, const char *path, bool secure)
+static void add_policy(struct evhttp_request *req, const char *gateways)
+{
+    char policy[POLICY_MAX_BYTES];
+    snprintf(policy, sizeof policy, "%s%s", POLICY, gateways);
+    evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Security-Policy", policy);
+}
+
+void slc_site_serve(const slc_site *site, struct evhttp_request *req, const char *path, bool secure,
+                    const char *gateways)
 {
     bool forever;
     const struct asset *asset = resolve(site, path, &forever);
     enum evhttp_cmd_type method = evhttp_request_get_command(req);
     slc_portal_guard_headers(req, secure);
-    evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Security-Policy", POLICY);
+    add_policy(req, gateways);
     if (asset == NULL) {
         slc_http_problem(req, 404, "not-found", "No such page", NULL, NULL);
         return;

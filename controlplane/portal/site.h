@@ -25,7 +25,9 @@ typedef struct slc_site slc_site;
 slc_site *slc_site_new(void);
 void slc_site_free(slc_site *site); /* NULL is fine */
 
-/* Answers GET and HEAD; `path` is as it came, not decoded. `secure`: browsers come by TLS. */
-void slc_site_serve(const slc_site *site, struct evhttp_request *req, const char *path, bool secure);
+/* Answers GET and HEAD; `path` is as it came, not decoded. `secure`: browsers come by TLS. `gateways`: sources
+ * that pages may connect to, as slc_connect_sources has them. */
+void slc_site_serve(const slc_site *site, struct evhttp_request *req, const char *path, bool secure,
+                    const char *gateways);
 
 #endif

@@ -11,9 +11,11 @@ import { invitation, signUp } from './pages/newcomer.js';
 import { profile } from './pages/profile.js';
 import { signIn } from './pages/sign-in.js';
 import { subscribe } from './pages/subscribe.js';
+import { tryOut } from './pages/try.js';
 
 page('/', { nav: 'Start', signedIn: true, show: home });
 page('/catalog', { nav: 'Event APIs', signedIn: true, show: catalog });
+page('/event-apis/:name/:major/try', { signedIn: true, show: tryOut });
 page('/event-apis/:name/:major', { signedIn: true, show: eventApi });
 page('/applications', { nav: 'Applications', signedIn: true, show: applications });
 page('/applications/:name', { signedIn: true, show: application });

@@ -84,7 +84,7 @@ function start(api) {
 export async function eventApi({ params }) {
   const api = await load(`${params.name}.${params.major}`);
   return h('div', {},
-    h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), tag(api.lifecycle)),
+    h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('div', { class: 'row' }, may('credentials:write') && h('a', { class: 'button', href: `${pathOf(`${api.name}.v${api.major}`)}/try` }, 'Try it'), tag(api.lifecycle))),
     ending(api),
     api.description ? h('section', { class: 'card', 'aria-label': 'Documentation' }, markdown(api.description_html, api.description)) : null,
     facts(api), plans(api), start(api), schema(api));

@@ -4,6 +4,18 @@ import { onSession, session } from './api.js';
 
 const routes = [];
 let shown = 0;
+let farewells = [];
+
+// fn() when another page is shown than the one that is being made or shown now, or the browser leaves.
+export function leaving(fn) {
+  farewells.push(fn);
+}
+
+function leave() {
+  const all = farewells;
+  farewells = [];
+  for (const fn of all) fn();
+}
 
 // page('/event-apis/:key', {title, show, signedIn, nav}): `nav` is a word in the main menu; `signedIn` asks for a session.
 export function page(pattern, options) {
@@ -55,6 +67,7 @@ export function failure(problem) {
 // Shows what the address says. A page that is slow and was left in between is not shown.
 export async function show() {
   const turn = ++shown;
+  leave();
   const main = document.getElementById('main');
   const found = match(location.pathname);
   const query = new URLSearchParams(location.search);
@@ -112,6 +125,7 @@ function onClick(event) {
 export function start() {
   document.addEventListener('click', onClick);
   addEventListener('popstate', show);
+  addEventListener('pagehide', leave);
   onSession(menu);
   return show();
 }

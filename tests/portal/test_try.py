@@ -1,0 +1,91 @@
+"""Trying an event API in its page: live events and publishing, as the visitor's own application, by a real gateway."""
+
+import json
+
+import pytest
+
+from portal_support import HOSTILE
+from sluice_support import SampleApi, wait_until
+
+
+@pytest.fixture(scope="module")
+def sample(module_servers, control, kafka):
+    sample = SampleApi(control, kafka.bootstrap_servers, kafka.create_topic("orders", partitions=1))
+    control.admin.patch("gateway-groups", "dev", rest_url=f"http://127.0.0.1:{sample.port}")
+    control.admin.create("teams", name="web")
+    sample.start_gateway(module_servers)
+    return sample
+
+
+def subscribed(sample, person, name):
+    person.http.post("/v1/applications", expect=201, name=name, team="web")
+    person.http.post("/v1/subscriptions", expect=201, application=name, plan=sample.plan, environment="dev")
+
+
+def live_credentials(person, name):
+    return [c for c in person.http.get(f"/v1/credentials?application={name}")["items"] if not c.get("revoked_at")]
+
+
+def allow_pages(sample, control):
+    """As the platform team does it; pages of the portal may call the gateways of the group then."""
+    policy = control.admin.create("policies", name="portal", type="cors", scope={"kind": "group", "ref": "dev"},
+                                  config={"origins": [control.portal_url]})
+    wait_until(lambda: sample.gateway.metrics()["sluice_config_applied_version"] >= policy["revision"], 20,
+               "the gateway to have the policy")
+
+
+def test_who_has_no_subscription_is_told_what_to_do(sample, people):
+    guest = people("gus", "developer", "web")
+    guest.open("/event-apis/orders/v1/try")
+    guest.see("you need an application")
+    guest.check_access()
+    guest.check_unharmed()
+
+
+def test_a_gateway_that_pages_may_not_call_is_explained(sample, control, people):
+    dora = people("dora", "developer", "web")
+    subscribed(sample, dora, "early")
+    page = dora.open("/event-apis/orders/v1/try")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_text(f'a policy "cors" with the origin {control.portal_url}').wait_for()
+    page.get_by_role("button", name="Stop").click()
+    dora.see("Stopped")
+    assert live_credentials(dora, "early") == []
+
+
+def test_events_are_published_and_seen_live_as_text(sample, control, people):
+    allow_pages(sample, control)
+    eva = people("eva", "developer", "web")
+    subscribed(sample, eva, "trial")
+    page = eva.open("/event-apis/orders/v1")
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_label("As").select_option(label="trial in dev, plan orders.free")
+    page.get_by_role("button", name="Start").click()
+    eva.see("The stream is open.")
+    page.get_by_label("Event (JSON)").fill("{")
+    page.get_by_role("button", name="Publish").click()
+    eva.see("This is not JSON")
+    page.get_by_label("Event (JSON)").fill(json.dumps({"note": HOSTILE}))
+    page.get_by_role("button", name="Publish").click()
+    eva.see("Stored as")
+    page.get_by_role("log").get_by_text("window.pwned=3").wait_for()
+    assert sample.publish({"from": "elsewhere"}).status_code == 201
+    page.get_by_role("log").get_by_text("elsewhere").wait_for()
+    assert len(live_credentials(eva, "trial")) == 1
+    eva.check_access()
+    page.get_by_role("link", name="Event APIs").click()
+    wait_until(lambda: live_credentials(eva, "trial") == [], 10, "the credential to be revoked when somebody leaves")
+    eva.check_unharmed()
+
+
+def test_the_policy_of_the_page_names_gateways_and_nobody_else(sample, control, people):
+    eva = people("eva", "developer", "web")
+    control.admin.create("gateway-groups", name="odd", environment="odd", rest_url="https://a.example;script-src/x")
+
+    def sources():
+        policy = eva.http.request("GET", "/catalog", expect=200).headers["Content-Security-Policy"]
+        return policy.rpartition("connect-src ")[2].split()
+
+    wait_until(lambda: sources() == ["'self'", f"http://127.0.0.1:{sample.port}"], 10, "the group's address")
+    control.admin.patch("gateway-groups", "odd", rest_url="https://odd.example:8443/x")
+    wait_until(lambda: "https://odd.example:8443" in sources(), 10, "another group's address")
