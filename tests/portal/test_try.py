@@ -80,7 +80,7 @@ def test_events_are_published_and_seen_live_as_text(sample, control, people):
 
 def test_the_policy_of_the_page_names_gateways_and_nobody_else(sample, control, people):
     eva = people("eva", "developer", "web")
-    control.admin.create("gateway-groups", name="odd", environment="odd", rest_url="https://a.example;script-src/x")
+    control.admin.create("gateway-groups", name="odd", environment="odd", rest_url="https://[::1]:9000/x")
 
     def sources():
         policy = eva.http.request("GET", "/catalog", expect=200).headers["Content-Security-Policy"]

@@ -97,13 +97,13 @@ function show(list, data) {
     const event = JSON.parse(data);
     text = `${event.time ?? ''}  ${event.id ?? ''}\n${event.data_base64 !== undefined ? event.data_base64 : JSON.stringify(event.data, null, 2)}`;
   } catch { /* as it came */ }
-  list.prepend(h('li', {}, h('pre', { class: 'wrap' }, text)));
+  list.prepend(h('pre', { class: 'wrap' }, text));
   while (list.childElementCount > SHOWN) list.lastElementChild.remove();
 }
 
 function reading(trial) {
   const state = h('p', { class: 'quiet', role: 'status' }, 'Waiting for the gateway…');
-  const list = h('ul', { class: 'plain', role: 'log', 'aria-label': 'Live events', tabindex: '0' });
+  const list = h('div', { role: 'log', 'aria-label': 'Live events', tabindex: '0' });
   trial.stream((data) => show(list, data), (text) => replace(state, text)).catch((problem) => replace(state, problem.message));
   return h('section', { class: 'card' }, h('h2', {}, 'Live events'), state, h('div', { class: 'live' }, list));
 }
@@ -137,7 +137,10 @@ async function ways(api) {
   });
 }
 
+let current = null; // one at a time
+
 function run(api, way, place) {
+  current?.end().catch(() => {});
   const trial = new Trial(base(api, way.deployment), way.subscription.application);
   const allowed = (operation) => api.operations.includes(operation) && way.plan.operations.includes(operation);
   const stop = h('button', {
@@ -148,6 +151,7 @@ function run(api, way, place) {
       say('Stopped.');
     },
   }, 'Stop');
+  current = trial;
   leaving(() => trial.end().catch(() => {}));
   return trial.begin().then(() => replace(place,
     h('p', {}, stop),

@@ -41,7 +41,7 @@ async function read(response) {
 
 // The parsed answer; throws a Problem when the server refuses, and one of status 0 when it is not reached.
 export async function request(method, path, body, headers = {}) {
-  const options = { method, keepalive: method !== 'GET', headers: { Accept: 'application/json', ...headers }, credentials: 'same-origin', cache: 'no-store', redirect: 'error' };
+  const options = { method, keepalive: method !== 'GET' && body === undefined, headers: { Accept: 'application/json', ...headers }, credentials: 'same-origin', cache: 'no-store', redirect: 'error' };
   if (method !== 'GET' && session.csrf) options.headers['X-CSRF-Token'] = session.csrf;
   if (body !== undefined) {
     options.headers['Content-Type'] ??= 'application/json';
