@@ -17,15 +17,17 @@ def axe_source():
 
 
 class Person:
-    """Somebody with an account: `http` is their session for requests, `page` their tab (Playwright)."""
+    """Somebody in front of a browser: `page` is their tab (Playwright). With a role they have an account and are signed
+    in, and `http` is their session for requests; without one they just came."""
 
-    def __init__(self, chromium, control, name, role, team):
+    def __init__(self, chromium, control, name, role=None, team=None):
         self.name, self.url = name, control.portal_url
-        self.http = newcomer(control, name, role, team)
         self.context = chromium.new_context(viewport=WIDE, base_url=self.url)
         self.context.set_default_timeout(15000)
-        self.context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": self.url, "httpOnly": True}
-                                  for cookie in self.http.cookies])
+        if role:
+            self.http = newcomer(control, name, role, team)
+            self.context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": self.url, "httpOnly": True}
+                                      for cookie in self.http.cookies])
         self.page = self.context.new_page()
         self.trouble = []
         self.page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
@@ -65,6 +67,14 @@ class Person:
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             self.page.set_viewport_size(size)
             self.page.screenshot(path=f"{folder}/{name}-{scheme}.png", full_page=True)
+
+    def confirm(self, button, verb):
+        """Presses a button and confirms in the dialog that opens."""
+        self.page.get_by_role("button", name=button).first.click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_role("button", name=verb, exact=True).click()
+        dialog.wait_for(state="detached")
+        return self.settle()
 
     def check_unharmed(self):
         """Nothing that people wrote ran, or was stopped by the content security policy alone."""

@@ -19,6 +19,12 @@ export function field({ name, label, help, options, rows, type = 'text', ...rest
     input, help && h('p', { class: 'help', id: `${id}-help` }, help), h('p', { class: 'wrong', id: `${id}-wrong` }));
 }
 
+// Several of a list: its value is the list of what is chosen. `options` are [value, text] pairs.
+export function choices({ name, label, help, options, chosen = [] }) {
+  return h('fieldset', {}, h('legend', {}, label), help && h('p', { class: 'quiet small' }, help),
+    options.map(([value, text]) => h('label', { class: 'check' }, h('input', { type: 'checkbox', name, value, checked: chosen.includes(value) }), text)));
+}
+
 function mark(form, name, text) {
   const input = form.elements[name];
   if (!input?.id) return false;
@@ -50,7 +56,7 @@ export function values(form) {
   for (const input of form.elements) {
     if (!input.name || input.disabled) continue;
     if (input.type === 'checkbox') {
-      if (input.hasAttribute('value')) (out[input.name] ??= []).push(...(input.checked ? [input.value] : []));
+      if (input.closest('fieldset')) (out[input.name] ??= []).push(...(input.checked ? [input.value] : []));
       else out[input.name] = input.checked;
     } else if (input.type !== 'radio' || input.checked) {
       out[input.name] = input.value;

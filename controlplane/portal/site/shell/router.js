@@ -1,6 +1,6 @@
 // Pages by path. A page is a function of ({params, query, main}) that returns an element, or a promise of one.
 import { h, notice, replace, say } from './dom.js';
-import { onSession, session } from './api.js';
+import { may, onSession, session } from './api.js';
 
 const routes = [];
 let shown = 0;
@@ -17,7 +17,8 @@ function leave() {
   for (const fn of all) fn();
 }
 
-// page('/event-apis/:key', {title, show, signedIn, nav}): `nav` is a word in the main menu; `signedIn` asks for a session.
+// page('/event-apis/:key', {title, show, signedIn, nav, needs}): `nav` is a word in the main menu, for those
+// who hold the permission `needs`; `signedIn` asks for a session.
 export function page(pattern, options) {
   routes.push({ ...options, pattern, parts: pattern.split('/') });
 }
@@ -105,7 +106,7 @@ function arrive(found, main) {
 function menu() {
   const here = location.pathname;
   replace(document.getElementById('nav'), routes
-    .filter((route) => route.nav && (!route.signedIn || session.signed_in))
+    .filter((route) => route.nav && (!route.signedIn || session.signed_in) && (!route.needs || may(route.needs)))
     .map((route) => h('a', { href: route.pattern, 'aria-current': here === route.pattern || (route.pattern !== '/' && here.startsWith(`${route.pattern}/`)) ? 'page' : null }, route.nav)));
   replace(document.getElementById('who'), session.signed_in
     ? [h('a', { href: '/profile' }, session.user.title || session.user.name)]

@@ -1,0 +1,149 @@
+// An event API as its owners have it: documentation, lifecycle, products, consumers, and where it is deployed.
+import { h, notice, say, table } from '../shell/dom.js';
+import { key, may, patch, post } from '../shell/api.js';
+import { fields } from '../shell/diff.js';
+import { choices, field, form } from '../shell/form.js';
+import { all, ask, dialog, part, tag } from '../shell/parts.js';
+import { show } from '../shell/router.js';
+import { load, pathOf } from './catalog.js';
+import { decisions, memberOf } from './own.js';
+import { OPERATIONS, listenerOptions, places } from './publish.js';
+import { usage } from './usage.js';
+
+const keyOf = (api) => `${api.name}.v${api.major}`;
+const words = (text) => text.split(/[\s,]+/).filter(Boolean);
+
+// Whoever changed it meanwhile is not overwritten: 412 says so.
+const change = (api, body) => patch(`/v1/event-apis/${key(keyOf(api))}`, body, { 'If-Match': `"${api.revision}"` });
+
+async function move(api, body) {
+  await change(api, body);
+  say(`It is ${body.lifecycle}.`);
+  await show();
+}
+
+function deprecate(api) {
+  dialog('Deprecate the event API?', (close) => h('div', {},
+    h('p', {}, 'It goes on working. Subscribers are told, and gateways say so with each answer.'),
+    form({
+      submit: 'Deprecate',
+      kind: 'bad',
+      send: async (values) => {
+        await change(api, { lifecycle: 'deprecated', ...(values.sunset_at ? { sunset_at: `${values.sunset_at}T00:00:00Z` } : {}) });
+        close();
+        await show();
+      },
+    }, field({ name: 'sunset_at', label: 'It ends on', type: 'date' }))));
+}
+
+function lifecycle(api) {
+  const steps = {
+    draft: h('button', { type: 'button', class: 'main', onclick: () => ask('Publish the event API?', 'Gateways serve it to whoever has a subscription, and it is found by those who may see its products.', 'Publish', () => move(api, { lifecycle: 'published' })) }, 'Publish'),
+    published: h('button', { type: 'button', onclick: () => deprecate(api) }, 'Deprecate'),
+    deprecated: h('button', { type: 'button', class: 'bad', onclick: () => ask('Retire the event API?', 'Gateways stop serving it. This cannot be taken back.', 'Retire', () => move(api, { lifecycle: 'retired' })) }, 'Retire'),
+  };
+  return h('section', { class: 'card' }, h('h2', {}, 'Lifecycle'), h('div', { class: 'row' }, tag(api.lifecycle), steps[api.lifecycle] ?? null),
+    api.lifecycle === 'draft' && api.products.length === 0 && notice('', h('p', {}, 'Nobody can subscribe to it before it is in a product.')));
+}
+
+function documentation(api) {
+  return h('section', { class: 'card' }, h('h2', {}, 'Documentation'), form({
+    submit: 'Save',
+    send: async (values) => {
+      await change(api, { title: values.title || null, description: values.description || null, tags: words(values.tags) });
+      say('Saved.');
+      await show();
+    },
+  },
+  field({ name: 'title', label: 'Title', value: api.title ?? '' }),
+  field({ name: 'tags', label: 'Tags', value: (api.tags ?? []).join(' '), help: 'With spaces between.' }),
+  field({ name: 'description', label: 'Documentation (Markdown)', rows: 10, value: api.description ?? '' })));
+}
+
+// A product of its own, with a first plan. What already bundles it is listed.
+function products(api) {
+  const list = table('Products', ['Product', 'State', 'Plans'], api.products.map((product) => [
+    product.title || product.name, tag(product.lifecycle), product.plans.map((plan) => `${plan.name} (${plan.approval === 'auto' ? 'at once' : 'asks you'})`).join(', ') || 'none',
+  ]), 'It is in no product.');
+  const made = may('products:write') && may('plans:write') && form({
+    submit: 'Make the product',
+    kind: '',
+    send: async (values) => {
+      await post('/v1/products', { name: values.product, team: api.team, visibility: values.visibility, lifecycle: 'published', event_apis: [keyOf(api)], ...(values.product_title ? { title: values.product_title } : {}) });
+      await post('/v1/plans', { product: values.product, name: values.plan, operations: values.plan_operations ?? [], approval: values.approval });
+      say('The product is made.');
+      await show();
+    },
+  },
+  h('div', { class: 'fields' },
+    field({ name: 'product', label: 'Name of the product', required: true, value: api.name, autocapitalize: 'none', spellcheck: 'false' }),
+    field({ name: 'product_title', label: 'Title of the product' }),
+    field({ name: 'visibility', label: 'Who sees it', required: true, options: [['signed-in', 'everybody who signed in'], ['teams', 'your team'], ['public', 'everybody']] }),
+    field({ name: 'plan', label: 'Name of the plan', required: true, value: 'standard', autocapitalize: 'none', spellcheck: 'false' }),
+    field({ name: 'approval', label: 'Subscriptions are approved', required: true, options: [['manual', 'by you'], ['auto', 'at once']] })),
+  choices({ name: 'plan_operations', label: 'What the plan allows', options: OPERATIONS.filter(([name]) => api.operations.includes(name)), chosen: api.operations }));
+  return h('section', { class: 'card' }, h('h2', {}, 'Products'), list, made && h('details', {}, h('summary', {}, 'New product'), made));
+}
+
+function consumers(api) {
+  return part('Consumers', async (again) => {
+    const lists = await Promise.all(api.products.map((product) => all('/v1/subscriptions', { product: product.name })));
+    return decisions(lists.flat(), again, 'Consumers', 'Nobody has subscribed yet.');
+  });
+}
+
+// The difference first; then it is made, or changed where there is one already.
+function confirmPromotion(from, target, there) {
+  const wanted = { virtual_cluster: target.virtual_cluster, topic: target.topic, listener: target.listener };
+  const differences = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => there?.[name] !== value).map(([name, value]) => [name, { from: there?.[name], to: value }]));
+  dialog(`Promote to ${target.gateway_group}?`, (close) => h('div', {},
+    h('p', {}, there ? 'It is deployed there already. What changes:' : 'It is not deployed there yet. What is made:'),
+    fields(differences, 'What changes'),
+    form({
+      submit: 'Promote',
+      send: async () => {
+        if (there) await patch(`/v1/deployments/${key(there.id)}`, wanted, { 'If-Match': `"${there.revision}"` });
+        else await post('/v1/deployments', { event_api: from.event_api, gateway_group: target.gateway_group, ...wanted });
+        close();
+        say('It is promoted.');
+        await show();
+      },
+    })));
+}
+
+function promotion(deployments, listeners) {
+  return form({
+    submit: 'Look at the difference',
+    kind: '',
+    send: (values) => {
+      const from = deployments.find((item) => item.id === values.from);
+      const listener = listeners.find((item) => item.name === values.listener);
+      const target = { gateway_group: listener.gateway_group, listener: listener.name, topic: values.topic || from.topic, virtual_cluster: values.virtual_cluster || from.virtual_cluster };
+      confirmPromotion(from, target, deployments.find((item) => item.gateway_group === target.gateway_group));
+    },
+  },
+  h('div', { class: 'fields' },
+    field({ name: 'from', label: 'From', required: true, options: deployments.map((item) => [item.id, `${item.gateway_group}: ${item.topic}`]) }),
+    field({ name: 'listener', label: 'To', required: true, options: listenerOptions(listeners) }),
+    field({ name: 'virtual_cluster', label: 'Virtual cluster there', help: 'Empty: the same.' }),
+    field({ name: 'topic', label: 'Topic there', help: 'Empty: the same.' })));
+}
+
+function deployed(api) {
+  return part('Deployments', async () => {
+    const [deployments, { listeners }] = await Promise.all([all('/v1/deployments', { event_api: keyOf(api) }), places()]);
+    return h('div', {},
+      table('Deployments', ['Gateway group', 'Virtual cluster', 'Topic', 'Listener'], deployments.map((item) => [item.gateway_group, item.virtual_cluster, item.topic, item.listener]), 'It is not deployed anywhere.'),
+      deployments.length > 0 && may('deployments:write') && [h('h3', {}, 'Promote'), promotion(deployments, listeners)]);
+  });
+}
+
+export async function ownApi({ params }) {
+  const name = `${params.name}.${params.major}`;
+  const api = await load(name);
+  if (!memberOf(api.team) || !may('event-apis:write')) return h('div', {}, h('h1', {}, api.title || api.name), notice('', h('p', {}, `It belongs to the team ${api.team}.`)));
+  return h('div', {},
+    h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('a', { href: pathOf(name) }, 'As others see it')),
+    lifecycle(api), deployed(api), products(api), consumers(api), documentation(api),
+    may('usage:read') && usage({ event_api: name }));
+}

@@ -1,0 +1,54 @@
+// What owners of event APIs have to do, and what is theirs.
+import { h, say, table, when } from '../shell/dom.js';
+import { key, may, post, session } from '../shell/api.js';
+import { field, form } from '../shell/form.js';
+import { all, dialog, pages, part, tag } from '../shell/parts.js';
+
+export const ownPath = (api) => `/own/event-apis/${key(api.name)}/v${api.major}`;
+export const memberOf = (team) => session.user.teams.some((own) => own.name === team) || may('all-teams:write');
+
+const DONE = { approve: 'approved', refuse: 'refused', suspend: 'suspended', resume: 'resumed', revoke: 'revoked' };
+const POSSIBLE = { pending: ['approve', 'refuse'], approved: ['suspend', 'revoke'], suspended: ['resume', 'revoke'] };
+
+// With a reason, which the subscriber sees.
+function decide(item, verb, again) {
+  dialog(`${verb[0].toUpperCase()}${verb.slice(1)} the subscription of ${item.application}?`, (close) => form({
+    submit: verb[0].toUpperCase() + verb.slice(1),
+    kind: verb === 'approve' || verb === 'resume' ? 'main' : 'bad',
+    send: async (values) => {
+      await post(`/v1/subscriptions/${key(item.id)}/${verb}`, values.reason ? { reason: values.reason } : {});
+      close();
+      say(`The subscription is ${DONE[verb]}.`);
+      await again();
+    },
+  }, field({ name: 'reason', label: 'Why', maxlength: 500, help: 'The subscriber sees it.' })));
+}
+
+export function decisions(items, again, caption, empty) {
+  return table(caption, ['Application', 'Product', 'Plan', 'Environment', 'State', 'Since', ''], items.map((item) => [
+    item.application, item.product, item.plan.split('.').pop(), item.environment, tag(item.state), when(item.created_at),
+    may('subscriptions:approve') && h('div', { class: 'row' }, (POSSIBLE[item.state] ?? []).map((verb) => h('button', {
+      type: 'button',
+      class: verb === 'approve' || verb === 'resume' ? '' : 'bad',
+      'aria-label': `${verb} ${item.application} for ${item.product} in ${item.environment}`,
+      onclick: () => decide(item, verb, again),
+    }, verb[0].toUpperCase() + verb.slice(1)))),
+  ]), empty);
+}
+
+async function requests(again) {
+  const products = (await Promise.all(session.user.teams.map((team) => all('/v1/products', { team: team.name })))).flat();
+  const lists = await Promise.all(products.map((product) => all('/v1/subscriptions', { product: product.name, state: 'pending' })));
+  return decisions(lists.flat(), again, 'Requests', 'Nobody waits for you.');
+}
+
+function entry(api) {
+  return h('div', { class: 'entry row apart' }, h('span', {}, h('a', { href: ownPath(api) }, api.title || api.name), ' ', h('span', { class: 'quiet' }, api.key)), tag(api.lifecycle));
+}
+
+export function own() {
+  return h('div', {},
+    h('div', { class: 'row apart' }, h('h1', {}, 'Your event APIs'), h('a', { class: 'button main', href: '/own/publish' }, 'Publish an event API')),
+    may('subscriptions:approve') && part('Requests', requests),
+    session.user.teams.map((team) => part(team.title || team.name, () => pages('/v1/catalog', { team: team.name, limit: 50 }, entry, 'This team has no event APIs yet.'))));
+}
