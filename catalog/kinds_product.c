@@ -37,6 +37,17 @@ static const slc_field schema_fields[] = {
     SLC_FIELD_END,
 };
 
+static const slc_field example_fields[] = {
+    {.name = "title", .type = SLC_F_STRING, .min = 1, .max = 200, .help = "What it shows."},
+    {.name = "value",
+     .type = SLC_F_TEXT,
+     .flags = SLC_F_REQUIRED,
+     .min = 1,
+     .max = 16384,
+     .help = "An event's value, as it is published."},
+    SLC_FIELD_END,
+};
+
 static const slc_field event_api_fields[] = {
     {.name = "name",
      .type = SLC_F_STRING,
@@ -86,6 +97,12 @@ static const slc_field event_api_fields[] = {
      .column = "event_key",
      .help = "The key of published events."},
     {.name = "schema", .type = SLC_F_OBJECT, .fields = schema_fields, .help = "What events look like."},
+    {.name = "examples",
+     .type = SLC_F_OBJECT_LIST,
+     .fields = example_fields,
+     .max = 20,
+     .help = "Events to learn from."},
+    {.name = "changelog", .type = SLC_F_TEXT, .max = 65536, .help = "What changed, in Markdown."},
     {.name = "tags",
      .type = SLC_F_STRING_LIST,
      .format = SLC_FMT_NAME,

@@ -57,13 +57,19 @@ bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
     return call->answer != NULL;
 }
 
+static void add_html(json_t *api, const char *field, const char *name)
+{
+    const char *text = json_string_value(json_object_get(api, field));
+    char *html = text != NULL ? slc_markdown_html(text, HTML_MAX_BYTES) : NULL;
+    if (html != NULL)
+        json_object_set_new(api, name, json_string(html));
+    free(html);
+}
+
 bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err)
 {
     call->answer = slc_discover_get(txn, call->target.key, viewer_of(call), err);
-    const char *text = json_string_value(json_object_get(call->answer, "description"));
-    char *html = text != NULL ? slc_markdown_html(text, HTML_MAX_BYTES) : NULL;
-    if (html != NULL)
-        json_object_set_new(call->answer, "description_html", json_string(html));
-    free(html);
+    add_html(call->answer, "description", "description_html");
+    add_html(call->answer, "changelog", "changelog_html");
     return call->answer != NULL;
 }

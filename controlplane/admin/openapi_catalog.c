@@ -73,6 +73,7 @@ static void describe_one(json_t *operation)
     json_t *schema = slc_openapi_kind_schema(slc_kind_find("event-apis"), SLC_OPENAPI_CREATE);
     json_t *properties = json_object_get(schema, "properties");
     json_object_set_new(properties, "description_html", plain());
+    json_object_set_new(properties, "changelog_html", plain());
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         json_object_set_new(properties, lists[i], list_of(json_pack("{s:s}", "type", "object")));
     set_answer(operation, schema);

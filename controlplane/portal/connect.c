@@ -26,9 +26,8 @@ bool slc_connect_source(const char *url, char out[SLC_CONNECT_SOURCE_CHARS])
     const char *host = strncmp(url, "https://", 8) == 0  ? url + 8
                        : strncmp(url, "http://", 7) == 0 ? url + 7
                                                          : NULL;
-    size_t len = host != NULL
-                     ? strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:")
-                     : 0;
+    size_t len =
+        host != NULL ? strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:") : 0;
     bool ended = len > 0 && host[0] != ':' && (host[len] == '\0' || host[len] == '/' || host[len] == '?');
     size_t all = ended ? (size_t)(host - url) + len : 0;
     if (all == 0 || all >= SLC_CONNECT_SOURCE_CHARS)

@@ -30,7 +30,9 @@ def world(control):
     admin.create("listeners", name="http", gateway_group="dev", protocol="http", address="127.0.0.1:1")
     admin.create("event-apis", name="orders", major=1, team="shop", title="Orders " + HOSTILE, description=MARKDOWN,
                  operations=["publish", "read"], exposures=["rest", "sse", "kafka"], lifecycle="published",
-                 tags=["retail"], schema={"format": "json_schema", "definition": '{"title": "</script><b>"}'})
+                 tags=["retail"], changelog="## 2 June\n\nMore *orders*. " + HOSTILE,
+                 examples=[{"title": HOSTILE, "value": '{"id": 7}'}, {"value": HOSTILE}],
+                 schema={"format": "json_schema", "definition": '{"title": "</script><b>"}'})
     admin.create("deployments", event_api="orders.v1", gateway_group="dev", virtual_cluster="local",
                  topic="orders", listener="http")
     admin.create("event-apis", name="secret", major=1, team="bank", operations=["read"], exposures=["rest"],
@@ -83,6 +85,8 @@ def test_the_page_of_an_event_api_shows_what_people_wrote_as_text(world, people)
     assert page.locator(".prose table td").first.inner_text() == "id"
     assert page.locator("main img, main script, main svg, main [onerror], main [onload]").count() == 0
     assert not any("javascript" in (a.get_attribute("href") or "").lower() for a in page.locator("main a").all())
+    assert page.get_by_role("heading", name="2 June").count() == 1
+    assert '"id": 7' in page.locator("figure", has_text="window.pwned=3").first.inner_text()
     assert "</script><b>" in page.locator("main").inner_text()
     ann.check_access()
     ann.check_unharmed()

@@ -39,6 +39,15 @@ function schema(api) {
     definition ? code(format === 'avro' ? 'Avro' : 'JSON Schema', pretty(definition)) : h('p', {}, `In the schema registry ${registry ?? ''}.`));
 }
 
+function examples(api) {
+  if (!(api.examples ?? []).length) return null;
+  return h('section', { class: 'card' }, h('h2', {}, 'Examples'), api.examples.map((example, i) => code(example.title || `Example ${i + 1}`, pretty(example.value))));
+}
+
+function changelog(api) {
+  return api.changelog && h('section', { class: 'card' }, h('h2', {}, 'Changes'), markdown(api.changelog_html, api.changelog));
+}
+
 function limits(plan) {
   const entries = Object.entries(plan.limits ?? {}).filter(([, value]) => value !== null);
   return entries.length > 0 ? entries.map(([name, value]) => `${name.replaceAll('_', ' ')}: ${typeof value === 'object' ? JSON.stringify(value) : value}`).join('; ') : 'none';
@@ -87,5 +96,5 @@ export async function eventApi({ params }) {
     h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('div', { class: 'row' }, may('credentials:write') && h('a', { class: 'button', href: `${pathOf(`${api.name}.v${api.major}`)}/try` }, 'Try it'), tag(api.lifecycle))),
     ending(api),
     api.description ? h('section', { class: 'card', 'aria-label': 'Documentation' }, markdown(api.description_html, api.description)) : null,
-    facts(api), plans(api), start(api), schema(api));
+    facts(api), plans(api), start(api), examples(api), schema(api), changelog(api));
 }

@@ -46,18 +46,35 @@ function lifecycle(api) {
     api.lifecycle === 'draft' && api.products.length === 0 && notice('', h('p', {}, 'Nobody can subscribe to it before it is in a product.')));
 }
 
+// One place more than there are examples; one without a value is none.
+function exampleFields(api) {
+  return [...(api.examples ?? []), {}].slice(0, 20).map((example, i) => [
+    field({ name: `example_title_${i}`, label: `Example ${i + 1}: what it shows`, value: example.title ?? '', maxlength: 200 }),
+    field({ name: `example_value_${i}`, label: `Example ${i + 1}`, rows: 4, value: example.value ?? '', spellcheck: 'false' }),
+  ]);
+}
+
+function examplesOf(values) {
+  const numbers = Object.keys(values).map((name) => /^example_value_(\d+)$/.exec(name)?.[1]).filter(Boolean);
+  return numbers.filter((i) => values[`example_value_${i}`] !== '').map((i) => ({
+    value: values[`example_value_${i}`], ...(values[`example_title_${i}`] ? { title: values[`example_title_${i}`] } : {}),
+  }));
+}
+
 function documentation(api) {
   return h('section', { class: 'card' }, h('h2', {}, 'Documentation'), form({
     submit: 'Save',
     send: async (values) => {
-      await change(api, { title: values.title || null, description: values.description || null, tags: words(values.tags) });
+      await change(api, { title: values.title || null, description: values.description || null, tags: words(values.tags), changelog: values.changelog || null, examples: examplesOf(values) });
       say('Saved.');
       await show();
     },
   },
   field({ name: 'title', label: 'Title', value: api.title ?? '' }),
   field({ name: 'tags', label: 'Tags', value: (api.tags ?? []).join(' '), help: 'With spaces between.' }),
-  field({ name: 'description', label: 'Documentation (Markdown)', rows: 10, value: api.description ?? '' })));
+  field({ name: 'description', label: 'Documentation (Markdown)', rows: 10, value: api.description ?? '' }),
+  h('details', {}, h('summary', {}, 'Examples'), exampleFields(api)),
+  field({ name: 'changelog', label: 'What changed (Markdown)', rows: 6, value: api.changelog ?? '' })));
 }
 
 // A product of its own, with a first plan. What already bundles it is listed.
