@@ -78,6 +78,19 @@ def test_events_are_published_and_seen_live_as_text(sample, control, people):
     eva.check_unharmed()
 
 
+def test_the_documents_of_the_gateway_are_read_and_kept(sample, people):
+    eva = people("eva", "developer", "web")
+    page = eva.open("/event-apis/orders/v1")
+    page.get_by_role("button", name="Show the AsyncAPI document of dev here").click()
+    page.locator("figure.code", has_text="asyncapi").get_by_text('"3.0.0"').wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert json.loads(download.value.path().read_text())["asyncapi"] == "3.0.0"
+    assert download.value.suggested_filename == "orders.v1-dev-asyncapi.json"
+    eva.check_access()
+    eva.check_unharmed()
+
+
 def test_the_policy_of_the_page_names_gateways_and_nobody_else(sample, control, people):
     eva = people("eva", "developer", "web")
     control.admin.create("gateway-groups", name="odd", environment="odd", rest_url="https://[::1]:9000/x")

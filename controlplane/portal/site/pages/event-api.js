@@ -4,6 +4,7 @@ import { key, may, url } from '../shell/api.js';
 import { markdown } from '../shell/markdown.js';
 import { code, tabs, tag } from '../shell/parts.js';
 import { load, pathOf } from './catalog.js';
+import { documents } from './documents.js';
 import { base, snippets } from './snippets.js';
 
 function facts(api) {
@@ -64,14 +65,6 @@ function plans(api) {
     table('Plans', ['Product', 'Plan', 'Operations', 'Limits', 'Approved', ''], rows, 'There is no plan to subscribe to yet.'));
 }
 
-// The documents are the gateway's, which answers with the addresses and the ways to sign in of its group.
-function documents(api, deployment) {
-  const address = base(api, deployment);
-  return address && h('p', {},
-    h('a', { href: `${address}/openapi.json`, target: '_blank', rel: 'noopener' }, 'OpenAPI'), ' · ',
-    h('a', { href: `${address}/asyncapi.json`, target: '_blank', rel: 'noopener' }, 'AsyncAPI'));
-}
-
 function environment(api, deployment) {
   const ways = snippets(api, deployment);
   return h('div', {},
@@ -79,7 +72,7 @@ function environment(api, deployment) {
     h('dl', { class: 'facts' },
       deployment.rest_url && [h('dt', {}, 'HTTP'), h('dd', {}, h('code', {}, `${base(api, deployment)}/events`))],
       deployment.topic && deployment.kafka_url && [h('dt', {}, 'Kafka'), h('dd', {}, h('code', {}, deployment.kafka_url), ' topic ', h('code', {}, deployment.topic))]),
-    documents(api, deployment),
+    deployment.rest_url && documents(api, base(api, deployment), deployment.environment),
     ways.length > 0
       ? tabs(`First steps in ${deployment.environment}`, ways.map(([title, text]) => [title, () => code(title, text)]))
       : h('p', { class: 'quiet' }, 'The gateway group has no public address yet: ask the platform team.'));

@@ -1,0 +1,35 @@
+// The OpenAPI and AsyncAPI documents of a deployment: the gateway's own, with the addresses and the ways to sign in of its
+// group. Where pages may not ask the gateway they are links alone.
+import { h, notice, replace } from '../shell/dom.js';
+import { code } from '../shell/parts.js';
+
+const DOCUMENTS = [['OpenAPI', 'openapi.json'], ['AsyncAPI', 'asyncapi.json']];
+
+async function read(url) {
+  const response = await fetch(url, { mode: 'cors', credentials: 'omit' });
+  if (!response.ok) throw new Error(`The gateway answered ${response.status}.`);
+  return JSON.stringify(await response.json(), null, 2);
+}
+
+// A file of this page's own: browsers save what comes from elsewhere only if that says so.
+function saved(text, name) {
+  return h('a', { href: URL.createObjectURL(new Blob([text], { type: 'application/json' })), download: name }, 'Download');
+}
+
+export function documents(api, address, environment) {
+  const place = h('div', { 'aria-live': 'polite' });
+  const show = async (title, file) => {
+    const url = `${address}/${file}`;
+    try {
+      const text = await read(url);
+      replace(place, h('p', {}, saved(text, `${api.name}.v${api.major}-${environment}-${file}`)), code(title, text));
+    } catch {
+      replace(place, notice('', h('p', {}, 'It cannot be shown here: the gateway is away, or has no policy "cors" for this page. ', h('a', { href: url, target: '_blank', rel: 'noopener' }, `Open the ${title} document`))));
+    }
+  };
+  return h('div', {},
+    h('p', { class: 'row' }, DOCUMENTS.map(([title, file]) => [
+      h('a', { href: `${address}/${file}`, target: '_blank', rel: 'noopener' }, title),
+      h('button', { type: 'button', class: 'link', 'aria-label': `Show the ${title} document of ${environment} here`, onclick: () => show(title, file) }, 'show here'),
+    ])), place);
+}
