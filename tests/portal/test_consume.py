@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from portal_support import HOSTILE
-from sluice_support import SampleApi, wait_until
+from sluice_support import KafkaHelper, NativeCluster, SampleApi, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,17 @@ def test_credentials_are_shown_once_rotated_and_revoked(sample, dora):
     wait_until(lambda: publish(sample, first).status_code == 401, 20, "the gateway to refuse the revoked key")
     assert publish(sample, second).status_code == 201
     dora.check_unharmed()
+
+
+def test_a_native_client_uses_the_credential_that_the_page_gave(sample, dora):
+    cluster = NativeCluster(sample, "native", authentication=["plain"])
+    page = dora.open("/applications/shop-front")
+    page.get_by_label("Where it is used").fill("native")
+    page.get_by_role("button", name="Make a credential").click()
+    helper = KafkaHelper(cluster.bootstrap_servers, {
+        "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+        "sasl.username": shown(page, "User name, for Kafka"), "sasl.password": shown(page, "Secret, for Kafka")})
+    wait_until(lambda: sample.topic in helper.admin.list_topics(timeout=3).topics, 20, "the topic by native Kafka")
 
 
 def test_a_plan_of_its_owners_waits_for_them(sample, dora):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from portal_support import HOSTILE
+from portal_support import HOSTILE, Person
+from sluice_support.portal import Browser
 
 MARKDOWN = """# Every order
 
@@ -109,3 +110,29 @@ def test_what_is_not_visible_is_not_there(world, people):
     bob.open("/event-apis/secret/v1")
     bob.see("there is no event API secret")
     assert bob.http.get("/v1/catalog?q=secret")["items"] == []
+
+
+def test_the_profile_shows_what_others_could_write(control, people):
+    pat = people("pat", "viewer")
+    thief = Browser(control.portal_url)
+    thief._session.headers["User-Agent"] = HOSTILE
+    thief.sign_in("pat")
+    pat.http.post("/auth/tokens", expect=201, name=HOSTILE[:100], scopes=["event-apis:read"])
+    pat.http.request("PATCH", "/auth/profile", expect=200, json={"title": HOSTILE})
+    pat.open("/profile")
+    pat.see(HOSTILE[:100])
+    assert pat.page.get_by_role("cell", name=HOSTILE).count() == 1
+    pat.check_access()
+    pat.open("/")
+    pat.see("Welcome, " + HOSTILE)
+    pat.check_access()
+    pat.check_unharmed()
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-up", "/nothing", "/catalog"])
+def test_whoever_is_not_signed_in_has_pages_too(chromium, control, path):
+    guest = Person(chromium, control, "guest")
+    guest.open(path)
+    guest.check_access()
+    guest.check_unharmed()
+    guest.leave()
