@@ -1,6 +1,7 @@
 // What pages are made of beside forms: parts that load themselves, lists with pages, dialogs, code to copy, tags.
 import { h, notice, replace, say } from './dom.js';
 import { get, url } from './api.js';
+import { leaving } from './router.js';
 
 // A part of the page that loads itself, and again after a change (`again`). What fails is said in its place.
 export function part(title, load, attributes = {}) {
@@ -51,18 +52,18 @@ export const all = async (path, query = {}) => (await get(url(path, { limit: 100
 
 let numbers = 0;
 
-// A modal dialog; the focus goes back to where it was. `content(close)` is what it has.
+// A modal dialog; browsers give the focus back to where it was. `content(close)` is what it has.
 export function dialog(title, content) {
   const id = `d${++numbers}`;
-  const before = document.activeElement;
   const element = h('dialog', { 'aria-labelledby': id });
   const close = () => element.close();
   element.addEventListener('close', () => {
     element.remove();
-    if (before?.isConnected) before.focus();
-    else document.getElementById('main').focus();
+    // What had it may be gone; who listens is not left at the top of the document.
+    if (document.activeElement === document.body) document.getElementById('main').focus();
   });
   element.append(h('div', { class: 'row apart' }, h('h2', { id }, title), h('button', { type: 'button', class: 'link', onclick: close }, 'Close')), content(close));
+  leaving(close);
   document.body.append(element);
   element.showModal();
   return element;
