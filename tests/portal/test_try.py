@@ -42,6 +42,16 @@ def test_who_has_no_subscription_is_told_what_to_do(sample, people):
     guest.check_unharmed()
 
 
+def test_an_application_without_a_subscription_is_told_so(sample, people):
+    gus = people("gus", "developer", "web")
+    gus.http.post("/v1/applications", expect=201, name="idle", team="web")
+    page = gus.open("/event-apis/orders/v1/try")
+    page.get_by_role("button", name="Start").click()
+    gus.see("idle has no approved subscription to orders in dev.")
+    assert live_credentials(gus, "idle") == []
+    gus.http.request("DELETE", "/v1/applications/idle", expect=204)
+
+
 def test_a_gateway_that_pages_may_not_call_is_explained(sample, control, people):
     dora = people("dora", "developer", "web")
     subscribed(sample, dora, "early")
@@ -59,7 +69,7 @@ def test_events_are_published_and_seen_live_as_text(sample, control, people):
     subscribed(sample, eva, "trial")
     page = eva.open("/event-apis/orders/v1")
     page.get_by_role("link", name="Try it").click()
-    page.get_by_label("As").select_option(label="trial in dev, plan orders.free")
+    page.get_by_label("As the application").select_option("trial")
     page.get_by_role("button", name="Start").click()
     eva.see("The stream is open.")
     page.get_by_label("Event (JSON)").fill("{")

@@ -2,12 +2,18 @@
 import { h, notice } from '../shell/dom.js';
 import { key, may, post, session } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
-import { pages, part } from '../shell/parts.js';
+import { all, pages, part } from '../shell/parts.js';
 import { go } from '../shell/router.js';
 
 export const pathOf = (name) => `/applications/${key(name)}`;
 export const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
 export const teamOptions = () => session.user.teams.map((team) => [team.name, team.title || team.name]);
+
+// Of all one's teams, as options of a field.
+export async function ownApplications() {
+  const lists = await Promise.all(session.user.teams.map((team) => all('/v1/applications', { team: team.name })));
+  return lists.flat().map((application) => [application.name, application.title ? `${application.title} (${application.name})` : application.name]);
+}
 
 function entry(application) {
   return h('div', { class: 'entry' },

@@ -1,16 +1,10 @@
 // Subscribing an application to a plan.
 import { h, notice } from '../shell/dom.js';
-import { post, session, url } from '../shell/api.js';
+import { post, url } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
-import { all } from '../shell/parts.js';
 import { go } from '../shell/router.js';
-import { pathOf, registration } from './applications.js';
+import { ownApplications, pathOf, registration } from './applications.js';
 import { load } from './catalog.js';
-
-async function own() {
-  const lists = await Promise.all(session.user.teams.map((team) => all('/v1/applications', { team: team.name })));
-  return lists.flat().map((application) => [application.name, application.title ? `${application.title} (${application.name})` : application.name]);
-}
 
 // The address names the event API by which somebody came: its deployments say which environments there are.
 export async function subscribe({ params, query }) {
@@ -18,7 +12,7 @@ export async function subscribe({ params, query }) {
   const product = api.products.find((item) => item.name === params.product);
   const plan = product?.plans.find((item) => item.name === params.plan);
   if (!plan) return h('div', {}, h('h1', {}, 'No such plan'), h('p', {}, 'The product or the plan is gone, or not for you.'));
-  const applications = await own();
+  const applications = await ownApplications();
   const environments = [...new Set(api.deployments.map((deployment) => deployment.environment))].map((name) => [name, name]);
   const here = location.pathname + location.search;
   return h('div', { class: 'narrow' },

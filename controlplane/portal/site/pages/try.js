@@ -1,16 +1,19 @@
 // Trying an event API as one's own application: live events, and a form to publish. The page makes a credential that
 // ends after an hour, holds it in memory alone, and revokes it when somebody stops or leaves.
 import { h, notice, replace, say } from '../shell/dom.js';
-import { Problem, key, may, post, session } from '../shell/api.js';
+import { Problem, key, may, post } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
 import { all } from '../shell/parts.js';
 import { leaving } from '../shell/router.js';
-import { load } from './catalog.js';
+import { ownApplications } from './applications.js';
+import { load, pathOf } from './catalog.js';
 import { base } from './snippets.js';
 
 const LIFE_MS = 3600000;
 const TAKEN_MS = 30000; // how long a gateway may need to learn of a credential
 const RETRY_MS = 500;
+const REOPEN_MS = 2000;
+const RELOAD_MS = 60000;
 const SHOWN = 200;
 const RELOADED = 'sluice-try-reloaded';
 
@@ -29,10 +32,11 @@ async function ask(url, options) {
   return answer;
 }
 
-// Of the addresses that pages may connect to, this one has an old list: it is read anew with the page, once.
+// Of the addresses that pages may connect to, this one has an old list: it is read anew with the page. Not again and
+// again, since an address may be one that no page may connect to.
 function reloadOnce(event) {
-  if (event.effectiveDirective !== 'connect-src' || sessionStorage.getItem(RELOADED)) return;
-  sessionStorage.setItem(RELOADED, '1');
+  if (event.effectiveDirective !== 'connect-src' || Date.now() - Number(sessionStorage.getItem(RELOADED)) < RELOAD_MS) return;
+  sessionStorage.setItem(RELOADED, String(Date.now()));
   location.reload();
 }
 
@@ -77,6 +81,12 @@ class Trial {
     return this.known(() => ask(this.events, { method: 'POST', headers: this.headers(), body: text }));
   }
 
+  // The ticket has ended: with another one.
+  async reopen(onEvent, onState) {
+    await pause(REOPEN_MS);
+    if (!this.ended) await this.stream(onEvent, onState);
+  }
+
   async stream(onEvent, onState) {
     const { ticket } = await this.known(() => ask(`${this.events}/tickets`, { method: 'POST', headers: this.headers(), body: JSON.stringify({ origin: location.origin }) }));
     if (this.ended) return;
@@ -84,8 +94,8 @@ class Trial {
     this.source.onopen = () => onState('The stream is open.');
     this.source.onerror = () => {
       if (this.ended) return;
-      if (this.source.readyState !== EventSource.CLOSED) onState('The stream was interrupted; it is resumed.');
-      else this.stream(onEvent, onState).catch((problem) => onState(problem.message)); // the ticket has ended
+      onState('The stream was interrupted; it is resumed.');
+      if (this.source.readyState === EventSource.CLOSED) this.reopen(onEvent, onState).catch((problem) => onState(problem.message));
     };
     this.source.onmessage = (event) => onEvent(event.data);
   }
@@ -125,59 +135,56 @@ function publishing(trial) {
   }, field({ name: 'event', label: 'Event (JSON)', rows: 6, required: true, value: '{\n  "hello": "world"\n}', spellcheck: 'false' })));
 }
 
-// Approved subscriptions of one's applications to a product of this event API, where it is deployed.
-async function ways(api) {
-  const applications = (await Promise.all(session.user.teams.map((team) => all('/v1/applications', { team: team.name })))).flat();
-  const lists = await Promise.all(applications.map((application) => all('/v1/subscriptions', { application: application.name, state: 'approved' })));
-  return lists.flat().flatMap((subscription) => {
-    const product = api.products.find((item) => item.name === subscription.product);
-    const plan = product?.plans.find((item) => `${product.name}.${item.name}` === subscription.plan);
-    const deployment = api.deployments.find((item) => item.environment === subscription.environment && item.rest_url);
-    return plan && deployment ? [{ subscription, plan, deployment }] : [];
-  });
+// The plan by which the application may use the event API there, or a problem that says what is missing.
+async function planOf(api, application, environment) {
+  const subscriptions = await all('/v1/subscriptions', { application, environment, state: 'approved' });
+  const plans = api.products.flatMap((product) => product.plans.map((plan) => ({ ...plan, key: `${product.name}.${plan.name}` })));
+  const plan = plans.find((item) => subscriptions.some((subscription) => subscription.plan === item.key));
+  if (!plan) throw new Problem(403, { detail: `${application} has no approved subscription to ${api.title || api.name} in ${environment}.` });
+  return plan;
 }
 
 let current = null; // one at a time
 
-function run(api, way, place) {
+async function run(api, values, place) {
   current?.end().catch(() => {});
-  const trial = new Trial(base(api, way.deployment), way.subscription.application);
-  const allowed = (operation) => api.operations.includes(operation) && way.plan.operations.includes(operation);
+  const plan = await planOf(api, values.application, values.environment);
+  const deployment = api.deployments.find((item) => item.environment === values.environment && item.rest_url);
+  const trial = new Trial(base(api, deployment), values.application);
+  const allowed = (operation) => api.operations.includes(operation) && plan.operations.includes(operation);
   const stop = h('button', {
     type: 'button',
     onclick: async () => {
-      await trial.end();
-      replace(place, notice('', h('p', {}, 'Stopped. The credential of the trial is revoked.')));
+      try {
+        await trial.end();
+        replace(place, notice('', h('p', {}, 'Stopped. The credential of the trial is revoked.')));
+      } catch (problem) {
+        replace(place, notice('bad', h('p', {}, `Stopped, but the credential could not be revoked: it ends within the hour. ${problem.message}`)));
+      }
       say('Stopped.');
     },
   }, 'Stop');
   current = trial;
   leaving(() => trial.end().catch(() => {}));
-  return trial.begin().then(() => replace(place,
+  await trial.begin();
+  replace(place,
     h('p', {}, stop),
     allowed('publish') && api.exposures.includes('rest') && publishing(trial),
-    allowed('read') && api.exposures.includes('sse') && reading(trial)));
+    allowed('read') && api.exposures.includes('sse') && reading(trial));
 }
 
 export async function tryOut({ params }) {
   const api = await load(`${params.name}.${params.major}`);
   document.addEventListener('securitypolicyviolation', reloadOnce);
-  leaving(() => {
-    document.removeEventListener('securitypolicyviolation', reloadOnce);
-    sessionStorage.removeItem(RELOADED);
-  });
-  const found = may('credentials:write') ? await ways(api) : [];
+  leaving(() => document.removeEventListener('securitypolicyviolation', reloadOnce));
+  const applications = may('credentials:write') ? await ownApplications() : [];
+  const environments = [...new Set(api.deployments.filter((deployment) => deployment.rest_url).map((deployment) => deployment.environment))];
   const place = h('div', {});
   return h('div', {}, h('h1', {}, `Try ${api.title || api.name}`),
-    found.length === 0
-      ? notice('', h('p', {}, 'To try it you need an application of one of your teams with an approved subscription, in an environment with a public address. ', h('a', { href: `/event-apis/${key(api.name)}/v${api.major}` }, 'Look at its plans')))
-      : h('div', { class: 'card' }, form({
-        submit: 'Start',
-        send: (values) => run(api, found[Number(values.way)], place),
-      }, field({
-        name: 'way', label: 'As', required: true,
-        options: found.map(({ subscription }, i) => [String(i), `${subscription.application} in ${subscription.environment}, plan ${subscription.plan}`]),
-        help: 'A credential of this application is made for it. It ends after an hour, or when you stop.',
-      }))),
+    applications.length === 0 || environments.length === 0
+      ? notice('', h('p', {}, 'To try it you need an application of one of your teams with an approved subscription, in an environment with a public address. ', h('a', { href: pathOf(`${api.name}.v${api.major}`) }, 'Look at its plans')))
+      : h('div', { class: 'card' }, form({ submit: 'Start', send: (values) => run(api, values, place) },
+        field({ name: 'application', label: 'As the application', required: true, options: applications, help: 'A credential is made for it. It ends after an hour, or when you stop.' }),
+        field({ name: 'environment', label: 'In', required: true, options: environments.map((name) => [name, name]) }))),
     place);
 }

@@ -1,12 +1,11 @@
 // What was used, by hour or day, as bars and as a file.
 import { h } from '../shell/dom.js';
-import { get, url } from '../shell/api.js';
+import { url } from '../shell/api.js';
 import { bars } from '../shell/chart.js';
 import { field } from '../shell/form.js';
-import { part } from '../shell/parts.js';
+import { all, part } from '../shell/parts.js';
 
 const PERIODS = { hour: { ms: 3600000, count: 48, label: { hour: '2-digit', weekday: 'short' } }, day: { ms: 86400000, count: 30, label: { day: 'numeric', month: 'short' } } };
-const PAGES_MAX = 20;
 
 const published = (row) => row.operation === 'publish' || row.operation === 'kafka-produce';
 
@@ -26,25 +25,13 @@ export function spread(rows, by, now = Date.now()) {
   return points.map((point) => ({ ...point, label: format.format(point.at) }));
 }
 
-async function rowsOf(query) {
-  const rows = [];
-  let cursor = null;
-  for (let i = 0; i < PAGES_MAX; i++) {
-    const page = await get(url('/v1/usage', { ...query, limit: 1000, cursor }));
-    rows.push(...page.items);
-    cursor = page.next;
-    if (!cursor) break;
-  }
-  return rows;
-}
-
 // usage({application}) or usage({event_api}): a part of a page.
 export function usage(filter) {
   let by = 'hour';
   return part('Usage', async (again) => {
     const { ms, count } = PERIODS[by];
     const from = new Date(Math.floor(Date.now() / ms) * ms - (count - 1) * ms).toISOString();
-    const points = spread(await rowsOf({ ...filter, by, from }), by);
+    const points = spread(await all('/v1/usage', { ...filter, by, from }), by);
     const choice = field({
       name: 'by', label: 'By', required: true, options: [['hour', 'hour, two days'], ['day', 'day, thirty days']], value: by,
       onchange: async (event) => {

@@ -47,8 +47,19 @@ export function pages(path, query, show, empty) {
   return load().then(() => (list.childElementCount === 0 ? h('p', { class: 'quiet' }, empty) : h('div', {}, list, end)));
 }
 
-// Everything of a list that is short by nature; 1,000 at most.
-export const all = async (path, query = {}) => (await get(url(path, { limit: 1000, ...query }))).items;
+const PAGES_MAX = 20;
+
+// Everything of a list that is short by nature: 20,000 at most.
+export async function all(path, query = {}) {
+  const items = [];
+  let cursor = null;
+  for (let i = 0; i < PAGES_MAX && (i === 0 || cursor); i++) {
+    const page = await get(url(path, { ...query, limit: 1000, cursor }));
+    items.push(...page.items);
+    cursor = page.next;
+  }
+  return items;
+}
 
 let numbers = 0;
 
