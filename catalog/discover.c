@@ -9,6 +9,7 @@
 #include "catalog/discover_private.h"
 #include "catalog/entity.h"
 #include "catalog/token.h"
+#include "common/alloc.h"
 #include "common/buf.h"
 
 #define LIMIT_DEFAULT 100
@@ -30,7 +31,10 @@ static const char item_sql[] =
 
 char *slc_discover_teams(const slc_identity *viewer)
 {
-    return viewer != NULL ? json_dumps(viewer->teams, JSON_COMPACT) : NULL;
+    if (viewer == NULL)
+        return NULL;
+    /* NULL would be everything: whoever has no teams has an empty list of them. */
+    return viewer->teams != NULL ? json_dumps(viewer->teams, JSON_COMPACT) : slc_strdup("[]");
 }
 
 /* ---- words ---- */

@@ -193,6 +193,9 @@ START_TEST(people_know_of_what_is_theirs_and_of_products_that_they_may_see)
     ck_assert_str_eq(find(NULL), "alone.v1 draft.v1 open.v1 some.v1 ");
     t_act_as("ann", "['*']");
     ck_assert_str_eq(find(NULL), "alone.v1 draft.v1 open.v1 some.v1 ");
+    t_make("users", "{'name': 'cal', 'roles': ['viewer']}");
+    t_act_as("cal", "['*']");
+    ck_assert_str_eq(find(NULL), "open.v1 ");
     t_act_as("bob", "['*']");
     ck_assert_str_eq(find(NULL), "open.v1 ");
     wanted = "some.v1";
