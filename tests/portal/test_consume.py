@@ -67,6 +67,7 @@ def test_credentials_are_shown_once_rotated_and_revoked(sample, dora):
     page.get_by_role("button", name="Make a credential").click()
     first = shown(page, "API key, for HTTP")
     assert first.startswith("slk_")
+    page.wait_for_function("() => document.activeElement.getAttribute('aria-label') === 'New credential'")
     wait_until(lambda: publish(sample, first).status_code == 201, 20, "the gateway to take the new key")
     dora.check_access()
     dora.open("/applications/shop-front")
@@ -120,8 +121,9 @@ def test_usage_is_drawn_and_told(sample, control, dora):
     page = dora.open("/applications/shop-front")
     total = sum(row["events"] for row in dora.http.get("/v1/usage?by=hour&application=shop-front")["items"])
     page.get_by_role("img", name=f"Events (UTC): {total} published").wait_for()
+    page.get_by_label("By").focus()
     page.get_by_label("By").select_option("day")
-    dora.settle()
+    page.wait_for_function("() => document.activeElement.name === 'by' && document.activeElement.value === 'day'")
     page.get_by_role("img", name=f"Events (UTC): {total} published").wait_for()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as CSV").click()

@@ -3,16 +3,28 @@ import { h, notice, replace, say } from './dom.js';
 import { get, url } from './api.js';
 import { leaving } from './router.js';
 
+// The focus stays where it was: on the same element if it is still there, or its successor, or at least in this part.
+function keepFocus(body, change) {
+  const before = document.activeElement;
+  const inside = body.contains(before);
+  const name = before?.getAttribute?.('name');
+  change();
+  if (!inside || document.activeElement === before) return;
+  (before.isConnected ? before : (name && body.querySelector(`[name="${CSS.escape(name)}"]`)) || body).focus();
+}
+
 // A part of the page that loads itself, and again after a change (`again`). What fails is said in its place.
 export function part(title, load, attributes = {}) {
-  const body = h('div', { 'aria-busy': 'true' }, h('p', { class: 'quiet' }, 'Loading…'));
+  const body = h('div', { 'aria-busy': 'true', tabindex: '-1' }, h('p', { class: 'quiet' }, 'Loading…'));
   const again = async () => {
+    let content;
     try {
-      replace(body, await load(again));
+      content = await load(again);
     } catch (problem) {
       if (problem.status === undefined) console.error(problem);
-      replace(body, notice('bad', h('p', {}, problem.message)));
+      content = notice('bad', h('p', {}, problem.message));
     }
+    keepFocus(body, () => replace(body, content));
     body.removeAttribute('aria-busy');
   };
   again();
