@@ -121,7 +121,7 @@ def test_the_profile_shows_what_others_could_write(control, people):
     pat.http.request("PATCH", "/auth/profile", expect=200, json={"title": HOSTILE})
     pat.open("/profile")
     pat.see(HOSTILE[:100])
-    assert pat.page.get_by_role("cell", name=HOSTILE).count() == 1
+    assert pat.page.get_by_role("cell", name=HOSTILE, exact=True).count() == 1
     pat.check_access()
     pat.open("/")
     pat.see("Welcome, " + HOSTILE)

@@ -149,13 +149,13 @@ def test_the_developer_tries_it_and_sees_what_was_used(control, dora):
 def test_the_owner_sees_consumers_and_goes_on_to_production(world, control, olga):
     page = olga.open("/own/event-apis/journey/v1")
     page.get_by_role("img", name="Events (UTC): 1 published, 1 read").wait_for()
-    page.get_by_role("cell", name="front").wait_for()
+    page.get_by_role("cell", name="front", exact=True).wait_for()
     page.locator("[name=listener]").select_option("prod-http")
     page.get_by_role("button", name="Look at the difference").click()
     page.get_by_role("dialog").get_by_text("It is not deployed there yet").wait_for()
     olga.check_access()
     page.get_by_role("dialog").get_by_role("button", name="Promote").click()
-    page.get_by_role("cell", name="prod-http").wait_for()
+    page.get_by_role("cell", name="prod-http", exact=True).wait_for()
     assert control.admin.get("deployments", "journey.v1@prod")["topic"] == world
     olga.check_unharmed()
 

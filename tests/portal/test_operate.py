@@ -72,7 +72,7 @@ def test_versions_are_compared_and_gone_back_to(sample, control, ada):
     page = ada.open("/operate/versions")
     page.get_by_role("button", name=f"Compare version {before}", exact=True).click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("event-apis/orders.v1").click()
+    dialog.locator("summary", has_text="event-apis/orders.v1").click()
     dialog.get_by_role("cell", name="max_event_bytes").wait_for()
     ada.check_access()
     page.keyboard.press("Escape")

@@ -91,7 +91,7 @@ def test_events_are_published_and_seen_live_as_text(sample, control, people):
 def test_the_documents_of_the_gateway_are_read_and_kept(sample, people):
     eva = people("eva", "developer", "web")
     page = eva.open("/event-apis/orders/v1")
-    page.get_by_role("button", name="Show the AsyncAPI document of dev here").click()
+    page.get_by_role("button", name="show here: AsyncAPI of dev").click()
     page.locator("figure.code", has_text="asyncapi").get_by_text('"3.0.0"').wait_for()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()

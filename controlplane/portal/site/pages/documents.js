@@ -30,6 +30,6 @@ export function documents(api, address, environment) {
   return h('div', {},
     h('p', { class: 'row' }, DOCUMENTS.map(([title, file]) => [
       h('a', { href: `${address}/${file}`, target: '_blank', rel: 'noopener' }, title),
-      h('button', { type: 'button', class: 'link', 'aria-label': `Show the ${title} document of ${environment} here`, onclick: () => show(title, file) }, 'show here'),
+      h('button', { type: 'button', class: 'link', 'aria-label': `show here: ${title} of ${environment}`, onclick: () => show(title, file) }, 'show here'),
     ])), place);
 }

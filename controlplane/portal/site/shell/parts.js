@@ -4,9 +4,10 @@ import { get, url } from './api.js';
 import { leaving } from './router.js';
 
 // The focus stays where it was: on the same element if it is still there, or its successor, or at least in this part.
-function keepFocus(body, change) {
-  const before = document.activeElement;
-  const inside = body.contains(before);
+// `held` had it when loading began (null: nothing of this part): what is used again may have lost it since.
+function keepFocus(body, held, change) {
+  const before = document.activeElement === document.body ? held : document.activeElement;
+  const inside = before !== null && (before === held || body.contains(before));
   const name = before?.getAttribute?.('name');
   change();
   if (!inside || document.activeElement === before) return;
@@ -17,6 +18,7 @@ function keepFocus(body, change) {
 export function part(title, load, attributes = {}) {
   const body = h('div', { 'aria-busy': 'true', tabindex: '-1' }, h('p', { class: 'quiet' }, 'Loading…'));
   const again = async () => {
+    const held = body.contains(document.activeElement) ? document.activeElement : null;
     let content;
     try {
       content = await load(again);
@@ -24,7 +26,7 @@ export function part(title, load, attributes = {}) {
       if (problem.status === undefined) console.error(problem);
       content = notice('bad', h('p', {}, problem.message));
     }
-    keepFocus(body, () => replace(body, content));
+    keepFocus(body, held, () => replace(body, content));
     body.removeAttribute('aria-busy');
   };
   again();
