@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
 import pytest
 
+from sluice_support import wait_until
 from sluice_support.envelope import Envelope
 from sluice_support.secret_shop import PASSPHRASE, SecretShop
 
@@ -23,12 +25,17 @@ def shop(module_servers, kafka, tmp_path_factory):
     return shop
 
 
-def run(shop, folder, action, *args, policy=None, expect=0, topic=None):
+def write_job(shop, folder, policy, kafka=None):
     job = folder / "job.json"
     job.write_text(json.dumps({
-        "kafka": {"bootstrap.servers": shop.kafka.bootstrap_servers},
+        "kafka": {"bootstrap.servers": shop.kafka.bootstrap_servers, **(kafka or {})},
         "key_ring": {"provider": "local", "path": str(shop.keys.path), "passphrase": {"env": "KEYS_PASSPHRASE"}},
         "policy": {"key": "orders", "read_keys": ["old"], "what": ["value", "key"], **(policy or {})}}))
+    return job
+
+
+def run(shop, folder, action, *args, policy=None, expect=0, topic=None):
+    job = write_job(shop, folder, policy)
     done = subprocess.run([shop.keys.program, "records", action, "--job", str(job), "--topic", topic or shop.topic, *args],
                           capture_output=True, text=True, timeout=120, env={**os.environ, "KEYS_PASSPHRASE": PASSPHRASE})
     assert done.returncode == expect, done.stderr
@@ -71,6 +78,39 @@ def test_a_topic_is_encrypted_anew_and_resumed(shop, kafka, tmp_path):
     assert (result["records"], result["written"]) == (1, 1) and len(kafka.consume_all(to)) == 501
     result, _ = run(shop, tmp_path, "reencrypt", "--to", to, "--state", str(state))
     assert result["records"] == 0
+
+
+SLOW = {"linger.ms": 20, "queue.buffering.max.messages": 500}  # so many in so long at most
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_interrupted_goes_on_where_it_was(shop, kafka, tmp_path, end):
+    """Nothing is lost; some records may be there twice, each repetition in order."""
+    count, plain = 30_000, {"what": ["value"], "plaintext": "pass"}
+    source, to, state = kafka.create_topic("long"), kafka.create_topic("anew"), tmp_path / "state.json"
+    kafka.produce(source, [b"%d" % number for number in range(count)], **{"linger.ms": 50})
+    options = ["--to", to, "--state", str(state), "--progress", "100ms", "--buffer", "1MiB"]
+    command = [shop.keys.program, "records", "reencrypt", "--job", str(write_job(shop, tmp_path, plain, SLOW)),
+               "--topic", source, *options]
+    with open(tmp_path / "told", "w") as told:
+        process = subprocess.Popen(command, stdout=told, stderr=told, env={**os.environ, "KEYS_PASSPHRASE": PASSPHRASE})
+    try:
+        wait_until(lambda: 0 < json.loads(state.read_text())["next"][0] < count, 30, "progress in the state file", 0.01)
+        process.send_signal(end)
+        assert process.wait(30) == (3 if end == signal.SIGTERM else -signal.SIGKILL), (tmp_path / "told").read_text()
+    finally:
+        process.kill()
+        process.wait()
+    reached = json.loads(state.read_text())["next"][0]
+    assert 0 < reached < count
+    result, _ = run(shop, tmp_path, "reencrypt", *options, topic=source, policy=plain)
+    assert result["records"] == count - reached
+    keystore, expected = shop.keys.opened(), 0
+    for record in kafka.consume_all(to):
+        number = int(keystore.open(record.value(), to))
+        assert number <= expected, f"{expected} is missing before {number}"
+        expected = max(expected, number + 1)
+    assert expected == count
 
 
 def test_what_cannot_be_done_is_said(shop, kafka, tmp_path):
