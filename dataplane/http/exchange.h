@@ -71,6 +71,8 @@ void slc_exchange_problem(slc_exchange *exchange, int status, const char *type, 
                           const char *detail, json_t *extra /* stolen, may be NULL */);
 /* Body as one evbuffer (drained, stays the caller's). */
 void slc_exchange_reply(slc_exchange *exchange, int status, const char *content_type, struct evbuffer *body);
+/* For the audit trail: a policy refused what the request brought. Call it once, before the answer. */
+void slc_exchange_denied(slc_exchange *exchange, const char *policy, const char *reason);
 
 /* Streaming: after start, chunks are written with slc_exchange_write, whose `done` (may be NULL) is called when
  * the socket took them; finish ends the response. A stream is closed by the gateway with finish; when the

@@ -6,7 +6,8 @@
 #include "dataplane/observe/audit.h"
 #include "dataplane/observe/trace.h"
 
-#define NAME_CHARS 96
+#define NAME_CHARS   96
+#define REASON_CHARS 288
 
 static slc_audit_event describe(const slc_exchange *exchange, char name[NAME_CHARS])
 {
@@ -50,6 +51,20 @@ void slc_trail_decided(slc_exchange *exchange, const slc_denial *denial)
     event.outcome = "denied";
     event.reason = denial->reason;
     event.status = denial->status;
+    slc_audit_add(audit, &event);
+}
+
+void slc_exchange_denied(slc_exchange *exchange, const char *policy, const char *reason)
+{
+    slc_audit_log *audit = exchange->worker->audit;
+    char name[NAME_CHARS], why[REASON_CHARS];
+    if (!slc_audit_wants(audit, SLC_AUDIT_DENIAL) || exchange->api == NULL)
+        return;
+    snprintf(why, sizeof why, "policy %.60s: %.200s", policy != NULL ? policy : "", reason);
+    slc_audit_event event = describe(exchange, name);
+    event.class = SLC_AUDIT_DENIAL;
+    event.outcome = "denied";
+    event.reason = why;
     slc_audit_add(audit, &event);
 }
 

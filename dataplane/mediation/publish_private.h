@@ -27,6 +27,7 @@ struct slc_publish {
     slc_exchange *exchange; /* NULL: answered, or the client has gone */
     slc_api *api;
     bool batch, asynchronous, listed;
+    bool denied; /* the audit trail has it */
     const char *idempotency_key;
     const struct slc_span *span;     /* the exchange's, until the last item is there; NULL: none */
     slc_record_chain *records;       /* of policies; NULL: none */

@@ -158,6 +158,16 @@ static enum slc_record_verdict ask(slc_publish *publish, slc_outgoing *record, s
     return SLC_RECORD_CHANGE;
 }
 
+/* A line for the request, whatever the number of its events; what may be tried again is no denial. */
+static void audit(slc_publish *publish, const slc_record_problem *problem)
+{
+    if (publish->exchange == NULL || publish->denied ||
+        kind_of(problem->code) == SLC_PROBLEM_RECORD_UNAVAILABLE)
+        return;
+    publish->denied = true;
+    slc_exchange_denied(publish->exchange, problem->policy, problem->why);
+}
+
 /* False: it has to wait. */
 static bool decide(publish_item *item, slc_outgoing *record)
 {
@@ -174,6 +184,7 @@ static bool decide(publish_item *item, slc_outgoing *record)
         break;
     }
     slc_rejection_tell(item->publish->api, item->publish->exchange, &problem);
+    audit(item->publish, &problem);
     slc_publish_reject_item(item, kind_of(problem.code), problem.detail[0] != '\0' ? problem.detail : NULL,
                             problem.pointer[0] != '\0' ? problem.pointer : NULL);
     return true;

@@ -120,6 +120,21 @@ def test_denials_name_the_rule_in_the_logs_and_never_to_the_caller(shop):
     assert "acl secret-rule-name: rule 1" in shop.gateway.log().decode()
 
 
+def test_a_request_whose_events_a_policy_rejects_is_a_denial(shop):
+    shop.admin.create("policies", name="only-json", type="mask", scope={"kind": "event-api", "ref": shop.sample.event_api},
+                      config={"on": "publish", "fields": [{"path": "/card"}]})
+    try:
+        text = {"Content-Type": "application/octet-stream"}
+        wait_until(lambda: shop.sample.publish(b"text", headers=text).status_code == 422, what="the policy")
+        answer = shop.sample.publish(b"text", headers=text)
+        denied = shop.line(event="denial", request_id=answer.headers["X-Request-Id"])
+        assert denied["reason"].startswith("policy only-json: ") and "not JSON" in denied["reason"]
+        assert (denied["operation"], denied["application"]) == ("publish", shop.sample.application)
+        assert len(shop.lines(event="denial", request_id=answer.headers["X-Request-Id"])) == 1
+    finally:
+        shop.admin.delete("policies", "only-json")
+
+
 def test_native_sessions_leave_authentication_and_access(shop):
     assert shop.plain(shop.sample.credential) == 0
     good = shop.line(event="authentication", outcome="good", protocol="kafka")

@@ -19,6 +19,7 @@ struct client {
     pthread_mutex_t lock;
     int status;
     bool open, ended, blocked, streaming;
+    int denials;
     struct evbuffer *received, *pending;
     void (*done)(slc_exchange *exchange, void *ctx);
     struct evkeyvalq response; /* copied at the answer */
@@ -209,6 +210,13 @@ void slc_exchange_reply(slc_exchange *exchange, int status, const char *content_
 {
     (void)content_type;
     answer(client_of(exchange), status, body);
+}
+
+void slc_exchange_denied(slc_exchange *exchange, const char *by, const char *reason)
+{
+    (void)by;
+    (void)reason;
+    client_of(exchange)->denials++;
 }
 
 void slc_exchange_stream_start(slc_exchange *exchange, int status, const char *content_type)
