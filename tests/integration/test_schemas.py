@@ -335,6 +335,19 @@ def test_readers_wait_while_the_registry_is_away(shop, kafka, double):
         finally:
             double.down = False
         assert [event["data"]["id"] for event in api.events(2)] == [1, 1]
+        double.gone.add(number)  # deleted: what comes from then on cannot be read, and one can seek behind it
+        wait_until(lambda: native_fails(api, 0), 20, "the schema's end")
+        kafka.produce(api.topic, [good, None])
+        assert ["error" in event for event in api.events(4)[2:]] == [True, False]
+        assert read_from(api, 3).value() is None
+
+
+def native_fails(api, offset):
+    try:
+        read_from(api, offset)
+    except AssertionError:
+        return True
+    return False
 
 
 def test_the_number_in_a_header(shop, kafka, double):
