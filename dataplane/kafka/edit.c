@@ -82,6 +82,23 @@ bool slc_kafka_edits_add(slc_kafka_edits *edits, size_t at, size_t remove, const
     return true;
 }
 
+/* The head is written behind what it stands before. */
+bool slc_kafka_edits_add_made(slc_kafka_edits *edits, size_t at, size_t remove, slc_kafka_span head, size_t from,
+                              slc_error *err)
+{
+    size_t len = edits->bytes.len - from;
+    const slc_kafka_edits_mark before = {edits->count, from, edits->growth};
+    SLC_BUG_ON(from > edits->bytes.len);
+    if (slc_kafka_edits_add(edits, at, remove, &head, 1, err) && grow(edits, err)) {
+        edits->items[edits->count++] =
+            (slc_kafka_edit){(uint32_t)(at + remove), 0, (uint32_t)from, (uint32_t)len};
+        edits->growth += (int64_t)len;
+        return true;
+    }
+    slc_kafka_edits_rewind(edits, &before);
+    return false;
+}
+
 bool slc_kafka_edits_insert(slc_kafka_edits *edits, const slc_kafka_edits_mark *mark, size_t at, size_t remove,
                             slc_kafka_span put, slc_error *err)
 {

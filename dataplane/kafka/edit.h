@@ -19,7 +19,7 @@ typedef struct slc_kafka_edit {
 } slc_kafka_edit;
 
 /* Not thread safe; the holder owns it. Read `items`, `count` and `bytes` freely, change them through the
- * functions. */
+ * functions; what is made for slc_kafka_edits_add_made() is added to `bytes` itself. */
 typedef struct slc_kafka_edits {
     slc_kafka_edit *items;
     size_t count;
@@ -52,6 +52,11 @@ void slc_kafka_edits_clear(slc_kafka_edits *edits);
  * then. */
 bool slc_kafka_edits_add(slc_kafka_edits *edits, size_t at, size_t remove, const slc_kafka_span *put, size_t n,
                          slc_error *err) SLC_CHECKED;
+
+/* The same for new bytes that the caller has added to edits->bytes, from `from` to its end: `head` stands before
+ * them, and only that is copied. Takes two edits. On false the caller's bytes are gone as well. */
+bool slc_kafka_edits_add_made(slc_kafka_edits *edits, size_t at, size_t remove, slc_kafka_span head, size_t from,
+                              slc_error *err) SLC_CHECKED;
 
 /* Adds an edit before those that were made since `mark`, all of which lie behind at + remove. */
 bool slc_kafka_edits_insert(slc_kafka_edits *edits, const slc_kafka_edits_mark *mark, size_t at, size_t remove,

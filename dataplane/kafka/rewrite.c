@@ -66,7 +66,8 @@ static bool fits(const slc_kafka_event *ev, const slc_kafka_value *value, int ve
 static bool replace_variable(slc_kafka_rewriter *rw, const slc_kafka_event *ev, const slc_kafka_value *value,
                              slc_error *err)
 {
-    size_t len = value->null ? 0 : value->head.len + value->body.len;
+    size_t made = value->made ? rw->edits_->bytes.len - value->made_from : 0;
+    size_t len = value->null ? 0 : value->made ? made : value->head.len + value->body.len;
     if (!fits(ev, value, rw->walk_.version_, len, err))
         return false;
     size_t size = slc_kafka_type_size(ev->field->type); /* of an array's elements */
@@ -76,6 +77,9 @@ static bool replace_variable(slc_kafka_rewriter *rw, const slc_kafka_event *ev, 
     size_t fixed = ev->field->type == SLC_KAFKA_STRING ? 2 : 4;
     slc_kafka_span spans[3] = {
         {prefix, put_prefix(prefix, ev->compact, length, fixed)}, value->head, value->body};
+    if (value->made)
+        return slc_kafka_edits_add_made(rw->edits_, ev->at, ev->prefix + ev->total, spans[0], value->made_from,
+                                        err);
     return slc_kafka_edits_add(rw->edits_, ev->at, ev->prefix + ev->total, spans, value->null ? 1 : 3, err);
 }
 

@@ -26,6 +26,8 @@ typedef struct slc_kafka_value {
     bool null;
     slc_kafka_span head;
     slc_kafka_span body;
+    bool made; /* instead of head and body: what was added to edits->bytes from `made_from` on */
+    size_t made_from;
     int64_t number;
 } slc_kafka_value;
 

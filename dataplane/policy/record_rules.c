@@ -11,8 +11,7 @@
 
 void slc_record_work_init(slc_record_work *work, const slc_compression_options *options, size_t max_bytes)
 {
-    *work = (slc_record_work){.options = *options};
-    slc_buf_init(&work->out, max_bytes);
+    *work = (slc_record_work){.options = *options, .max_bytes = max_bytes};
     slc_buf_init(&work->headers, max_bytes);
     slc_record_scratch_init(&work->scratch, max_bytes);
 }
@@ -20,7 +19,6 @@ void slc_record_work_init(slc_record_work *work, const slc_compression_options *
 void slc_record_work_release(slc_record_work *work)
 {
     slc_rewriter_free(work->rewriter);
-    slc_buf_release(&work->out);
     slc_buf_release(&work->headers);
     free(work->before);
     slc_record_scratch_release(&work->scratch);
@@ -37,7 +35,6 @@ void slc_record_work_trim(slc_record_work *work)
 {
     if (work->rewriter != NULL)
         slc_rewriter_trim(work->rewriter);
-    trim(&work->out, work->options.keep_bytes);
     trim(&work->headers, work->options.keep_bytes);
     slc_record_scratch_trim(&work->scratch, work->options.keep_bytes);
 }
@@ -209,6 +206,20 @@ static enum slc_kafka_verdict wait(const slc_record_rules *rules, bool produce)
     return SLC_KAFKA_LATER;
 }
 
+/* Adds to `made`, within the limit for one partition. */
+static enum slc_rewritten rewrite(slc_record_work *work, slc_kafka_span data, const slc_rewrite_rules *rules,
+                                  slc_buf *made, slc_rewrite_report *report, slc_error *err)
+{
+    size_t max = made->max;
+    if (max - made->len > work->max_bytes)
+        made->max = made->len + work->max_bytes;
+    enum slc_rewritten done =
+        slc_records_rewrite(work->rewriter, data.data, data.len, rules, made, report, err);
+    made->max = max;
+    made->overflow = false; /* it was told */
+    return done;
+}
+
 static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_chain *chain,
                                     const slc_view_batches *batches, slc_kafka_value *out,
                                     slc_view_failure *failure)
@@ -220,7 +231,7 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
                         .turn = {.scratch = &work->scratch, .waiter = waiter_of(rules, batches->produce)},
                         .partition = batches->partition,
                         .from_offset = batches->produce ? INT64_MIN : batches->from_offset};
-    const slc_rewrite_rules rewrite = {.record = ask,
+    const slc_rewrite_rules rules_of_pass = {.record = ask,
                                        .ctx = &pass,
                                        .consume = !batches->produce,
                                        .from_offset = pass.from_offset,
@@ -229,9 +240,8 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
     slc_error err = {0};
     if (work->rewriter == NULL)
         work->rewriter = slc_rewriter_new(&work->options);
-    slc_buf_clear(&work->out);
-    enum slc_rewritten done =
-        slc_records_rewrite(work->rewriter, data.data, data.len, &rewrite, &work->out, &report, &err);
+    size_t before = batches->made->len;
+    enum slc_rewritten done = rewrite(work, data, &rules_of_pass, batches->made, &report, &err);
     if (done == SLC_REWRITTEN_LATER)
         return wait(rules, batches->produce);
     if (done == SLC_REWRITTEN_FAILED)
@@ -242,8 +252,10 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
         tell(rules, batches, report.left_out.message);
     if (done == SLC_REWRITTEN_SAME && report.used_bytes == data.len)
         return SLC_KAFKA_KEEP;
-    out->body = done == SLC_REWRITTEN_SAME ? (slc_kafka_span){data.data, report.used_bytes}
-                                           : (slc_kafka_span){work->out.data, work->out.len};
+    if (done == SLC_REWRITTEN_SAME)
+        out->body = (slc_kafka_span){data.data, report.used_bytes};
+    out->made = done == SLC_REWRITTEN_CHANGED;
+    out->made_from = before;
     return SLC_KAFKA_REPLACE;
 }
 

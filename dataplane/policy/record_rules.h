@@ -10,7 +10,7 @@
 typedef struct slc_record_work {
     slc_rewriter *rewriter; /* NULL until it is needed */
     slc_compression_options options;
-    slc_buf out;     /* records of one partition, rewritten */
+    size_t max_bytes; /* of the rewritten records of one partition */
     slc_buf headers; /* of one record, encoded */
     slc_record_header *before;
     size_t before_cap;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -312,6 +313,43 @@ static void sent_some(slc_end *to, slc_end *from, size_t sent)
         from->start += (uint32_t)(sent - of_out);
         from->pass -= (uint32_t)(sent - of_out);
     }
+}
+
+static size_t write_parts_tls(slc_end *to, const struct iovec *parts, size_t count)
+{
+    size_t written = 0;
+    bool again;
+    if (slc_end_send(to, NULL) != SLC_IO_OK)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t at = 0; at < parts[i].iov_len;) {
+            ssize_t sent = write_tls(to, (const uint8_t *)parts[i].iov_base + at, parts[i].iov_len - at, &again);
+            if (sent <= 0)
+                return written;
+            at += (size_t)sent;
+            written += (size_t)sent;
+            to->bytes_out += (size_t)sent;
+        }
+    }
+    return written;
+}
+
+size_t slc_end_write(slc_end *to, const struct iovec *parts, size_t count, bool more)
+{
+    struct iovec all[1 + SLC_END_PARTS];
+    size_t waiting = to->out.len - to->out_sent, used = 0;
+    SLC_BUG_ON(count > SLC_END_PARTS);
+    if (to->ssl != NULL)
+        return write_parts_tls(to, parts, count);
+    if (waiting > 0)
+        all[used++] = (struct iovec){to->out.data + to->out_sent, waiting};
+    memcpy(all + used, parts, count * sizeof *parts);
+    const struct msghdr message = {.msg_iov = all, .msg_iovlen = used + count};
+    ssize_t sent = sendmsg(to->fd, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    if (sent <= 0)
+        return 0;
+    sent_some(to, NULL, (size_t)sent);
+    return (size_t)sent > waiting ? (size_t)sent - waiting : 0;
 }
 
 /* What is in the pipe; `out` is empty. */

@@ -13,9 +13,12 @@
 #include <event2/event_struct.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <sys/uio.h>
 
 #include "common/buf.h"
 #include "dataplane/proxy/pool.h"
+
+#define SLC_END_PARTS 64 /* that are written at once */
 
 enum slc_io {
     SLC_IO_OK,
@@ -79,6 +82,10 @@ void slc_end_rest(slc_end *end, slc_pool *pool);
 /* Writes what waits in `to`, then what is piped and what passes from `from` (NULL: nothing is). SLC_IO_OK: all
  * is written; AGAIN, FAILED. */
 enum slc_io slc_end_send(slc_end *to, slc_end *from);
+/* Writes what waits, and then the parts, from where they lie and as far as the socket takes them; `more`: others
+ * follow at once, so that what is left of a packet may wait for them. Returns how many bytes of the parts were
+ * written; a broken socket shows at the next slc_end_send(). Nothing may be piped or passing towards it. */
+size_t slc_end_write(slc_end *to, const struct iovec *parts, size_t count, bool more);
 /* Nothing is piped and nothing passes any more: it was written, or copied to `to->out`. False when that is
  * full.
  */

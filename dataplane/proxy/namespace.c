@@ -10,9 +10,9 @@
 #include "dataplane/kafka/metadata_codec.h"
 #include "dataplane/kafka/refusal.h"
 #include "dataplane/kafka/wire.h"
+#include "dataplane/proxy/parts.h"
 #include "dataplane/proxy/session_private.h"
 
-#define PASSING           (16u * 1024) /* bytes: less costs less to copy than a write of its own */
 #define MAX_REFUSAL       (16u * 1024 * 1024)
 #define PRODUCE_KEY       0
 #define ELECT_LEADERS_KEY 43
@@ -88,39 +88,23 @@ enum slc_parse slc_session_learn(slc_session *session, const uint8_t *data, size
 
 /* ---- sending and refusing ---- */
 
-/* What does not change: from where it lies, if it is long and the socket takes it, else copied. */
-static bool send_unchanged(slc_session *session, size_t len)
-{
-    slc_end *client = &session->client;
-    if (len >= PASSING) {
-        client->pass = (uint32_t)len;
-        return slc_end_settle(&session->broker, client);
-    }
-    if (!slc_buf_add(&session->broker.out, client->chunk + client->start, len))
-        return false;
-    slc_end_skip(client, len);
-    return true;
-}
-
 /* From the last change on the frame passes. */
 static enum slc_parse send_changed(slc_session *session, const slc_kafka_request_header *header, size_t size,
                                    const slc_kafka_edits *edits)
 {
-    const uint8_t *data = session->client.chunk + session->client.start;
-    size_t at = 0;
+    size_t there;
+    const uint8_t *data = slc_end_data(&session->client, &there);
+    const slc_kafka_edit *last = &edits->items[edits->count - 1];
+    size_t at = (size_t)last->at + last->remove, changed = 4 + header->size + at;
     uint8_t length[4];
-    slc_buf *out = &session->broker.out;
+    slc_parts parts;
     slc_kafka_put(length, (uint64_t)((int64_t)size + edits->growth), 4);
-    bool sent = slc_buf_add(out, length, 4) && slc_buf_add(out, data + 4, header->size);
-    slc_end_skip(&session->client, 4 + header->size);
-    for (size_t i = 0; sent && i < edits->count; i++) {
-        const slc_kafka_edit *edit = &edits->items[i];
-        sent = send_unchanged(session, edit->at - at) &&
-               (edit->put == 0 || slc_buf_add(out, edits->bytes.data + edit->from, edit->put));
-        if (sent)
-            slc_end_skip(&session->client, edit->remove);
-        at = (size_t)edit->at + edit->remove;
-    }
+    slc_parts_init(&parts, &session->broker);
+    slc_parts_add(&parts, length, sizeof length);
+    slc_parts_add(&parts, data + 4, header->size);
+    slc_parts_add_changed(&parts, edits, data + 4 + header->size, at);
+    bool sent = slc_parts_send(&parts, changed < 4 + size && there > changed);
+    slc_end_skip(&session->client, changed);
     if (!sent)
         return slc_session_refuse(session, SLC_LIMIT, "limit", "too much waits for the broker");
     session->request_left = (uint32_t)(size - header->size - at);

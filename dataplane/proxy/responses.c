@@ -5,6 +5,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "dataplane/kafka/wire.h"
+#include "dataplane/proxy/parts.h"
 #include "dataplane/proxy/session_private.h"
 
 #define SHARE_FETCH_KEY 78
@@ -64,24 +65,20 @@ static bool give_local(slc_session *session, slc_flight *flight)
 
 /* ---- whole answers ---- */
 
-static bool put_frame(slc_session *session, const uint8_t *frame, size_t header, const uint8_t *body,
-                      size_t len, const slc_kafka_edits *edits, slc_error *err)
-{
-    uint8_t size[4];
-    slc_buf *out = &session->client.out;
-    slc_kafka_put(size, (uint64_t)((int64_t)(header + len) + edits->growth), 4);
-    return (slc_buf_add(out, size, 4) && slc_buf_add(out, frame, header))
-               ? slc_kafka_edits_apply(edits, body, len, out, err)
-               : slc_fail(err, SLC_LIMIT, "limit", "too much waits for the client");
-}
-
 static enum slc_parse put(slc_session *session, size_t header, size_t size, const slc_kafka_edits *edits)
 {
     if (!slc_end_settle(&session->client, &session->broker))
         return SLC_PARSE_WAIT;
     const uint8_t *frame = session->broker.chunk + session->broker.start + 4;
-    if (!put_frame(session, frame, header, frame + header, size - header, edits, &session->why))
-        return SLC_PARSE_CLOSE;
+    uint8_t length[4];
+    slc_parts parts;
+    slc_kafka_put(length, (uint64_t)((int64_t)size + edits->growth), 4);
+    slc_parts_init(&parts, &session->client);
+    slc_parts_add(&parts, length, sizeof length);
+    slc_parts_add(&parts, frame, header);
+    slc_parts_add_changed(&parts, edits, frame + header, size - header);
+    if (!slc_parts_send(&parts, false))
+        return slc_session_refuse(session, SLC_LIMIT, "limit", "too much waits for the client");
     slc_end_skip(&session->broker, 4 + size);
     return SLC_PARSE_MORE;
 }

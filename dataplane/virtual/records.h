@@ -24,13 +24,15 @@ typedef struct slc_view_batches {
     int64_t from_offset; /* of a Fetch: where the client reads from; INT64_MIN: not known */
     bool share;          /* of a ShareFetch */
     slc_kafka_span data;
+    slc_buf *made; /* where new records may be put, behind what is in it */
 } slc_view_batches;
 
 typedef struct slc_view_records slc_view_records;
 struct slc_view_records {
     bool produce, fetch; /* is anything done at all? Messages of that direction are held whole then */
-    /* KEEP, REPLACE by out->body, which lives until the next call, LATER: the whole message comes again, or
-     * REFUSE, with `failure` filled. */
+    /* KEEP, REPLACE by out->body, which lives until the next call, or by what was added to batches->made, with
+     * out->made and made_from, LATER: the whole message comes again, or REFUSE, with `failure` filled. Nothing
+     * is added but for that REPLACE. */
     enum slc_kafka_verdict (*map)(slc_view_records *records, const slc_view_batches *batches,
                                   slc_kafka_value *out, slc_view_failure *failure);
 };

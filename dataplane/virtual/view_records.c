@@ -70,7 +70,8 @@ static enum slc_kafka_verdict map_batches(const slc_view *view, const slc_view_p
                                       .backend = backend,
                                       .partition = (int32_t)partition->index,
                                       .from_offset = INT64_MIN,
-                                      .data = {event->data, event->len}};
+                                      .data = {event->data, event->len},
+                                      .made = &partition->edits->bytes};
     return view->records->map(view->records, &batches, out, failure);
 }
 
@@ -128,7 +129,8 @@ enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc
             .from_offset =
                 fetch ? slc_view_from_offset(answer->view, answer->client, answer->partition) : INT64_MIN,
             .share = !fetch,
-            .data = {event->data, event->len}};
+            .data = {event->data, event->len},
+            .made = &answer->edits->bytes};
         verdict = records->map(records, &batches, out, &failure);
     }
     if (verdict != SLC_KAFKA_REFUSE)
