@@ -233,6 +233,7 @@ static enum slc_record_verdict replace(void *ctx, const slc_batch *batch, const 
 {
     const struct sample *s = ctx;
     (void)batch;
+    *changed = *record;
     (void)err;
     changed->value = s->others + (size_t)record->offset_delta * s->value_len;
     return s->change ? SLC_RECORD_CHANGE : SLC_RECORD_KEEP;

@@ -30,6 +30,11 @@ int64_t slc_monotonic_ms(void)
     return read_clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t slc_monotonic_about_ms(void)
+{
+    return read_clock_us(CLOCK_MONOTONIC_COARSE) / 1000;
+}
+
 int64_t slc_monotonic_us(void)
 {
     return read_clock_us(CLOCK_MONOTONIC);

@@ -9,6 +9,7 @@
 int64_t slc_wall_ms(void);      /* milliseconds since 1970-01-01T00:00:00Z */
 int64_t slc_monotonic_ms(void); /* CLOCK_MONOTONIC */
 int64_t slc_monotonic_us(void);
+int64_t slc_monotonic_about_ms(void); /* up to 10 ms behind, for a fifth of the cost: where each record asks */
 /* For what-if questions: the wall clock of the calling thread says this from now on; 0: the time again. */
 void slc_wall_pretend(int64_t wall_ms);
 

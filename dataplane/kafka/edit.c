@@ -83,8 +83,8 @@ bool slc_kafka_edits_add(slc_kafka_edits *edits, size_t at, size_t remove, const
 }
 
 /* The head is written behind what it stands before. */
-bool slc_kafka_edits_add_made(slc_kafka_edits *edits, size_t at, size_t remove, slc_kafka_span head, size_t from,
-                              slc_error *err)
+bool slc_kafka_edits_add_made(slc_kafka_edits *edits, size_t at, size_t remove, slc_kafka_span head,
+                              size_t from, slc_error *err)
 {
     size_t len = edits->bytes.len - from;
     const slc_kafka_edits_mark before = {edits->count, from, edits->growth};

@@ -53,10 +53,10 @@ void slc_kafka_edits_clear(slc_kafka_edits *edits);
 bool slc_kafka_edits_add(slc_kafka_edits *edits, size_t at, size_t remove, const slc_kafka_span *put, size_t n,
                          slc_error *err) SLC_CHECKED;
 
-/* The same for new bytes that the caller has added to edits->bytes, from `from` to its end: `head` stands before
- * them, and only that is copied. Takes two edits. On false the caller's bytes are gone as well. */
-bool slc_kafka_edits_add_made(slc_kafka_edits *edits, size_t at, size_t remove, slc_kafka_span head, size_t from,
-                              slc_error *err) SLC_CHECKED;
+/* The same for new bytes that the caller has added to edits->bytes, from `from` to its end: `head` stands
+ * before them, and only that is copied. Takes two edits. On false the caller's bytes are gone as well. */
+bool slc_kafka_edits_add_made(slc_kafka_edits *edits, size_t at, size_t remove, slc_kafka_span head,
+                              size_t from, slc_error *err) SLC_CHECKED;
 
 /* Adds an edit before those that were made since `mark`, all of which lie behind at + remove. */
 bool slc_kafka_edits_insert(slc_kafka_edits *edits, const slc_kafka_edits_mark *mark, size_t at, size_t remove,

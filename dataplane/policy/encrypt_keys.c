@@ -76,7 +76,7 @@ static enum slc_record_verdict ask(slc_encryption *encryption, const slc_key_wan
 enum slc_record_verdict slc_encrypt_current(slc_encryption *encryption, slc_record_turn *turn,
                                             slc_data_key **key, slc_record_problem *problem)
 {
-    int64_t now_ms = slc_monotonic_ms();
+    int64_t now_ms = slc_monotonic_about_ms();
     trim(now_ms);
     if (encryption->current == NULL || now_ms - encryption->current_ms >= ASK_AGAIN_MS ||
         !slc_data_key_holds(encryption->current, now_ms)) {
@@ -100,7 +100,7 @@ enum slc_record_verdict slc_encrypt_fixed(slc_encryption *encryption, const char
 {
     slc_data_key *have = encryption->fixed;
     if (have == NULL || have->kek_len != kek_len || memcmp(have->kek, kek, kek_len) != 0 ||
-        !slc_data_key_holds(have, slc_monotonic_ms())) {
+        !slc_data_key_holds(have, slc_monotonic_about_ms())) {
         const slc_key_want want = {.kind = SLC_KEY_FIXED, .kek = kek, .kek_len = kek_len};
         slc_data_key *fresh = NULL;
         enum slc_record_verdict verdict = ask(encryption, &want, turn, &fresh, problem);
@@ -126,7 +126,7 @@ static slc_data_key *recall(slc_encryption *encryption, const slc_envelope *enve
         slc_data_key *key = encryption->recent[i];
         if (key == NULL || !is_of(key, envelope))
             continue;
-        if (slc_data_key_holds(key, slc_monotonic_ms()))
+        if (slc_data_key_holds(key, slc_monotonic_about_ms()))
             return key;
         slc_data_key_unref(key);
         encryption->recent[i] = NULL;
@@ -170,7 +170,7 @@ enum slc_record_verdict slc_encrypt_opening(slc_encryption *encryption, const sl
                                .kek_len = envelope->kek_len,
                                .edek = envelope->edek,
                                .edek_len = envelope->edek_len};
-    trim(slc_monotonic_ms());
+    trim(slc_monotonic_about_ms());
     enum slc_record_verdict verdict = ask(encryption, &want, turn, key, problem);
     if (verdict == SLC_RECORD_KEEP) {
         unsigned at = encryption->recent_at++ % SLC_ENCRYPT_RECENT;

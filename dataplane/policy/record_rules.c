@@ -73,15 +73,19 @@ static bool encode(slc_record_work *work, const slc_policy_record *record, slc_e
 }
 
 /* What the policies made of it, as the batch has it. */
-static bool take_over(struct pass *pass, const slc_policy_record *record, slc_batch_record *changed,
-                      slc_error *err)
+static bool take_over(struct pass *pass, const slc_batch_record *came, const slc_policy_record *record,
+                      slc_batch_record *changed, slc_error *err)
 {
     changed->key = record->key;
     changed->key_len = record->key_len;
     changed->value = record->value;
     changed->value_len = record->value_len;
-    if (record->headers == pass->work->before) /* nobody changed them, or looked at them */
+    if (record->headers == pass->work->before) { /* nobody changed them, or looked at them */
+        changed->n_headers = came->n_headers;
+        changed->headers = came->headers;
+        changed->headers_len = came->headers_len;
         return true;
+    }
     if (!encode(pass->work, record, err))
         return false;
     changed->n_headers = (int32_t)record->header_count;
@@ -123,7 +127,7 @@ static enum slc_record_verdict ask(void *ctx, const slc_batch *batch, const slc_
     case SLC_RECORD_KEEP:
         return SLC_RECORD_KEEP;
     case SLC_RECORD_CHANGE:
-        return take_over(pass, &at_hand, changed, err) ? SLC_RECORD_CHANGE : SLC_RECORD_REJECT;
+        return take_over(pass, record, &at_hand, changed, err) ? SLC_RECORD_CHANGE : SLC_RECORD_REJECT;
     case SLC_RECORD_DROP:
         return SLC_RECORD_DROP;
     case SLC_RECORD_LATER:

@@ -11,7 +11,7 @@ typedef struct slc_record_work {
     slc_rewriter *rewriter; /* NULL until it is needed */
     slc_compression_options options;
     size_t max_bytes; /* of the rewritten records of one partition */
-    slc_buf headers; /* of one record, encoded */
+    slc_buf headers;  /* of one record, encoded */
     slc_record_header *before;
     size_t before_cap;
     slc_record_scratch scratch;

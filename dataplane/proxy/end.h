@@ -37,9 +37,11 @@ typedef struct slc_end {
     uint32_t cap, start, stop, pass;
     uint32_t stranger_bytes; /* of the chunk, while `stranger` */
     uint32_t piped;
-    slc_pipe *pipe; /* NULL: nothing was piped */
-    bool stranger;  /* has not authenticated: shares little memory with others like it */
-    bool large;     /* a read filled its chunk, not long ago: take large ones */
+    uint32_t missing; /* bytes that must come before anything can be done with what is held; 0: not known */
+    uint32_t lowat;   /* as the socket was told; 0: nothing */
+    slc_pipe *pipe;   /* NULL: nothing was piped */
+    bool stranger;    /* has not authenticated: shares little memory with others like it */
+    bool large;       /* a read filled its chunk, not long ago: take large ones */
     uint32_t usual; /* size of a large one: of the last frame that had to be copied into a larger chunk, within
                        reason */
     uint8_t small_reads; /* in a row, while `large` */
@@ -70,6 +72,9 @@ bool slc_end_holds_record(const slc_end *end);
 /* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or
  * SLC_IO_MEMORY. */
 enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
+/* The same for a frame of which nothing is done before its last byte is there: as long as much is missing the
+ * socket does not wake anybody for little. */
+enum slc_io slc_end_hold_frame(slc_end *end, slc_pool *pool, size_t size);
 /* It is no stranger any more. */
 void slc_end_trust(slc_end *end, slc_pool *pool);
 /* What is held and not passing. */
@@ -82,9 +87,10 @@ void slc_end_rest(slc_end *end, slc_pool *pool);
 /* Writes what waits in `to`, then what is piped and what passes from `from` (NULL: nothing is). SLC_IO_OK: all
  * is written; AGAIN, FAILED. */
 enum slc_io slc_end_send(slc_end *to, slc_end *from);
-/* Writes what waits, and then the parts, from where they lie and as far as the socket takes them; `more`: others
- * follow at once, so that what is left of a packet may wait for them. Returns how many bytes of the parts were
- * written; a broken socket shows at the next slc_end_send(). Nothing may be piped or passing towards it. */
+/* Writes what waits, and then the parts, from where they lie and as far as the socket takes them; `more`:
+ * others follow at once, so that what is left of a packet may wait for them. Returns how many bytes of the
+ * parts were written; a broken socket shows at the next slc_end_send(). Nothing may be piped or passing towards
+ * it. */
 size_t slc_end_write(slc_end *to, const struct iovec *parts, size_t count, bool more);
 /* Nothing is piped and nothing passes any more: it was written, or copied to `to->out`. False when that is
  * full.

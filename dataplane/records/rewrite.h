@@ -25,9 +25,9 @@ enum slc_record_verdict {
     SLC_RECORD_LATER,  /* something is being fetched: nothing happened, and the caller asks again */
 };
 
-/* Asked once for each record, in order. `changed` is a copy of `record`: for CHANGE it takes other key, value
- * and headers (encoded, see slc_batch_headers_add), all of which must live until the next call; its other
- * members are ignored. */
+/* Asked once for each record, in order. For CHANGE `changed` takes key, value and headers (encoded, see
+ * slc_batch_headers_add), also those that stay; all must live until the next call. Its other members are
+ * ignored. */
 typedef enum slc_record_verdict slc_record_fn(void *ctx, const slc_batch *batch, const slc_batch_record *record,
                                               slc_batch_record *changed, slc_error *err);
 

@@ -134,7 +134,7 @@ static bool take_change(struct pass *p, const slc_batch_record *record, const sl
 static enum slc_rewritten take_record(struct pass *p, const slc_batch_record *record,
                                       slc_rewrite_report *report, slc_error *err)
 {
-    slc_batch_record changed = *record;
+    slc_batch_record changed; /* a copy here would wait for what the cursor has just stored */
     enum slc_record_verdict verdict = p->rules->record(p->rules->ctx, p->batch, record, &changed, err);
     report->records++;
     if (verdict == SLC_RECORD_REJECT && p->rules->consume &&

@@ -42,6 +42,7 @@ static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const s
 {
     struct plan *plan = ctx;
     unsigned turn = (unsigned)record->offset % 4;
+    *changed = *record;
     SLC_BUG_ON(record->offset_delta > batch->last_offset_delta);
     if ((plan->what & REJECT) != 0 && turn == 3) {
         slc_fail(err, SLC_DENIED, NULL, "No.");

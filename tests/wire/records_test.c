@@ -144,6 +144,7 @@ static enum slc_record_verdict change(void *ctx, const slc_batch *batch, const s
 {
     struct change *c = ctx;
     (void)batch;
+    *changed = *record;
     (void)err;
     slc_buf_clear(&c->text);
     switch (record->offset % 5) {

@@ -32,6 +32,7 @@ static enum slc_record_verdict decide(void *ctx, const slc_batch *batch, const s
 {
     struct fixture *f = ctx;
     (void)batch;
+    *changed = *record;
     char last = record->value_len > 0 ? (char)record->value[record->value_len - 1]
                                       : (char)record->key[record->key_len - 1];
     f->calls++;
