@@ -51,6 +51,12 @@ static enum slc_kafka_verdict decide(slc_view_records *records, const slc_view_b
     if (data.len % 3 == 0)
         return SLC_KAFKA_KEEP;
     *failure = (slc_view_failure){.code = 2, .why = "why"};
+    if (data.len % 3 == 1 && data.len % 2 == 0) {
+        out->made = true;
+        out->made_from = batches->made->len;
+        if (!slc_buf_add(batches->made, "changed", data.len % 7))
+            return SLC_KAFKA_REFUSE;
+    }
     out->body = (slc_kafka_span){"changed", data.len % 7};
     return data.len % 3 == 1 ? SLC_KAFKA_REPLACE : SLC_KAFKA_REFUSE;
 }

@@ -9,6 +9,8 @@
     "{\"rules\":[{\"in\":\"publish\",\"action\":\"set\",\"name\":\"who\",\"value\":\"${application.name}\"}]}"
 #define HIDE "{\"rules\":[{\"in\":\"read\",\"action\":\"remove\",\"name\":\"secret\"}]}"
 
+#define BEFORE "of another partition"
+
 static const struct build_record two[] = {{.key = "k", .value = "v", .headers = "a=1;secret=2"},
                                           {.value = "w"}};
 
@@ -17,7 +19,7 @@ static slc_principal principal;
 static slc_access *access_;
 static slc_record_work work;
 static slc_record_rules rules;
-static slc_buf in;
+static slc_buf in, made;
 static unsigned denials;
 
 static void on_denied(void *ctx, const slc_access_denial *denial)
@@ -33,6 +35,7 @@ static void setup(const char *config)
         asker_policy(asker, "h", "headers", config);
     slc_record_work_init(&work, &SLC_COMPRESSION_DEFAULTS, BUILD_MAX);
     slc_buf_init(&in, BUILD_MAX);
+    slc_buf_init(&made, BUILD_MAX);
     put_batch(&in, &(struct build_batch){.attributes = SLC_CODEC_ZSTD}, two, 2);
     denials = 0;
 }
@@ -61,6 +64,7 @@ static void teardown(void)
     access_ = NULL;
     asker_free(asker);
     slc_buf_release(&in);
+    slc_buf_release(&made);
 }
 
 static enum slc_kafka_verdict map(bool produce, const char *topic, slc_kafka_value *out,
@@ -72,8 +76,18 @@ static enum slc_kafka_verdict map(bool produce, const char *topic, slc_kafka_val
                                       .topic = topic,
                                       .backend = topic,
                                       .from_offset = INT64_MIN,
-                                      .data = {in.data, in.len}};
-    return rules.hook.map(&rules.hook, &batches, out, failure);
+                                      .data = {in.data, in.len},
+                                      .made = &made};
+    slc_buf_clear(&made);
+    slc_buf_adds(&made, BEFORE);
+    enum slc_kafka_verdict verdict = rules.hook.map(&rules.hook, &batches, out, failure);
+    size_t len = sizeof BEFORE - 1;
+    if (memcmp(made.data, BEFORE, len) != 0 || made.overflow || made.max != BUILD_MAX ||
+        (out->made ? verdict != SLC_KAFKA_REPLACE || out->made_from != len : made.len != len))
+        ck_abort_msg("what was there before was touched"); /* libcheck allocates when it is asked more */
+    if (out->made)
+        out->body = (slc_kafka_span){made.data + len, made.len - len};
+    return verdict;
 }
 
 static void expect(const slc_kafka_value *out, const char *first, const char *second)

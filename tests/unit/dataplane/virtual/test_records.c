@@ -38,7 +38,13 @@ static enum slc_kafka_verdict decide(slc_view_records *records, const slc_view_b
     }
     if (data.len == 4 && memcmp(data.data, "good", 4) == 0)
         return SLC_KAFKA_KEEP;
-    value->body = (slc_kafka_span){"changed", 7};
+    if (data.len % 2 == 0) { /* either way */
+        value->made = true;
+        value->made_from = batches->made->len;
+        ck_assert(slc_buf_adds(batches->made, "changed"));
+    } else {
+        value->body = (slc_kafka_span){"changed", 7};
+    }
     return SLC_KAFKA_REPLACE;
 }
 
