@@ -12,25 +12,32 @@ void slc_parts_init(slc_parts *parts, slc_end *to)
 }
 
 /* Copies what is behind the first `written` bytes. */
-static void keep(slc_parts *parts, size_t written)
+static void keep(slc_parts *parts, const struct iovec *items, size_t count, size_t written)
 {
-    slc_buf *out = &parts->to->out;
-    slc_buf_reserve(out, parts->bytes - written);
-    for (size_t i = 0; i < parts->count; i++) {
-        const struct iovec *part = &parts->items[i];
-        size_t skip = written < part->iov_len ? written : part->iov_len;
+    for (size_t i = 0; i < count; i++) {
+        size_t skip = written < items[i].iov_len ? written : items[i].iov_len;
         written -= skip;
-        if (!slc_buf_add(out, (const uint8_t *)part->iov_base + skip, part->iov_len - skip))
+        if (!slc_buf_add(&parts->to->out, (const uint8_t *)items[i].iov_base + skip, items[i].iov_len - skip))
             parts->full = true;
     }
 }
 
+static void put(slc_parts *parts, const struct iovec *items, size_t count, size_t bytes, bool more)
+{
+    bool direct = bytes >= DIRECT && parts->to->fd >= 0;
+    size_t written = direct ? slc_end_write(parts->to, items, count, more) : 0;
+    if (written < bytes)
+        keep(parts, items, count, written);
+}
+
+/* Each write of TLS is a record of its own: short pieces are gathered for one. */
 static void flush(slc_parts *parts, bool more)
 {
-    bool direct = parts->bytes >= DIRECT && parts->to->fd >= 0;
-    size_t written = direct ? slc_end_write(parts->to, parts->items, parts->count, more) : 0;
-    if (written < parts->bytes)
-        keep(parts, written);
+    bool one_by_one = parts->to->ssl != NULL;
+    for (size_t i = 0; one_by_one && i < parts->count; i++)
+        put(parts, &parts->items[i], 1, parts->items[i].iov_len, more);
+    if (!one_by_one)
+        put(parts, parts->items, parts->count, parts->bytes, more);
     parts->count = parts->bytes = 0;
 }
 

@@ -129,7 +129,19 @@ def test_tls(sample, kafka, authority):
     config = {"security.protocol": "SSL", "ssl.ca.location": str(authority.ca)}
     helper = reachable(cluster, **config)
     round_trip(helper, kafka)
-    round_trip(helper, kafka, [bytes([n]) * 500_000 for n in range(4)])
+    large = [bytes([n]) * 500_000 for n in range(4)]
+    round_trip(helper, kafka, large)
+    sample.admin.create("policies", name="stamp-tls", type="headers", scope={"kind": "virtual-cluster", "ref": "native-tls"},
+                        config={"rules": [{"in": place, "action": "set", "name": place, "value": "tls"}
+                                          for place in ("publish", "read")]})
+    topic = helper.create_topic("stamped")
+
+    def stamped():
+        helper.produce(topic, [b"is it?"])
+        return kafka.consume_all(topic)[-1].headers() == [("publish", b"tls")]
+    wait_until(stamped, 20, "the policy")
+    round_trip(helper, kafka, large)  # what is rewritten goes over TLS from where it lies
+    assert helper.consume_all(topic)[-1].headers() == [("publish", b"tls"), ("read", b"tls")]
 
 
 def test_client_certificates_that_a_listener_requires(sample, authority):
