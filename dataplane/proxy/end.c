@@ -13,8 +13,6 @@
 #include "common/assert.h"
 
 #define SMALL_READS 32             /* in a row, before chunks are small again */
-#define FEW_BYTES   (32u * 1024)   /* missing ones: not worth telling the socket */
-#define MOST_LOWAT  (256u * 1024)  /* the socket makes room for twice as many */
 #define MOST_USUAL  (1024u * 1024) /* a larger chunk is taken for one frame alone */
 
 void slc_end_init(slc_end *end, size_t out_limit)
@@ -167,14 +165,6 @@ enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size)
     return SLC_IO_OK;
 }
 
-enum slc_io slc_end_hold_frame(slc_end *end, slc_pool *pool, size_t size)
-{
-    enum slc_io held = slc_end_hold(end, pool, size);
-    size_t there = end->stop - end->start - end->pass;
-    end->missing = held == SLC_IO_OK && size > there ? (uint32_t)(size - there) : 0;
-    return held;
-}
-
 const uint8_t *slc_end_data(const slc_end *end, size_t *len)
 {
     *len = end->stop - end->start - end->pass;
@@ -236,7 +226,6 @@ enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
     if (got > 0) {
         end->stop += (uint32_t)got;
         end->bytes_in += (uint64_t)got;
-        end->missing -= (size_t)got < end->missing ? (uint32_t)got : end->missing;
         judge_size(end, (size_t)got, space);
         /* A socket that gave less than it could has no more; what comes now is told by the event. TLS gives one
          * record at a time. */
@@ -254,7 +243,6 @@ enum slc_io slc_end_read(slc_end *end, slc_pool *pool)
 enum slc_io slc_end_move(slc_end *end, slc_pool *pool, size_t want, size_t *moved)
 {
     SLC_BUG_ON(end->chunk != NULL || end->ssl != NULL || end->piped > 0);
-    end->missing = 0;
     if (end->pipe == NULL)
         end->pipe = slc_pool_take_pipe(pool);
     if (end->pipe == NULL)
@@ -456,21 +444,8 @@ static void want(struct event *event, bool *added, bool wanted)
         event_del(event);
 }
 
-/* Never more than is missing, so that the last byte of a frame always wakes. */
-static void set_lowat(slc_end *end)
-{
-    uint32_t lowat = end->missing < FEW_BYTES ? 1 : end->missing < MOST_LOWAT ? end->missing : MOST_LOWAT;
-    int value = (int)lowat;
-    if (end->ssl != NULL || lowat == (end->lowat != 0 ? end->lowat : 1))
-        return;
-    if (setsockopt(end->fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value) == 0)
-        end->lowat = lowat;
-}
-
 void slc_end_want_read(slc_end *end, bool wanted)
 {
-    if (wanted && end->fd >= 0)
-        set_lowat(end);
     want(&end->readable, &end->reading, wanted);
 }
 

@@ -37,11 +37,9 @@ typedef struct slc_end {
     uint32_t cap, start, stop, pass;
     uint32_t stranger_bytes; /* of the chunk, while `stranger` */
     uint32_t piped;
-    uint32_t missing; /* bytes that must come before anything can be done with what is held; 0: not known */
-    uint32_t lowat;   /* as the socket was told; 0: nothing */
-    slc_pipe *pipe;   /* NULL: nothing was piped */
-    bool stranger;    /* has not authenticated: shares little memory with others like it */
-    bool large;       /* a read filled its chunk, not long ago: take large ones */
+    slc_pipe *pipe; /* NULL: nothing was piped */
+    bool stranger;  /* has not authenticated: shares little memory with others like it */
+    bool large;     /* a read filled its chunk, not long ago: take large ones */
     uint32_t usual; /* size of a large one: of the last frame that had to be copied into a larger chunk, within
                        reason */
     uint8_t small_reads; /* in a row, while `large` */
@@ -72,9 +70,6 @@ bool slc_end_holds_record(const slc_end *end);
 /* Makes room for a frame that must be held whole: `size` bytes from start + pass on. SLC_IO_OK or
  * SLC_IO_MEMORY. */
 enum slc_io slc_end_hold(slc_end *end, slc_pool *pool, size_t size);
-/* The same for a frame of which nothing is done before its last byte is there: as long as much is missing the
- * socket does not wake anybody for little. */
-enum slc_io slc_end_hold_frame(slc_end *end, slc_pool *pool, size_t size);
 /* It is no stranger any more. */
 void slc_end_trust(slc_end *end, slc_pool *pool);
 /* What is held and not passing. */

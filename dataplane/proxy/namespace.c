@@ -213,12 +213,9 @@ enum slc_parse slc_session_map(slc_session *session, const slc_kafka_request_hea
         return slc_session_refuse(session, SLC_TOO_LARGE, "limit",
                                   "a %s request of %zu bytes; kafka.rewrite-limit allows less",
                                   slc_kafka_apis[header->key].name, size);
-    if (there < wanted) {
-        slc_pool *pool = &session->front->pool;
-        enum slc_io held = wanted == body ? slc_end_hold_frame(&session->client, pool, 4 + size)
-                                          : slc_end_hold(&session->client, pool, 4 + size);
-        return held == SLC_IO_OK ? SLC_PARSE_MORE : SLC_PARSE_MEMORY;
-    }
+    if (there < wanted)
+        return slc_end_hold(&session->client, &session->front->pool, 4 + size) == SLC_IO_OK ? SLC_PARSE_MORE
+                                                                                            : SLC_PARSE_MEMORY;
     if (!slc_end_settle(&session->broker, &session->client))
         return SLC_PARSE_WAIT;
     slc_kafka_edits_clear(&session->front->edits);

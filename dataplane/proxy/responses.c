@@ -268,7 +268,7 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
                                       slc_kafka_apis[flight->key].name, size);
         if (len < 4 + size) {
             *progress = false;
-            return slc_end_hold_frame(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK
+            return slc_end_hold(&session->broker, &session->front->pool, 4 + size) == SLC_IO_OK
                        ? SLC_PARSE_MORE
                        : SLC_PARSE_MEMORY;
         }
