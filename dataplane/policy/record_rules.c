@@ -236,10 +236,10 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
                         .partition = batches->partition,
                         .from_offset = batches->produce ? INT64_MIN : batches->from_offset};
     const slc_rewrite_rules rules_of_pass = {.record = ask,
-                                       .ctx = &pass,
-                                       .consume = !batches->produce,
-                                       .from_offset = pass.from_offset,
-                                       .share = batches->share};
+                                             .ctx = &pass,
+                                             .consume = !batches->produce,
+                                             .from_offset = pass.from_offset,
+                                             .share = batches->share};
     slc_rewrite_report report;
     slc_error err = {0};
     if (work->rewriter == NULL)
