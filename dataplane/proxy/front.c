@@ -78,6 +78,7 @@ slc_proxy_front *slc_proxy_front_new(slc_worker *worker)
         front->dns = evdns_base_new(front->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     SLC_BUG_ON(front->dns == NULL);
     slc_pool_init(&front->pool, (size_t)front->limits->kafka_buffer_bytes);
+    front->nowhere = -1;
     init_records(front);
     slc_topologies_init(&front->topologies, front->base, front->dns, front->limits->kafka_connect_timeout_ms);
     TAILQ_INIT(&front->listeners);
@@ -128,6 +129,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
     while (!TAILQ_EMPTY(&front->sessions))
         slc_session_close(TAILQ_FIRST(&front->sessions));
     slc_topologies_release(&front->topologies);
+    slc_usage_look_release(front);
     slc_pool_release(&front->pool);
     slc_record_work_release(&front->records);
     slc_usage_topics_release(front);

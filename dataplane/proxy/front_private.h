@@ -75,6 +75,8 @@ struct slc_proxy_front {
     slc_pool pool;
     slc_record_work records;
     struct slc_usage_topics *usage_topics; /* usage.c; NULL: nobody has asked */
+    slc_pipe *look;                        /* follow.c: a copy of what is moved; NULL: nothing was */
+    int nowhere;                           /* where what is not looked at of it goes; -1 */
     slc_kafka_edits edits;                 /* of the message at hand; sessions use them one after the other */
     slc_topologies topologies;
     slc_repeats endings; /* why sessions were closed, lately */

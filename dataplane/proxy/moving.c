@@ -44,7 +44,7 @@ static bool grow(slc_session *session, slc_end *from)
 /* A way through the session. */
 struct way {
     enum slc_parse (*parse)(slc_session *session);
-    size_t (*unseen)(const slc_session *session); /* bytes to come that nobody has to see */
+    size_t (*unseen)(slc_session *session); /* bytes to come that nobody has to see */
     void (*moved)(slc_session *session, size_t len);
 };
 

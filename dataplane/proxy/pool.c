@@ -31,7 +31,7 @@ static uint8_t *pop(uint8_t **list)
     return chunk;
 }
 
-static void close_pipe(slc_pipe *pipe)
+void slc_pipe_close(slc_pipe *pipe)
 {
     close(pipe->in);
     close(pipe->out);
@@ -43,7 +43,7 @@ void slc_pool_release(slc_pool *pool)
     SLC_BUG_ON(pool->taken_bytes > 0 || !TAILQ_EMPTY(&pool->waiters));
     for (slc_pipe *next, *pipe = pool->free_pipes; pipe != NULL; pipe = next) {
         next = pipe->next;
-        close_pipe(pipe);
+        slc_pipe_close(pipe);
     }
     while (pool->free_small != NULL)
         free(pop(&pool->free_small));
@@ -126,7 +126,7 @@ void slc_pool_retry(slc_pool *pool)
     }
 }
 
-static slc_pipe *open_pipe(void)
+slc_pipe *slc_pipe_open(void)
 {
     int fds[2];
     if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0)
@@ -136,7 +136,7 @@ static slc_pipe *open_pipe(void)
     pipe->in = fds[1];
     if (fcntl(pipe->in, F_SETPIPE_SZ, (int)SLC_PIPE_BYTES) >= 0)
         return pipe;
-    close_pipe(pipe); /* the user has too many: a small one would cost more than it saves */
+    slc_pipe_close(pipe); /* the user has too many: a small one would cost more than it saves */
     return NULL;
 }
 
@@ -149,7 +149,7 @@ slc_pipe *slc_pool_take_pipe(slc_pool *pool)
         pool->free_pipes = pipe->next;
         pool->pipe_count--;
     } else {
-        pipe = open_pipe();
+        pipe = slc_pipe_open();
     }
     if (pipe != NULL)
         pool->taken_bytes += SLC_PIPE_BYTES;
@@ -164,7 +164,7 @@ void slc_pool_give_pipe(slc_pool *pool, slc_pipe *pipe, bool empty)
         pool->free_pipes = pipe;
         pool->pipe_count++;
     } else {
-        close_pipe(pipe);
+        slc_pipe_close(pipe);
     }
     call_first(pool);
 }

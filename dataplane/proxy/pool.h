@@ -54,6 +54,10 @@ slc_pipe *slc_pool_take_pipe(slc_pool *pool);
 /* `empty`: it may be used again. */
 void slc_pool_give_pipe(slc_pool *pool, slc_pipe *pipe, bool empty);
 
+/* A pipe of the same size outside any pool. NULL when the system gives none. */
+slc_pipe *slc_pipe_open(void);
+void slc_pipe_close(slc_pipe *pipe);
+
 void slc_pool_wait(slc_pool *pool, slc_pool_waiter *waiter);
 /* Nothing when it does not wait. */
 void slc_pool_unwait(slc_pool *pool, slc_pool_waiter *waiter);

@@ -251,29 +251,28 @@ static enum slc_parse next_request(slc_session *session, const uint8_t *data, si
     return taken;
 }
 
-size_t slc_session_request_unseen(const slc_session *session)
+size_t slc_session_request_unseen(slc_session *session)
 {
-    return slc_usage_follow_unseen(session, session->request_left);
+    return slc_usage_follow_may_move(session) ? session->request_left : 0;
 }
 
 void slc_session_request_moved(slc_session *session, size_t len)
 {
     session->request_left -= (uint32_t)len;
-    slc_usage_follow_moved(session, len);
+    slc_usage_follow_moved(session, session->client.pipe, len);
     if (session->request_left == 0)
         slc_usage_follow_end(session);
 }
 
-/* Passes what was seen of a request on its way; false when more of it must be there to be read. */
-static bool pass_request(slc_session *session, const uint8_t *data, size_t len)
+/* Passes what is there of a request on its way. */
+static void pass_request(slc_session *session, const uint8_t *data, size_t len)
 {
     size_t passing = len < session->request_left ? len : session->request_left;
-    passing = slc_usage_follow_see(session, data, passing);
+    slc_usage_follow_see(session, data, passing);
     session->client.pass += (uint32_t)passing;
     session->request_left -= (uint32_t)passing;
     if (session->request_left == 0)
         slc_usage_follow_end(session);
-    return passing > 0;
 }
 
 enum slc_parse slc_session_requests(slc_session *session)
@@ -283,9 +282,7 @@ enum slc_parse slc_session_requests(slc_session *session)
         const uint8_t *data = slc_end_data(&session->client, &len);
         bool progress = false;
         if (session->request_left > 0 && len > 0) {
-            if (!pass_request(session, session->client.chunk + session->client.start + session->client.pass,
-                              len))
-                return SLC_PARSE_MORE;
+            pass_request(session, data, len);
             continue;
         }
         if (len < 4)

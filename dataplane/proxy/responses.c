@@ -283,7 +283,7 @@ static enum slc_parse next_response(slc_session *session, const uint8_t *data, s
     return parsed;
 }
 
-size_t slc_session_response_unseen(const slc_session *session)
+size_t slc_session_response_unseen(slc_session *session)
 {
     return session->fetch != NULL ? slc_kafka_walk_unseen(&session->fetch->walk) : session->response_left;
 }

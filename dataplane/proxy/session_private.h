@@ -200,8 +200,8 @@ void slc_session_forget_intake(slc_session *session);
 enum slc_parse slc_session_requests(slc_session *session);
 enum slc_parse slc_session_responses(slc_session *session);
 /* After MORE: bytes to come that pass without being seen; and so many of them did. */
-size_t slc_session_request_unseen(const slc_session *session);
-size_t slc_session_response_unseen(const slc_session *session);
+size_t slc_session_request_unseen(slc_session *session);
+size_t slc_session_response_unseen(slc_session *session);
 void slc_session_request_moved(slc_session *session, size_t len);
 void slc_session_response_moved(slc_session *session, size_t len);
 void slc_session_forget_stream(slc_session *session);

@@ -13,6 +13,7 @@
 
 #include "dataplane/kafka/walk.h"
 #include "dataplane/observe/usage.h"
+#include "dataplane/proxy/pool.h"
 
 #define SLC_USAGE_BATCH_HEADER 61 /* of magic 2, up to its records */
 
@@ -56,15 +57,20 @@ struct slc_usage_follow;
 void slc_usage_follow_begin(struct slc_session *session, const slc_kafka_message *message, int version,
                             size_t size, const uint8_t *body, size_t there, size_t passes_from, size_t before,
                             bool mapped);
-/* How many of the next `len` bytes may pass: less than all when more must be there to be read. */
-size_t slc_usage_follow_see(struct slc_session *session, const uint8_t *data, size_t len);
-/* Of `left` bytes of it that are to come: how many need not be seen. */
-size_t slc_usage_follow_unseen(const struct slc_session *session, size_t left);
-void slc_usage_follow_moved(struct slc_session *session, size_t len);
+/* The next bytes pass. */
+void slc_usage_follow_see(struct slc_session *session, const uint8_t *data, size_t len);
+/* May bytes be moved past us? They can be looked at in the pipe then. False when the system has nothing for
+ * that. */
+bool slc_usage_follow_may_move(struct slc_session *session);
+/* The next `len` bytes were moved; they are all that is in `from`. What the system refuses to copy is not
+ * counted. */
+void slc_usage_follow_moved(struct slc_session *session, const slc_pipe *from, size_t len);
 void slc_usage_follow_end(struct slc_session *session);
 
 /* ---- the front's map from topics to event APIs ---- */
 struct slc_proxy_front;
+/* The pipe that was looked into. */
+void slc_usage_look_release(struct slc_proxy_front *front);
 void slc_usage_topics_release(struct slc_proxy_front *front);
 
 #endif
