@@ -5,8 +5,9 @@ import socket
 import threading
 
 import pytest
+import requests
 
-from sluice_support import Program, SseReader, free_port, wait_until
+from sluice_support import Program, SseReader, complete_lines, free_port, json_lines, wait_until
 
 STREAM = (
     b": ok\n\nretry: 2000\n\n"
@@ -51,6 +52,29 @@ def test_records_come_back_as_they_were_produced(kafka):
     records = kafka.consume_all(topic)
     assert sorted(record.value() for record in records) == [b"v%d" % n for n in range(10)]
     assert kafka.end_offsets(topic) == {0: 5, 1: 5}
+
+
+def test_a_line_of_a_log_counts_when_it_is_whole(tmp_path):
+    log = tmp_path / "log"
+    assert json_lines(log) == complete_lines(log) == []
+    log.write_text('{"message":"a","n":1}\nE0101 of another library\n{"message":"b","n":2}\n{"message":"a","n":')
+    assert complete_lines(log)[1:] == ["E0101 of another library", '{"message":"b","n":2}']
+    assert json_lines(log) == [{"message": "a", "n": 1}, {"message": "b", "n": 2}]
+    assert json_lines(log, message="a") == [{"message": "a", "n": 1}]
+    with open(log, "a") as file:
+        file.write("3}\n")
+    assert json_lines(log, message="a") == [{"message": "a", "n": 1}, {"message": "a", "n": 3}]
+    assert Program("any", ["true"], log).entries("b", n=2) == [{"message": "b", "n": 2}]
+
+
+def test_what_is_in_force_is_so_in_every_worker(sample):
+    """Each connection sees it, whichever worker has it."""
+    for title in "one", "two", "three":
+        changed = sample.admin.patch("event-apis", sample.event_api, title=title)
+        assert sample.wait_in_force(changed) is changed
+        seen = [requests.get(f"http://127.0.0.1:{sample.port}/orders/v1/openapi.json", timeout=60).json()["info"]["title"]
+                for _ in range(20)]
+        assert seen == [title] * 20
 
 
 def test_a_program_that_reports_a_finding_fails_even_with_status_zero(tmp_path):

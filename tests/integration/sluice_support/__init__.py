@@ -6,6 +6,7 @@ from .broker import OwnKafka
 from .certificates import Authority
 from .crowd import Crowd, exchange, raise_file_limit, resident_mib
 from .kafka import KafkaHelper
+from .logs import complete_lines, json_lines
 from .native import NativeCluster, Tenant
 from .process import Program
 from .protocol import Definitions, Reader, TreeWriter, Writer, all_fields, frame
@@ -43,10 +44,11 @@ __all__ = [
     "Wire",
     "Writer",
     "all_fields",
+    "complete_lines",
     "exchange",
     "frame",
     "free_port",
-    "free_ports",
+    "json_lines",
     "known",
     "proxy_header",
     "raise_file_limit",

@@ -26,7 +26,7 @@ class AdminClient:
     def with_token(self, token):
         return AdminClient(self.base_url, token)
 
-    def request(self, method, path, expect=None, headers=None, timeout=20, **kwargs):
+    def request(self, method, path, expect=None, headers=None, timeout=60, **kwargs):
         """The raw response. With `expect` (a status or several) anything else raises ApiError."""
         headers = dict(headers or {})
         if self.token and "Authorization" not in headers:
@@ -55,6 +55,10 @@ class AdminClient:
             cursor = page.get("next")
             if not cursor:
                 return found
+
+    def revision(self):
+        """The catalog's."""
+        return self.request("GET", "/health/ready", expect=200).json()["revision"]
 
     def _etag(self, kind, key):
         return self.request("GET", f"/v1/{kind}/{key}", expect=200).headers["ETag"]

@@ -20,7 +20,7 @@ def resident_mib(pid):
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
 
 
-def exchange(port, request, timeout=10.0):
+def exchange(port, request, timeout=30.0):
     """Sends the bytes as they are and returns everything that comes until the other side closes. What is still unsent
     when it does (a refusal in the middle) is dropped."""
     answer = b""
@@ -55,7 +55,7 @@ class Crowd:
             sock = socket.socket()
             if receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            sock.settimeout(20)
+            sock.settimeout(60)
             sock.connect(("127.0.0.1", port))
             member = Member(sock)
             self.members.append(member)
@@ -76,7 +76,7 @@ class Crowd:
             member.closed = True
             self._selector.unregister(member.sock)
 
-    def read(self, condition, timeout=30.0, what="the crowd"):
+    def read(self, condition, timeout=60.0, what="the crowd"):
         deadline = time.monotonic() + timeout
         while not all(member.closed or condition(member) for member in self.members):
             assert time.monotonic() < deadline, (

@@ -1,6 +1,7 @@
 """Fixtures of the integration tests and of the clients' tests, whose conftest.py take them all. They need a build in
 SLUICE_BUILD_DIR and, where `kafka` is used, a running Apache Kafka in SLUICE_TEST_KAFKA; scripts/test provides both."""
 
+import contextlib
 import os
 
 import pytest
@@ -72,8 +73,9 @@ def own_kafka(tmp_path_factory):
         return started[-1].start()
 
     yield start
-    for broker in started:
-        broker.destroy()
+    with contextlib.ExitStack() as ends:  # each of them, also when one cannot be stopped
+        for broker in started:
+            ends.callback(broker.destroy)
 
 
 @pytest.fixture(scope="module")

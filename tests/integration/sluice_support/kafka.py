@@ -25,9 +25,9 @@ class KafkaHelper:
 
     def _wait_leaders(self, name, partitions):
         """A new topic is usable once each partition has a leader; creation is answered before that."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
-            topic = self.admin.list_topics(name, timeout=10).topics[name]
+            topic = self.admin.list_topics(name, timeout=30).topics[name]
             if len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
                 return
             assert time.monotonic() < deadline, f"topic {name} got no leaders"
@@ -35,12 +35,21 @@ class KafkaHelper:
 
     def topic_id(self, name):
         """Its 16 bytes."""
-        topic_id = self.admin.describe_topics(TopicCollection([name]))[name].result(20).topic_id
+        topic_id = self.admin.describe_topics(TopicCollection([name]))[name].result(60).topic_id
         return b"".join((part % (1 << 64)).to_bytes(8, "big") for part in (topic_id.get_most_significant_bits(),
                                                                          topic_id.get_least_significant_bits()))
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(60)
+
+    def prepare_coordinators(self):
+        """Else the first who asks for a coordinator is told to come again."""
+        topic = self.create_topic("prepared")
+        name = f"prepared-{uuid.uuid4().hex}"
+        Producer({**self.config, "transactional.id": name}).init_transactions(60)
+        consumer = Consumer({**self.config, "group.id": name})
+        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+        consumer.close()
 
     def delete_records(self, topic, before):
         """Records below the given offsets, by partition, expire now."""
@@ -56,16 +65,16 @@ class KafkaHelper:
             fields = record if isinstance(record, dict) else {"value": record}
             producer.produce(topic, on_delivery=lambda error, _: error and failures.append(error), **fields)
             producer.poll(0)
-        assert producer.flush(30) == 0, "records were not acknowledged within 30 s"
+        assert producer.flush(60) == 0, "records were not acknowledged within 60 s"
         assert not failures, failures
 
-    def consume_all(self, topic, timeout=30.0, group="test-"):
+    def consume_all(self, topic, timeout=60.0, group="test-"):
         """Every record from the beginning to the present end, in order within each partition. `group` is how the group's
         name begins."""
         consumer = Consumer({**self.config, "group.id": f"{group}{uuid.uuid4().hex}", "enable.partition.eof": True,
                              "enable.auto.commit": False, "auto.offset.reset": "earliest"})
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
             consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
             return self._until_every_end(consumer, set(partitions), timeout)
         finally:
@@ -91,8 +100,8 @@ class KafkaHelper:
         """The first record of some partition."""
         consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}", "auto.offset.reset": "earliest"})
         try:
-            consumer.assign([TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, timeout=10).topics[topic].partitions])
-            record, = consumer.consume(1, timeout=20)
+            consumer.assign([TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, timeout=30).topics[topic].partitions])
+            record, = consumer.consume(1, timeout=60)
             assert record.error() is None, record.error()
             return record
         finally:
@@ -102,7 +111,7 @@ class KafkaHelper:
         """The high watermark of each partition, by partition."""
         consumer = Consumer({**self.config, "group.id": f"test-{uuid.uuid4().hex}"})
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[1] for p in partitions}
         finally:
             consumer.close()

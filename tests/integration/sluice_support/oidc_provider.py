@@ -23,7 +23,7 @@ class OidcProvider:
         self._log = open(folder / "provider.log", "wb")
         self._process = subprocess.Popen(["node", _SCRIPT.name, arguments], cwd=folder, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=self._log)
-        ready, _, _ = select.select([self._process.stdout], [], [], 30)
+        ready, _, _ = select.select([self._process.stdout], [], [], 60)
         self.url = self._process.stdout.readline().decode().strip() if ready else ""
         assert self.url, f"the OpenID provider did not start: {(folder / 'provider.log').read_text()}"
         self.token_url = f"{self.url}/token"
@@ -49,5 +49,5 @@ class OidcProvider:
 
     def close(self):
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._log.close()

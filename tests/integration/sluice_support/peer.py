@@ -105,7 +105,7 @@ class Enrolment:
 
     def enrol(self, token, csr, channel=None):
         call = (channel or self.channel()).unary_unary(ENROL)
-        return call(message(f1=token, f2=csr), timeout=20)
+        return call(message(f1=token, f2=csr), timeout=60)
 
 
 class Node:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+from .logs import json_lines
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -64,7 +66,11 @@ class Program:
         with open(self.log_path, "rb") as file:
             return file.read()
 
-    def wait_ready(self, condition, timeout=30.0, what="readiness"):
+    def entries(self, message=None, **wanted):
+        """The lines of its JSON log with this message and these fields."""
+        return json_lines(self.log_path, **({"message": message} if message else {}), **wanted)
+
+    def wait_ready(self, condition, timeout=60.0, what="readiness"):
         """Waits for `condition`, and fails at once when the program ends first."""
         deadline = time.monotonic() + timeout
         while True:
@@ -80,7 +86,7 @@ class Program:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait(self, timeout=15.0):
+    def wait(self, timeout=40.0):
         """Waits for its end and returns the status."""
         try:
             return self.process.wait(timeout)
@@ -93,7 +99,7 @@ class Program:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, timeout=15.0):
+    def stop(self, timeout=40.0):
         """SIGTERM, then the judgement: the right status, and nothing from a sanitizer."""
         if self.process is None:
             return

@@ -34,10 +34,18 @@ class Publishers:
             number += step
 
     def statuses(self):
-        return collections.Counter(status for status, _ in list(self.answers.values()))
+        return collections.Counter(status for status, _ in self.so_far().values())
+
+    def so_far(self):
+        """The answers up to now, as they stand while more come."""
+        return self.answers.copy()
 
     def stored(self):
-        return {number for number, (status, _) in self.answers.items() if status == 201}
+        return {number for number, (status, _) in self.so_far().items() if status == 201}
+
+    def clients_answered(self, wanted):
+        """Those clients that were given an answer for which wanted(status) holds."""
+        return {number % len(self._threads) for number, (status, _) in self.so_far().items() if wanted(status)}
 
     def wait(self, status, count):
         target = self.statuses()[status] + count

@@ -75,13 +75,22 @@ class SampleApi:
         self.wait_served()
         return self.gateway
 
-    def wait_served(self, timeout=20.0):
+    def wait_served(self, timeout=60.0):
         """Configuration travels: until then the gateway answers 404 here, or 401 or 403 for the key."""
         wait_until(lambda: self._authorised(), timeout, f"the gateway to serve {self.url} for the sample's key")
 
     def _authorised(self):
         with SseReader(self.url, {"X-API-Key": self.key}, timeout=5) as reader:
             return reader.status == 200
+
+    def wait_in_force(self, changed=None):
+        """Until every worker of the gateway works by `changed`, which is what the admin API answered to a change that
+        concerns the group; without it, by the last change of the catalog, such as a deletion. Workers take a configuration
+        one after the other: what is seen at one of them need not hold for the next connection. Returns `changed`."""
+        revision = changed["revision"] if changed else self.admin.revision()
+        wait_until(lambda: self.gateway.metrics()["sluice_config_applied_version"] >= revision,
+                   what=f"revision {revision} to be in force at {self.gateway.name}")
+        return changed
 
     def publish(self, value, key=None, headers=None, **kwargs):
         """POST with the API key (or another `key`; "" sends none). `value` is bytes, or JSON for anything else."""

@@ -62,24 +62,25 @@ class SecretShop:
         self.native = KafkaHelper(f"127.0.0.1:{port}", {
             "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": credential["id"],
             "sasl.password": credential["secret"]})
-        wait_until(lambda: self.topic in self.native.admin.list_topics(timeout=3).topics, 20, "the listener")
+        wait_until(lambda: self.topic in self.native.admin.list_topics(timeout=3).topics, 60, "the listener")
 
     @contextmanager
     def encrypted(self, name="e", scope=None, condition=None, **config):
-        """While the policy is there. It has arrived when a header that comes with it is seen."""
+        """While the policy is there, in force in every worker. A header that comes with it proves that."""
         scope = scope or {"kind": "event-api", "ref": self.sample.event_api}
         fields = {"condition": condition} if condition else {}
         mark = f"X-{uuid.uuid4().hex}"
         self.admin.create("policies", name=name, type="encrypt", scope=scope, config={"key_ring": "local", **config}, **fields)
-        self.admin.create("policies", name=f"{name}-mark", type="headers", scope=scope,
-                          config={"rules": [{"in": "response", "action": "set", "name": mark, "value": "1"}]})
+        last = self.admin.create("policies", name=f"{name}-mark", type="headers", scope=scope,
+                                 config={"rules": [{"in": "response", "action": "set", "name": mark, "value": "1"}]})
         try:
-            wait_until(lambda: mark in self.ask("HEAD").headers, what="the policy")
+            self.sample.wait_in_force(last)
+            assert mark in self.ask("HEAD").headers
             yield
         finally:
             self.admin.delete("policies", f"{name}-mark")
             self.admin.delete("policies", name)
-            wait_until(lambda: mark not in self.ask("HEAD").headers, what="the policy to go")
+            self.sample.wait_in_force()
 
     def ask(self, method="POST", **kwargs):
         session = requests.Session()
@@ -93,7 +94,7 @@ class SecretShop:
         """Past the gateway: what Kafka has from an offset on."""
         return [record for record in self.kafka.consume_all(topic or self.topic) if record.offset() >= start]
 
-    def read_native(self, start, count, topic=None, timeout=30):
+    def read_native(self, start, count, topic=None, timeout=60):
         consumer = Consumer({**self.native.config, "group.id": f"demo.{uuid.uuid4().hex}", "enable.auto.commit": False,
                              "check.crcs": True})
         with closing(consumer):
@@ -115,6 +116,16 @@ class SecretShop:
             assert message.error() is not None, message.value()
             return message.error().code()
 
-    def page(self, start):
-        """Events over REST from a cursor; `start` is one."""
-        return wait_until(lambda: self.sample.page(f"?cursor={start}&wait=2s")["events"], what="events")
+    def page(self, start, count=1):
+        """So many events over REST from a cursor, or more; `start` is one."""
+        events, cursor = [], start
+
+        def enough():
+            nonlocal cursor
+            page = self.sample.page(f"?cursor={cursor}&wait=2s")
+            events.extend(page["events"])
+            cursor = page["next"]
+            return len(events) >= count
+
+        wait_until(enough, what=f"{count} events")
+        return events

@@ -13,7 +13,7 @@ from .wait import free_port
 def _get(url):
     session = requests.Session()
     session.trust_env = False
-    return session.get(url, timeout=5)
+    return session.get(url, timeout=20)
 
 
 def _flags(options):

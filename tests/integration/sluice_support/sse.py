@@ -28,7 +28,7 @@ class SseReader:
     `last_id` is what a browser would send as Last-Event-ID; `comments` and `retry_ms` collect the rest.
     """
 
-    def __init__(self, url, headers=None, timeout=15.0, context=None, receive_buffer=None):
+    def __init__(self, url, headers=None, timeout=30.0, context=None, receive_buffer=None):
         parts = urlsplit(url)
         if parts.scheme == "https":
             self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
@@ -111,7 +111,7 @@ class SseReader:
         """How many events have come and were not taken yet."""
         return self._queue.qsize()
 
-    def next(self, timeout=15.0):
+    def next(self, timeout=30.0):
         """The next event; None when the stream has ended. Fails after `timeout` seconds without either."""
         try:
             item = self._queue.get(timeout=timeout)
@@ -122,7 +122,7 @@ class SseReader:
             return None
         return item
 
-    def take(self, count, timeout=30.0):
+    def take(self, count, timeout=60.0):
         """The next `count` events."""
         deadline, events = time.monotonic() + timeout, []
         while len(events) < count:
@@ -133,7 +133,7 @@ class SseReader:
             events.append(event)
         return events
 
-    def wait_end(self, timeout=15.0):
+    def wait_end(self, timeout=30.0):
         """Waits until the other side has ended the stream; returns the events that came before."""
         deadline, events = time.monotonic() + timeout, []
         while (event := self.next(max(0.01, deadline - time.monotonic()))) is not None:

@@ -5,8 +5,9 @@ import socket
 import time
 
 
-def wait_until(condition, timeout=15.0, what="the condition", interval=0.05):
-    """Calls `condition` until it returns something true, and returns that. Fails, naming `what`, after `timeout` s.
+def wait_until(condition, timeout=30.0, what="the condition", interval=0.05):
+    """Calls `condition` until it returns something true, and returns that. Fails, naming `what`, after `timeout` s, of
+    which there are many: a loaded machine is slow, and who is not disappointed does not wait.
 
     An exception of the condition counts as "not yet" and is told at the end.
     """

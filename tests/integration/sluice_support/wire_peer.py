@@ -14,7 +14,7 @@ class Authenticated:
 
 
 class WirePeer:
-    def __init__(self, port, timeout=15, tls=None):
+    def __init__(self, port, timeout=30, tls=None):
         """`tls`: an ssl.SSLContext."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         if tls is not None:
