@@ -8,8 +8,9 @@ import struct
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType)
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType,
+                                   ResourceType)
 from kafka.record.util import calc_crc32c
 
 from sluice_support import Definitions, NativeCluster, SampleApi, Wire, known, record_batch, wait_until
@@ -307,27 +308,37 @@ def definitions():
     return Definitions()
 
 
-def prepare_coordinators(helper):
-    """Else the first who asks for one is told to come again."""
-    topic = helper.create_topic("prepared")
-    Producer({**helper.config, "transactional.id": "prepared"}).init_transactions(30)
-    consumer = Consumer({**helper.config, "group.id": "prepared"})
-    consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
-    consumer.close()
+LOADING = {14, 15, 16}
+
+
+def coordinators_loaded(kafka, definitions):
+    """Those of all groups and transactional ids. Until then a broker says so, whatever the rights."""
+    wire = Wire(definitions, kafka.bootstrap_servers)
+    try:
+        groups = wire.ask(definitions.requests[15], 4, {"Groups": GROUPS + ["g-own-gone"]})["Groups"]
+        txns = wire.ask(definitions.requests[65], 0, {"TransactionalIds": TXNS})["TransactionStates"]
+        return not LOADING & {found["ErrorCode"] for found in [*groups, *txns]}
+    finally:
+        wire.close()
 
 
 @pytest.fixture(scope="module")
-def broker(own_kafka):
+def broker(own_kafka, definitions):
     """Its plaintext listener is the gateway's and ours, and may everything."""
     kafka = own_kafka(config={"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                               "super.users": "User:ANONYMOUS"}, users={"alice": PASSWORD, "boss": PASSWORD})
     bindings = [binding("alice", *rule) for rule in RULES]
     bindings += [binding("boss", "allow", operation, "cluster", "kafka-cluster") for operation in CLUSTER]
     for result in kafka.helper.admin.create_acls(bindings).values():
-        result.result(20)
-    prepare_coordinators(kafka.helper)
+        result.result(60)
+    anything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
+                                AclPermissionType.ANY)
+    wait_until(lambda: len(kafka.helper.admin.describe_acls(anything).result(60)) == len(bindings),
+               what="the ACLs at the broker, which learns of them later")
+    kafka.helper.prepare_coordinators()
     for topic in TOPICS:
         kafka.helper.create_topic(topic, exact=True)
+    wait_until(lambda: coordinators_loaded(kafka, definitions), what="the coordinators")
     return kafka
 
 
@@ -350,10 +361,11 @@ def stage(module_servers, broker):
         sample.credentials[name] = sample.new_credential(name)
     sample.admin.create("policies", name="alice", type="acl", config=rules_of(RULES),
                         scope={"kind": "application", "ref": "alice"})
-    sample.admin.create("policies", name="boss", type="acl",
-                        config={"rules": [{"operations": CLUSTER, "cluster": True}]},
-                        scope={"kind": "application", "ref": "boss"})
+    last = sample.admin.create("policies", name="boss", type="acl",
+                               config={"rules": [{"operations": CLUSTER, "cluster": True}]},
+                               scope={"kind": "application", "ref": "boss"})
     sample.native.wait_served()
+    sample.wait_in_force(last)
     return sample
 
 
@@ -361,7 +373,7 @@ def stage(module_servers, broker):
 def ids(definitions, broker):
     """Of the topics, and one that nobody has for those that are not there."""
     described = broker.helper.admin.describe_topics(TopicCollection(TOPICS))
-    known = {name: future.result(20).topic_id for name, future in described.items()}
+    known = {name: future.result(60).topic_id for name, future in described.items()}
     pair = {name: (i.get_most_significant_bits() % (1 << 64), i.get_least_significant_bits() % (1 << 64))
             for name, i in known.items()}
     return {**{name: struct.pack(">QQ", *p) for name, p in pair.items()}, **{name: uuid.uuid4().bytes for name in ABSENT}}
@@ -388,7 +400,6 @@ def served_versions(wire):
 @pytest.mark.parametrize("user", ["alice", "boss"])
 def test_error_codes_are_those_of_kafkas_authoriser(definitions, broker, stage, ids, user):
     sides = sides_of(definitions, broker, stage, user)
-    wait_until(lambda: sides.wire(1), 20, "the gateway to know the credential")
     served, cases, denials, wrong = served_versions(sides.wire(1)), 0, 0, []
     for key, requests in sorted(REQUESTS.items()):
         definition = definitions.requests[key]

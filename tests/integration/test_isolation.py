@@ -34,7 +34,7 @@ def grant(helper, principal, *resources):
     bindings = [AclBinding(getattr(ResourceType, kind), name, getattr(ResourcePatternType, how), principal, "*",
                            AclOperation.ALL, AclPermissionType.ALLOW) for kind, name, how in resources]
     for result in helper.admin.create_acls(bindings).values():
-        result.result(20)
+        result.result(60)
 
 
 class Victim:
@@ -58,12 +58,14 @@ class Victim:
         # The platform's own, which concern all tenants.
         grant(kafka, self.operator, ("TOPIC", "*", "LITERAL"), ("GROUP", self.prefix[:1], "PREFIXED"),
               ("BROKER", "kafka-cluster", "LITERAL"))
+        wait_until(lambda: len(self._listed()) == 9, what="all ACLs at the broker, which learns of them later")
         self.ids = {name: self._topic_id(name) for name in (TOPIC, self.vault, self.cellar)}
-        self.member, = (member.member_id for member in self._members(self.prefix + CREW))
+        self.member, = wait_until(lambda: [member.member_id for member in self._members(self.prefix + CREW)],
+                                  what="the member at the broker")
         self.mover = self._mover()
 
     def _members(self, group):
-        return self.kafka.admin.describe_consumer_groups([group])[group].result(20).members
+        return self.kafka.admin.describe_consumer_groups([group])[group].result(60).members
 
     def _mover(self):
         """The id and the epoch of the one with the open transaction."""
@@ -83,10 +85,10 @@ class Victim:
 
     def _begin_transaction(self):
         self.producer = Producer({**self.tenant.config, "transactional.id": TXN, "transaction.timeout.ms": 600_000})
-        self.producer.init_transactions(20)
+        self.producer.init_transactions(60)
         self.producer.begin_transaction()
         self.producer.produce(self.vault, self.marker)
-        assert self.producer.flush(20) == 0
+        assert self.producer.flush(60) == 0
 
     def _join(self):
         self.assignments = []
@@ -95,7 +97,7 @@ class Victim:
                                   "enable.auto.commit": False, "max.poll.interval.ms": 600_000,
                                   "session.timeout.ms": 120_000})
         self.consumer.subscribe([TOPIC], on_assign=lambda _, partitions: self.assignments.append(len(partitions)))
-        wait_until(lambda: self.consumer.poll(0.2) is not None or self.assignments, 30, "B's member")
+        wait_until(lambda: self.consumer.poll(0.2) is not None or self.assignments, 60, "B's member")
 
     def _topic_id(self, name):
         return self.kafka.topic_id(self.prefix + name)
@@ -108,47 +110,58 @@ class Victim:
     def state(self):
         """All of it, as the backend has it."""
         admin, topics = self.kafka.admin, {}
-        for name, topic in admin.list_topics(timeout=20).topics.items():
+        for name, topic in admin.list_topics(timeout=60).topics.items():
             if not name.startswith(self.prefix):
                 continue
             partitions = [TopicPartition(name, n) for n in topic.partitions]
-            ends = [{p.partition: r.result(20).offset for p, r in admin.list_offsets({p: spec for p in partitions}).items()}
+            ends = [{p.partition: r.result(60).offset for p, r in admin.list_offsets({p: spec for p in partitions}).items()}
                     for spec in (OffsetSpec.earliest(), OffsetSpec.latest())]
             config = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)])
-            settings, = ({key: entry.value for key, entry in c.result(20).items()} for c in config.values())
+            settings, = ({key: entry.value for key, entry in c.result(60).items()} for c in config.values())
             topics[name] = (len(partitions), ends, settings, self._topic_id(name.removeprefix(self.prefix)))
-        groups = {g.group_id: str(g.state) for g in admin.list_consumer_groups().result(20).valid
+        groups = {g.group_id: str(g.state) for g in admin.list_consumer_groups().result(60).valid
                   if g.group_id.startswith(self.prefix)}
         offsets = {group: self._offsets(group) for group in groups}
-        members = {group: [(m.member_id, m.client_id) for m in described.result(20).members]
+        members = {group: [(m.member_id, m.client_id) for m in described.result(60).members]
                    for group, described in admin.describe_consumer_groups(list(groups)).items()}
         return topics, groups, offsets, members, self._acls()
 
     def _acls(self):
-        """B's and the platform's; A may make its own."""
-        anything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
-                                    AclPermissionType.ANY)
-        found = sorted((str(acl.restype), acl.name, str(acl.resource_pattern_type), acl.principal)
-                       for acl in self.kafka.admin.describe_acls(anything).result(20))
-        found = [acl for acl in found if acl[1].startswith(self.prefix) or acl[3] in (self.friend, self.operator)]
+        found = self._listed()
         assert len(found) == 9
         return found
 
+    def _listed(self):
+        """B's ACLs and the platform's; A may make its own."""
+        anything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
+                                    AclPermissionType.ANY)
+        found = sorted((str(acl.restype), acl.name, str(acl.resource_pattern_type), acl.principal)
+                       for acl in self.kafka.admin.describe_acls(anything).result(60))
+        return [acl for acl in found if acl[1].startswith(self.prefix) or acl[3] in (self.friend, self.operator)]
+
     def _offsets(self, group):
-        result = self.kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(20)
+        result = self.kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(60)
         return sorted((p.topic, p.partition, p.offset, p.metadata) for p in result.topic_partitions)
 
     def finish(self):
         """Its member was never disturbed and its transaction ends well."""
         self.consumer.poll(1)
         assert len(self.assignments) == 1, self.assignments
-        self.producer.commit_transaction(30)
+        self.producer.commit_transaction(60)
         self.consumer.close()
         records = self.tenant.helper.consume_all(self.vault)
         assert [r.value() for r in records] == [self.marker]
 
 
 # ---- the other tenant ----
+
+def make(tenant, topic):
+    """If it is not there: the controller says so, where a broker may still list what was deleted."""
+    try:
+        tenant.create(topic, partitions=2)
+    except KafkaException as refused:
+        assert refused.args[0].name() == "TOPIC_ALREADY_EXISTS", refused
+
 
 class Attacker:
     def __init__(self, sample, mode, victim):
@@ -187,9 +200,7 @@ class Attacker:
 
     def restore(self):
         """A's own topic of the same name, which its requests may have deleted."""
-        name = self.tenant.shown + TOPIC
-        if name not in self.tenant.admin.list_topics(timeout=20).topics:
-            self.tenant.create(TOPIC, partitions=2)
+        make(self.tenant, TOPIC)
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +274,7 @@ def test_what_is_anothers_is_answered_as_what_is_nobodys(sample, victim, mode):
 
     for definition, version, way in cases:
         # What a request makes, such as a topic of A's own by that name, is not there at once.
-        wait_until(lambda: ask(definition, version, way) == ask(definition, version, nobodys[way.label]), 5,
+        wait_until(lambda: ask(definition, version, way) == ask(definition, version, nobodys[way.label]), 30,
                    f"the same answer to {definition['name']} version {version} ({way.label})")
     assert len(cases) > 600 and attacker.answered > len(cases)
 
@@ -274,8 +285,7 @@ NAMELESS = {"ListGroupsRequest", "ListTransactionsRequest", "ListConfigResources
 def ready(attacker, topic):
     """Can be written. Its id."""
     tenant = attacker.tenant
-    if topic not in tenant.admin.list_topics(timeout=20).topics:
-        tenant.create(topic, partitions=2)
+    make(tenant, topic)
     tenant.helper.produce(topic, [{"value": b"first", "partition": n} for n in range(2)])
     return tenant.helper.topic_id(topic)
 
@@ -307,7 +317,7 @@ def test_a_namespace_is_a_kafka_of_its_own(sample, victim):
         for definition, version, _ in cases_of(definitions, [short]):
             acls = "Acls" in definition["name"] and short.resource == 32  # no such ACL, and each says so as it does
             if version in offered.get(definition["apiKey"], ()) and definition["name"] not in NAMELESS and not acls:
-                wait_until(lambda: ask(hidden, definition, version, short) == ask(open_, definition, version, long), 5,
+                wait_until(lambda: ask(hidden, definition, version, short) == ask(open_, definition, version, long), 30,
                            f"the same answer to {definition['name']} version {version} ({short.label})")
                 count += 1
     assert count > 150
@@ -335,13 +345,22 @@ def test_no_page_ends_at_another_tenants_topic(sample, victim, mode):
 def listed(tenant, pattern=ResourcePatternType.ANY, name=None, kind=ResourceType.ANY):
     every = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ANY)
     return {(acl.restype.name, acl.name, acl.resource_pattern_type.name, acl.principal)
-            for acl in tenant.admin.describe_acls(every).result(20)}
+            for acl in tenant.admin.describe_acls(every).result(60)}
+
+
+def lists(tenant, expected):
+    """The controller answers a change of ACLs, and the broker that lists them learns of it later."""
+    def same():
+        found = listed(tenant)
+        assert found == expected, found
+        return True
+    wait_until(same, what="the ACLs to be listed")
 
 
 def remove(tenant, kind, name, pattern):
     narrow = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ANY)
     deleted, = tenant.admin.delete_acls([narrow]).values()
-    return {(acl.name, acl.resource_pattern_type.name) for acl in deleted.result(20)}
+    return {(acl.name, acl.resource_pattern_type.name) for acl in deleted.result(60)}
 
 
 def test_tenants_have_acls_of_the_same_names(sample, kafka):
@@ -352,9 +371,9 @@ def test_tenants_have_acls_of_the_same_names(sample, kafka):
     grant(one.helper, "User:one", *resources)
     grant(two.helper, "User:two", *resources)
     grant(third.helper, "User:three", ("TOPIC", third.prefix, "PREFIXED"))
-    assert listed(one) == {(*resource, "User:one") for resource in resources}
-    assert listed(two) == {(*resource, "User:two") for resource in resources}
-    assert listed(third) == {("TOPIC", third.prefix, "PREFIXED", "User:three")}
+    lists(one, {(*resource, "User:one") for resource in resources})
+    lists(two, {(*resource, "User:two") for resource in resources})
+    lists(third, {("TOPIC", third.prefix, "PREFIXED", "User:three")})
     assert listed(one, ResourcePatternType.MATCH, "orders", ResourceType.TOPIC) == {
         ("TOPIC", name, "LITERAL", "User:one") for name in ("orders", "*")}
     theirs = {acl[:3] for acl in listed(kafka) if acl[3] == "User:one"}
@@ -362,7 +381,7 @@ def test_tenants_have_acls_of_the_same_names(sample, kafka):
                       ("GROUP", one.prefix + "team-", "PREFIXED"), ("TRANSACTIONAL_ID", one.prefix + "mover", "LITERAL")}
     assert remove(one, ResourceType.TOPIC, "*", ResourcePatternType.LITERAL) == {("*", "LITERAL")}
     assert remove(one, ResourceType.GROUP, "team-", ResourcePatternType.ANY) == {("team-", "PREFIXED")}
-    assert {acl[:3] for acl in listed(one)} == {resources[0], resources[3]}
+    lists(one, {(*resource, "User:one") for resource in (resources[0], resources[3])})
     assert len(listed(two)) == 4
     for kind, name, pattern in ((ResourceType.TOPIC, None, ResourcePatternType.ANY),
                                 (ResourceType.TOPIC, "orders", ResourcePatternType.MATCH)):
@@ -381,13 +400,13 @@ def test_what_is_not_opened_is_not_there(sample):
     """Clients take it for a broker that cannot."""
     for mode in ("none", "hide"):
         tenant = Tenant(sample, mode)
-        for ask in (lambda: listed(tenant), lambda: tenant.admin.describe_user_scram_credentials(["x"])["x"].result(20)):
+        for ask in (lambda: listed(tenant), lambda: tenant.admin.describe_user_scram_credentials(["x"])["x"].result(60)):
             with pytest.raises(KafkaException) as refused:
                 ask()
             assert refused.value.args[0].name() in ("UNSUPPORTED_FEATURE", "_UNSUPPORTED_FEATURE")
     opened = Tenant(sample, "none", {"admin_apis": ["scram", "quotas"]})
     with pytest.raises(KafkaException) as unknown:
-        opened.admin.describe_user_scram_credentials(["x"])["x"].result(20)
+        opened.admin.describe_user_scram_credentials(["x"])["x"].result(60)
     assert unknown.value.args[0].name() == "RESOURCE_NOT_FOUND"
 
 
@@ -399,7 +418,7 @@ def test_topics_are_not_made_by_asking_for_them_where_that_is_limited(sample, ka
     for topic in ("by-itself", outside):
         with pytest.raises(AssertionError):
             limited.helper.produce(topic, [b"x"], **{"message.timeout.ms": 1500})
-    topics = set(kafka.admin.list_topics(timeout=10).topics)
+    topics = set(kafka.admin.list_topics(timeout=60).topics)
     assert free.prefix + "by-itself" in topics and not {limited.prefix + "by-itself", outside} & topics
 
 

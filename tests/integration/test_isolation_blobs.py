@@ -12,6 +12,7 @@ from sluice_support import ApiError, Definitions, SampleApi, Tenant, Wire, known
 SECRET = "orders"
 DEFINITIONS = Definitions()
 OFFSET_FETCH, JOIN_GROUP, SYNC_GROUP, DESCRIBE_GROUPS, CONSUMER_GROUP_HEARTBEAT, STREAMS_GROUP_HEARTBEAT = 9, 11, 14, 15, 68, 88
+COORDINATOR_LOADING = (14, 15, 16)
 INIT_PRODUCER_ID, ADD_OFFSETS_TO_TXN, OFFSET_DELETE, DESCRIBE_TRANSACTIONS = 22, 25, 47, 65
 
 
@@ -28,6 +29,7 @@ def first_broker(tenant):
 def sample(module_servers, kafka):
     sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders"))
     sample.start_gateway(module_servers)
+    kafka.prepare_coordinators()
     return sample
 
 
@@ -65,9 +67,17 @@ WRITTEN = {
 }
 
 
+def ask_coordinator(*arguments, **tree):
+    """Asked again while the one of this group is still loaded, as clients do."""
+    def loaded():
+        answer = ask(*arguments, **tree)
+        return answer["ErrorCode"] not in COORDINATOR_LOADING and answer
+    return wait_until(loaded, what="the group's coordinator")
+
+
 def join(wire, group, metadata, protocol="consumer"):
-    return ask(wire, JOIN_GROUP, 3, GroupId=group, SessionTimeoutMs=10_000, RebalanceTimeoutMs=1000, MemberId="",
-               ProtocolType=protocol, Protocols=[{"Name": "range", "Metadata": metadata}])
+    return ask_coordinator(wire, JOIN_GROUP, 3, GroupId=group, SessionTimeoutMs=60_000, RebalanceTimeoutMs=1000,
+                           MemberId="", ProtocolType=protocol, Protocols=[{"Name": "range", "Metadata": metadata}])
 
 
 def sync(wire, group, answer, data, version=3):
@@ -124,7 +134,7 @@ def test_other_protocols_pass_as_they_are(attacker, kafka):
 def test_no_text_repeats_a_pattern_with_anothers_names(sample, victim):
     """RE2 takes \\C, the broker's engine does not and says what it was sent."""
     tenant = Tenant(sample, "hide", {"aliases": [{"name": "shared", "topic": victim.backend(SECRET)}]})
-    answer = ask(first_broker(tenant), CONSUMER_GROUP_HEARTBEAT, 1, GroupId="patterns", MemberId=str(uuid.uuid4()),
+    answer = ask_coordinator(first_broker(tenant), CONSUMER_GROUP_HEARTBEAT, 1, GroupId="patterns", MemberId=str(uuid.uuid4()),
                  MemberEpoch=0, RebalanceTimeoutMs=5000, SubscribedTopicNames=[], SubscribedTopicRegex="(shared|\\Cx)",
                  TopicPartitions=[])
     assert answer["ErrorCode"] == 128  # INVALID_REGULAR_EXPRESSION
@@ -141,14 +151,14 @@ def test_a_streams_topology_is_of_ones_own_topics(attacker, victim):
     def missing(topic):
         topology = {"SubtopologyId": "0", "SourceTopics": [topic], "SourceTopicRegex": [], "StateChangelogTopics": [],
                     "RepartitionSinkTopics": [], "RepartitionSourceTopics": [], "CopartitionGroups": []}
-        answer = ask(wire, STREAMS_GROUP_HEARTBEAT, 0, GroupId=f"g-{uuid.uuid4().hex[:8]}", MemberId=str(uuid.uuid4()),
+        answer = ask_coordinator(wire, STREAMS_GROUP_HEARTBEAT, 0, GroupId=f"g-{uuid.uuid4().hex[:8]}", MemberId=str(uuid.uuid4()),
                      MemberEpoch=0, EndpointInformationEpoch=0, RebalanceTimeoutMs=5000, ProcessId="p",
                      Topology={"Epoch": 0, "Subtopologies": [topology]}, ActiveTasks=[], StandbyTasks=[], WarmupTasks=[],
                      ClientTags=[])
         assert answer["ErrorCode"] == 0, answer
         return [status["StatusDetail"] for status in answer["Status"] if status["StatusCode"] == 1]
 
-    wait_until(lambda: not missing(own), 10, "the new topic to be known")
+    wait_until(lambda: not missing(own), 60, "the new topic to be known")
     for foreign in (victim.backend(SECRET), attacker.backend(own)):
         text, = missing(foreign)
         assert foreign.encode() in text
@@ -159,7 +169,7 @@ def test_a_streams_topologys_patterns_are_looked_at(attacker):
     """Before a broker may read them: this one would end the prefix's part and begin another one."""
     topology = {"SubtopologyId": "0", "SourceTopics": [], "SourceTopicRegex": ["x)|(?:.*"], "StateChangelogTopics": [],
                 "RepartitionSinkTopics": [], "RepartitionSourceTopics": [], "CopartitionGroups": []}
-    answer = ask(first_broker(attacker), STREAMS_GROUP_HEARTBEAT, 0, GroupId=f"g-{uuid.uuid4().hex[:8]}",
+    answer = ask_coordinator(first_broker(attacker), STREAMS_GROUP_HEARTBEAT, 0, GroupId=f"g-{uuid.uuid4().hex[:8]}",
                  MemberId=str(uuid.uuid4()), MemberEpoch=0, EndpointInformationEpoch=0, RebalanceTimeoutMs=5000,
                  ProcessId="p", Topology={"Epoch": 0, "Subtopologies": [topology]}, ActiveTasks=[], StandbyTasks=[],
                  WarmupTasks=[], ClientTags=[])
@@ -197,7 +207,7 @@ def java_hash(text):
 
 def test_a_transaction_is_about_the_offsets_of_ones_own_group(sample, kafka):
     """Which group it is shows in the partition of the offsets' topic that the transaction gets."""
-    partitions = len(kafka.admin.list_topics(timeout=10).topics["__consumer_offsets"].partitions)
+    partitions = len(kafka.admin.list_topics(timeout=60).topics["__consumer_offsets"].partitions)
     place = lambda name: abs(java_hash(name)) % partitions
     tenant = next(tenant for tenant in (Tenant(sample, "hide") for _ in range(20)) if place(tenant.prefix + "g") != place("g"))
     group, wire = "g", first_broker(tenant)
@@ -205,10 +215,10 @@ def test_a_transaction_is_about_the_offsets_of_ones_own_group(sample, kafka):
     def begun():
         made = ask(wire, INIT_PRODUCER_ID, 0, TransactionalId="mover", TransactionTimeoutMs=60_000)
         return made["ErrorCode"] == 0 and made
-    mover = wait_until(begun, 20, "the coordinator")
+    mover = wait_until(begun, 60, "the coordinator")
     added = lambda: ask(wire, ADD_OFFSETS_TO_TXN, 0, TransactionalId="mover", ProducerId=mover["ProducerId"],
                         ProducerEpoch=mover["ProducerEpoch"], GroupId=group)["ErrorCode"] == 0
-    wait_until(added, 20, "the group in the transaction")
+    wait_until(added, 60, "the group in the transaction")
     direct = Wire(DEFINITIONS, kafka.bootstrap_servers)
     state, = ask(direct, DESCRIBE_TRANSACTIONS, 0, TransactionalIds=[tenant.prefix + "mover"])["TransactionStates"]
     direct.close()
@@ -222,8 +232,8 @@ def test_a_group_keeps_no_ids_of_topics_that_have_left(sample, kafka):
     consumer = Consumer({**tenant.config, "group.id": "g"})
     consumer.commit(offsets=[TopicPartition(name, 0, 1) for name in ids], asynchronous=False)
     consumer.close()
-    sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace={"topic_filter": ["stays"]})
-    wait_until(lambda: "leaves" not in tenant.admin.list_topics(timeout=10).topics, 20, "the topic to leave")
+    sample.wait_in_force(sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace={"topic_filter": ["stays"]}))
+    wait_until(lambda: "leaves" not in tenant.admin.list_topics(timeout=10).topics, what="the topic to leave")
     wire = first_broker(tenant)
     for version in (8, 10) if known("4.1") else (8,):
         group, = ask(wire, OFFSET_FETCH, version, RequireStable=False, Groups=[
