@@ -157,10 +157,12 @@ def test_a_secret_is_shown_once_and_never_audited(sample):
 
 
 def test_a_node_is_seen_connected_and_on_the_version_that_it_applied(sample):
-    [node] = sample.admin.list("gateway-nodes", group=sample.group)
-    assert node["state"] == "connected"
+    def seen():
+        [node] = sample.admin.list("gateway-nodes", group=sample.group)
+        return node["state"] == "connected" and node["applied_version"] > 0 and node
+
+    node = wait_until(seen, what="the node to be connected, on a version")
     before = node["applied_version"]
-    assert before > 0
     sample.new_application("newer-version")
 
     def newer():

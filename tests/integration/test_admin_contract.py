@@ -20,7 +20,7 @@ from sluice_support.catalog import CatalogSamples
 from sluice_support.operations import Recorder, of_document, of_file
 
 # Ten thousand requests to a server with sanitizers: the first test has all of them in its fixture.
-pytestmark = pytest.mark.timeout(270)
+pytestmark = pytest.mark.timeout(570)
 
 HERE = Path(__file__).parent
 LISTED = of_file(HERE / "admin_operations.txt")
@@ -83,7 +83,7 @@ class Contract:
         environment = {**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(folder), "SCHEMATHESIS_HOOKS": "hooks",
                        "SLUICE_CONTRACT_SEEDS": str(seeds), "SLUICE_CONTRACT_ANSWERS": str(answers),
                        "SLUICE_CONTRACT_TOKEN": self.control.token}
-        self.run = subprocess.run(command, env=environment, cwd=self.work_dir, timeout=250, stdout=subprocess.PIPE,
+        self.run = subprocess.run(command, env=environment, cwd=self.work_dir, timeout=540, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True)
         for line in answers.read_text().splitlines():
             method, url, status = line.split(" ")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sluice_support import wait_until
 from sluice_support.admin_requests import AdminRequests
 from sluice_support.catalog import CatalogSamples
 from sluice_support.operations import of_document
@@ -294,24 +295,32 @@ def test_bad_pages_and_filters_are_named(world, kind):
 
 @pytest.mark.parametrize("kind", LISTED)
 def test_every_filter_finds_what_matches_and_nothing_else(world, kind):
-    entity = world.some(kind)
     filters = [parameter["name"] for parameter in world.operations[f"GET /v1/{kind}"]["parameters"]
                if parameter["name"] not in ("limit", "cursor")]
     assert filters
-    matching = {}
-    for name in filters:
-        value = entity.get(name)
-        if value is None:
-            continue
-        text = str(value).lower() if isinstance(value, bool) else value
-        matching[name] = text
-        found = world.admin.list(kind, **{name: text})
-        assert entity["id"] in [item["id"] for item in found], name
-        assert all(item[name] == value for item in found), name
-        everything = world.admin.list(kind)
-        assert len(found) == sum(item.get(name) == value for item in everything), name
-    assert matching
-    assert entity["id"] in [item["id"] for item in world.admin.list(kind, **matching)]
+    chosen = world.some(kind)["id"]
+
+    def each_finds_its_own():
+        entity, matching = world.admin.get(kind, chosen), {}
+        for name in filters:
+            value = entity.get(name)
+            if value is None:
+                continue
+            text = str(value).lower() if isinstance(value, bool) else value
+            matching[name] = text
+            found = world.admin.list(kind, **{name: text})
+            assert entity["id"] in [item["id"] for item in found], name
+            assert all(item[name] == value for item in found), name
+            everything = world.admin.list(kind)
+            assert len(found) == sum(item.get(name) == value for item in everything), name
+        assert matching
+        assert entity["id"] in [item["id"] for item in world.admin.list(kind, **matching)]
+        return True
+
+    if kind in KINDS:
+        each_finds_its_own()
+    else:  # versions, states of nodes and what upkeep notes come by themselves, also between two lists
+        wait_until(each_finds_its_own, what=f"lists of {kind} with nothing in between")
 
 
 def test_a_reference_can_be_filtered_by_id_and_by_key(world):

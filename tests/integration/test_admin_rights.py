@@ -54,10 +54,13 @@ class Platform:
         return self.admin.with_token(token["token"])
 
     def _expired(self):
-        soon = (datetime.now(timezone.utc) + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
-        token = self.admin.create("api-tokens", name="short", scopes=["*"], expires_at=soon)
+        def in_seconds(count):
+            return (datetime.now(timezone.utc) + timedelta(seconds=count)).isoformat().replace("+00:00", "Z")
+
+        token = self.admin.create("api-tokens", name="short", scopes=["*"], expires_at=in_seconds(3600))
         client = self.admin.with_token(token["token"])
         client.request("GET", "/v1/self", expect=200)
+        self.admin.patch("api-tokens", token["id"], expires_at=in_seconds(2))
         wait_until(lambda: client.request("GET", "/v1/self").status_code == 401, what="the token to expire")
         return client
 

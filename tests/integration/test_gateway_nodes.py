@@ -103,13 +103,14 @@ def test_a_control_plane_that_starts_again_learns_what_gateways_run(fleet):
             (fleet.sample.control.data_dir / name).unlink()
     fleet.sample.control.start()
     fleet.wait_state(gateway, "connected")
+    fleet.wait_applied(gateway, version)
     node = fleet.node(gateway)
     assert node["applied_version"] == version
     assert node["version"] and node["last_seen"]
 
 
 def _keep_alive(port):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.connect()
     return connection
 
@@ -131,7 +132,8 @@ def test_connections_are_listed_with_who_and_what(fleet):
     with sample.stream():
         def listed():
             found = _connections(fleet, gateway)["connections"]
-            return {c["client_address"]: c for c in found} if len(found) >= 3 else None
+            streams = [c for c in found if c["protocol"] == "sse"]  # one that was closed may still be there
+            return {c["client_address"]: c for c in found} if len(found) >= 3 and len(streams) == 1 else None
 
         by_address = wait_until(listed, what="three connections")
         address = "127.0.0.1:%d" % publisher.sock.getsockname()[1]
@@ -170,7 +172,7 @@ def test_a_thousand_connections_are_listed_and_the_rest_counted(fleet):
     for asker in askers:
         asker.start()
     for asker in askers:
-        asker.join(20)
+        asker.join(60)
     assert statuses == [200] * 20
     for sock in sockets:
         sock.close()
