@@ -1,12 +1,11 @@
 """HTTP behind a load balancer that says whose connections it forwards: PROXY protocol, plain and before TLS."""
 
-import json
 import socket
 import ssl
 
 import pytest
 
-from sluice_support import Authority, SampleApi, free_port, proxy_header, wait_until
+from sluice_support import Authority, SampleApi, free_port, json_lines, proxy_header, wait_until
 
 BALANCER = "127.0.0.3"
 FAILURES = 20  # of one address, in an hour
@@ -32,7 +31,7 @@ def ask(sample, header=b"", source=BALANCER, key=None, authority=None):
     body = b'{"n": 1}'
     request = (f"POST /{sample.name}/v1/events HTTP/1.1\r\nHost: a\r\nX-API-Key: {key or sample.key}\r\nConnection: close\r\n"
                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
-    with socket.create_connection(("127.0.0.1", sample.port), 10, (source, 0)) as connection:
+    with socket.create_connection(("127.0.0.1", sample.port), 60, (source, 0)) as connection:
         try:
             connection.sendall(header)
             if authority is not None:
@@ -47,24 +46,19 @@ def ask(sample, header=b"", source=BALANCER, key=None, authority=None):
     return int(answer.split()[1]) if answer else None
 
 
-def lines(path, **fields):
-    """The lines of a log that have these fields."""
-    found = (json.loads(line) for line in path.read_text().splitlines())
-    return [line for line in found if all(line.get(name) == value for name, value in fields.items())]
-
-
 def test_the_client_is_in_the_logs(sample, folder):
     assert ask(sample, proxy_header("203.0.113.7", 40123)) == 201
     assert ask(sample, proxy_header("2001:db8::7", 40123)) == 201
     for client in "203.0.113.7", "2001:db8::7":
-        wait_until(lambda: lines(sample.gateway.access_log, client=client, status=201), 20, "the access log")
-        wait_until(lambda: lines(folder / "audit.log", client=client, outcome="good"), 20, "the audit trail")
-    assert not lines(sample.gateway.access_log, client=BALANCER)
+        wait_until(lambda: json_lines(sample.gateway.access_log, client=client, status=201), 20, "the access log")
+        wait_until(lambda: json_lines(folder / "audit.log", client=client, outcome="good"), 20, "the audit trail")
+    assert not json_lines(sample.gateway.access_log, client=BALANCER)
 
 
 def test_open_connections_are_listed_by_their_client(sample):
-    [node] = [node for node in sample.admin.list("gateway-nodes") if node["state"] == "connected"]
-    with socket.create_connection(("127.0.0.1", sample.port), 10, (BALANCER, 0)) as connection:
+    [node] = wait_until(lambda: [node for node in sample.admin.list("gateway-nodes") if node["state"] == "connected"],
+                        what="the node to be connected")
+    with socket.create_connection(("127.0.0.1", sample.port), 60, (BALANCER, 0)) as connection:
         connection.sendall(proxy_header("203.0.113.20", 40999))
 
         def listed():
@@ -98,8 +92,8 @@ def test_others_need_no_header_and_are_believed_none(sample):
     assert ask(sample, source="127.0.0.1") == 201
     assert ask(sample, proxy_header("203.0.113.40", 1), source="127.0.0.1") == 400
     assert ask(sample, proxy_header("203.0.113.41", 1)[:12] + b"\x20\x00\x00\x00") == 201  # LOCAL
-    wait_until(lambda: lines(sample.gateway.access_log, client=BALANCER), 20, "the balancer's own request")
-    assert not lines(sample.gateway.access_log, client="203.0.113.40")
+    wait_until(lambda: json_lines(sample.gateway.access_log, client=BALANCER), 20, "the balancer's own request")
+    assert not json_lines(sample.gateway.access_log, client="203.0.113.40")
 
 
 def test_a_balancer_without_a_good_header_is_cut_off(sample):
@@ -126,7 +120,7 @@ def test_a_header_before_tls(sample, kafka, folder):
             return None
 
     client = wait_until(served, 20, "the listener")
-    wait_until(lambda: lines(sample.gateway.access_log, client=client, status=201), 20, "the access log")
+    wait_until(lambda: json_lines(sample.gateway.access_log, client=client, status=201), 20, "the access log")
     assert ask(secure, authority=authority) is None
 
 

@@ -40,7 +40,7 @@ def walk(sample, limit):
 def test_a_stream_from_the_beginning_gets_everything(old):
     """This topic is a hundred prefetches; that each goes on at once is tested by tests/unit (regression 2)."""
     with old.stream(query="?from=earliest") as stream:
-        assert sorted(event.json()["data"]["n"] for event in stream.take(EVENTS, 45)) == list(range(EVENTS))
+        assert sorted(event.json()["data"]["n"] for event in stream.take(EVENTS, 90)) == list(range(EVENTS))
 
 
 def test_pages_go_on_with_the_consumer_that_the_last_page_left(old):

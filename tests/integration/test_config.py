@@ -32,7 +32,7 @@ def _apply(admin, document, expect=200, headers=None, **query):
         body, headers = {"data": document}, headers or YAML
     else:
         body = {"json": document}
-    return admin.request("PUT", "/v1/config", expect=expect, params=parameters, headers=headers, timeout=60, **body).json()
+    return admin.request("PUT", "/v1/config", expect=expect, params=parameters, headers=headers, timeout=110, **body).json()
 
 
 def _document(manager, **resources):
@@ -312,7 +312,7 @@ def _race(admin, documents):
     def run(index):
         client = admin.with_token(admin.token)
         gate.wait()
-        answers[index] = client.request("PUT", "/v1/config", json=documents[index], timeout=60)
+        answers[index] = client.request("PUT", "/v1/config", json=documents[index], timeout=110)
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(documents))]
     for thread in threads:
         thread.start()
@@ -586,7 +586,8 @@ def test_a_revoked_credential_stays_revoked_after_a_rollback(module_servers, kaf
     wait_until(lambda: sample.publish({}).status_code == 401, what="the key to be refused")
     admin.delete("deployments", f"{sample.event_api}@{sample.group}")
     wait_until(lambda: sample.publish({}, key=other).status_code == 404, what="the API to go")
-    admin.request("POST", f"/v1/config-versions/{then['id']}/rollback", expect=200)
+    back = admin.request("POST", f"/v1/config-versions/{then['id']}/rollback", expect=200).json()
+    sample.wait_in_force(back)
     wait_until(lambda: sample.publish({}, key=other).status_code == 201, what="the API to come back")
     assert sample.publish({}).status_code == 401
     assert "revoked_at" in admin.get("credentials", sample.credential["id"])

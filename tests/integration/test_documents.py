@@ -9,8 +9,6 @@ import subprocess
 import pytest
 import requests
 
-from sluice_support import wait_until
-
 NODE_DIR = pathlib.Path(os.environ.get("SLUICE_NODE_DIR", "/nonexistent"))
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "node"
 SCHEMA = {
@@ -22,7 +20,7 @@ SCHEMA = {
 
 
 def get(sample, path):
-    return requests.get(f"http://127.0.0.1:{sample.port}{path}", timeout=10)
+    return requests.get(f"http://127.0.0.1:{sample.port}{path}", timeout=60)
 
 
 def validate(tmp_path, documents):
@@ -56,10 +54,10 @@ def apis(sample):
         if schemas[number % 3] is not None:
             fields["schema"] = schemas[number % 3]
         sample.admin.create("event-apis", **fields)
-        sample.admin.create("deployments", event_api=f"way-{number}.v2", gateway_group=sample.group,
-                            virtual_cluster=sample.virtual_cluster, topic=sample.topic, listener=sample.listener)
+        last = sample.admin.create("deployments", event_api=f"way-{number}.v2", gateway_group=sample.group,
+                                   virtual_cluster=sample.virtual_cluster, topic=sample.topic, listener=sample.listener)
         names.append(f"way-{number}")
-    wait_until(lambda: get(sample, f"/{names[-1]}/v2").status_code == 200, 20, "the gateway to serve the APIs")
+    sample.wait_in_force(last)
     return names
 
 
@@ -90,7 +88,7 @@ def test_media_types(sample, apis):
     assert response.headers["Content-Type"].startswith("application/vnd.oai.openapi+json")
     response = get(sample, f"/{apis[0]}/v2/asyncapi.json")
     assert response.headers["Content-Type"].startswith("application/vnd.aai.asyncapi+json")
-    response = requests.post(f"http://127.0.0.1:{sample.port}/{apis[0]}/v2/openapi.json", timeout=10)
+    response = requests.post(f"http://127.0.0.1:{sample.port}/{apis[0]}/v2/openapi.json", timeout=60)
     assert response.status_code == 405 and response.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
@@ -102,10 +100,10 @@ def test_the_document_follows_the_configuration(sample, apis, tmp_path):
     sample.admin.create("policies", name="own-header", type="key-auth", config={"header": "X-Shop-Key", "basic": False},
                         scope={"kind": "event-api", "ref": f"{apis[0]}.v2"})
     for kind in ("oidc", "mtls"):
-        sample.admin.create("policies", name=f"by-{kind}", type=kind,
-                            scope={"kind": "event-api", "ref": f"{apis[0]}.v2"})
-    expected = ("example.com", "X-Shop-Key", "bearer", "mutualTLS")
-    wait_until(lambda: all(word in get(sample, path).text for word in expected), 20, "the new URL and policies")
+        last = sample.admin.create("policies", name=f"by-{kind}", type=kind,
+                                   scope={"kind": "event-api", "ref": f"{apis[0]}.v2"})
+    sample.wait_in_force(last)
+    assert all(word in get(sample, path).text for word in ("example.com", "X-Shop-Key", "bearer", "mutualTLS"))
     after = get(sample, path).json()
     result = validate(tmp_path, {kind: get(sample, f"/{apis[0]}/v2/{kind}.json").text
                                  for kind in ("openapi", "asyncapi")})
@@ -126,7 +124,7 @@ def test_tickets_and_binary_cloudevents_are_described(sample, apis):
               for parameter in [document["components"]["parameters"][reference["$ref"].rsplit("/", 1)[1]]]
               if parameter["name"].startswith("ce-")}
     fields.update({"ce-specversion": "1.0", "ce-time": "2026-01-31T12:00:00Z"})
-    answer = requests.post(f"http://127.0.0.1:{sample.port}/orders/v1/events", data=b"\x00", timeout=20,
+    answer = requests.post(f"http://127.0.0.1:{sample.port}/orders/v1/events", data=b"\x00", timeout=60,
                            headers={"X-API-Key": sample.key, "Content-Type": "image/png", **fields})
     assert answer.status_code == 201 and "*/*" in publish["requestBody"]["content"]
     assert "ticket" not in get(sample, f"/{apis[0]}/v2/openapi.json").json()["components"]["securitySchemes"]
@@ -147,7 +145,7 @@ def test_what_is_answered_is_in_the_document(sample, apis):
         ("/events/tickets", "post", "", {}, '{"origin": "x"}', 422),
     ]
     for path, method, query, headers, body, status in asked:
-        answer = requests.request(method, f"http://127.0.0.1:{sample.port}/orders/v1{path}{query}", data=body, timeout=20,
+        answer = requests.request(method, f"http://127.0.0.1:{sample.port}/orders/v1{path}{query}", data=body, timeout=60,
                                   headers={"X-API-Key": sample.key, "Content-Type": "application/json", **headers})
         described = document["paths"][path][method]["responses"]
         assert answer.status_code == status, answer.text
@@ -161,10 +159,10 @@ def test_what_is_answered_is_in_the_document(sample, apis):
 def test_deprecation_is_told_with_every_answer(sample, apis):
     name = apis[-1]
     url = f"http://127.0.0.1:{sample.port}/{name}/v2/events"
-    assert "Deprecation" not in requests.get(url, timeout=10).headers
-    sample.admin.patch("event-apis", f"{name}.v2", lifecycle="deprecated", sunset_at="2031-02-03T04:05:06Z")
-    wait_until(lambda: "Deprecation" in requests.get(url, timeout=10).headers, 20, "the deprecation")
-    answer = requests.get(url, timeout=10)
+    assert "Deprecation" not in requests.get(url, timeout=60).headers
+    sample.wait_in_force(sample.admin.patch("event-apis", f"{name}.v2", lifecycle="deprecated",
+                                            sunset_at="2031-02-03T04:05:06Z"))
+    answer = requests.get(url, timeout=60)
     stored = sample.admin.get("event-apis", f"{name}.v2")
     assert stored["deprecated_at"]
     assert answer.status_code == 401

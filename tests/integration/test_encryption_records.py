@@ -37,7 +37,7 @@ def write_job(shop, folder, policy, kafka=None):
 def run(shop, folder, action, *args, policy=None, expect=0, topic=None):
     job = write_job(shop, folder, policy)
     done = subprocess.run([shop.keys.program, "records", action, "--job", str(job), "--topic", topic or shop.topic, *args],
-                          capture_output=True, text=True, timeout=120, env={**os.environ, "KEYS_PASSPHRASE": PASSPHRASE})
+                          capture_output=True, text=True, timeout=110, env={**os.environ, "KEYS_PASSPHRASE": PASSPHRASE})
     assert done.returncode == expect, done.stderr
     return json.loads(done.stdout) if done.stdout else {}, done.stderr
 
@@ -80,7 +80,7 @@ def test_a_topic_is_encrypted_anew_and_resumed(shop, kafka, tmp_path):
     assert result["records"] == 0
 
 
-SLOW = {"linger.ms": 20, "queue.buffering.max.messages": 500}  # so many in so long at most
+SLOW = {"linger.ms": 50, "queue.buffering.max.messages": 500}  # so many in so long at most
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
@@ -95,9 +95,9 @@ def test_what_was_interrupted_goes_on_where_it_was(shop, kafka, tmp_path, end):
     with open(tmp_path / "told", "w") as told:
         process = subprocess.Popen(command, stdout=told, stderr=told, env={**os.environ, "KEYS_PASSPHRASE": PASSPHRASE})
     try:
-        wait_until(lambda: 0 < json.loads(state.read_text())["next"][0] < count, 30, "progress in the state file", 0.01)
+        wait_until(lambda: 0 < json.loads(state.read_text())["next"][0] < count, 60, "progress in the state file", 0.01)
         process.send_signal(end)
-        assert process.wait(30) == (3 if end == signal.SIGTERM else -signal.SIGKILL), (tmp_path / "told").read_text()
+        assert process.wait(60) == (3 if end == signal.SIGTERM else -signal.SIGKILL), (tmp_path / "told").read_text()
     finally:
         process.kill()
         process.wait()

@@ -82,7 +82,9 @@ class Shop:
         def served():
             with self.peer("subscribed") as peer:
                 return peer is not None and self.ask_kafka(peer, "read", "topic", self.sample.topic)
-        wait_until(served, 20, "the native listener")
+        wait_until(served, 60, "the native listener")
+        # The keys of the issuer come with the first token.
+        wait_until(lambda: self.http("by-token", "rest", "publish") == 201, what="the issuer's keys")
 
     # ---- what gateways do ----
 
@@ -280,9 +282,10 @@ def test_time_is_what_is_asked_for(shop):
 def test_policies_about_tokens_are_explained_alike(shop):
     """Two oidc policies, one of which takes the token: by either of them is enough, on both protocols."""
     scope = {"kind": "group", "ref": shop.sample.group}
-    shop.admin.create("policies", name="scoped", type="oidc", scope=scope, order=1, config={"scopes": ["orders"]})
+    scoped = shop.admin.create("policies", name="scoped", type="oidc", scope=scope, order=1, config={"scopes": ["orders"]})
     try:
-        wait_until(lambda: shop.http("by-token", "rest", "publish") == 403, what="the policy")
+        shop.sample.wait_in_force(scoped)
+        assert shop.http("by-token", "rest", "publish") == 403
         explained = shop.explain_http("by-token", "rest", "publish")
         assert not explained["allowed"] and "lacks the scope orders" in explained["reason"]
         with shop.peer("by-token") as peer:
@@ -304,6 +307,7 @@ def test_policies_about_tokens_are_explained_alike(shop):
     finally:
         for name in ("scoped", "unscoped"):
             shop.admin.request("DELETE", f"/v1/policies/{name}", headers={"If-Match": "*"})
+        shop.sample.wait_in_force()
 
 
 def test_what_an_event_apis_policy_says_of_tokens_holds_for_its_topic(shop):
@@ -313,9 +317,10 @@ def test_what_an_event_apis_policy_says_of_tokens_holds_for_its_topic(shop):
                 "resource": {"type": "topic", "name": topic}}
     shop.admin.create("policies", name="free-topics", type="acl", config=rules("allow", "write", topics=[other]),
                       scope={"kind": "application", "ref": "by-token"})
-    shop.admin.create("policies", name="of-orders", type="oidc", config={"scopes": ["orders"]},
-                      scope={"kind": "event-api", "ref": shop.sample.event_api})
+    of_orders = shop.admin.create("policies", name="of-orders", type="oidc", config={"scopes": ["orders"]},
+                                  scope={"kind": "event-api", "ref": shop.sample.event_api})
     try:
+        shop.sample.wait_in_force(of_orders)
         with shop.peer("by-token") as peer:
             assert peer is not None
             wait_until(lambda: not shop.ask_kafka(peer, "write", "topic", topic), what="the policy")
@@ -338,6 +343,7 @@ def test_what_an_event_apis_policy_says_of_tokens_holds_for_its_topic(shop):
     finally:
         for name in ("of-orders", "free-topics"):
             shop.admin.request("DELETE", f"/v1/policies/{name}", headers={"If-Match": "*"})
+        shop.sample.wait_in_force()
 
 
 def test_what_is_demanded_of_requests_is_explained_alike(shop):
@@ -386,6 +392,7 @@ def test_what_is_demanded_of_requests_is_explained_alike(shop):
             assert explained["allowed"] == allowed, explained
     finally:
         shop.admin.request("DELETE", "/v1/policies/careful", headers={"If-Match": "*"})
+        shop.sample.wait_in_force()
 
 
 def test_questions_that_make_no_sense_are_pointed_at(shop):

@@ -4,7 +4,6 @@ Each is told with what to do, and service goes on where it can."""
 import contextlib
 import ctypes
 import http.client
-import json
 import os
 import threading
 import time
@@ -15,11 +14,6 @@ from sluice_support import Gateway, Program, SampleApi, wait_until
 
 _MS_RDONLY, _MS_REMOUNT, _MNT_DETACH = 1, 32, 2
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _logged(program, message):
-    entries = (json.loads(line) for line in program.log().decode().splitlines() if line.startswith("{"))
-    return [entry for entry in entries if entry.get("message") == message]
 
 
 class _Disk:
@@ -82,7 +76,7 @@ def test_a_gateway_whose_disk_is_full_takes_changes_and_says_that_it_cannot_keep
     disk.fill()
     fresh = on_disk.new_credential(on_disk.application)
     wait_until(lambda: on_disk.publish({}, key=fresh["api_key"]).status_code == 201, what="the change to be in force")
-    failures = wait_until(lambda: _logged(on_disk.gateway, "the applied configuration could not be kept on disk"),
+    failures = wait_until(lambda: on_disk.gateway.entries("the applied configuration could not be kept on disk"),
                           what="the line in the log")
     assert "No space left on device" in failures[-1]["error"] and str(on_disk.gateway.state_dir) in failures[-1]["error"]
     assert on_disk.gateway.metrics()["sluice_config_cache_failures_total"] >= 1
@@ -104,7 +98,7 @@ def test_a_gateway_on_a_read_only_disk_serves_from_its_cache(on_disk, disk):
     on_disk.wait_served()
     fresh = on_disk.new_credential(on_disk.application)
     wait_until(lambda: on_disk.publish({}, key=fresh["api_key"]).status_code == 201, what="a change to be in force")
-    failures = wait_until(lambda: _logged(on_disk.gateway, "the applied configuration could not be kept on disk"),
+    failures = wait_until(lambda: on_disk.gateway.entries("the applied configuration could not be kept on disk"),
                           what="the line in the log")
     assert "Read-only file system" in failures[-1]["error"]
     on_disk.gateway.stop()
@@ -141,7 +135,7 @@ def test_without_dns_a_gateway_names_what_it_cannot_find(servers, tmp_path):
     token.write_text("a.b.c")
     gateway = servers.gateway(ready=False, enrolment_endpoint="control.sluice.invalid:8006", enrolment_ca_sha256="0" * 64,
                               enrolment_service_account_token_file=token, config_reconnect_max="500ms")
-    failures = wait_until(lambda: _logged(gateway, "enrolment failed"), 60, "the attempt to be given up")
+    failures = wait_until(lambda: gateway.entries("enrolment failed"), 60, "the attempt to be given up")
     assert "control.sluice.invalid" in failures[-1]["reason"], failures[-1]
     assert not gateway.ready()
 
@@ -200,7 +194,7 @@ class _Reader(threading.Thread):
 
     def end(self):
         self._over.set()
-        self.join(20)
+        self.join(60)
 
 
 def _streams(gateway):
@@ -222,7 +216,7 @@ def test_a_rolling_upgrade_loses_no_event_of_any_open_stream(servers, kafka):
     gateways = [own.start_gateway(servers, drain_deadline="10s"), own.start_gateway(servers, drain_deadline="10s")]
     readers = [_Reader(own) for _ in range(8)]
     published = [_publish_somehow(own, n) for n in range(20)]
-    wait_until(lambda: all(len(reader.ids) >= 20 for reader in readers), 30, "the readers to be at the end")
+    wait_until(lambda: all(len(reader.ids) >= 20 for reader in readers), 60, "the readers to be at the end")
     open_streams = []
     for gateway in gateways:
         wait_until(lambda: sum(_streams(each) for each in gateways) == len(readers), what="all readers to be connected")
@@ -233,7 +227,7 @@ def test_a_rolling_upgrade_loses_no_event_of_any_open_stream(servers, kafka):
         gateway.stop()
         gateway.start()
         published += [_publish_somehow(own, n) for n in range(10)]
-    wait_until(lambda: all(len(reader.ids) >= len(published) for reader in readers), 30, "the readers to have all of it")
+    wait_until(lambda: all(len(reader.ids) >= len(published) for reader in readers), 60, "the readers to have all of it")
     for reader in readers:
         reader.end()
         assert reader.failures == []

@@ -25,18 +25,21 @@ def shop(module_servers, kafka):
         "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": shop.credential["id"],
         "sasl.password": shop.credential["secret"]})
     shop.broker = f"127.0.0.1:{port + 2}"  # node 1
-    wait_until(lambda: topic in shop.native.admin.list_topics(timeout=3).topics, 20, "the listener")
+    wait_until(lambda: topic in shop.native.admin.list_topics(timeout=3).topics, 60, "the listener")
     return shop
 
 
 @contextmanager
 def rules(shop, *listed, name="h", **fields):
+    """In force in every worker from the beginning, and in none at the end."""
     fields = {"scope": {"kind": "event-api", "ref": shop.event_api}, **fields}
-    shop.admin.create("policies", name=name, type="headers", config={"rules": list(listed)}, **fields)
+    policy = shop.admin.create("policies", name=name, type="headers", config={"rules": list(listed)}, **fields)
     try:
+        shop.wait_in_force(policy)
         yield
     finally:
         shop.admin.delete("policies", name)
+        shop.wait_in_force()
 
 
 def ask(shop, method="POST", **headers):
@@ -52,7 +55,7 @@ def probe(header):
 
 
 def arrived(shop, header, there=True):
-    wait_until(lambda: (header in ask(shop, "HEAD").headers) == there, what="the policy")
+    assert (header in ask(shop, "HEAD").headers) == there
 
 
 def stored(kafka, shop):
@@ -92,7 +95,8 @@ def test_what_is_read_loses_and_gains_headers_everywhere(shop, kafka):
             assert old.next().json()["headers"] == after
             with shop.stream(query=f"?cursor={start}") as new:
                 assert [event.json()["headers"] for event in new.take(2)] == [after, after]
-            page = wait_until(lambda: shop.page(f"?cursor={start}&wait=1s")["events"], what="a page")
+            wait_until(lambda: len(shop.page(f"?cursor={start}&wait=1s")["events"]) == 2, what="a page of both")
+            page = shop.page(f"?cursor={start}&wait=1s")["events"]
             assert [event["headers"] for event in page] == [after, after]
         arrived(shop, "X-Read", False)
         kafka.produce(shop.topic, [before])
@@ -113,7 +117,7 @@ def test_rules_of_a_plan_or_with_a_condition_concern_their_requests(shop):
         arrived(shop, "X-Plan")
         assert "X-Plan" not in ask(shop, **{"X-API-Key": "wrong"}).headers
     with rules(shop, probe("X-Condition"), condition="'x-ask' in request.headers"):
-        wait_until(lambda: "X-Condition" in ask(shop, **{"X-Ask": "1"}).headers, what="the policy")
+        assert "X-Condition" in ask(shop, **{"X-Ask": "1"}).headers
         assert "X-Condition" not in ask(shop).headers
     refused = shop.admin.request("POST", "/v1/policies", expect=400, json={
         "name": "r", "type": "headers", "scope": {"kind": "plan", "ref": shop.plan},
@@ -134,7 +138,7 @@ def consume_from_start(shop, count):
     consumer = Consumer({**shop.native.config, "group.id": f"{shop.application}.readers", "enable.auto.commit": False})
     consumer.assign([TopicPartition(shop.topic, 0, OFFSET_BEGINNING)])
     try:
-        found = consumer.consume(count, timeout=30)
+        found = consumer.consume(count, timeout=60)
         assert [record.error() for record in found] == [None] * count
         return [parts(record) for record in found]
     finally:
@@ -197,7 +201,8 @@ def test_batches_that_rules_cannot_be_applied_to_are_refused_and_not_stored(shop
 
             answer = produce(damaged)
             assert answer["ErrorCode"] == 2 and b"damaged" in answer["ErrorMessage"]  # CORRUPT_MESSAGE
-            assert "The checksum of the record batch at offset 0" in shop.gateway.log().decode()
+            wait_until(lambda: "The checksum of the record batch at offset 0" in shop.gateway.log().decode(),
+                       what="the word in the log")
             assert produce(whole[:-1])["ErrorCode"] == 2
             assert produce(whole + whole)["ErrorCode"] == 87  # INVALID_RECORD
             assert produce(control)["ErrorCode"] == 87
@@ -214,12 +219,12 @@ def test_a_transaction_is_written_by_the_rules(shop, kafka):
         arrived(shop, "X-Transaction")
         producer = Producer({**shop.native.config, "compression.type": "lz4",
                              "transactional.id": f"{shop.application}.writer"})
-        producer.init_transactions(30)
+        producer.init_transactions(60)
         for value, finish in ((b"aborted", producer.abort_transaction), (b"committed", producer.commit_transaction)):
             producer.begin_transaction()
             producer.produce(shop.topic, value)
-            producer.flush(30)
-            finish(30)
+            producer.flush(60)
+            finish(60)
         last = kafka.consume_all(shop.topic)[-1]
         assert parts(last) == (None, b"committed", [("via", b"a")])
     arrived(shop, "X-Transaction", False)

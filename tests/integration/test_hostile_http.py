@@ -140,7 +140,7 @@ def test_requests_that_never_end_are_cut_while_others_are_served(hostile):
     unfinished = b"POST /orders/v1/events HTTP/1.1\r\nHost: x\r\nX-A: "
     body = head(hostile, "Host: x", TYPE, "Content-Length: 1000") + b'{"a":"'
     with Crowd(hostile.port, [unfinished, body] * 150) as crowd:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while crowd.open_count():
             assert time.monotonic() < deadline, f"{crowd.open_count()} slow requests are still open"
             crowd.send(b"a")
@@ -174,14 +174,22 @@ def test_pages_that_nobody_takes_are_bounded_and_end(hostile, kafka):
     before = resident_mib(hostile.gateway.pid)
     request = head(hostile, "Host: x", method="GET", target="/orders/v1/events?limit=1000")
     with contextlib.ExitStack() as readers:
-        for _ in range(40):  # one after the other: those that are collected at once share what there is
+        def take_none():
             sock = readers.enter_context(socket.socket())
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.settimeout(20)
+            sock.settimeout(60)
             sock.connect(("127.0.0.1", hostile.port))
             sock.sendall(request)
             assert status_of(sock.recv(12, socket.MSG_PEEK)) in (200, 503)
-        refused = wait_until(lambda: (answer := ask()) and status_of(answer) == 503 and answer, what="a refusal")
+
+        def refusal():
+            take_none()  # the one before may have been cut
+            answer = ask()
+            return status_of(answer) == 503 and answer
+
+        for _ in range(40):  # one after the other: those that are collected at once share what there is
+            take_none()
+        refused = wait_until(refusal, what="a refusal")
         assert b"/too-many-pages" in refused and b"Retry-After: " in refused
         assert resident_mib(hostile.gateway.pid) - before < 96  # 40 such pages are 320 MiB
         still_serves(hostile)
@@ -220,7 +228,7 @@ def test_a_thousand_readers_that_return_at_once_go_on_where_they_were(hostile, k
         for n, member in enumerate(crowd.members):
             member.wanted = places[n % len(places)][1]
         crowd.read(lambda member: b'"id":"' + last + b'"' in member.received
-                   and member.received.count(b'"filler":') >= member.wanted, 60, "every reader to have caught up")
+                   and member.received.count(b'"filler":') >= member.wanted, 100, "every reader to have caught up")
         assert crowd.open_count() == READERS
         assert resident_mib(hostile.gateway.pid) - before < 200
         for member in crowd.members:

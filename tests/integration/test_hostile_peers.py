@@ -19,7 +19,7 @@ class Scene:
         # Freed memory is given back, so that what is measured is what is held.
         self.control = servers.control(
             env={"ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:detect_leaks=1"},
-            node_heartbeat="200ms", node_lost_after="2s", node_answer_timeout="2s", node_stream_burst=200,
+            node_heartbeat="200ms", node_lost_after="6s", node_answer_timeout="6s", node_stream_burst=200,
             enrolment_failure_burst=20, grpc_limits_memory="32MiB")
         self.sample = SampleApi(self.control, kafka.bootstrap_servers, kafka.create_topic("orders"))
         self.sample.start_gateway(servers)
@@ -38,7 +38,7 @@ class Scene:
         n[0] += 1
         before = self.sample.gateway.metrics()["sluice_config_applied_version"]
         self.admin.patch("event-apis", self.sample.event_api, title=f"change {n[0]}")
-        wait_until(lambda: self.sample.gateway.metrics()["sluice_config_applied_version"] > before, 10,
+        wait_until(lambda: self.sample.gateway.metrics()["sluice_config_applied_version"] > before, 40,
                    "the good gateway to apply a change")
         attempts = self.sample.gateway.metrics()["sluice_config_connect_attempts_total"]
         assert attempts == self.attempts or not undisturbed
@@ -169,6 +169,7 @@ def test_a_lie_about_what_is_held_fools_nobody_else(scene, node):
 def test_silence_and_stalling_end(scene, node):
     silent = node.stream()
     assert silent.end() == grpc.StatusCode.DEADLINE_EXCEEDED
+    before = scene.cuts("no-answer")
     # It asks and heartbeats, but reads nothing and never acknowledges.
     stalled = node.stream().send(p.hello())
     stop = threading.Event()
@@ -177,10 +178,9 @@ def test_silence_and_stalling_end(scene, node):
         while not stop.wait(0.3):
             stalled.send(p.status())
 
-    before = scene.cuts("no-answer")
     heart = threading.Thread(target=beat, daemon=True)
     heart.start()
-    wait_until(lambda: scene.cuts("no-answer") == before + 1, 15, "the stalled stream to be cut")
+    wait_until(lambda: scene.cuts("no-answer") == before + 1, 60, "the stalled stream to be cut")
     stop.set()
     heart.join()
     stalled.cancel()
@@ -199,7 +199,7 @@ def test_a_thousand_streams_are_one_node(scene, node):
         stream.cancel()
     for channel in channels:
         channel.close()
-    wait_until(lambda: scene.metric("sluice_control_streams") == 1, 20, "only the good gateway's stream to be left")
+    wait_until(lambda: scene.metric("sluice_control_streams") == 1, 60, "only the good gateway's stream to be left")
     grown = scene.rss_mib() - before
     assert grown < 96, f"grew by {grown:.0f} MiB"
     scene.others_apply()
@@ -223,19 +223,19 @@ def test_guessing_tokens_does_not_keep_others_out(scene, tmp_path):
     threads = [threading.Thread(target=guess, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(codes) > 500, 20, "many guesses")
+    wait_until(lambda: len(codes) > 500, 40, "many guesses")
     guessed = len(codes)
     scene.admin.create("teams", name=f"t{time.monotonic_ns()}")
-    wait_until(lambda: len(codes) > guessed, 20, "guesses that went on meanwhile")
+    wait_until(lambda: len(codes) > guessed, 40, "guesses that went on meanwhile")
     scene.others_apply()
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(70)
     assert set(codes) == {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert codes.count(grpc.StatusCode.UNAUTHENTICATED) < 100
     assert scene.metric('sluice_control_enrolments_total{kind="enrol",result="limited"}') > 400
     lines = [line for line in scene.control.log().decode().splitlines() if '"node enrolment"' in line]
     assert len(lines) < 20
     # The address is forgiven as time passes: a good token gets in.
-    newcomer = wait_until(lambda: p.Node(scene.control, scene.sample.group, tmp_path), 20, "a good token to be taken")
+    newcomer = wait_until(lambda: p.Node(scene.control, scene.sample.group, tmp_path), 60, "a good token to be taken")
     newcomer.close()

@@ -2,15 +2,15 @@
 
 import base64
 import hashlib
-import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 import requests
 
-from sluice_support import ApiError, SampleApi, free_port, wait_until
+from sluice_support import ApiError, SampleApi, free_port, json_lines, wait_until
 from sluice_support.attacks import HOSTILE
 from sluice_support.certificates import Authority
 from sluice_support.issuer import Issuer
@@ -32,7 +32,7 @@ def sample(module_servers, kafka, issuer):
     sample.match = lambda **match: sample.admin.create(
         "credentials", application=sample.application, type="oidc", oidc={"issuer": "login", **match})
     sample.match(value="shop")
-    sample.start_gateway(module_servers, workers=2, identity_keys_retry="100ms", identity_token_wait="3s")
+    sample.start_gateway(module_servers, workers=2, identity_keys_retry="100ms", identity_token_wait="8s")
     wait_until(lambda: ask(sample, issuer.token()).status_code == 201, what="the token to be taken")
     return sample
 
@@ -48,8 +48,7 @@ def ask(sample, token, **headers):
 
 
 def entries(sample):
-    text = sample.gateway.access_log.read_text()
-    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+    return json_lines(sample.gateway.access_log)
 
 
 def reasons(sample):
@@ -91,10 +90,11 @@ def test_a_token_of_megabytes_is_refused_and_nothing_grows(sample):
 def test_keys_are_rotated_and_invented_ids_do_not_hammer_the_issuer(sample, issuer):
     issuer.rotate("key-2")
     assert ask(sample, issuer.token()).status_code == 201
-    fetches = issuer.fetches
-    for n in range(20):
-        assert ask(sample, issuer.token(header={"kid": f"invented-{n}"})).status_code == 401
-    assert issuer.fetches - fetches <= 15  # 100 ms apart
+    tokens = [issuer.token(header={"kid": f"invented-{n}"}) for n in range(80)]
+    fetches, begun = issuer.fetches, time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        assert {answer.status_code for answer in pool.map(lambda token: ask(sample, token), tokens)} == {401}
+    assert issuer.fetches - fetches <= (time.monotonic() - begun) / 0.1 + 2  # 100 ms apart
 
 
 def test_keys_serve_while_their_issuer_is_away_and_unknown_ones_are_refused(sample, issuer):
@@ -188,8 +188,8 @@ def test_nobody_stands_in_anothers_way_by_another_claim(sample, issuer):
 def test_an_issuer_that_lists_no_claims_takes_all(sample, issuer):
     sample.new_application("third")
     sample.admin.patch("issuers", "login", identifying_claims=[])
-    sample.admin.create("credentials", application="third", type="oidc",
-                        oidc={"issuer": "login", "claim": "client", "value": "third"})
+    sample.wait_in_force(sample.admin.create("credentials", application="third", type="oidc",
+                                             oidc={"issuer": "login", "claim": "client", "value": "third"}))
     wait_until(lambda: ask(sample, issuer.token(sub="x", client="third")).status_code == 403,
                what="the application without a subscription")
     refused(sample, issuer.token(client="third"), "two applications")
@@ -200,13 +200,13 @@ def test_an_issuer_that_lists_no_claims_takes_all(sample, issuer):
 # ---- how long ----
 
 def test_a_stream_ends_with_its_token(sample, issuer):
-    with SseReader(sample.url, {"Authorization": f"Bearer {issuer.token(exp=int(time.time()) + 2)}"}, timeout=20) as reader:
+    with SseReader(sample.url, {"Authorization": f"Bearer {issuer.token(exp=int(time.time()) + 6)}"}, timeout=20) as reader:
         assert reader.status == 200
         reader.wait_end()
 
 
 def test_a_ticket_that_a_token_bought_ends_with_it(sample, issuer):
-    until = int(time.time()) + 3
+    until = int(time.time()) + 8
     answer = session().post(sample.url + "/tickets", timeout=30,
                             headers={"Authorization": f"Bearer {issuer.token(exp=until)}"})
     assert answer.status_code == 201
@@ -224,8 +224,9 @@ def test_revoking_the_credential_ends_streams_and_refuses_tokens(sample, issuer)
     wait_until(lambda: ask(sample, token).status_code == 201, what="the credential")
     with SseReader(sample.url, {"Authorization": f"Bearer {token}"}, timeout=20) as reader:
         assert reader.status == 200
-        sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200)
+        revoked = sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200).json()
         reader.wait_end()
+    sample.wait_in_force(revoked)
     assert ask(sample, token).status_code == 401
 
 
@@ -241,23 +242,27 @@ def test_streams_end_when_the_way_in_that_they_used_is_gone(sample, issuer):
                             config={"scopes": ["orders:write"]})
         try:
             for who in ("key", "few"):
-                told = readers[who].wait_end(20)[-1]
+                told = readers[who].wait_end(60)[-1]
                 assert told.event == "error" and told.json()["type"].endswith("/access-revoked")
             token = issuer.token(scope="orders:write", jti="publishes")
             answer = session().post(sample.url, json={"n": "after"}, headers={"Authorization": f"Bearer {token}"}, timeout=30)
             assert answer.status_code == 201
-            assert readers["enough"].next().json()["data"] == {"n": "after"}
+            # What was published just before may come first.
+            wait_until(lambda: readers["enough"].next().json()["data"] == {"n": "after"}, what="the event on the third stream")
         finally:
             sample.admin.delete("policies", "way")
-    wait_until(lambda: sample.publish({"n": 1}).status_code == 201, what="the policy to be gone")
+            sample.wait_in_force()
+    assert sample.publish({"n": 1}).status_code == 201
 
 
 def test_scopes_and_issuers_of_the_policy(sample, issuer):
     scope = {"kind": "event-api", "ref": sample.event_api}
-    sample.admin.create("policies", name="tokens", type="oidc", scope=scope,
-                        config={"issuers": ["login"], "scopes": ["orders:write"]})
+    policy = sample.admin.create("policies", name="tokens", type="oidc", scope=scope,
+                                 config={"issuers": ["login"], "scopes": ["orders:write"]})
     try:
-        [answer] = wait_until(lambda: (a := ask(sample, issuer.token())).status_code == 403 and [a], what="the policy")
+        sample.wait_in_force(policy)
+        answer = ask(sample, issuer.token())
+        assert answer.status_code == 403
         assert answer.json()["type"].endswith("/insufficient-scope")
         assert answer.headers["WWW-Authenticate"].endswith('error="insufficient_scope", scope="orders:write"')
         assert ask(sample, issuer.token(scope="other orders:write")).status_code == 201
@@ -265,20 +270,23 @@ def test_scopes_and_issuers_of_the_policy(sample, issuer):
         assert sample.publish({"n": 1}).status_code == 401  # nothing else is taken now
     finally:
         sample.admin.delete("policies", "tokens")
-    wait_until(lambda: sample.publish({"n": 1}).status_code == 201, what="the policy to be gone")
+        sample.wait_in_force()
+    assert sample.publish({"n": 1}).status_code == 201
 
 
 def test_a_condition_knows_the_token(sample, issuer):
     scope = {"kind": "event-api", "ref": sample.event_api}
     condition = "token.subject == 'shop' && token.issuer == 'login' && 'eu' in token.groups && 'w' in token.scopes"
-    sample.admin.create("policies", name="eu", type="subscription", scope=scope, condition=condition)
+    policy = sample.admin.create("policies", name="eu", type="subscription", scope=scope, condition=condition)
     try:
-        wait_until(lambda: ask(sample, issuer.token(groups=["us"], scope="w")).status_code == 403, what="the policy")
+        sample.wait_in_force(policy)
+        assert ask(sample, issuer.token(groups=["us"], scope="w")).status_code == 403
         answer = ask(sample, issuer.token(groups=["us", "eu"], scope="r w"))
         assert answer.status_code == 201, reasons(sample)[-3:]
     finally:
         sample.admin.delete("policies", "eu")
-    wait_until(lambda: ask(sample, issuer.token()).status_code == 201, what="the policy to be gone")
+        sample.wait_in_force()
+    assert ask(sample, issuer.token()).status_code == 201
 
 
 def test_who_brings_nothing_is_told_what_to_bring(sample):
@@ -288,14 +296,16 @@ def test_who_brings_nothing_is_told_what_to_bring(sample):
                                        "or an access token as Bearer.")
     assert "Basic" in answer.headers["WWW-Authenticate"] and "Bearer" in answer.headers["WWW-Authenticate"]
     scope = {"kind": "event-api", "ref": sample.event_api}
-    sample.admin.create("policies", name="basic", type="basic-auth", scope=scope)
+    policy = sample.admin.create("policies", name="basic", type="basic-auth", scope=scope)
     try:
-        wait_until(lambda: sample.publish({"n": 1}).status_code == 401, what="the policy")
+        sample.wait_in_force(policy)
+        assert sample.publish({"n": 1}).status_code == 401
         assert "X-API-Key" not in session().post(sample.url, json={}, timeout=30).text
         assert "X-API-Key" not in session().post(sample.url, json={}, timeout=30, auth=("x", "y")).text
     finally:
         sample.admin.delete("policies", "basic")
-    wait_until(lambda: sample.publish({"n": 1}).status_code == 201, what="the policy to be gone")
+        sample.wait_in_force()
+    assert sample.publish({"n": 1}).status_code == 201
 
 
 # ---- certificates ----

@@ -44,7 +44,7 @@ def sample(module_servers, kafka, issuer):
 def cluster(sample, issuer):
     """One that takes everything but certificates."""
     cluster = NativeCluster(sample, "many", authentication=["plain", "scram", "oauthbearer"])
-    wait_until(lambda: KafkaAdmin(bearer(cluster, issuer)).list_topics(timeout=3), 20, "the listener")
+    wait_until(lambda: KafkaAdmin(bearer(cluster, issuer)).list_topics(timeout=3), 60, "the listener")
     return cluster
 
 
@@ -62,14 +62,14 @@ def bearer(cluster, issuer, **claims):
             "sasl.mechanism": "OAUTHBEARER", "oauth_cb": token}
 
 
-def error_of(config):
-    """What a client is told that cannot get in."""
+def kept_out(config, told=""):
+    """A client cannot get in, and is told so in these words: it tries again and again, and is not always told the same."""
     errors = []
-    client = KafkaAdmin({**config, "error_cb": errors.append, "socket.timeout.ms": 2000})
+    client = KafkaAdmin({**config, "error_cb": errors.append})
     with pytest.raises(KafkaException):
         client.list_topics(timeout=1)
-    wait_until(lambda: client.poll(0.1) is not None and errors, 10, "an error of the client")
-    return " ".join(str(error) for error in errors)
+    wait_until(lambda: client.poll(0.1) is not None and any(told in str(error) for error in errors),
+               what=f'an error of the client: "{told}"')
 
 
 def logged(sample, text):
@@ -89,7 +89,7 @@ def round_trip(config):
 def test_librdkafka_by_the_secret(sample, cluster, mechanism):
     round_trip(secret(cluster, mechanism, sample.credential))
     for credential in ({"id": sample.credential["id"], "secret": "x" * 32}, {"id": "nobody", "secret": "x" * 32}):
-        assert "uthentication failed" in error_of(secret(cluster, mechanism, credential))
+        kept_out(secret(cluster, mechanism, credential), "uthentication failed")
     logged(sample, "wrong secret")
     logged(sample, "unknown credential")
     for text in (sample.gateway.log().decode(), sample.gateway.access_log.read_text()):
@@ -98,44 +98,44 @@ def test_librdkafka_by_the_secret(sample, cluster, mechanism):
 
 def test_librdkafka_by_token(sample, cluster, issuer):
     round_trip(bearer(cluster, issuer))
-    assert "invalid_token" in error_of(bearer(cluster, issuer, aud="else"))
-    assert "invalid_token" in error_of(bearer(cluster, issuer, sub="nobody"))
+    kept_out(bearer(cluster, issuer, aud="else"), "invalid_token")
+    kept_out(bearer(cluster, issuer, sub="nobody"), "invalid_token")
     logged(sample, "the token is for none of the audiences")
     logged(sample, "unknown credential")
 
 
 def oidc_policy(sample, cluster, name, config, **fields):
-    sample.admin.create("policies", name=name, type="oidc", config=config,
-                        scope={"kind": "virtual-cluster", "ref": cluster.name}, **fields)
+    """In force afterwards."""
+    sample.wait_in_force(sample.admin.create("policies", name=name, type="oidc", config=config,
+                                             scope={"kind": "virtual-cluster", "ref": cluster.name}, **fields))
 
 
 def test_policies_say_which_tokens_are_good(sample, cluster, issuer):
     """Issuers and scopes, for new sessions and for those that are open; secrets go on. One that takes it is enough."""
     def listed(**claims):
-        try:
-            return KafkaAdmin(bearer(cluster, issuer, **claims)).list_topics(timeout=3)
-        except KafkaException:
-            return None
+        return KafkaAdmin(bearer(cluster, issuer, **claims)).list_topics(timeout=60)
     with_scope = KafkaAdmin(bearer(cluster, issuer, scope="orders:read kafka"))
     without = KafkaAdmin(bearer(cluster, issuer))
-    assert with_scope.list_topics(timeout=10) and without.list_topics(timeout=10)
+    assert with_scope.list_topics(timeout=60) and without.list_topics(timeout=60)
     oidc_policy(sample, cluster, "scoped", {"issuers": ["login"], "scopes": ["kafka"]})
     try:
         logged(sample, "oidc scoped: the token lacks the scope kafka")
-        assert "invalid_token" in error_of(bearer(cluster, issuer))
-        assert listed(scope="kafka") and with_scope.list_topics(timeout=10)
-        assert KafkaAdmin(secret(cluster, "PLAIN", sample.credential)).list_topics(timeout=10)
+        kept_out(bearer(cluster, issuer), "invalid_token")
+        assert listed(scope="kafka") and with_scope.list_topics(timeout=60)
+        assert KafkaAdmin(secret(cluster, "PLAIN", sample.credential)).list_topics(timeout=60)
         oidc_policy(sample, cluster, "unscoped", {})
-        wait_until(lambda: listed(), 20, "the policy that takes all tokens")
+        assert listed()  # the policy that takes all tokens
         sample.admin.delete("policies", "unscoped")
-        sample.admin.patch("policies", "scoped", dry_run=True)
-        wait_until(lambda: listed(), 20, "the dry run")
+        sample.wait_in_force(sample.admin.patch("policies", "scoped", dry_run=True))
+        assert listed()
         logged(sample, '"policy":"scoped","reason":"oidc scoped: the token lacks the scope kafka"')
-        sample.admin.patch("policies", "scoped", dry_run=False, condition="client.address == '192.0.2.1'")
-        wait_until(lambda: not listed(scope="kafka"), 20, "the policy of others, which replaces what is built in")
+        sample.wait_in_force(sample.admin.patch("policies", "scoped", dry_run=False,
+                                                condition="client.address == '192.0.2.1'"))
+        kept_out(bearer(cluster, issuer, scope="kafka"), "invalid_token")  # by the policy of others, which replaces the built-in
         logged(sample, "oidc scoped: its condition is false")
     finally:
         sample.admin.delete("policies", "scoped")
+        sample.wait_in_force()
 
 
 class Provider(AbstractTokenProvider):
@@ -156,7 +156,7 @@ def test_kafka_python(sample, cluster, issuer, kafka, mechanism):
 def kafka_python_produces(sample, kafka, cluster, **who):
     producer = KafkaProducer(bootstrap_servers=cluster.bootstrap_servers, **who)
     before = sum(kafka.end_offsets(sample.topic).values())
-    producer.send(sample.topic, b"x").get(20)
+    producer.send(sample.topic, b"x").get(60)
     producer.close()
     assert sum(kafka.end_offsets(sample.topic).values()) == before + 1
 
@@ -209,12 +209,12 @@ def test_a_session_lives_as_long_as_its_token_unless_it_authenticates_again(clus
     with WirePeer(cluster.port) as peer, WirePeer(cluster.port) as lazy:
         for one in (peer, lazy):
             one.handshake("OAUTHBEARER")
-            until = int(time.time()) + 3
-            assert 0 < one.authenticate(initial(issuer.token(exp=until))).session_lifetime_ms <= 3000
+            until = int(time.time()) + 8
+            assert 0 < one.authenticate(initial(issuer.token(exp=until))).session_lifetime_ms <= 8000
             assert one.metadata()
         peer.handshake("OAUTHBEARER")
         assert 200_000 < peer.authenticate(initial(issuer.token())).session_lifetime_ms <= 300_000
-        assert lazy.wait_closed(15)
+        assert lazy.wait_closed(60)
         assert time.time() >= until
         assert peer.metadata()
 
@@ -254,9 +254,9 @@ def test_librdkafka_authenticates_again_and_goes_on(cluster, issuer, sample):
     def tokens():
         consumer.poll(0.1)
         return sample.gateway.metrics()[looked_at] >= before + 3  # three lifetimes
-    wait_until(tokens, 30, "three tokens")
+    wait_until(tokens, 60, "three tokens")
     helper.produce(topic, [b"still here"])
-    record = wait_until(lambda: consumer.poll(0.5), 20, "the record")
+    record = wait_until(lambda: consumer.poll(0.5), 60, "the record")
     assert record.value() == b"still here" and not errors
     consumer.close()
 
@@ -264,19 +264,16 @@ def test_librdkafka_authenticates_again_and_goes_on(cluster, issuer, sample):
 # ---- revocation ----
 
 def test_revoking_a_credential_ends_the_sessions_of_its_tokens(cluster, issuer, sample):
-    credential = sample.match(sample.application, "revoked")
+    credential = sample.wait_in_force(sample.match(sample.application, "revoked"))
+
     def let_in(peer):
         peer.handshake("OAUTHBEARER")
         return peer.authenticate(initial(issuer.token(sub="revoked"))).session_lifetime_ms > 0
 
-    def try_it():
-        with WirePeer(cluster.port) as peer:
-            return let_in(peer)
-    wait_until(try_it, what="the credential")
     with WirePeer(cluster.port) as peer:
         assert let_in(peer) and peer.metadata()
         sample.admin.act("credentials", credential["id"], "revoke")
-        assert peer.wait_closed(15)
+        assert peer.wait_closed(60)
     logged(sample, "its credential or subscription is gone")
 
 
@@ -289,7 +286,7 @@ def test_what_is_not_signed_for_us_is_refused(sample, cluster, issuer, attack):
         assert (answer.error, answer.data) == (0, INVALID_TOKEN)
         answer = peer.authenticate(b"\x01")  # as clients acknowledge it
         assert answer.error == 58 and reason not in answer.message
-        assert peer.wait_closed(5)
+        assert peer.wait_closed(60)
     logged(sample, reason)
 
 
@@ -344,24 +341,23 @@ def test_certificates(sample, kafka, tmp_path):
         return {"bootstrap.servers": cluster.bootstrap_servers, "security.protocol": "SSL",
                 "ssl.ca.location": str(authority.ca), **own, **more}
 
-    error_of(config(strict))
+    kept_out(config(strict))
     logged(sample, "unknown credential, certificate CN=kafka-client")
-    error_of(config(strict, pair=False))
+    kept_out(config(strict, pair=False))
     logged(sample, "the client brought no certificate")
     credential = sample.admin.create("credentials", application=sample.application, type="certificate",
                                      certificate={"san": "URI:spiffe://example/kafka-client"})
-    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 20, "the credential")
+    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 60, "the credential")
     round_trip(config(strict))
     kafka_python_produces(sample, kafka, strict, security_protocol="SSL", ssl_cafile=authority.ca, ssl_keyfile=key,
                           ssl_certfile=certificate)
-    assert KafkaAdmin(config(loose)).list_topics(timeout=5)
+    assert KafkaAdmin(config(loose)).list_topics(timeout=60)
     sasl = {**secret(loose, "SCRAM-SHA-512", sample.credential), "security.protocol": "SASL_SSL"}
-    assert KafkaAdmin({**config(loose, pair=False), **sasl}).list_topics(timeout=5)
-    assert KafkaAdmin({**config(loose), **sasl}).list_topics(timeout=5)  # both: what it says counts
-    other = sample.admin.create("credentials", application="second", type="secret")
+    assert KafkaAdmin({**config(loose, pair=False), **sasl}).list_topics(timeout=60)
+    assert KafkaAdmin({**config(loose), **sasl}).list_topics(timeout=60)  # both: what it says counts
+    other = sample.wait_in_force(sample.admin.create("credentials", application="second", type="secret"))
     as_other = secret(loose, "PLAIN", other)
-    wait_until(lambda: KafkaAdmin({**config(loose), **as_other, "security.protocol": "SASL_SSL"}).list_topics(timeout=3), 20,
-               "the other credential")
+    assert KafkaAdmin({**config(loose), **as_other, "security.protocol": "SASL_SSL"}).list_topics(timeout=60)
     context = ssl.create_default_context(cafile=authority.ca)
     context.load_cert_chain(certificate, key)
     for settled in (False, True):  # until the connection was used by the certificate
@@ -373,23 +369,18 @@ def test_certificates(sample, kafka, tmp_path):
     with WirePeer(strict.port, tls=context) as peer:  # what is matched first is nobody's
         assert peer.metadata()
         sample.admin.patch("listeners", "certificates", tls={"client_identity": ["subject", "uri"]})
-        assert peer.wait_closed(20)
+        assert peer.wait_closed(60)
     logged(sample, "its certificate is matched by something else now")
     sample.admin.patch("listeners", "certificates", tls={"client_identity": ["uri", "subject"]})
-    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 20, "the property to count again")
+    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 60, "the property to count again")
     sample.admin.act("credentials", credential["id"], "revoke")
-
-    def turned_away():
-        try:
-            return not KafkaAdmin(config(strict)).list_topics(timeout=1)
-        except KafkaException:
-            return True
-    wait_until(turned_away, what="the credential to be revoked")
+    sample.wait_in_force()
+    kept_out(config(strict))
 
 
 def test_every_ending_is_told_once_with_its_reason(sample):
     """What was refused above is in the log with the client, and nothing of what it brought."""
-    lines = [json.loads(line) for line in sample.gateway.log().decode().splitlines() if line.startswith("{")]
+    lines = sample.gateway.entries()
     closed = [line for line in lines if line["message"] == "native session closed"]
     assert closed and all(line["client"].startswith("127.0.0.1:") for line in closed)
     assert not any("eyJ" in json.dumps(line) for line in lines)
