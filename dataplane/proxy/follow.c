@@ -1,6 +1,6 @@
-/* A Produce request that passes: its walk for usage goes beside the bytes and never holds them up. Bytes that are
- * moved past us are looked at in a copy of the pipe, which tee(2) makes without copying what is in it: what no
- * event is wanted of is thrown away unread. docs/decisions/0010 has what that saves. */
+/* A Produce request that passes: its walk for usage goes beside the bytes and never holds them up. Bytes that
+ * are moved past us are looked at in a copy of the pipe, which tee(2) makes without copying what is in it: what
+ * no event is wanted of is thrown away unread. docs/decisions/0010 has what that saves. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,8 +158,8 @@ static size_t look_on(struct slc_usage_follow *follow, const slc_proxy_front *fr
 {
     size_t skip = unseen(follow);
     if (skip > 0) {
-        ssize_t gone = splice(front->look->out, NULL, front->nowhere, NULL, skip < left ? skip : left,
-                              SPLICE_F_NONBLOCK);
+        ssize_t gone =
+            splice(front->look->out, NULL, front->nowhere, NULL, skip < left ? skip : left, SPLICE_F_NONBLOCK);
         if (gone > 0)
             pass(follow, (size_t)gone);
         return gone > 0 ? (size_t)gone : 0;
