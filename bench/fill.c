@@ -2,17 +2,19 @@
  * the admin API would spend minutes on making verifiers of passwords that nobody uses. Only while no control
  * plane runs on the folder.
  *
- *   bench-fill DATA_DIR APPLICATIONS [KEYS]
+ *   bench-fill DATA_DIR APPLICATIONS [KEYS [EVENT_APIS]]
  *
  * An empty catalog gets a small world first. In one that has a gateway group, a team and plans the applications
  * are the team's, subscribed to all plans in the group's environment. KEYS is a file to write their API keys
- * to, one a line. */
+ * to, one a line; "-" is none. Event APIs (api-00000, ...) are the small world's: published, documented, deployed,
+ * and a hundred to a public product. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "catalog/catalog.h"
 #include "catalog/read.h"
+#include "common/buf.h"
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/log.h"
@@ -20,6 +22,10 @@
 #define BATCH        5000
 #define ID_CHARS     16
 #define SECRET_CHARS 32
+#define API_BATCH    500
+#define API_WORDS    100  /* of its documentation */
+#define VOCABULARY   3000 /* the first words are in most texts, the last in few */
+#define BUNDLE       100  /* event APIs of a product */
 
 /* What is there before the first application; ' for ". */
 static const struct {
@@ -121,7 +127,103 @@ static bool add_batch(slc_txn *txn, void *arg, slc_error *err)
     return ok;
 }
 
-static bool fill(slc_catalog *catalog, unsigned applications, FILE *keys, slc_error *err)
+/* ---- event APIs ---- */
+
+static unsigned next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* Every event API's text has "orders"; others come as often as words of a language do, roughly. */
+static void add_text(slc_buf *out, unsigned number)
+{
+    static const char *const syllables[] = {"ka", "lo", "mi", "ne", "ru", "sta", "ve", "bon", "tir", "cha"};
+    uint32_t state = number * 2654435761u + 1;
+    slc_buf_adds(out, "Tells of orders.");
+    for (unsigned i = 0; i < API_WORDS; i++) {
+        unsigned word = next_random(&state) % VOCABULARY;
+        word = word * (next_random(&state) % VOCABULARY) / VOCABULARY;
+        slc_buf_addf(out, " %s%s%s%s", syllables[word % 10], syllables[word / 10 % 10],
+                     syllables[word / 100 % 10], syllables[word / 1000 % 10]);
+    }
+    slc_buf_addc(out, '\0');
+}
+
+static bool create(slc_txn *txn, const char *kind, json_t *body, slc_error *err)
+{
+    json_t *made = body != NULL ? slc_entity_create(txn, slc_kind_find(kind), body, err) : NULL;
+    bool ok = made != NULL || slc_fail_context(err, "%s", kind);
+    json_decref(made);
+    json_decref(body);
+    return ok;
+}
+
+static bool add_api(slc_txn *txn, unsigned number, slc_error *err)
+{
+    char name[32], key[40], topic[32];
+    slc_buf text;
+    slc_buf_init(&text, 4096);
+    add_text(&text, number);
+    snprintf(name, sizeof name, "api-%05u", number);
+    snprintf(key, sizeof key, "%s.v1", name);
+    snprintf(topic, sizeof topic, "topic-%05u", number);
+    json_t *body = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:[s,s], s:[s,s], s:[s]}", "name", name, "major", 1,
+                             "team", "bench", "title", name, "lifecycle", "published", "description",
+                             (const char *)text.data, "operations", "publish", "read", "exposures", "rest", "sse",
+                             "tags", number % 10 == 0 ? "tenth" : "other");
+    slc_buf_release(&text);
+    return create(txn, "event-apis", body, err) &&
+           create(txn, "deployments",
+                  json_pack("{s:s, s:s, s:s, s:s, s:s}", "event_api", key, "gateway_group", "bench",
+                            "virtual_cluster", "vc", "topic", topic, "listener", "edge"),
+                  err);
+}
+
+static bool add_bundle(slc_txn *txn, unsigned first, unsigned count, slc_error *err)
+{
+    char name[32], key[40];
+    json_t *apis = json_array();
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "api-%05u.v1", first + i);
+        json_array_append_new(apis, json_string(key));
+    }
+    snprintf(name, sizeof name, "bundle-%05u", first);
+    return create(txn, "products",
+                  json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", name, "team", "bench", "visibility", "public",
+                            "lifecycle", "published", "event_apis", apis),
+                  err) &&
+           create(txn, "plans",
+                  json_pack("{s:s, s:s, s:[s], s:s}", "product", name, "name", "free", "operations", "read",
+                            "approval", "auto"),
+                  err);
+}
+
+static bool add_apis(slc_txn *txn, void *arg, slc_error *err)
+{
+    const struct batch *batch = arg;
+    bool ok = true;
+    for (unsigned i = 0; ok && i < batch->count; i++)
+        ok = add_api(txn, batch->first + i, err);
+    for (unsigned i = 0; ok && i < batch->count; i += BUNDLE) {
+        unsigned left = batch->count - i;
+        ok = add_bundle(txn, batch->first + i, left < BUNDLE ? left : BUNDLE, err);
+    }
+    return ok;
+}
+
+static bool fill_apis(slc_catalog *catalog, const slc_actor *actor, unsigned apis, slc_error *err)
+{
+    for (unsigned first = 0; first < apis; first += API_BATCH) {
+        unsigned left = apis - first;
+        struct batch batch = {first, left < API_BATCH ? left : API_BATCH, NULL};
+        if (!slc_catalog_write_sync(catalog, actor, add_apis, &batch, err))
+            return false;
+    }
+    return true;
+}
+
+static bool fill(slc_catalog *catalog, unsigned applications, unsigned apis, FILE *keys, slc_error *err)
 {
     slc_actor actor = {.kind = "system", .id = "bench", .name = "bench"};
     if (!slc_catalog_write_sync(catalog, &actor, make_world, NULL, err))
@@ -132,25 +234,27 @@ static bool fill(slc_catalog *catalog, unsigned applications, FILE *keys, slc_er
         if (!slc_catalog_write_sync(catalog, &actor, add_batch, &batch, err))
             return false;
     }
-    return true;
+    return fill_apis(catalog, &actor, apis, err);
 }
 
 int main(int argc, char **argv)
 {
     slc_error err;
     slc_log_init("bench-fill", SLC_LOG_WARN, true);
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: %s DATA_DIR APPLICATIONS [KEYS]\n", argv[0]);
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: %s DATA_DIR APPLICATIONS [KEYS [EVENT_APIS]]\n", argv[0]);
         return 2;
     }
-    FILE *keys = argc == 4 ? fopen(argv[3], "w") : NULL;
-    if (argc == 4 && keys == NULL) {
+    bool wanted = argc > 3 && strcmp(argv[3], "-") != 0;
+    FILE *keys = wanted ? fopen(argv[3], "w") : NULL;
+    unsigned apis = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+    if (wanted && keys == NULL) {
         perror(argv[3]);
         return 1;
     }
     slc_catalog_options options = {.data_dir = argv[1]};
     slc_catalog *catalog = slc_catalog_open(&options, &err);
-    bool ok = catalog != NULL && fill(catalog, (unsigned)strtoul(argv[2], NULL, 10), keys, &err);
+    bool ok = catalog != NULL && fill(catalog, (unsigned)strtoul(argv[2], NULL, 10), apis, keys, &err);
     slc_catalog_close(catalog);
     if (!ok)
         fprintf(stderr, "%s: %s\n", argv[0], err.message);

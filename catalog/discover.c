@@ -16,6 +16,7 @@
 #define SQL_MAX_BYTES 8192
 #define WORDS_MAX     16
 #define MATCH_MAX     2048
+#define PAGE_MAX      (32 << 20)
 #define CURSOR_MAX    (SLC_KEY_CHARS + 40)
 
 /* How much a word counts in name, title, tags and description. The lower the rank, the better. */
@@ -65,12 +66,12 @@ struct place {
     char key[SLC_KEY_CHARS];
 };
 
-static json_t *cursor_make(const struct place *place)
+static void cursor_add(slc_buf *out, const struct place *place)
 {
-    char text[CURSOR_MAX + 1], out[2 * CURSOR_MAX];
+    char text[CURSOR_MAX + 1], cursor[2 * CURSOR_MAX];
     int len = snprintf(text, sizeof text, "1 %.17g %s", place->rank, place->key);
-    slc_base64url_encode(text, (size_t)len, out);
-    return json_string(out);
+    slc_base64url_encode(text, (size_t)len, cursor);
+    slc_buf_addf(out, "\"%s\"", cursor);
 }
 
 static bool cursor_parse(const char *cursor, struct place *place, slc_error *err)
@@ -149,30 +150,32 @@ static void bind(sqlite3_stmt *stmt, const slc_discover_query *query, const char
         sqlite3_bind_text(stmt, 6 + i, filters[i], -1, SQLITE_TRANSIENT);
 }
 
-static json_t *read_page(slc_txn *txn, sqlite3_stmt *stmt, int limit, slc_error *err)
+/* SQLite writes each item; they are not parsed, since a page would take several times as long. */
+static bool read_page(slc_txn *txn, sqlite3_stmt *stmt, int limit, slc_buf *out, slc_error *err)
 {
-    json_t *items = json_array(), *next = json_null();
     struct place last = {0};
-    int rc;
-    while ((rc = slc_txn_step(txn, stmt, err)) == 1) {
-        if (json_array_size(items) == (size_t)limit) {
-            next = cursor_make(&last);
-            rc = 0;
-            break;
-        }
-        json_array_append_new(items, slc_column_json(stmt, 0));
+    int count = 0, rc;
+    slc_buf_adds(out, "{\"items\":[");
+    while ((rc = slc_txn_step(txn, stmt, err)) == 1 && count < limit) {
+        if (count++ > 0)
+            slc_buf_addc(out, ',');
+        slc_buf_add(out, sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
         snprintf(last.key, sizeof last.key, "%s", slc_column_text(stmt, 1));
         last.rank = sqlite3_column_double(stmt, 2);
     }
-    json_t *out = json_pack("{s:o, s:o}", "items", items, "next", next);
-    if (rc == 0)
-        return out;
-    json_decref(out);
-    return NULL;
+    slc_buf_adds(out, "],\"next\":");
+    if (rc == 1)
+        cursor_add(out, &last);
+    else
+        slc_buf_adds(out, "null");
+    slc_buf_addc(out, '}');
+    if (out->overflow)
+        return slc_fail(err, SLC_LIMIT, "limit", "the page would have more than %d bytes: ask for fewer", PAGE_MAX);
+    return rc >= 0;
 }
 
-static json_t *run(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer, const char *match,
-                   const struct place *after, slc_error *err)
+static bool run(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer, const char *match,
+                const struct place *after, slc_buf *out, slc_error *err)
 {
     slc_buf sql;
     slc_buf_init(&sql, SQL_MAX_BYTES);
@@ -181,27 +184,29 @@ static json_t *run(slc_txn *txn, const slc_discover_query *query, const slc_iden
     sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql.data, err);
     slc_buf_release(&sql);
     if (stmt == NULL)
-        return NULL;
+        return false;
     int limit = query->limit > 0 ? query->limit : LIMIT_DEFAULT;
     char *teams = slc_discover_teams(viewer);
     bind(stmt, query, teams, match, after, limit);
     free(teams);
-    json_t *out = read_page(txn, stmt, limit, err);
+    bool ok = read_page(txn, stmt, limit, out, err);
     slc_txn_finish(txn, stmt);
-    return out;
+    return ok;
 }
 
-json_t *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer,
-                          slc_error *err)
+char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer, size_t *len,
+                        slc_error *err)
 {
     struct place after = {0};
-    slc_buf match;
-    json_t *out = NULL;
+    slc_buf match, out;
     slc_buf_init(&match, MATCH_MAX);
+    slc_buf_init(&out, PAGE_MAX);
     bool words = query->words != NULL && query->words[strspn(query->words, " \t\r\n")] != '\0';
-    if (check(query, err) && (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
-        (!words || make_match(query->words, &match, err)))
-        out = run(txn, query, viewer, words ? (const char *)match.data : NULL, &after, err);
+    bool ok = check(query, err) && (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
+              (!words || make_match(query->words, &match, err)) &&
+              run(txn, query, viewer, words ? (const char *)match.data : NULL, &after, &out, err);
+    char *text = ok ? slc_buf_steal(&out, len) : NULL;
     slc_buf_release(&match);
-    return out;
+    slc_buf_release(&out);
+    return text;
 }

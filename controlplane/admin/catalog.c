@@ -53,8 +53,9 @@ bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
                                       .limit = slc_call_limit(call, err)};
     if (query.limit < 0 || !slc_call_query_only(call, known, err) || !check_lengths(call, err))
         return false;
-    call->answer = slc_discover_list(txn, &query, viewer_of(call), err);
-    return call->answer != NULL;
+    call->text = slc_discover_list(txn, &query, viewer_of(call), &call->text_len, err);
+    call->text_type = "application/json";
+    return call->text != NULL;
 }
 
 static void add_html(json_t *api, const char *field, const char *name)

@@ -1,11 +1,10 @@
 """What operators see and do: gateways, topics, versions and the way back, the audit trail; and what all of it weighs."""
 
-import re
-
 import pytest
 
 from portal_support import HOSTILE
 from sluice_support import SampleApi, wait_until
+from sluice_support.portal import portal_files
 
 LARGEST = 150_000  # bytes of everything that the pages are made of, as it is transferred
 
@@ -113,17 +112,5 @@ def test_who_may_not_operate_is_not_led_there(sample, people):
 
 
 def test_every_page_together_is_small(sample, ada):
-    index = ada.http.request("GET", "/", headers={"Accept-Encoding": "gzip"}, stream=True)
-    total = len(index.raw.read())
-    html = ada.http.request("GET", "/").text
-    folder = re.search(r"/assets/[0-9a-f]+/", html).group()
-    seen, wanted = set(), {"main.js", "style.css", "icon.svg"}
-    while wanted - seen:
-        path = sorted(wanted - seen)[0]
-        seen.add(path)
-        total += len(ada.http.request("GET", folder + path, headers={"Accept-Encoding": "gzip"}, expect=200, stream=True).raw.read())
-        if path.endswith(".js"):
-            text = ada.http.request("GET", folder + path, expect=200).text
-            wanted |= {re.sub(r"[^/]+/\.\./", "", "/".join([*path.split("/")[:-1], *[p for p in found.split("/") if p != "."]]))
-                       for found in re.findall(r"from '([^']+\.js)'", text)}
-    assert len(seen) > 20 and total < LARGEST, total
+    files = portal_files(ada.http)
+    assert len(files) > 20 and sum(files.values()) < LARGEST, files

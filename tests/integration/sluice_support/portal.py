@@ -1,5 +1,8 @@
 """A person before the portal: what a browser and the portal's pages do, with cookies and the CSRF token."""
 
+import posixpath
+import re
+
 import requests
 
 from .admin import ApiError
@@ -68,3 +71,22 @@ def newcomer(control, name, role="viewer", team=None, **fields):
     browser = Browser(control.portal_url)
     browser.accept(invitation, name, **fields)
     return browser
+
+
+def portal_files(browser):
+    """What the pages are made of, from what refers to what: {path: bytes as they are transferred}."""
+    def fetched(path):
+        answer = browser.request("GET", path, headers={"Accept-Encoding": "gzip"}, expect=200, stream=True)
+        return len(answer.raw.read())
+
+    html = browser.request("GET", "/", expect=200).text
+    folder = re.search(r"/assets/[0-9a-f]+/", html).group()
+    files, wanted = {"/": fetched("/")}, {"main.js", "style.css", "icon.svg"}
+    while wanted - set(files):
+        path = min(wanted - set(files))
+        files[path] = fetched(folder + path)
+        if path.endswith(".js"):
+            text = browser.request("GET", folder + path, expect=200).text
+            wanted |= {posixpath.normpath(posixpath.join(posixpath.dirname(path), found))
+                       for found in re.findall(r"from '([^']+\.js)'", text)}
+    return files

@@ -1,5 +1,6 @@
 /* The catalog as people look through it: words, filters, pages, and who may know of what. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "catalog/discover.h"
@@ -12,7 +13,11 @@ static const char *wanted;
 static bool list(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
-    answer = slc_discover_list(txn, &query, t_actor.identity, err);
+    size_t len;
+    char *text = slc_discover_list(txn, &query, t_actor.identity, &len, err);
+    answer = text != NULL ? json_loadb(text, len, 0, NULL) : NULL;
+    ck_assert(answer != NULL || text == NULL);
+    free(text);
     return answer != NULL;
 }
 
