@@ -40,6 +40,9 @@ bool slc_route_config_apply(slc_txn *txn, slc_call *call, slc_error *err) SLC_CH
 bool slc_route_version_diff(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_version_rollback(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* promote.c */
+bool slc_route_promote(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* explain.c */
 bool slc_route_explain(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* nodes.c */

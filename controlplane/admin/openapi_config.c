@@ -89,6 +89,15 @@ static void describe_rollback(json_t *operation)
     set_response(operation, "422", "Secrets must be supplied; `errors` points to each.");
 }
 
+static void describe_promote(json_t *operation)
+{
+    add_query(operation, "dry_run", "Work everything out and change nothing.", "boolean");
+    set_body(operation, "DeploymentPromotion", true);
+    set_answer(operation, "ConfigChanges", false);
+    drop_response(operation, "428");
+    set_response(operation, "412", "One of the deployments has changed since the answer whose ETag If-Match has.");
+}
+
 void slc_openapi_config(const slc_route *route, json_t *operation)
 {
     static const struct {
@@ -97,7 +106,8 @@ void slc_openapi_config(const slc_route *route, json_t *operation)
     } routes[] = {{slc_route_config_dump, describe_dump},
                   {slc_route_config_apply, describe_apply},
                   {slc_route_version_diff, describe_diff},
-                  {slc_route_version_rollback, describe_rollback}};
+                  {slc_route_version_rollback, describe_rollback},
+                  {slc_route_promote, describe_promote}};
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (routes[i].run == route->run)
             routes[i].describe(operation);
@@ -134,6 +144,12 @@ static json_t *list_of(const char *schema)
     return json_pack("{s:s, s:o}", "type", "array", "items", ref(schema));
 }
 
+static json_t *place_schema(const char *description)
+{
+    return json_pack("{s:s, s:i, s:i, s:s}", "type", "string", "minLength", 1, "maxLength", 249, "description",
+                     description);
+}
+
 void slc_openapi_config_schemas(json_t *schemas)
 {
     json_object_set_new(schemas, "ConfigDocument",
@@ -153,6 +169,14 @@ void slc_openapi_config_schemas(json_t *schemas)
                         json_pack("{s:s, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:o}}", "type", "object", "required",
                                   "from", "to", "changes", "properties", "from", "type", "object", "to", "type",
                                   "object", "changes", list_of("ConfigChange")));
+    json_object_set_new(
+        schemas, "DeploymentPromotion",
+        json_pack("{s:s, s:[s], s:{s:o, s:o, s:o, s:o}, s:b}", "type", "object", "required", "gateway_group",
+                  "properties", "gateway_group", place_schema("Where to."), "virtual_cluster",
+                  place_schema("The virtual cluster there; absent: as it is deployed there already."), "topic",
+                  place_schema("The topic there; absent: as it is deployed there already, else the same."),
+                  "listener", place_schema("The listener there; absent: as it is deployed there already."),
+                  "additionalProperties", 0));
     json_object_set_new(schemas, "ConfigRollback",
                         json_pack("{s:s, s:{s:{s:s, s:i}, s:{s:s, s:s, s:{s:s}}}, s:b}", "type", "object",
                                   "properties", "reason", "type", "string", "maxLength", 300, "secrets", "type",

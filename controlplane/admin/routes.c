@@ -26,6 +26,8 @@ const slc_route slc_routes[] = {
     {"POST", "/v1/config-versions/{key}/rollback", SLC_PERMISSION("config:rollback"), SLC_ROUTE_WRITE,
      SLC_ROUTE_BODY_OPTIONAL, 200, slc_route_version_rollback,
      "Rollback: the configuration becomes what it was at this version"},
+    {"POST", "/v1/deployments/{key}/promote", SLC_PERMISSION("deployments:write"), SLC_ROUTE_WRITE, true, 200,
+     slc_route_promote, "Promote: deploy on another gateway group what is deployed on one"},
     {"GET", "/v1/gateway-nodes/{key}/connections", SLC_PERMISSION("gateway-nodes:read"), SLC_ROUTE_READ, false,
      200, slc_route_node_connections, "Connections: the node's open client connections, the newest first"},
     {"POST", "/v1/gateway-nodes/{key}/drain", SLC_PERMISSION("nodes:drain"), SLC_ROUTE_WRITE, false, 200,

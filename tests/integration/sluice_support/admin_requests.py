@@ -74,6 +74,15 @@ class AdminRequests:
         version = wait_until(newest, what="a version with everything")
         return Request("POST", f"/v1/config-versions/{version['id']}/rollback")
 
+    def _promote(self):
+        """To a group of its own."""
+        group = self.samples.create("gateway-groups")["name"]
+        listener = self.samples.create("listeners", gateway_group=group)["name"]
+        cluster = self.admin.get("virtual-clusters", self.samples.base("virtual-clusters"))["name"]
+        deployment = self.samples.create("deployments")["id"]
+        return Request("POST", f"/v1/deployments/{deployment}/promote",
+                       {"gateway_group": group, "listener": listener, "virtual_cluster": cluster})
+
     def _redeliver(self):
         webhook = self.samples.create("webhooks")["id"]
         self.admin.act("webhooks", webhook, "ping")
@@ -91,6 +100,7 @@ class AdminRequests:
         "POST /v1/teams/{key}/add-member": lambda self: self._member("add-member"),
         "POST /v1/teams/{key}/remove-member": lambda self: self._member("remove-member"),
         "GET /v1/catalog/{key}": _catalog,
+        "POST /v1/deployments/{key}/promote": _promote,
         "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),

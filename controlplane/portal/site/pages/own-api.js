@@ -109,18 +109,18 @@ function consumers(api) {
   });
 }
 
-// The difference first; then it is made, or changed where there is one already.
-function confirmPromotion(from, target, there) {
-  const wanted = { virtual_cluster: target.virtual_cluster, topic: target.topic, listener: target.listener };
-  const differences = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => there?.[name] !== value).map(([name, value]) => [name, { from: there?.[name], to: value }]));
+// What the server says it would change (or why it refuses); then it is done, unless one of the two was changed meanwhile.
+async function promote(from, target, there) {
+  const path = `/v1/deployments/${key(from.id)}/promote`;
+  const headers = { 'If-Match': `"${Math.max(from.revision, there?.revision ?? 0)}"` };
+  const [change] = (await post(`${path}?dry_run=true`, target, headers)).changes;
   dialog(`Promote to ${target.gateway_group}?`, (close) => h('div', {},
-    h('p', {}, there ? 'It is deployed there already. What changes:' : 'It is not deployed there yet. What is made:'),
-    fields(differences, 'What changes'),
-    form({
+    h('p', {}, !change ? 'It is deployed there already, and nothing would change.' : there ? 'It is deployed there already. What changes:' : 'It is not deployed there yet. What is made:'),
+    change && fields(change.changes, 'What changes'),
+    change && form({
       submit: 'Promote',
       send: async () => {
-        if (there) await patch(`/v1/deployments/${key(there.id)}`, wanted, { 'If-Match': `"${there.revision}"` });
-        else await post('/v1/deployments', { event_api: from.event_api, gateway_group: target.gateway_group, ...wanted });
+        await post(path, target, headers);
         close();
         say('It is promoted.');
         await show();
@@ -128,30 +128,30 @@ function confirmPromotion(from, target, there) {
     })));
 }
 
-function promotion(deployments, listeners) {
+function promotion(deployments, { clusters, listeners }) {
   return form({
     submit: 'Look at the difference',
     kind: '',
-    send: (values) => {
+    send: async (values) => {
       const from = deployments.find((item) => item.id === values.from);
       const listener = listeners.find((item) => item.name === values.listener);
-      const target = { gateway_group: listener.gateway_group, listener: listener.name, topic: values.topic || from.topic, virtual_cluster: values.virtual_cluster || from.virtual_cluster };
-      confirmPromotion(from, target, deployments.find((item) => item.gateway_group === target.gateway_group));
+      const target = { gateway_group: listener.gateway_group, listener: listener.name, virtual_cluster: values.virtual_cluster, topic: values.topic || from.topic };
+      await promote(from, target, deployments.find((item) => item.gateway_group === target.gateway_group));
     },
   },
   h('div', { class: 'fields' },
     field({ name: 'from', label: 'From', required: true, options: deployments.map((item) => [item.id, `${item.gateway_group}: ${item.topic}`]) }),
     field({ name: 'listener', label: 'To', required: true, options: listenerOptions(listeners) }),
-    field({ name: 'virtual_cluster', label: 'Virtual cluster there', help: 'Empty: the same.' }),
+    field({ name: 'virtual_cluster', label: 'Virtual cluster there', required: true, value: deployments[0].virtual_cluster, options: clusters.map((cluster) => [cluster.name, cluster.title || cluster.name]) }),
     field({ name: 'topic', label: 'Topic there', help: 'Empty: the same.' })));
 }
 
 function deployed(api) {
   return part('Deployments', async () => {
-    const [deployments, { listeners }] = await Promise.all([all('/v1/deployments', { event_api: keyOf(api) }), places()]);
+    const [deployments, known] = await Promise.all([all('/v1/deployments', { event_api: keyOf(api) }), places()]);
     return h('div', {},
       table('Deployments', ['Gateway group', 'Virtual cluster', 'Topic', 'Listener'], deployments.map((item) => [item.gateway_group, item.virtual_cluster, item.topic, item.listener]), 'It is not deployed anywhere.'),
-      deployments.length > 0 && may('deployments:write') && [h('h3', {}, 'Promote'), promotion(deployments, listeners)]);
+      deployments.length > 0 && may('deployments:write') && [h('h3', {}, 'Promote'), promotion(deployments, known)]);
   });
 }
 

@@ -61,7 +61,7 @@ export async function request(method, path, body, headers = {}) {
 }
 
 export const get = (path) => request('GET', path);
-export const post = (path, body) => request('POST', path, body);
+export const post = (path, body, headers) => request('POST', path, body, headers);
 export const put = (path, body, headers) => request('PUT', path, body, headers);
 export const patch = (path, body, headers = { 'If-Match': '*' }) => request('PATCH', path, body, headers);
 export const del = (path) => request('DELETE', path);
