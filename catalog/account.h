@@ -24,6 +24,14 @@ bool slc_account_set_password(slc_txn *txn, const char *user_id, const char *has
 bool slc_account_rehash(slc_txn *txn, const char *user_id, const char *old_hash, const char *new_hash,
                         slc_error *err) SLC_CHECKED;
 
+/* Whose password a link is for: new {name, expires_at}; SLC_NOT_FOUND, always with the same message, when the
+ * token is unknown, wrong, over or used, or the user is disabled. Links are made by the users' action
+ * reset-password, which also ends the sessions and the password that there are. */
+json_t *slc_reset_show(slc_txn *txn, const char *token, slc_error *err) SLC_CHECKED;
+/* Uses it up: the user has this password. */
+bool slc_reset_use(slc_txn *txn, const char *token, const char *hash, char user_id[SLC_TOKEN_ID_CHARS + 1],
+                   slc_error *err) SLC_CHECKED;
+
 /* What an invitation promises: new {email, team, role, expires_at} with keys; SLC_NOT_FOUND, always with the
  * same message, when the token is unknown, wrong, over or used. */
 json_t *slc_invitation_show(slc_txn *txn, const char *token, slc_error *err) SLC_CHECKED;

@@ -96,7 +96,33 @@ static const slc_field user_fields[] = {
      .max = 100,
      .help = "Teams of theirs whose members they manage."},
     {.name = "roles", .type = SLC_F_REF_LIST, .ref = "roles", .max = 50, .help = "Roles that they hold."},
+    {.name = "token",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_READ_ONLY | SLC_F_ONCE,
+     .help = "After reset-password: what the link carries, shown once: slp_<id>_<secret>."},
+    {.name = "link",
+     .type = SLC_F_STRING,
+     .flags = SLC_F_READ_ONLY | SLC_F_ONCE,
+     .help = "After reset-password: the link to send them, shown once. It works once."},
     SLC_FIELD_END,
+};
+
+static const slc_field reset_fields[] = {
+    {.name = "expires_in",
+     .type = SLC_F_DURATION,
+     .min = 60000,
+     .max = 30LL * 86400000,
+     .help = "How long the link can be used; absent: 24h."},
+    SLC_FIELD_END,
+};
+
+static const slc_action user_actions[] = {
+    {.name = "reset-password",
+     .permission = "users:reset-password",
+     .help = "Makes a link by which the user sets a new password. The password that they have, and their sessions, "
+             "end at once.",
+     .fields = reset_fields},
+    {.name = NULL},
 };
 
 const slc_kind slc_kind_user = {
@@ -107,6 +133,7 @@ const slc_kind slc_kind_user = {
     .help = "A person.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE,
     .fields = user_fields,
+    .actions = user_actions,
     .rules = &slc_rules_user,
 };
 

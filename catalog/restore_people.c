@@ -53,7 +53,8 @@ bool slc_restore_people(slc_txn *txn, bool carry, json_t *report, slc_error *err
 {
     json_t *people = json_object();
     bool ok = end_all(txn, "DELETE FROM main.sessions", "sessions_ended", people, err) &&
-              end_all(txn, "DELETE FROM main.invitations", "invitations_voided", people, err);
+              end_all(txn, "DELETE FROM main.invitations", "invitations_voided", people, err) &&
+              end_all(txn, "DELETE FROM main.password_resets", "password_resets_voided", people, err);
     if (ok && carry)
         ok = cut(txn, "user_passwords", newer_passwords, "passwords_kept", people, err) &&
              cut(txn, "users_owned_teams", cut_owned, "owned_teams_cut", people, err) &&

@@ -45,6 +45,10 @@ extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api
     slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer,
     slc_rules_webhook;
 
+/* account_reset.c: the action of users. */
+bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body,
+                     slc_error *err);
+
 /* Live subscriptions of an application in one environment: a gateway holds them all in one message. */
 #define SLC_LIVE_SUBSCRIPTIONS_MAX 1024
 /* Different claims of the credentials of an issuer: a gateway looks each of them up for each of its tokens. */

@@ -88,7 +88,8 @@ static bool end_sessions(slc_txn *txn, slc_change *change, slc_error *err)
            slc_session_end_all(txn, change->id, NULL, err);
 }
 
-const struct slc_kind_rules slc_rules_user = {.check = check_user, .written = end_sessions};
+const struct slc_kind_rules slc_rules_user = {
+    .check = check_user, .written = end_sessions, .act = slc_account_act};
 
 /* ---- API tokens ---- */
 

@@ -12,6 +12,7 @@
 #define SLC_TOKEN_ENROLMENT "slc"
 #define SLC_TOKEN_KEY       "slk" /* an application's API key */
 #define SLC_TOKEN_INVITE    "sli" /* in the link of an invitation */
+#define SLC_TOKEN_RESET     "slp" /* in the link for a new password */
 
 #define SLC_TOKEN_ID_CHARS     16
 #define SLC_TOKEN_SECRET_CHARS 32

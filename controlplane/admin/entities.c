@@ -59,10 +59,11 @@ bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err)
 static void add_link(slc_call *call, json_t *entity)
 {
     const char *token = json_string_value(json_object_get(entity, "token"));
-    const char *portal = slc_admin_portal_url(call->admin);
-    if (strcmp(call->target.kind->name, "invitations") != 0 || token == NULL || portal == NULL)
+    const char *portal = slc_admin_portal_url(call->admin), *kind = call->target.kind->name;
+    const char *page = strcmp(kind, "invitations") == 0 ? "invitation" : strcmp(kind, "users") == 0 ? "reset" : NULL;
+    if (page == NULL || token == NULL || portal == NULL)
         return;
-    char *link = slc_asprintf("%s/invitation#%s", portal, token);
+    char *link = slc_asprintf("%s/%s#%s", portal, page, token);
     json_object_set_new(entity, "link", json_string(link));
     slc_free_secret(link, strlen(link));
 }
@@ -149,5 +150,6 @@ bool slc_route_act(slc_txn *txn, slc_call *call, slc_error *err)
         slc_entity_act(txn, call->target.kind, call->target.key, call->target.action, call->body, err);
     if (entity == NULL)
         return slc_call_keep_problems(txn, call);
+    add_link(call, entity);
     return answer_entity(call, entity);
 }

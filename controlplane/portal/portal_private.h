@@ -93,6 +93,10 @@ bool slc_portal_show_invitation(slc_txn *txn, slc_call *call, slc_error *err) SL
 bool slc_portal_accept_invitation(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_open_account(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* ---- reset.c ---- */
+bool slc_portal_show_reset(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_portal_use_reset(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* ---- profile.c ---- */
 bool slc_portal_sessions(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_end_session(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
