@@ -63,6 +63,12 @@ class Teams:
         """Something of the rival's, for what would be put upon the team A."""
         return self.samples.create(kind, team=self.b)["id"]
 
+    def elsewhere(self):
+        """Another gateway group to promote to."""
+        group = self.samples.create("gateway-groups")["name"]
+        return {"gateway_group": group, "listener": self.samples.create("listeners", gateway_group=group)["name"],
+                "virtual_cluster": self.samples.base("virtual-clusters")}
+
     def request(self, operation):
         method, _, path = operation.partition(" ")
         kind, *rest = path.split("/")
@@ -75,6 +81,8 @@ class Teams:
             return method, "/v1/" + kind, self.samples.body(kind)
         if parts[-1] in ("add-member", "remove-member"):
             return method, "/".join(parts), {"user": self.make("user")}
+        if parts[-1] == "promote":
+            return method, "/".join(parts), self.elsewhere()
         if method == "MOVE":
             return "PATCH", "/".join(parts), {"team": self.b}
         body = {"PATCH": lambda: {"email": f"{next(self.names)}@x.example"} if kind == "users" else self.samples.change(kind)}
