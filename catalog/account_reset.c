@@ -57,11 +57,10 @@ static bool store(slc_txn *txn, const char *user_id, const slc_token *token, con
 
 bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body, slc_error *err)
 {
-    char id[SLC_ID_CHARS + 1];
+    char id[SLC_ID_CHARS + 1], key[SLC_KEY_CHARS];
     int64_t expires_in_ms = EXPIRES_IN_MS;
     slc_token token;
     const char *given = slc_get_text(body, "expires_in");
-    (void)action; /* there is one */
     if (given != NULL && !slc_duration_parse(given, &expires_in_ms))
         return slc_fail(err, SLC_INVALID, "/expires_in", "is no duration");
     if (!check_giver(txn, change->before, err))
@@ -69,7 +68,9 @@ bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action,
     slc_random_id(id, SLC_ID_CHARS);
     slc_token_make(&token, SLC_TOKEN_RESET, id);
     json_object_set_new(change->once, "token", json_string(token.text));
-    bool ok = store(txn, change->id, &token, id, expires_in_ms, err) && close_account(txn, change->id, err);
+    slc_key_of(txn, "users", change->id, key);
+    bool ok = store(txn, change->id, &token, id, expires_in_ms, err) && close_account(txn, change->id, err) &&
+              slc_audit(txn, action->name, "users", change->id, key, NULL, err);
     slc_token_release(&token);
     return ok;
 }

@@ -257,6 +257,76 @@ def test_a_changed_password_ends_every_other_session(control):
     other.sign_in("mover", body["password"])
 
 
+# ---- a password that is lost ----
+
+def reset(control, name, **body):
+    return control.admin.request("POST", f"/v1/users/{name}/reset-password", json=body or None, expect=200).json()
+
+
+def test_a_link_for_a_new_password_ends_the_old_one_and_every_session(control, browser):
+    thief = newcomer(control, "rosa", "developer")
+    made = reset(control, "rosa", expires_in="2h")
+    assert made["link"] == f"{control.portal_url}/reset#{made['token']}" and made["name"] == "rosa"
+    assert thief.request("GET", "/v1/me").status_code == 401
+    browser.post("/auth/sign-in", expect=401, name="rosa", password=PASSWORD)
+    shown = browser.post("/auth/reset", token=made["token"])
+    assert shown["name"] == "rosa" and set(shown) == {"name", "expires_at"}
+    problem = browser.post("/auth/reset/accept", expect=400, token=made["token"], password="short")
+    assert problem["errors"][0]["pointer"] == "/password"
+    answer = browser.post("/auth/reset/accept", token=made["token"], password="another way to the stream")
+    assert answer["user"]["name"] == "rosa" and browser.get("/v1/me")["user"]["name"] == "rosa"
+    Browser(control.portal_url).sign_in("rosa", "another way to the stream")
+    for path, body in (("/auth/reset", {}), ("/auth/reset/accept", {"password": PASSWORD})):
+        assert "ask an administrator" in browser.post(path, expect=404, token=made["token"], **body)["detail"]
+    actions = [e["action"] for e in control.admin.list("audit-events", kind="users", ref="rosa")]
+    assert {"reset-password", "set-password"} <= set(actions)
+    assert made["token"] not in str(control.admin.get("users", "rosa")) + str(control.admin.list("audit-events", kind="users", ref="rosa"))
+    assert made["token"].rpartition("_")[2].encode() not in b"".join(f.read_bytes() for f in control.data_dir.glob("catalog.db*"))
+
+
+def test_another_link_replaces_the_one_before(control, browser):
+    control.admin.create("users", name="ruth")  # who has no password yet gets one the same way
+    first, second = reset(control, "ruth")["token"], reset(control, "ruth")["token"]
+    browser.post("/auth/reset", expect=404, token=first)
+    browser.post("/auth/reset/accept", token=second, password=PASSWORD)
+    Browser(control.portal_url).sign_in("ruth")
+
+
+@pytest.mark.parametrize("token", ["", "x", "slp_0123456789abcdef_" + "0" * 32, "sli_0123456789abcdef_" + "0" * 32, "x" * 101])
+def test_what_is_no_link_sets_no_password(browser, token):
+    expect = 400 if len(token) not in range(1, 101) else 404
+    browser.post("/auth/reset", expect=expect, token=token)
+    browser.post("/auth/reset/accept", expect=expect, token=token, password=PASSWORD)
+
+
+def test_who_is_disabled_gets_no_link_and_uses_none(control, browser):
+    newcomer(control, "rolf", "viewer")
+    token = reset(control, "rolf")["token"]
+    control.admin.patch("users", "rolf", disabled=True)
+    browser.post("/auth/reset/accept", expect=404, token=token, password=PASSWORD)
+    control.admin.request("POST", "/v1/users/rolf/reset-password", expect=409)
+
+
+def test_nobody_takes_over_an_account_that_has_more_rights(control):
+    newcomer(control, "root", "platform-admin")
+    newcomer(control, "peer", "viewer")
+    control.admin.create("roles", name="helpdesk", permissions=["users:read", "users:reset-password", "event-apis:read"])
+    control.admin.create("roles", name="reader", permissions=["event-apis:read"])
+    helper = newcomer(control, "helga", "helpdesk")
+    newcomer(control, "reed", "reader")
+    helper.post("/v1/users/root/reset-password", expect=403)
+    helper.post("/v1/users/peer/reset-password", expect=403)
+    assert helper.post("/v1/users/reed/reset-password")["token"].startswith("slp_")
+    newcomer(control, "wendy", "reader").post("/v1/users/reed/reset-password", expect=403)
+
+
+def test_links_that_are_guessed_are_slowed_down(servers):
+    guesser = Browser(servers.control(portal_sign_in_failures=3).portal_url)
+    guess = {"token": "slp_0123456789abcdef_" + "0" * 32, "password": PASSWORD}
+    statuses = [guesser.request("POST", "/auth/reset/accept", json=guess).status_code for _ in range(5)]
+    assert statuses == [404, 404, 404, 429, 429]
+
+
 def test_a_role_that_is_taken_away_is_felt_by_the_next_request(control):
     demoted = newcomer(control, "demoted", "api-owner")
     demoted.get("/v1/products")

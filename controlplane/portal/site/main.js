@@ -9,9 +9,10 @@ import { catalog } from './pages/catalog.js';
 import { eventApi } from './pages/event-api.js';
 import { addGateway, gateways } from './pages/gateways.js';
 import { home } from './pages/home.js';
-import { invitation, signUp } from './pages/newcomer.js';
+import { invitation, resetPassword, signUp } from './pages/newcomer.js';
 import { own } from './pages/own.js';
 import { ownApi } from './pages/own-api.js';
+import { people } from './pages/people.js';
 import { profile } from './pages/profile.js';
 import { publish } from './pages/publish.js';
 import { signIn } from './pages/sign-in.js';
@@ -35,11 +36,13 @@ page('/operate', { nav: 'Operate', signedIn: true, needs: 'gateway-nodes:read', 
 page('/operate/add-gateway', { signedIn: true, show: addGateway });
 page('/operate/topics', { signedIn: true, show: topicList });
 page('/operate/versions', { signedIn: true, show: versionList });
+page('/operate/people', { signedIn: true, show: people });
 page('/operate/audit', { signedIn: true, show: auditTrail });
 page('/teams', { nav: 'Teams', signedIn: true, show: teams });
 page('/sign-in', { show: signIn });
 page('/sign-up', { show: signUp });
 page('/invitation', { show: invitation });
+page('/reset', { show: resetPassword });
 page('/profile', { signedIn: true, show: profile });
 
 try {

@@ -51,3 +51,22 @@ export function signUp() {
         },
       }, ...accountFields(emailField(true)))));
 }
+
+// Works also while somebody else is signed in here: their session ends then.
+export async function resetPassword() {
+  const token = location.hash.slice(1);
+  const found = await post('/auth/reset', { token });
+  return h('div', { class: 'narrow' },
+    h('h1', {}, 'A new password'),
+    h('p', {}, 'For the account ', h('strong', {}, found.name), '. The link works once, until ', when(found.expires_at), '.'),
+    h('div', { class: 'card' },
+      form({
+        submit: 'Set the password',
+        send: async (values) => {
+          setSession(await post('/auth/reset/accept', { token, password: values.password }));
+          await go('/', true);
+        },
+      },
+      h('input', { type: 'text', value: found.name, autocomplete: 'username', hidden: true, readonly: true }),
+      field({ name: 'password', label: 'New password', type: 'password', autocomplete: 'new-password', required: true, help: `At least ${session.password_min} characters. A few words that you remember are best.` }))));
+}

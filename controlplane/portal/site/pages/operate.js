@@ -6,6 +6,7 @@ const PAGES = [
   ['/operate', 'Gateways', 'gateway-nodes:read'],
   ['/operate/topics', 'Topics', 'topics:read'],
   ['/operate/versions', 'Versions', 'config-versions:read'],
+  ['/operate/people', 'People', 'users:read'],
   ['/operate/audit', 'Audit trail', 'audit-events:read'],
 ];
 
