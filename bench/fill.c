@@ -6,8 +6,8 @@
  *
  * An empty catalog gets a small world first. In one that has a gateway group, a team and plans the applications
  * are the team's, subscribed to all plans in the group's environment. KEYS is a file to write their API keys
- * to, one a line; "-" is none. Event APIs (api-00000, ...) are the small world's: published, documented, deployed,
- * and a hundred to a public product. */
+ * to, one a line; "-" is none. Event APIs (api-00000, ...) are the small world's: published, documented,
+ * deployed, and a hundred to a public product. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,10 +168,10 @@ static bool add_api(slc_txn *txn, unsigned number, slc_error *err)
     snprintf(name, sizeof name, "api-%05u", number);
     snprintf(key, sizeof key, "%s.v1", name);
     snprintf(topic, sizeof topic, "topic-%05u", number);
-    json_t *body = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:[s,s], s:[s,s], s:[s]}", "name", name, "major", 1,
-                             "team", "bench", "title", name, "lifecycle", "published", "description",
-                             (const char *)text.data, "operations", "publish", "read", "exposures", "rest", "sse",
-                             "tags", number % 10 == 0 ? "tenth" : "other");
+    json_t *body = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:[s,s], s:[s,s], s:[s]}", "name", name, "major",
+                             1, "team", "bench", "title", name, "lifecycle", "published", "description",
+                             (const char *)text.data, "operations", "publish", "read", "exposures", "rest",
+                             "sse", "tags", number % 10 == 0 ? "tenth" : "other");
     slc_buf_release(&text);
     return create(txn, "event-apis", body, err) &&
            create(txn, "deployments",

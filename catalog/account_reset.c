@@ -35,27 +35,29 @@ static bool check_giver(slc_txn *txn, const json_t *user, slc_error *err)
     return may_give(txn, user, "teams", slc_access_team, err) && ok;
 }
 
-/* The password that somebody else may know opens nothing from now on. The row stays, so that a backup from before
- * does not bring the password back. */
+/* The password that somebody else may know opens nothing from now on. The row stays, so that a backup from
+ * before does not bring the password back. */
 static bool close_account(slc_txn *txn, const char *user_id, slc_error *err)
 {
     return slc_txn_exec(txn, err,
-                        "INSERT OR REPLACE INTO user_passwords (user, hash, changed_at) VALUES (?1, '', ?2)", "si",
-                        user_id, slc_txn_now_ms(txn)) &&
+                        "INSERT OR REPLACE INTO user_passwords (user, hash, changed_at) VALUES (?1, '', ?2)",
+                        "si", user_id, slc_txn_now_ms(txn)) &&
            slc_session_end_all(txn, user_id, NULL, err);
 }
 
-static bool store(slc_txn *txn, const char *user_id, const slc_token *token, const char *id, int64_t expires_in_ms,
-                  slc_error *err)
+static bool store(slc_txn *txn, const char *user_id, const slc_token *token, const char *id,
+                  int64_t expires_in_ms, slc_error *err)
 {
-    return slc_txn_exec(txn, err,
-                        "INSERT OR REPLACE INTO password_resets (user, id, secret_sha256, expires_at) VALUES (?1, "
-                        "?2, ?3, ?4)",
-                        "ssbi", user_id, id, (const void *)token->sha256, sizeof(token->sha256),
-                        slc_txn_now_ms(txn) + expires_in_ms);
+    return slc_txn_exec(
+        txn, err,
+        "INSERT OR REPLACE INTO password_resets (user, id, secret_sha256, expires_at) VALUES (?1, "
+        "?2, ?3, ?4)",
+        "ssbi", user_id, id, (const void *)token->sha256, sizeof(token->sha256),
+        slc_txn_now_ms(txn) + expires_in_ms);
 }
 
-bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body, slc_error *err)
+bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body,
+                     slc_error *err)
 {
     char id[SLC_ID_CHARS + 1], key[SLC_KEY_CHARS];
     int64_t expires_in_ms = EXPIRES_IN_MS;
@@ -80,8 +82,9 @@ bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action,
 static bool find(slc_txn *txn, const char *token, char user_id[SLC_TOKEN_ID_CHARS + 1], int64_t *expires_at,
                  slc_error *err)
 {
-    static const char sql[] = "SELECT r.secret_sha256, r.user, r.expires_at FROM password_resets AS r JOIN users AS u "
-                              "ON u.id = r.user WHERE r.id = ?1 AND r.expires_at > ?2 AND u.disabled = 0";
+    static const char sql[] =
+        "SELECT r.secret_sha256, r.user, r.expires_at FROM password_resets AS r JOIN users AS u "
+        "ON u.id = r.user WHERE r.id = ?1 AND r.expires_at > ?2 AND u.disabled = 0";
     char id[SLC_ID_CHARS + 1];
     uint8_t sha256[SLC_SHA256_BYTES];
     int rc = 0;
@@ -97,9 +100,10 @@ static bool find(slc_txn *txn, const char *token, char user_id[SLC_TOKEN_ID_CHAR
         slc_txn_finish(txn, stmt);
     }
     if (rc == 0)
-        return slc_fail(err, SLC_NOT_FOUND, NULL,
-                        "the link is not valid: it is unknown, was used already, or has ended; ask an administrator "
-                        "for another");
+        return slc_fail(
+            err, SLC_NOT_FOUND, NULL,
+            "the link is not valid: it is unknown, was used already, or has ended; ask an administrator "
+            "for another");
     return rc == 1;
 }
 

@@ -170,7 +170,8 @@ static bool read_page(slc_txn *txn, sqlite3_stmt *stmt, int limit, slc_buf *out,
         slc_buf_adds(out, "null");
     slc_buf_addc(out, '}');
     if (out->overflow)
-        return slc_fail(err, SLC_LIMIT, "limit", "the page would have more than %d bytes: ask for fewer", PAGE_MAX);
+        return slc_fail(err, SLC_LIMIT, "limit", "the page would have more than %d bytes: ask for fewer",
+                        PAGE_MAX);
     return rc >= 0;
 }
 

@@ -19,8 +19,8 @@ typedef struct slc_discover_query {
 } slc_discover_query;
 
 /* {items: [{key, name, major, title, summary, team, team_title, lifecycle, sunset_at, operations, exposures,
- * tags, environments}], next}: new JSON text of *len bytes. With words the best come first, else in the order of
- * the key. `viewer` NULL sees everything. */
+ * tags, environments}], next}: new JSON text of *len bytes. With words the best come first, else in the order
+ * of the key. `viewer` NULL sees everything. */
 char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const struct slc_identity *viewer,
                         size_t *len, slc_error *err) SLC_CHECKED;
 

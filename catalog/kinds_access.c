@@ -119,8 +119,9 @@ static const slc_field reset_fields[] = {
 static const slc_action user_actions[] = {
     {.name = "reset-password",
      .permission = "users:reset-password",
-     .help = "Makes a link by which the user sets a new password. The password that they have, and their sessions, "
-             "end at once.",
+     .help =
+         "Makes a link by which the user sets a new password. The password that they have, and their sessions, "
+         "end at once.",
      .fields = reset_fields},
     {.name = NULL},
 };

@@ -60,7 +60,9 @@ static void add_link(slc_call *call, json_t *entity)
 {
     const char *token = json_string_value(json_object_get(entity, "token"));
     const char *portal = slc_admin_portal_url(call->admin), *kind = call->target.kind->name;
-    const char *page = strcmp(kind, "invitations") == 0 ? "invitation" : strcmp(kind, "users") == 0 ? "reset" : NULL;
+    const char *page = strcmp(kind, "invitations") == 0 ? "invitation"
+                       : strcmp(kind, "users") == 0     ? "reset"
+                                                        : NULL;
     if (page == NULL || token == NULL || portal == NULL)
         return;
     char *link = slc_asprintf("%s/%s#%s", portal, page, token);

@@ -95,7 +95,8 @@ static void describe_promote(json_t *operation)
     set_body(operation, "DeploymentPromotion", true);
     set_answer(operation, "ConfigChanges", false);
     drop_response(operation, "428");
-    set_response(operation, "412", "One of the deployments has changed since the answer whose ETag If-Match has.");
+    set_response(operation, "412",
+                 "One of the deployments has changed since the answer whose ETag If-Match has.");
 }
 
 void slc_openapi_config(const slc_route *route, json_t *operation)

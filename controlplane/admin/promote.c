@@ -72,7 +72,7 @@ static json_t *compose(const slc_call *call, const json_t *source, const json_t 
 {
     json_t *wish = json_pack("{s:O, s:s, s:O?}", "event_api", json_object_get(source, "event_api"),
                              "gateway_group", group, "labels", json_object_get(source, "labels"));
-    const char *manager = json_is_object(target) ? text_of(target, "manager")
+    const char *manager = json_is_object(target)  ? text_of(target, "manager")
                           : call->surface != NULL ? "portal"
                                                   : "api";
     if (json_is_null(json_object_get(wish, "labels")))

@@ -46,16 +46,19 @@ static bool use(struct reset *reset, slc_error *err)
 {
     slc_call *call = reset->call;
     slc_portal *portal = slc_portal_of(call);
-    slc_actor actor = {
-        .kind = "user", .id = "reset", .name = reset->name, .request_id = call->request_id, .manager = "portal"};
+    slc_actor actor = {.kind = "user",
+                       .id = "reset",
+                       .name = reset->name,
+                       .request_id = call->request_id,
+                       .manager = "portal"};
     if (!slc_catalog_read_sync(portal->catalog, check, reset, err) ||
         !slc_portal_new_password(call, "password", reset->name, reset->hash, err) ||
         !slc_catalog_write_sync(portal->catalog, &actor, set, reset, err))
         return false;
     slc_portal_set_session(call, reset->secret);
     slc_failures_passed(portal->failures, call->browser.address, reset->name);
-    slc_log(SLC_LOG_INFO, "password set by a link", LS("user", reset->name), LS("address", call->browser.address),
-            LS("request_id", call->request_id));
+    slc_log(SLC_LOG_INFO, "password set by a link", LS("user", reset->name),
+            LS("address", call->browser.address), LS("request_id", call->request_id));
     return true;
 }
 

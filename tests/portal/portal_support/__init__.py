@@ -28,6 +28,8 @@ class Person:
             self.http = newcomer(control, name, role, team)
             self.context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": self.url, "httpOnly": True}
                                       for cookie in self.http.cookies])
+        self.context.add_init_script(
+            "document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`))")
         self.page = self.context.new_page()
         self.trouble = []
         self.page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
