@@ -236,7 +236,9 @@ static const slc_field key_ring_config_fields[] = {
      .type = SLC_F_STRING,
      .min = 1,
      .max = 255,
-     .help = "aws-kms: name or ARN of an HMAC_512 key, which encrypting the keys of records needs."},
+     .help =
+         "aws-kms: name or ARN of an HMAC_512 key, which encrypting the keys of records needs; {key} stands "
+         "for the key-encryption key's name."},
     {.name = "key",
      .type = SLC_F_STRING,
      .min = 1,

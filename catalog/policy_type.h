@@ -20,8 +20,6 @@ typedef struct slc_policy_kind {
     const slc_field *fields; /* of `config` */
     /* What the fields alone cannot say; NULL: nothing. Pointers start at the config. */
     bool (*check)(slc_txn *txn, const json_t *config, slc_error *err);
-    /* What depends on where it is attached, or on its condition. Pointers start at the policy. */
-    bool (*check_place)(slc_txn *txn, const json_t *policy, slc_error *err);
 } slc_policy_kind;
 
 /* Ends with a NULL name. */

@@ -310,24 +310,6 @@ static bool check_headers(slc_txn *txn, const json_t *config, slc_error *err)
     return true;
 }
 
-/* What is read is made once for all readers. */
-static bool check_headers_place(slc_txn *txn, const json_t *policy, slc_error *err)
-{
-    const char *scope = slc_get_text(json_object_get(policy, "scope"), "kind");
-    const char *condition = slc_get_text(policy, "condition");
-    bool narrow = strcmp(scope, "plan") == 0 || strcmp(scope, "application") == 0;
-    bool conditional = condition != NULL && condition[0] != '\0';
-    size_t number;
-    json_t *rule;
-    json_array_foreach (json_object_get(json_object_get(policy, "config"), "rules"), number, rule) {
-        if ((narrow || conditional) && strcmp(slc_get_text(rule, "in"), "read") == 0)
-            return slc_txn_problem(txn, conditional ? "/condition" : "/scope/kind", err,
-                                   "rules for what is read hold for all readers: they go with no condition, "
-                                   "plan or application");
-    }
-    return true;
-}
-
 static const slc_field topic_config_fields[] = {
     {.name = "name",
      .type = SLC_F_STRING,
@@ -499,8 +481,7 @@ static const slc_policy_kind policy_kinds[] = {
      .help = "Changes HTTP fields and record headers.",
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
      .fields = headers_fields,
-     .check = check_headers,
-     .check_place = check_headers_place},
+     .check = check_headers},
     {.name = "kafka-requests",
      .help = "Rules for requests of native Kafka clients.",
      .scopes = WIDE | SLC_SCOPE_PLAN | SLC_SCOPE_APPLICATION,
@@ -600,8 +581,7 @@ static bool check_policy(slc_txn *txn, slc_change *change, slc_error *err)
     if ((kind->scopes & scope_bit(scope)) == 0)
         return slc_txn_problem(txn, "/scope/kind", err, "a policy of type %s cannot be attached to a %s",
                                kind->name, scope);
-    return check_condition(txn, change->next, err) && check_config(txn, kind, change->next, err) &&
-           (kind->check_place == NULL || kind->check_place(txn, change->next, err));
+    return check_condition(txn, change->next, err) && check_config(txn, kind, change->next, err);
 }
 
 const struct slc_kind_rules slc_rules_policy = {.check = check_policy};

@@ -21,9 +21,10 @@ typedef struct slc_broker slc_broker;
 typedef struct slc_broker_settings {
     int64_t publish_deadline_ms;  /* a record is acknowledged or given up within it */
     int64_t producer_queue_bytes; /* records that are not acknowledged yet; over it SLC_LIMIT */
-    int64_t gather_ms;   /* a record waits so long for company while few of its partition are under way */
-    int64_t fetch_bytes; /* of one answer to a consumer; with half of it in advance it asks for more */
-    int64_t refresh_ms;  /* how often callers look at a topic again */
+    int64_t gather_ms;      /* a record waits so long for company while few of its partition are under way */
+    int64_t fetch_bytes;    /* of one answer to a consumer; with half of it in advance it asks for more */
+    int64_t inflated_bytes; /* of one batch that is read, at most; what is larger is an unreadable record */
+    int64_t refresh_ms;     /* how often callers look at a topic again */
     int64_t metadata_timeout_ms; /* of one question about topics */
 } slc_broker_settings;
 

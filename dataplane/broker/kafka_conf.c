@@ -245,6 +245,7 @@ static bool set_role(rd_kafka_conf_t *conf, slc_kafka *kafka, enum slc_kafka_use
     case SLC_KAFKA_SINGLE_PRODUCER:
         return set_producer(conf, kafka, "0", err) && set_table(conf, single_table, err);
     case SLC_KAFKA_CONSUMER:
+        slc_kafka_limit_inflated(conf, (size_t)kafka->settings.inflated_bytes);
         return set_consumer(conf, kafka, err);
     case SLC_KAFKA_QUERY:
         return set_table(conf, query_table, err);

@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "dataplane/broker/kafka_private.h"
 
@@ -15,6 +16,7 @@
 #define BATCH          256 /* records handed over at once */
 #define SERVE_BATCHES  16  /* before other handles get their turn */
 #define BOUNDS_MS      5000
+#define TELL_AGAIN_MS  60000
 
 typedef struct slc_kafka_consumer {
     unsigned magic;
@@ -30,7 +32,8 @@ typedef struct slc_kafka_consumer {
     bool paused, stopping, down;
     slc_record_builder builder;
     size_t taken_bytes; /* since the queue was empty */
-    unsigned questions; /* bounds asked for and not answered */
+    unsigned questions; /* bounds and batches asked for and not answered */
+    int64_t told_ms;    /* of a batch that cannot be read; monotonic */
     void (*done)(void *ctx);
     void *done_ctx;
 } slc_kafka_consumer;
@@ -42,6 +45,7 @@ struct command {
     int32_t partition;
     int64_t offset, earliest, latest;
     bool failed, other_topic;
+    slc_kafka_batch_place batch;
 };
 
 static void post(slc_kafka_consumer *consumer, struct command *command, void (*run)(slc_message *, void *))
@@ -95,6 +99,12 @@ static slc_record *to_record(slc_record_builder *builder, const rd_kafka_message
     slc_record *record = slc_record_build(builder, &parts);
     free(headers);
     return record;
+}
+
+static void tell(slc_kafka_consumer *consumer, slc_record **records, size_t count)
+{
+    if (count > 0 && !consumer->callbacks.on_records(consumer->ctx, records, count))
+        consumer->paused = true;
 }
 
 /* Trouble
@@ -167,6 +177,80 @@ static void on_reset(slc_kafka_consumer *consumer, const rd_kafka_message_t *mes
     slc_kafka_bounds(consumer->kafka, consumer->topic, message->partition, on_bounds, command);
 }
 
+/* Batches that cannot be read
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void unassign(slc_kafka_consumer *consumer, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, consumer->topic, partition);
+    rd_kafka_error_destroy(rd_kafka_incremental_unassign(consumer->handle->rk, list));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void tell_unreadable(slc_kafka_consumer *consumer, const struct command *command)
+{
+    int64_t now_ms = slc_monotonic_ms();
+    bool again = consumer->told_ms != 0 && now_ms - consumer->told_ms < TELL_AGAIN_MS;
+    consumer->told_ms = again ? consumer->told_ms : now_ms;
+    slc_log(again ? SLC_LOG_DEBUG : SLC_LOG_WARN,
+            "a batch of records cannot be read: readers get an error for it",
+            LS("backend", consumer->kafka->backend->msg->name), LS("topic", consumer->topic),
+            LI("partition", command->partition), LI("first_offset", command->batch.first),
+            LI("last_offset", command->batch.last));
+}
+
+/* One record stands for it: readers learn that something was there, and go on behind it. */
+static void answer_batch(slc_message *msg, void *owner)
+{
+    (void)owner;
+    struct command *command = (struct command *)msg;
+    slc_kafka_consumer *consumer = command->consumer;
+    consumer->questions--;
+    if (consumer->stopping) {
+        finish_stop(consumer);
+    } else if (command->failed) { /* ask by fetching again */
+        slc_kafka_seek((slc_consumer *)consumer, command->partition, command->offset);
+    } else {
+        slc_record parts = {.partition = command->partition,
+                            .offset = command->batch.last,
+                            .timestamp_ms = command->batch.timestamp_ms,
+                            .leader_epoch = -1,
+                            .unreadable = true};
+        slc_record *record = slc_record_build(&consumer->builder, &parts);
+        tell_unreadable(consumer, command);
+        slc_kafka_seek((slc_consumer *)consumer, command->partition, command->batch.last + 1);
+        tell(consumer, &record, 1);
+    }
+    free(command);
+}
+
+static void on_batch(void *ctx, const slc_kafka_batch_place *place, const slc_error *err)
+{
+    struct command *command = ctx;
+    command->failed = err != NULL;
+    if (err != NULL)
+        slc_log_error(SLC_LOG_INFO, "a batch that cannot be read cannot be looked for", err);
+    else
+        command->batch = *place;
+    post(command->consumer, command, answer_batch);
+}
+
+/* librdkafka would fetch it again, and inflate it each time. */
+static void on_unreadable(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
+{
+    if (message->offset < 0)
+        return;
+    struct command *command = slc_calloc(1, sizeof *command);
+    command->consumer = consumer;
+    command->partition = message->partition;
+    command->offset = message->offset;
+    consumer->questions++;
+    unassign(consumer, message->partition);
+    slc_kafka_find_batch(consumer->kafka, consumer->topic, message->partition, message->offset, on_batch,
+                         command);
+}
+
 static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
     slc_error err;
@@ -185,6 +269,11 @@ static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *m
         slc_kafka_fail(&err, message->err, "consuming");
         report(consumer, &err);
         break;
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED: /* a format or codec that nobody knows */
+        on_unreadable(consumer, message);
+        break;
     default: /* librdkafka retries by itself; an outage is told by the backend's state */
         slc_log(SLC_LOG_DEBUG, "consumer event", LS("backend", consumer->kafka->backend->msg->name),
                 LS("topic", consumer->topic), LS("error", rd_kafka_message_errstr(message)));
@@ -193,12 +282,6 @@ static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *m
 
 /* Polling
  * ------------------------------------------------------------------------------------------------------ */
-
-static void tell(slc_kafka_consumer *consumer, slc_record **records, size_t count)
-{
-    if (count > 0 && !consumer->callbacks.on_records(consumer->ctx, records, count))
-        consumer->paused = true;
-}
 
 static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messages, ssize_t count)
 {

@@ -173,4 +173,16 @@ void slc_kafka_pause(slc_consumer *consumer, bool paused);
 void slc_kafka_stop(slc_consumer *consumer, void (*done)(void *ctx), void *ctx);
 void slc_kafka_consumers_state(slc_kafka *kafka, const slc_error *err); /* loop */
 
+/* kafka_batch.c: the batch that has an offset, as its header says. */
+typedef struct slc_kafka_batch_place {
+    int64_t first, last, timestamp_ms;
+} slc_kafka_batch_place;
+/* On `queries`; `place` is NULL when `err` is not. */
+typedef void (*slc_kafka_batch_fn)(void *ctx, const slc_kafka_batch_place *place, const slc_error *err);
+void slc_kafka_find_batch(slc_kafka *kafka, const char *topic, int32_t partition, int64_t offset,
+                          slc_kafka_batch_fn fn, void *ctx);
+
+/* kafka_inflate.c: no batch inflates to more for the handle that is made of it. */
+void slc_kafka_limit_inflated(rd_kafka_conf_t *conf, size_t bytes);
+
 #endif

@@ -18,7 +18,9 @@ typedef struct slc_record {
     int64_t offset;
     int64_t timestamp_ms; /* -1: none */
     int32_t leader_epoch; /* -1: unknown */
-    const uint8_t *key;   /* NULL: none */
+    bool
+        unreadable; /* it stands for a batch that cannot be read, with its last offset; there is nothing else */
+    const uint8_t *key; /* NULL: none */
     uint32_t key_len;
     const uint8_t *value; /* NULL: tombstone */
     uint32_t value_len;

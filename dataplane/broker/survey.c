@@ -304,6 +304,7 @@ bool slc_survey_take(const slc_backend *backend, const slc_survey_options *optio
                                           .producer_queue_bytes = 1 << 20,
                                           .gather_ms = 1,
                                           .fetch_bytes = 65536,
+                                          .inflated_bytes = 1 << 20,
                                           .refresh_ms = 60000,
                                           .metadata_timeout_ms = options->timeout_ms};
     struct asking asking = {.options = options, .survey = survey};

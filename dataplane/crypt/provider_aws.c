@@ -131,6 +131,15 @@ static bool unwrap(void *provider, const slc_key_call *call, const char *kek, co
     return ok;
 }
 
+/* `{key}` in it stands for the KEK: so that each KEK's keys of records can be destroyed on their own. New. */
+static char *mac_key_of(const char *mac_key, const char *kek)
+{
+    static const char word[] = "{key}";
+    const char *at = strstr(mac_key, word);
+    return at == NULL ? slc_strdup(mac_key)
+                      : slc_asprintf("%.*s%s%s", (int)(at - mac_key), mac_key, kek, at + strlen(word));
+}
+
 /* Keys that encrypt cannot make MACs there: it takes a key of its own, whose MAC of the KEK's name it is. */
 static bool fixed(void *provider, const slc_key_call *call, const char *kek,
                   uint8_t secret[SLC_FIXED_KEY_BYTES], slc_error *err)
@@ -143,10 +152,11 @@ static bool fixed(void *provider, const slc_key_call *call, const char *kek,
     char input[sizeof FIXED_INPUT + SLC_KEK_NAME_MAX], text[(sizeof input + 2) / 3 * 4 + 1];
     size_t len = (size_t)snprintf(input, sizeof input, FIXED_INPUT "%s", kek);
     slc_base64_encode(input, len, text);
-    json_t *answer = ask(provider, call, "GenerateMac", options->mac_key,
-                         json_pack("{s:s, s:s, s:s}", "KeyId", options->mac_key, "MacAlgorithm", "HMAC_SHA_512",
-                                   "Message", text),
-                         err);
+    char *mac_key = mac_key_of(options->mac_key, kek);
+    json_t *answer = ask(
+        provider, call, "GenerateMac", mac_key,
+        json_pack("{s:s, s:s, s:s}", "KeyId", mac_key, "MacAlgorithm", "HMAC_SHA_512", "Message", text), err);
+    free(mac_key);
     if (answer == NULL)
         return false;
     bool ok = slc_provider_secret(answer, "Mac", secret, SLC_FIXED_KEY_BYTES) || strange("GenerateMac", err);

@@ -1,11 +1,15 @@
 #include "dataplane/mediation/event_json.h"
 
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "dataplane/mediation/json_scan.h"
+#include "dataplane/mediation/problem.h"
 
 #define HEAD_CHARS 128 /* id and time */
+#define UNREADABLE "A batch of records that ends here cannot be read: it is damaged, or inflates to too much."
 
 static char *put_number(char *at, uint64_t value)
 {
@@ -35,7 +39,7 @@ void slc_event_id(int32_t partition, int64_t offset, char *out)
 size_t slc_event_json_bound(const slc_record *record)
 {
     /* A byte of text becomes at most six ("\u001f"). */
-    size_t bound = 256 + 6 * (size_t)record->key_len + 2 * (size_t)record->value_len;
+    size_t bound = 512 + 6 * (size_t)record->key_len + 2 * (size_t)record->value_len;
     for (uint32_t i = 0; i < record->header_count; i++)
         bound += 64 + 6 * ((size_t)record->headers[i].name_len + record->headers[i].value_len);
     return bound;
@@ -137,10 +141,32 @@ static void add_plain(slc_buf *out, const slc_record *record)
     to[before + record->value_len] = '}';
 }
 
+void slc_event_json_error(slc_buf *out, const slc_record *record, const char *problem)
+{
+    char head[HEAD_CHARS];
+    slc_buf_add(out, head, (size_t)(put_head(head, record) - head));
+    slc_buf_adds(out, ",\"error\":");
+    slc_buf_adds(out, problem);
+    slc_buf_addc(out, '}');
+}
+
+static void add_unreadable(slc_buf *out, const slc_record *record)
+{
+    json_t *problem = slc_problem_json(SLC_PROBLEM_RECORD_UNREADABLE, UNREADABLE);
+    char *text = json_dumps(problem, JSON_COMPACT);
+    slc_event_json_error(out, record, text);
+    free(text);
+    json_decref(problem);
+}
+
 void slc_event_json(slc_buf *out, const slc_record *record)
 {
     char head[HEAD_CHARS];
     slc_json_info json = {0};
+    if (record->unreadable) {
+        add_unreadable(out, record);
+        return;
+    }
     bool is_json =
         record->value != NULL && slc_json_scan((const char *)record->value, record->value_len, &json);
     if (is_json && !json.line_breaks && record->key == NULL && record->header_count == 0) {
@@ -154,14 +180,5 @@ void slc_event_json(slc_buf *out, const slc_record *record)
     }
     add_headers(out, record);
     add_data(out, record, &json);
-    slc_buf_addc(out, '}');
-}
-
-void slc_event_json_error(slc_buf *out, const slc_record *record, const char *problem)
-{
-    char head[HEAD_CHARS];
-    slc_buf_add(out, head, (size_t)(put_head(head, record) - head));
-    slc_buf_adds(out, ",\"error\":");
-    slc_buf_adds(out, problem);
     slc_buf_addc(out, '}');
 }

@@ -237,8 +237,8 @@ enum slc_sight slc_lens_look(slc_lens *lens, const slc_record *record, slc_recor
         *frame = slot->frame != NULL ? slc_frame_ref(slot->frame) : NULL;
         return slot->hidden ? SLC_HIDDEN : SLC_SEEN;
     }
-    *frame = NULL;
-    enum slc_sight sight = ask(lens, record, waiter, frame);
+    *frame = record->unreadable ? render(lens, record, NULL) : NULL; /* policies have nothing to look at */
+    enum slc_sight sight = record->unreadable ? SLC_SEEN : ask(lens, record, waiter, frame);
     if (sight == SLC_SEEN)
         keep(lens, record, slc_frame_ref(*frame));
     else if (sight == SLC_HIDDEN)

@@ -27,6 +27,7 @@ slc_mediation *slc_mediation_new_over(const slc_gateway_limits *limits, const sl
                                           .producer_queue_bytes = limits->producer_queue_bytes,
                                           .gather_ms = limits->publish_gather_ms,
                                           .fetch_bytes = limits->feed_fetch_bytes,
+                                          .inflated_bytes = limits->records_inflated_bytes,
                                           .refresh_ms = limits->metadata_refresh_ms,
                                           .metadata_timeout_ms = limits->metadata_timeout_ms};
     slc_feeds *feeds = slc_feeds_new(limits, err);

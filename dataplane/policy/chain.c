@@ -136,12 +136,6 @@ static void release_entry(slc_chain_entry *entry)
     free(entry->decisions);
 }
 
-static bool is_narrow(const Sluice__Snapshot__V1__Policy *policy)
-{
-    return policy->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_PLAN ||
-           policy->scope == SLUICE__SNAPSHOT__V1__SCOPE_KIND__SCOPE_KIND_APPLICATION;
-}
-
 static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Policy *policy, slc_error *err)
 {
     slc_error inner = {0};
@@ -160,12 +154,6 @@ static bool compile_entry(slc_chain_entry *entry, const Sluice__Snapshot__V1__Po
         ok = slc_fail(&inner, SLC_INVALID, "/config", "config must be an object");
     ok = ok && type->compile(config, &entry->compiled, &inner);
     json_decref(config);
-    if (ok && type->attach != NULL &&
-        !type->attach(entry->compiled, is_narrow(policy), condition != NULL, &inner)) {
-        type->release(entry->compiled);
-        entry->compiled = NULL;
-        ok = false;
-    }
     if (!ok) {
         slc_cel_free(condition);
         return slc_fail(err, inner.code, field, "%s%s%s", inner.field, inner.field[0] != '\0' ? ": " : "",

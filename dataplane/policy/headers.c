@@ -91,17 +91,6 @@ static bool compile(const json_t *config, void **compiled, slc_error *err)
     return true;
 }
 
-/* What everybody reads cannot depend on who reads, or when. */
-static bool attach(const void *compiled, bool narrow, bool conditional, slc_error *err)
-{
-    const slc_headers *headers = compiled;
-    if (!headers->places[SLC_HEADERS_READ] || (!narrow && !conditional))
-        return true;
-    return slc_fail(err, SLC_INVALID, conditional ? "/condition" : "/scope",
-                    "rules for what is read hold for all readers: they go with no condition, plan or "
-                    "application");
-}
-
 /* ---- at work ---- */
 
 static enum slc_verdict transform(void *compiled, slc_policy_request *request, slc_denial *denial)
@@ -189,9 +178,10 @@ const slc_policy_type slc_policy_headers = {
         "its place. Requests are changed after all policies\nhave looked at them, and before the event is "
         "made of them; answers to requests\nthat were "
         "refused get the rules of wide scopes. Fields that frame a message (`Content-Length`, `Connection`, "
-        "...), `Content-Type`,\n`Accept`, `Authorization` and `X-Request-Id` stay as they are. What is read is "
-        "made once "
-        "for all readers: rules `in` `read` go with no\ncondition, plan or application.\n\n"
+        "...), `Content-Type`,\n`Accept`, `Authorization` and `X-Request-Id` stay as they are. Applications, "
+        "plans "
+        "and callers with some claim\nmay be shown different headers of what they read (`scope`, `condition`); "
+        "of who reads nothing is put in.\n\n"
         "On native Kafka rules `in` `publish` and `read` are applied to the records in their batches, which "
         "keep their compression.\nThere `${plan.name}` stands for a plan if the application has one "
         "subscription "
@@ -222,7 +212,6 @@ const slc_policy_type slc_policy_headers = {
         "\"description\":\"For `rename`: the new name.\"}}}}}}",
     .compile = compile,
     .release = release,
-    .attach = attach,
     .transform = transform,
     .records = &on_records,
     .access = slc_record_access,

@@ -1,8 +1,8 @@
 /* The headers policy: what it does to HTTP fields and to the headers of records.
  *
  * A chain's `transform` phase notes which policies take part (slc_header_policies); whoever has the message at
- * hand makes the edits of one place from them, and applies them. What is read is rendered once for everybody,
- * so that rules for it depend on the chain alone. */
+ * hand makes the edits of one place from them, and applies them. Nothing of who reads is put into what is read:
+ * it is rendered once for all readers for whom the same policies take part. */
 #ifndef SLC_DATAPLANE_POLICY_HEADERS_H
 #define SLC_DATAPLANE_POLICY_HEADERS_H
 

@@ -161,8 +161,6 @@ typedef struct slc_policy_type {
     /* Compiles the config (borrowed) into `*compiled`; NULL when the type has none. Errors carry a pointer. */
     bool (*compile)(const json_t *config, void **compiled, slc_error *err);
     void (*release)(void *compiled);
-    /* May it hang on a plan or an application, and go with a condition? NULL: yes. Errors carry a pointer. */
-    bool (*attach)(const void *compiled, bool narrow, bool conditional, slc_error *err);
     /* Adds its fields to an answer that is given without the chain: a description, or a refusal before anybody
      * is asked. NULL: has none. */
     void (*on_other_answer)(void *compiled, slc_policy_request *request);

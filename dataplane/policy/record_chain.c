@@ -244,11 +244,37 @@ static void count(struct step *step, enum slc_record_outcome outcome)
         slc_series_add(step->series[outcome], 1);
 }
 
-static void put_aside(const slc_record_chain *chain, const struct step *step, slc_dead_letters *letters,
-                      const slc_policy_record *came, const slc_record_problem *problem)
+/* As the masks would have stored it. A value that they cannot look into is left out, and is not null: a letter
+ * ends no other of the same key. */
+static slc_policy_record masked(const slc_record_chain *chain, slc_record_turn *turn,
+                                const slc_policy_record *came)
 {
+    slc_policy_record shown = *came;
+    slc_record_turn now = {.scratch = turn->scratch}; /* nobody waits for a letter */
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct step *step = &chain->steps[i];
+        slc_record_problem unused = {0};
+        if (step->ops->rank != SLC_RANK_MASK || shown.value == NULL)
+            continue;
+        enum slc_record_verdict verdict =
+            step->broken.code != SLC_OK ? SLC_RECORD_REJECT : step->fn(step->bound, &now, &shown, &unused);
+        if (verdict != SLC_RECORD_KEEP && verdict != SLC_RECORD_CHANGE) {
+            shown.value = (const uint8_t *)"";
+            shown.value_len = 0;
+            break;
+        }
+    }
+    return shown;
+}
+
+/* What a letter holds is what would have been stored at most. */
+static void put_aside(const slc_record_chain *chain, const struct step *step, slc_record_turn *turn,
+                      slc_dead_letters *letters, const slc_policy_record *came,
+                      const slc_record_problem *problem)
+{
+    bool written = chain->direction == SLC_RECORDS_PRODUCE, secret = chain->encrypts && written;
     const slc_policy_record bare = {.partition = came->partition, .offset = came->offset, .timestamp_ms = -1};
-    bool secret = chain->encrypts && chain->direction == SLC_RECORDS_PRODUCE;
+    const slc_policy_record shown = secret || !written ? *came : masked(chain, turn, came);
     const slc_dead_letter letter = {.backend = chain->vcluster->backend,
                                     .dead_letter_topic = step->dead_letter_topic,
                                     .policy = step->name,
@@ -257,30 +283,31 @@ static void put_aside(const slc_record_chain *chain, const struct step *step, sl
                                     .application_id = chain->application_id,
                                     .application_name = chain->application_name,
                                     .direction = chain->direction,
-                                    .record = secret ? &bare : came,
+                                    .record = secret ? &bare : &shown,
                                     .bare = secret};
     letters->put(letters, &letter);
 }
 
-static enum slc_record_verdict reject(slc_record_chain *chain, struct step *step, slc_dead_letters *letters,
-                                      const slc_policy_record *came, slc_record_problem *problem)
+static enum slc_record_verdict reject(slc_record_chain *chain, struct step *step, slc_record_turn *turn,
+                                      slc_dead_letters *letters, const slc_policy_record *came,
+                                      slc_record_problem *problem)
 {
     bool retriable = problem->code == SLC_UNAVAILABLE || problem->code == SLC_TIMEOUT;
     problem->policy = step->name;
     count(step, retriable ? SLC_RECORDS_RETRIABLE : SLC_RECORDS_REJECTED);
     if (!retriable && letters != NULL && step->dead_letter_topic != NULL)
-        put_aside(chain, step, letters, came, problem);
+        put_aside(chain, step, turn, letters, came, problem);
     return SLC_RECORD_REJECT;
 }
 
 /* What could not be judged is put aside as what is rejected is. */
-static void drop(slc_record_chain *chain, struct step *step, slc_dead_letters *letters,
+static void drop(slc_record_chain *chain, struct step *step, slc_record_turn *turn, slc_dead_letters *letters,
                  const slc_policy_record *came, slc_record_problem *problem)
 {
     problem->policy = step->name;
     count(step, problem->code == SLC_OK ? SLC_RECORDS_DROPPED : SLC_RECORDS_WITHHELD);
     if (problem->code != SLC_OK && letters != NULL && step->dead_letter_topic != NULL)
-        put_aside(chain, step, letters, came, problem);
+        put_aside(chain, step, turn, letters, came, problem);
 }
 
 static enum slc_record_verdict run_step(struct step *step, slc_record_turn *turn, slc_policy_record *record,
@@ -318,12 +345,12 @@ enum slc_record_verdict slc_record_chain_run(slc_record_chain *chain, slc_record
             break;
         case SLC_RECORD_DROP:
             SLC_BUG_ON(chain->direction != SLC_RECORDS_CONSUME);
-            drop(chain, step, letters, &came, problem);
+            drop(chain, step, turn, letters, &came, problem);
             return SLC_RECORD_DROP;
         case SLC_RECORD_LATER:
             return SLC_RECORD_LATER;
         case SLC_RECORD_REJECT:
-            return reject(chain, step, letters, &came, problem);
+            return reject(chain, step, turn, letters, &came, problem);
         }
     }
     return result;

@@ -32,7 +32,8 @@ typedef struct slc_dead_letter {
     const char *topic; /* that it is of, as clients name it */
     const char *application_id, *application_name;
     enum slc_record_direction direction;
-    const slc_policy_record *record; /* as it came. Of what would have been encrypted key, value and headers are
+    const slc_policy_record *record; /* as it came, its value as masks would have stored it, or empty where they
+                                        cannot. Of what would have been encrypted key, value and headers are
                                         left out */
     bool bare;                       /* they are */
 } slc_dead_letter;

@@ -1,14 +1,16 @@
 """Encryption of records: what is published natively, over REST and SSE, read by an independent decoder from Kafka, and back."""
 
 import json
+import re
 import uuid
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sluice_support import wait_until
-from sluice_support.envelope import Envelope
+from sluice_support.envelope import Envelope, open_envelope
 from sluice_support.secret_shop import SecretShop
 
 HEADER = "sluice-encryption"
@@ -17,6 +19,21 @@ HEADER = "sluice-encryption"
 @pytest.fixture(scope="module")
 def shop(module_servers, kafka, tmp_path_factory):
     return SecretShop(module_servers, kafka, tmp_path_factory.mktemp("keys"))
+
+
+def test_the_vectors_of_the_documentation():
+    """Opened by another implementation; the gateway's own is held to the same (unit.test_crypt_cipher)."""
+    root = Path(__file__).parents[2]
+    text = (root / "docs/encryption.md").read_text()
+    held = (root / "tests/unit/dataplane/crypt/vectors.inc").read_text()
+    rows = re.findall(r"^\| (value|field|key) \| `([^`]*)` \| (?:key `([^`]*)`|pointer `([^`]*)`)? ?\| `([0-9a-f]+)` \|$",
+                      text, re.M)
+    assert [row[0] for row in rows] == ["value", "value", "field", "key"]
+    for part, plaintext, record_key, pointer, envelope in rows:
+        assert f'"{envelope}"' in held
+        secret = bytes(range(64)) if part == "key" else bytes(range(32))
+        options = {**({"record_key": record_key.encode()} if record_key else {}), **({"field": pointer} if pointer else {})}
+        assert open_envelope(bytes.fromhex(envelope), secret, "shop.orders", **options) == plaintext.encode()
 
 
 def values(records):

@@ -8,7 +8,7 @@ import time
 import boto3
 import pytest
 import requests
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from moto.server import ThreadedMotoServer
 
 from sluice_support import Authority, free_port, wait_until
@@ -170,6 +170,29 @@ def test_aws_kms_holds_the_keys(shop, aws):
         assert open_envelope(first.key(), fixed["Mac"], shop.topic) == b"k"
         assert [(record.key(), record.value()) for record in shop.read_native(start, 2)] == [(b"k", b"1"), (b"k", b"2")]
     assert aws.door.refused == [] and "x-amz-security-token" in aws.door.signed
+
+
+def test_destroying_a_key_of_aws_takes_keys_of_records_along(shop, aws):
+    """Where each KEK has a MAC key of its own. Nothing else is lost."""
+    keks = {}
+    for topic in (shop.topic, shop.other):
+        for name, options in ((f"alias/k-{topic}", {}),
+                              (f"alias/k-{topic}-mac", {"KeyUsage": "GENERATE_VERIFY_MAC", "KeySpec": "HMAC_512"})):
+            keks[name] = aws.create_key(**options)["KeyMetadata"]["KeyId"]
+            aws.create_alias(AliasName=name, TargetKeyId=keks[name])
+    shop.admin.create("key-rings", name="aws-each", provider="aws-kms", config={
+        "url": aws.door.url, "region": REGION, "mac_key": "{key}-mac", "key": "alias/k-{topic}",
+        "access_key_id": AWS["aws_access_key_id"], "secret_access_key": {"env": "AWS_SECRET_ACCESS_KEY"}})
+    cluster = {"kind": "virtual-cluster", "ref": shop.sample.virtual_cluster}
+    starts = {topic: shop.end(topic) for topic in (shop.topic, shop.other)}
+    with shop.encrypted(key_ring="aws-each", what=["value", "key"], scope=cluster):
+        for topic in starts:
+            shop.native.produce(topic, [{"value": None, "key": b"k"}])  # a key alone
+        for name in (f"alias/k-{shop.topic}", f"alias/k-{shop.topic}-mac"):
+            aws.schedule_key_deletion(KeyId=keks[name], PendingWindowInDays=7)
+        time_to_forget(shop, starts[shop.topic])
+        assert shop.fails_native(starts[shop.topic]) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG)
+        assert shop.read_native(starts[shop.other], 1, shop.other)[0].key() == b"k"
 
 
 def test_partitions_and_compaction_go_by_the_key_that_clients_know(shop, kafka):

@@ -13,7 +13,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from sluice_support import KafkaHelper, SampleApi, SseReader, free_ports, wait_until
+from sluice_support import Authority, KafkaHelper, SampleApi, SseReader, free_ports, wait_until
 from sluice_support.schema_registry import Apicurio, RegistryDouble, register
 
 ORDER = {"type": "record", "name": "Order", "namespace": "shop", "fields": [
@@ -387,6 +387,27 @@ def test_while_the_registry_is_away(shop, kafka, double):
             double.down = False
         double.gone.add(number)  # deleted: it is noticed after its time to live
         wait_until(lambda: api.produce(good) == [KafkaError.INVALID_RECORD], 20, "the schema's end")
+
+
+def test_a_registry_that_wants_a_certificate(shop, kafka, tmp_path):
+    """Of a client whose certificate it knows; without one, and for another authority's registry, nothing is written."""
+    (tmp_path / "other").mkdir()
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    certificate, key = (path.read_text() for path in authority.issue("gateway", ["DNS:gateway.test"]))
+    mine = {"client_certificate_pem": certificate, "client_key_pem": key}
+    with closing(RegistryDouble(tls=authority)) as double:
+        api = Api(shop, kafka)
+        double.add(f"{api.topic}-value", ORDER)
+        for name, tls in (("nameless", {"ca_pem": authority.ca.read_text()}),
+                          ("stranger", {"ca_pem": other.ca.read_text(), **mine}),
+                          ("guarded", {"ca_pem": authority.ca.read_text(), **mine})):
+            shop.admin.create("schema-registries", name=f"{name}-{api.name}", url=double.url, tls=tls)
+            with api.policy(source="registry", registry=f"{name}-{api.name}", read="fail"):
+                answer = api.post({"id": 1})
+                assert answer.status_code == (201 if name == "guarded" else 503), answer.text
+                assert (double.asked != []) == (name == "guarded")
+                if name == "guarded":
+                    assert [event["data"]["id"] for event in api.events(1)] == [1]
 
 
 def test_the_schema_of_an_event_api(shop, kafka):

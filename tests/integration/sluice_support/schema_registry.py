@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import ssl
 import subprocess
 import threading
 import urllib.parse
@@ -46,9 +47,10 @@ class Apicurio(Program):
 
 class RegistryDouble:
     """The part of the API that gateways use. `down` makes it answer 503; numbers in `gone` are 404; `asked` are the
-    paths that were asked for. GUIDs are made from the numbers."""
+    paths that were asked for. GUIDs are made from the numbers. With `tls`, an Authority, it speaks TLS and wants a
+    certificate of the client's."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.schemas, self.subjects, self.gone, self.asked, self.down = {}, {}, set(), [], False
         double = self
 
@@ -67,7 +69,14 @@ class RegistryDouble:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
+        if tls:
+            certificate, key = tls.issue("registry", ["IP:127.0.0.1"])
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            context.load_verify_locations(tls.ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self):

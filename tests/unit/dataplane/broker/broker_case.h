@@ -173,6 +173,7 @@ static slc_broker_settings case_settings = {.publish_deadline_ms = 4000,
                                             .producer_queue_bytes = 8 * 1024 * 1024,
                                             .gather_ms = 5,
                                             .fetch_bytes = 512 * 1024,
+                                            .inflated_bytes = 1 << 20,
                                             .refresh_ms = 5000,
                                             .metadata_timeout_ms = 5000};
 

@@ -4,6 +4,7 @@
 #include "dataplane/kafka/api_versions_codec.h"
 #include "dataplane/kafka/configs_codec.h"
 #include "dataplane/kafka/decode.h"
+#include "dataplane/kafka/fetch_codec.h"
 #include "dataplane/kafka/header.h"
 #include "dataplane/kafka/metadata_codec.h"
 #include "dataplane/kafka/sasl_codec.h"
@@ -63,6 +64,9 @@ START_TEST(requests_are_well_formed)
     slc_buf_clear(&out);
     ck_assert(slc_kafka_sasl_authenticate_request(&out, 6, "sluice", (const uint8_t *)"\0u\0p", 4, &err));
     expect_request(&out, 36, 2, 6);
+    slc_buf_clear(&out);
+    ck_assert(slc_kafka_fetch_request(&out, 7, "sluice", "orders", 3, INT64_MAX, &err));
+    expect_request(&out, 1, 11, 7);
     slc_buf_release(&out);
 }
 END_TEST
@@ -333,8 +337,41 @@ START_TEST(configs_are_read_with_their_topics_and_errors)
 }
 END_TEST
 
+START_TEST(what_is_fetched_is_found_with_its_error)
+{
+    for (int error = 0; error <= 6; error += 6) {
+        slc_buf buf;
+        slc_error err = {0};
+        slc_kafka_fetched fetched;
+        slc_buf_init(&buf, MESSAGE_MAX);
+        slc_kafka_response_begin(&buf, 1, 11, 3);
+        slc_kafka_add_int32(&buf, 0); /* throttle */
+        slc_kafka_add_int16(&buf, 0);
+        slc_kafka_add_int32(&buf, 0); /* session */
+        slc_kafka_add_count(&buf, false, 1);
+        text(&buf, false, "orders");
+        slc_kafka_add_count(&buf, false, 1);
+        slc_kafka_add_int32(&buf, 3);
+        slc_kafka_add_int16(&buf, (int16_t)error); /* NOT_LEADER_OR_FOLLOWER */
+        for (int i = 0; i < 3; i++)
+            slc_kafka_add_int64(&buf, 100);
+        slc_kafka_add_count(&buf, false, -1); /* aborted transactions */
+        slc_kafka_add_int32(&buf, -1);
+        slc_kafka_add_bytes(&buf, false, (const uint8_t *)"batch", error == 0 ? 5 : 0);
+        ck_assert_msg(slc_kafka_fetch_response(buf.data + 4, buf.len - 4, 3, &fetched, &err), "%s",
+                      err.message);
+        ck_assert_int_eq(fetched.error, error);
+        ck_assert_uint_eq(fetched.len, error == 0 ? 5 : 0);
+        ck_assert(error != 0 || memcmp(fetched.records, "batch", 5) == 0);
+        ck_assert(!slc_kafka_fetch_response(buf.data + 4, buf.len - 5, 3, &fetched, &err));
+        slc_buf_release(&buf);
+    }
+}
+END_TEST
+
 TEST_MAIN("kafka-codec", requests_are_well_formed, a_frame_over_the_limit_leaves_nothing, metadata_is_read,
           metadata_over_a_limit_or_of_another_request_is_an_error,
           api_versions_are_read_also_from_a_broker_that_is_too_old,
           both_sides_of_a_handshake_understand_each_other,
-          both_sides_of_an_authentication_understand_each_other, configs_are_read_with_their_topics_and_errors)
+          both_sides_of_an_authentication_understand_each_other, configs_are_read_with_their_topics_and_errors,
+          what_is_fetched_is_found_with_its_error)

@@ -20,6 +20,11 @@ static enum slc_record_verdict note(void *bound, slc_record_turn *turn, slc_poli
                                     slc_record_problem *problem)
 {
     (void)turn;
+    if (*(const char *)bound == 'x') { /* hides everything, and then goes on */
+        record->value = (const uint8_t *)"***";
+        record->value_len = 3;
+        return SLC_RECORD_CHANGE;
+    }
     snprintf(trail + strlen(trail), sizeof trail - strlen(trail), "%s ", (const char *)bound);
     if (record->value_len == 3 && memcmp(record->value, "bad", 3) == 0)
         return slc_record_reject(problem, SLC_INVALID, "it is bad");
@@ -71,12 +76,15 @@ static slc_record_chain *bind_all(const slc_chain_entry *entries, size_t count,
 
 static unsigned letters;
 static bool bare;
+static char laid[16]; /* the value of the last letter */
 
 static void put(slc_dead_letters *to, const slc_dead_letter *letter)
 {
     (void)to;
     letters++;
     bare = letter->bare;
+    snprintf(laid, sizeof laid, "%.*s", (int)letter->record->value_len,
+             letter->record->value != NULL ? (const char *)letter->record->value : "");
     ck_assert_str_eq(letter->dead_letter_topic, "dead");
     ck_assert_str_eq(letter->topic, "orders");
     ck_assert(letter->bare == (letter->record->value == NULL));
@@ -152,6 +160,34 @@ START_TEST(what_is_rejected_for_good_is_put_aside)
 }
 END_TEST
 
+/* What masks would have hidden is not laid where it is not; of what is read they hide nothing that is stored.
+ */
+START_TEST(what_masks_would_have_hidden_is_not_put_aside)
+{
+    begin();
+    const slc_chain_entry hidden[] = {entry(&schema_type, "letters"), entry(&mask_type, "x")};
+    const slc_chain_entry refused[] = {entry(&mask_type, "letters"), entry(&mask_type, "x")};
+    slc_record_problem problem;
+    slc_record_chain *chain = bind_all(hidden, 2, SLC_RECORDS_PRODUCE);
+    ck_assert_int_eq(run(chain, "bad", &problem), SLC_RECORD_REJECT);
+    ck_assert_str_eq(problem.why, "it is bad");
+    ck_assert(letters == 1 && !bare);
+    ck_assert_str_eq(laid, "***");
+    slc_record_chain_free(chain);
+    chain = bind_all(refused, 2, SLC_RECORDS_PRODUCE);
+    ck_assert_int_eq(run(chain, "bad", &problem), SLC_RECORD_REJECT);
+    ck_assert_str_eq(problem.why, "it is bad");
+    ck_assert(letters == 2 && !bare);
+    ck_assert_str_eq(laid, ""); /* it is there, and empty */
+    slc_record_chain_free(chain);
+    chain = bind_all(hidden, 2, SLC_RECORDS_CONSUME);
+    ck_assert_int_eq(run(chain, "bad", &problem), SLC_RECORD_REJECT);
+    ck_assert_str_eq(laid, "bad");
+    slc_record_chain_free(chain);
+    end();
+}
+END_TEST
+
 /* What is to be encrypted is not laid where it is not. */
 START_TEST(of_what_would_be_encrypted_nothing_is_put_aside_but_the_reason)
 {
@@ -213,5 +249,6 @@ START_TEST(those_who_wait_are_told_once_on_their_own_thread)
 END_TEST
 
 UNIT_MAIN("record chain", each_has_its_place, what_is_rejected_for_good_is_put_aside,
+          what_masks_would_have_hidden_is_not_put_aside,
           of_what_would_be_encrypted_nothing_is_put_aside_but_the_reason,
           those_who_wait_are_told_once_on_their_own_thread)
