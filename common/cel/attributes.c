@@ -32,7 +32,9 @@ const slc_cel_variable slc_attributes[SLC_ATTRIBUTES + 1] = {
     [SLC_ATTRIBUTE_TOKEN_SCOPES] = {"token.scopes", SLC_CEL_LIST, "its scopes (`scopes_claim`), at most 64"},
     [SLC_ATTRIBUTE_CERTIFICATE_SUBJECT] = {"certificate.subject", SLC_CEL_STRING,
                                            "distinguished name (RFC 2253) in the client's certificate"},
-    [SLC_ATTRIBUTE_PLAN_NAME] = {"plan.name", SLC_CEL_STRING, "the plan that granted the operation"},
+    [SLC_ATTRIBUTE_PLAN_NAME] = {"plan.name", SLC_CEL_STRING,
+                                 "the plan that granted the operation; natively that of the only subscription, "
+                                 "if there is one alone, as the next two"},
     [SLC_ATTRIBUTE_PLAN_PRODUCT] = {"plan.product", SLC_CEL_STRING, "the product that it belongs to"},
     [SLC_ATTRIBUTE_SUBSCRIPTION_ID] = {"subscription.id", SLC_CEL_STRING, "the subscription to the plan"},
     [SLC_ATTRIBUTE_GROUP_NAME] = {"group.name", SLC_CEL_STRING, "the gateway's group"},

@@ -53,7 +53,9 @@ const slc_cel_variable slc_record_attributes[SLC_RECORD_ATTRIBUTES + 1] = {
     {"application.id", SLC_CEL_STRING, "the application that reads"},
     {"application.name", SLC_CEL_STRING, "its name"},
     {"application.team", SLC_CEL_STRING, "name of the team that owns it"},
-    {"plan.name", SLC_CEL_STRING, "the plan that granted it; on `http` alone, as the next two"},
+    {"plan.name", SLC_CEL_STRING,
+     "the plan that granted it; natively that of the only subscription, if there is one alone, as the next "
+     "two"},
     {"plan.product", SLC_CEL_STRING, "the product that it belongs to"},
     {"subscription.id", SLC_CEL_STRING, "the subscription to the plan"},
     {"client.address", SLC_CEL_STRING, "IP address of the client"},

@@ -1,6 +1,6 @@
-/* Where a batch ends that librdkafka cannot read. It tells of such a batch where it begins, and asks for it again
- * for ever; to go on behind it one must know its last offset, which only its header says. So the gateway fetches
- * that one batch itself, and looks at nothing else of it. On `queries`.
+/* Where a batch ends that librdkafka cannot read. It tells of such a batch where it begins, and asks for it
+ * again for ever; to go on behind it one must know its last offset, which only its header says. So the gateway
+ * fetches that one batch itself, and looks at nothing else of it. On `queries`.
  */
 #include <stdlib.h>
 

@@ -200,16 +200,34 @@ static void tell_unreadable(slc_kafka_consumer *consumer, const struct command *
             LI("last_offset", command->batch.last));
 }
 
+static void fetch_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct command *command = arg;
+    slc_kafka_consumer *consumer = command->consumer;
+    consumer->questions--;
+    if (consumer->stopping)
+        finish_stop(consumer);
+    else
+        slc_kafka_seek((slc_consumer *)consumer, command->partition, command->offset);
+    free(command);
+}
+
 /* One record stands for it: readers learn that something was there, and go on behind it. */
 static void answer_batch(slc_message *msg, void *owner)
 {
     (void)owner;
     struct command *command = (struct command *)msg;
+    static const struct timeval later = {.tv_sec = 1};
     slc_kafka_consumer *consumer = command->consumer;
+    if (command->failed && !consumer->stopping && /* ask by fetching again, not as fast as it can */
+        event_base_once(slc_loop_base(consumer->kafka->loop), -1, EV_TIMEOUT, fetch_again, command, &later) ==
+            0)
+        return;
     consumer->questions--;
     if (consumer->stopping) {
         finish_stop(consumer);
-    } else if (command->failed) { /* ask by fetching again */
+    } else if (command->failed) {
         slc_kafka_seek((slc_consumer *)consumer, command->partition, command->offset);
     } else {
         slc_record parts = {.partition = command->partition,

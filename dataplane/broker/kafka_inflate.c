@@ -1,9 +1,9 @@
 /* A limit for what librdkafka inflates. It has none of its own for gzip and LZ4, and offers no place between
- * what has arrived and what comes of it; a gzip batch of 400 KB becomes 400 MiB there. But it inflates by calling
- * libraries, and a function that the program itself defines comes before one of a library: these here do what
- * the library's do, and fail on librdkafka's threads when a batch is over the limit. What librdkafka says then,
- * and how one goes on behind the batch, is in kafka_consumer.c. Snappy, which it has built in, makes at most 21
- * bytes of one.
+ * what has arrived and what comes of it; a gzip batch of 400 KB becomes 400 MiB there. But it inflates by
+ * calling libraries, and a function that the program itself defines comes before one of a library: these here
+ * do what the library's do, and fail on librdkafka's threads when a batch is over the limit. What librdkafka
+ * says then, and how one goes on behind the batch, is in kafka_consumer.c. Snappy, which it has built in, makes
+ * at most 21 bytes of one.
  *
  * If they were not called there would be no limit: integration.unreadable_batches would notice.
  */

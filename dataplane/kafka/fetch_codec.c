@@ -12,8 +12,8 @@ bool slc_kafka_fetch_request(slc_buf *out, int32_t correlation_id, const char *c
 {
     if (strlen(topic) > SLC_KAFKA_TOPIC_MAX)
         return slc_fail(err, SLC_INVALID, "Topics", "A topic name has at most %d bytes.", SLC_KAFKA_TOPIC_MAX);
-    size_t begin = slc_kafka_request_begin(out, SLC_KAFKA_FETCH_KEY, SLC_KAFKA_FETCH_VERSION, correlation_id,
-                                           client_id);
+    size_t begin =
+        slc_kafka_request_begin(out, SLC_KAFKA_FETCH_KEY, SLC_KAFKA_FETCH_VERSION, correlation_id, client_id);
     slc_kafka_add_int32(out, -1); /* replica */
     slc_kafka_add_int32(out, 0);  /* wait, milliseconds */
     slc_kafka_add_int32(out, 0);  /* least bytes */

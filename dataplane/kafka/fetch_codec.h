@@ -1,5 +1,5 @@
-/* Fetch version 11, of one partition: for the gateway's own look at a batch. Everything else that is read of Kafka
- * goes through librdkafka or through sessions. */
+/* Fetch version 11, of one partition: for the gateway's own look at a batch. Everything else that is read of
+ * Kafka goes through librdkafka or through sessions. */
 #ifndef SLC_DATAPLANE_KAFKA_FETCH_CODEC_H
 #define SLC_DATAPLANE_KAFKA_FETCH_CODEC_H
 
@@ -13,9 +13,9 @@
 #define SLC_KAFKA_FETCH_KEY     1
 #define SLC_KAFKA_FETCH_VERSION 11
 
-/* Asks for one byte of the partition from `offset` on, at once, which brings the whole batch that has the offset
- * (KIP-74). `client_id` may be NULL. False with `err` (SLC_LIMIT, SLC_INVALID for a name that is too long);
- * `out` is then as it was. */
+/* Asks for one byte of the partition from `offset` on, at once, which brings the whole batch that has the
+ * offset (KIP-74). `client_id` may be NULL. False with `err` (SLC_LIMIT, SLC_INVALID for a name that is too
+ * long); `out` is then as it was. */
 bool slc_kafka_fetch_request(slc_buf *out, int32_t correlation_id, const char *client_id, const char *topic,
                              int32_t partition, int64_t offset, slc_error *err) SLC_CHECKED;
 

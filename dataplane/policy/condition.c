@@ -92,13 +92,48 @@ static bool of_request(slc_policy_request *request, enum slc_attribute attribute
     }
 }
 
+/* A native session has no one plan that granted it: that of the application's only subscription is meant. */
+static const Sluice__Snapshot__V1__Subscription *only_subscription(const slc_policy_request *request)
+{
+    const Sluice__Snapshot__V1__Subscription *only = NULL;
+    const Sluice__Snapshot__V1__Application *application =
+        request->api == NULL && request->snapshot != NULL
+            ? slc_snapshot_application(request->snapshot, request->principal->application_id)
+            : NULL;
+    int64_t now_ms = slc_wall_ms();
+    for (size_t i = 0; application != NULL && i < application->n_subscriptions; i++) {
+        const Sluice__Snapshot__V1__Subscription *subscription = application->subscriptions[i];
+        if (subscription->expires_at_ms != 0 && subscription->expires_at_ms <= now_ms)
+            continue;
+        if (only != NULL)
+            return NULL;
+        only = subscription;
+    }
+    return only;
+}
+
+static bool of_plan(const slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value)
+{
+    const slc_principal *principal = request->principal;
+    const char *plan_id = principal->plan_id, *subscription_id = principal->subscription_id;
+    const Sluice__Snapshot__V1__Subscription *only = plan_id[0] == '\0' ? only_subscription(request) : NULL;
+    if (only != NULL) {
+        plan_id = only->plan_id;
+        subscription_id = only->id;
+    }
+    if (attribute == SLC_ATTRIBUTE_SUBSCRIPTION_ID)
+        return text(subscription_id, value);
+    const slc_plan *plan = plan_id[0] != '\0' ? slc_snapshot_plan(request->snapshot, plan_id) : NULL;
+    return plan != NULL &&
+           text(attribute == SLC_ATTRIBUTE_PLAN_NAME ? plan->msg->name : plan->msg->product, value);
+}
+
 /* What is known of who asks: nothing before authentication, the plan and the subscription once it is granted.
  */
 static bool of_principal(const slc_policy_request *request, enum slc_attribute attribute, slc_cel_value *value)
 {
     const slc_principal *principal = request->principal;
     const Sluice__Snapshot__V1__Application *application;
-    const slc_plan *plan;
     switch (attribute) {
     case SLC_ATTRIBUTE_APPLICATION_ID:
         return text(principal->application_id, value);
@@ -114,11 +149,8 @@ static bool of_principal(const slc_policy_request *request, enum slc_attribute a
         return principal->authenticated && principal->expires_at_ms != 0 && value->kind == SLC_CEL_TIMESTAMP;
     case SLC_ATTRIBUTE_PLAN_NAME:
     case SLC_ATTRIBUTE_PLAN_PRODUCT:
-        plan = principal->plan_id[0] != '\0' ? slc_snapshot_plan(request->snapshot, principal->plan_id) : NULL;
-        return plan != NULL &&
-               text(attribute == SLC_ATTRIBUTE_PLAN_NAME ? plan->msg->name : plan->msg->product, value);
     case SLC_ATTRIBUTE_SUBSCRIPTION_ID:
-        return text(principal->subscription_id, value);
+        return of_plan(request, attribute, value);
     case SLC_ATTRIBUTE_GROUP_NAME:
         return text(slc_snapshot_group(request->snapshot)->name, value);
     case SLC_ATTRIBUTE_GROUP_ENVIRONMENT:

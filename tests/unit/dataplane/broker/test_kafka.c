@@ -174,58 +174,6 @@ START_TEST(a_full_prefetch_does_not_hold_up_the_next_one)
 }
 END_TEST
 
-/* Two records in a batch of another client's. */
-static void write_batch(struct fixture *f, const char *codec, size_t value_len)
-{
-    char text[256], *value = calloc(1, value_len);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(f->cluster), text,
-                      sizeof text);
-    rd_kafka_conf_set(conf, "compression.type", codec, text, sizeof text);
-    rd_kafka_conf_set(conf, "linger.ms", "1000", text, sizeof text);
-    rd_kafka_conf_set(conf, "batch.size", "20000000", text, sizeof text);
-    rd_kafka_conf_set(conf, "message.max.bytes", "20000000", text, sizeof text);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("t"), RD_KAFKA_V_PARTITION(1),
-                                           RD_KAFKA_V_VALUE(value, value_len),
-                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                         RD_KAFKA_RESP_ERR_NO_ERROR);
-    ck_assert_int_eq(rd_kafka_flush(rk, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_destroy(rk);
-    free(value);
-}
-
-/* Regression 6: librdkafka asked for such a batch for ever, and nobody heard of it. */
-START_TEST(a_batch_that_inflates_to_too_much_is_one_unreadable_record)
-{
-    static const char *const codecs[] = {"gzip", "lz4", "zstd"};
-    const size_t small = 100, large = 3 << 20; /* the limit is 1 MiB */
-    struct fixture f;
-    fixture_init(&f);
-    const int64_t offsets[] = {0, 0, 0};
-    slc_consumer *consumer = ops->consume(f.broker, "t", case_any_id, offsets, 3, &case_callbacks, f.c);
-    for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++) {
-        size_t before = 5 * i;
-        write_batch(&f, codecs[i], small);
-        write_batch(&f, codecs[i], large);
-        write_batch(&f, codecs[i], small);
-        WAIT_UNTIL(f.c, f.c->count == before + 5);
-        for (size_t j = 0; j < 5; j++) {
-            const slc_record *record = f.c->records[before + j];
-            ck_assert_msg(record->unreadable == (j == 2), "%s, record %zu", codecs[i], j);
-            ck_assert_int_eq(record->partition, 1);
-            /* That which cannot be read has the last offset of its batch. */
-            ck_assert_int_eq(record->offset, (int64_t)(6 * i + j + (j >= 2)));
-            ck_assert_uint_eq(record->value_len, j == 2 ? 0 : small);
-            ck_assert_int_gt(record->timestamp_ms, 0);
-        }
-    }
-    stop(&f, consumer);
-    fixture_release(&f);
-}
-END_TEST
-
 START_TEST(offsets_past_the_end_are_out_of_range_until_a_seek)
 {
     struct fixture f;
@@ -357,7 +305,6 @@ int main(void)
     tcase_add_test(tcase, offsets_are_answered_and_times_refused_by_the_mock);
     tcase_add_test(tcase, a_missing_topic_is_said_and_not_made);
     tcase_add_test(tcase, what_fails_in_company_is_sent_alone);
-    tcase_add_test(tcase, a_batch_that_inflates_to_too_much_is_one_unreadable_record);
     tcase_add_test(tcase, a_dead_cluster_is_decided_within_the_deadline);
     tcase_add_test(tcase, a_full_queue_refuses);
     tcase = tcase_create("full prefetch");
