@@ -86,6 +86,7 @@ def test_a_bomb_is_neither_taken_nor_opened(shop, kafka, codec):
     bomb = raw_batch(kafka, aside)
     assert len(bomb) < MIB // 4
     with shop.encrypted(plaintext="pass"):
+        shop.native.produce(shop.topic, [{"value": b"the key is there", "partition": 1}])  # this client tries again
         before = kafka.end_offsets(shop.topic)
         with closing(Wire(Definitions(), shop.node, shop.sample.credential["id"],
                           shop.sample.credential["secret"])) as wire:
