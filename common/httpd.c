@@ -232,13 +232,18 @@ void slc_httpd_drain_listener(slc_httpd_listener *listener)
     drain_conns(listener->httpd, listener);
 }
 
-void slc_httpd_drain(slc_httpd *httpd)
+void slc_httpd_stop_accepting(slc_httpd *httpd)
 {
     SLC_CHECK_MAGIC(httpd, SLC_HTTPD_MAGIC);
     httpd->draining = true;
     struct slc_httpd_listener *listener;
     TAILQ_FOREACH (listener, &httpd->listeners, entry)
         stop_accepting(listener);
+}
+
+void slc_httpd_drain(slc_httpd *httpd)
+{
+    slc_httpd_stop_accepting(httpd);
     drain_conns(httpd, NULL);
 }
 

@@ -83,6 +83,8 @@ void slc_httpd_close_listener(slc_httpd_listener *listener, void (*ended)(void *
  * for. The socket stays open. */
 void slc_httpd_drain_listener(slc_httpd_listener *listener);
 
+/* Closes the listening sockets, for good; what is open goes on. */
+void slc_httpd_stop_accepting(slc_httpd *httpd);
 /* Closes the listening sockets and the idle connections; the others close after the answer that they wait for
  * (`Connection: close`). Idempotent. */
 void slc_httpd_drain(slc_httpd *httpd);

@@ -46,6 +46,10 @@ void slc_gateway_begin_drain(struct slc_gateway *gateway)
     struct timeval interval = {.tv_usec = 20000};
     atomic_store(&gateway->draining, true);
     gateway->drain_until_ms = slc_monotonic_ms() + gateway->settings->limits.drain_ms;
+    /* Whose stream one worker ends comes again at once, and must not be let in by another that is about to end
+     * it as well. */
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slc_worker_stop_accepting(gateway->workers[i]);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slc_worker_drain(gateway->workers[i]);
     gateway->drain_timer = event_new(slc_loop_base(gateway->loop), -1, EV_PERSIST, on_drain_timer, gateway);

@@ -103,6 +103,18 @@ void slc_worker_stop(slc_worker *worker)
     free(worker);
 }
 
+static void stop_accepting_here(void *arg)
+{
+    slc_worker *worker = arg;
+    slc_http_front_stop_accepting(worker->http);
+    slc_proxy_front_stop_accepting(worker->kafka);
+}
+
+void slc_worker_stop_accepting(slc_worker *worker)
+{
+    slc_loop_call_sync(worker->loop, stop_accepting_here, worker);
+}
+
 static void drain_here(void *arg)
 {
     slc_worker *worker = arg;

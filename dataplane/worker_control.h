@@ -15,6 +15,8 @@ slc_worker *slc_worker_start(struct slc_gateway *gateway, unsigned index, slc_me
 /* Ends what is still open; blocks until the thread has ended; frees. NULL is fine. */
 void slc_worker_stop(slc_worker *worker);
 
+/* Any thread but the worker's. Nobody gets in by this worker any more; blocks until it is so. */
+void slc_worker_stop_accepting(slc_worker *worker);
 /* Any thread but the worker's. */
 void slc_worker_drain(slc_worker *worker);
 

@@ -180,6 +180,11 @@ void slc_http_front_refuse(slc_http_front *front, bool refuse)
     front->refuse = refuse;
 }
 
+void slc_http_front_stop_accepting(slc_http_front *front)
+{
+    slc_httpd_stop_accepting(front->httpd);
+}
+
 void slc_http_front_drain(slc_http_front *front)
 {
     front->draining = true;

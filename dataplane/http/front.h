@@ -25,6 +25,8 @@ void slc_http_front_open(slc_http_front *front, slc_listener *listener, int fd, 
 void slc_http_front_apply(slc_http_front *front, const slc_snapshot *snapshot);
 /* Too old a configuration: answers 503 until it is fresh again. Reads that are open are mediation's to end. */
 void slc_http_front_refuse(slc_http_front *front, bool refuse);
+/* Nobody gets in any more; what is open goes on. */
+void slc_http_front_stop_accepting(slc_http_front *front);
 void slc_http_front_drain(slc_http_front *front);
 unsigned slc_http_front_connections(const slc_http_front *front);
 /* The newest `limit` open connections; the caller releases the list. A few microseconds for each. */

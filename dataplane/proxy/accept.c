@@ -18,7 +18,7 @@
 void slc_proxy_pause(slc_proxy_front *front, bool pause)
 {
     slc_proxy_listener *listener;
-    if (front->paused == pause || front->draining)
+    if (front->paused == pause || front->closed_to_all)
         return;
     front->paused = pause;
     TAILQ_FOREACH (listener, &front->listeners, entry) {

@@ -165,7 +165,7 @@ void slc_proxy_front_open(slc_proxy_front *front, slc_listener *entity, const in
         *socket = (struct slc_proxy_socket){.listener = listener, .fd = fds[i], .node = ports[i].node};
         evutil_make_socket_nonblocking(socket->fd);
         event_assign(&socket->accept, front->base, socket->fd, EV_READ | EV_PERSIST, slc_proxy_accept, socket);
-        if (!front->paused && !front->draining)
+        if (!front->paused && !front->closed_to_all)
             event_add(&socket->accept, NULL);
     }
     free(ports);
@@ -260,14 +260,20 @@ void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse)
     }
 }
 
+void slc_proxy_front_stop_accepting(slc_proxy_front *front)
+{
+    slc_proxy_listener *listener;
+    slc_proxy_pause(front, true);
+    front->closed_to_all = true;
+    TAILQ_FOREACH (listener, &front->listeners, entry)
+        close_sockets(listener); /* who comes now is refused, and not left to wait */
+}
+
 void slc_proxy_front_drain(slc_proxy_front *front)
 {
     slc_session *next, *session = TAILQ_FIRST(&front->sessions);
-    slc_proxy_listener *listener;
-    slc_proxy_pause(front, true);
+    slc_proxy_front_stop_accepting(front);
     front->draining = true;
-    TAILQ_FOREACH (listener, &front->listeners, entry)
-        close_sockets(listener); /* who comes now is refused, and not left to wait */
     for (; session != NULL; session = next) {
         next = TAILQ_NEXT(session, entry);
         slc_session_tick(session, slc_monotonic_ms()); /* idle ones end at once */

@@ -38,6 +38,8 @@ void slc_proxy_front_apply(slc_proxy_front *front, const slc_snapshot *snapshot)
 /* Too old a configuration: takes no new sessions until it is fresh again; those that are open take no more
  * requests and end when the answers to earlier ones are out, at the latest after kafka.cut-off-grace. */
 void slc_proxy_front_refuse(slc_proxy_front *front, bool refuse);
+/* Nobody gets in any more; sessions go on. */
+void slc_proxy_front_stop_accepting(slc_proxy_front *front);
 /* Stops accepting; sessions end when their clients have what they asked for. */
 void slc_proxy_front_drain(slc_proxy_front *front);
 unsigned slc_proxy_front_connections(const slc_proxy_front *front);

@@ -89,7 +89,7 @@ struct slc_proxy_front {
     bool paused;  /* accepting: starved, or too many strangers */
     bool starved; /* the system has nothing left for a connection; until the next tick */
     int64_t starved_told_ms, crowded_told_ms; /* when the log last said so; 0: never */
-    bool refuse, draining;
+    bool refuse, closed_to_all, draining;
 };
 
 /* ---- accept.c ---- */

@@ -172,6 +172,17 @@ void httpd_case_close_listener(struct httpd_case *c)
     slc_loop_call_sync(c->loop, close_listener, c);
 }
 
+static void stop_accepting(void *arg)
+{
+    struct httpd_case *c = arg;
+    slc_httpd_stop_accepting(c->httpd);
+}
+
+void httpd_case_stop_accepting(struct httpd_case *c)
+{
+    slc_loop_call_sync(c->loop, stop_accepting, c);
+}
+
 static void drain(void *arg)
 {
     struct httpd_case *c = arg;

@@ -36,6 +36,7 @@ void httpd_case_stop(struct httpd_case *c);
 /* Answers the held request ("held"), or ends its stream. */
 void httpd_case_release_held(struct httpd_case *c);
 void httpd_case_close_listener(struct httpd_case *c);
+void httpd_case_stop_accepting(struct httpd_case *c);
 void httpd_case_drain(struct httpd_case *c);
 /* From this network connections begin with a PROXY protocol header. */
 void httpd_case_trust(struct httpd_case *c, const char *balancer);

@@ -1,5 +1,7 @@
 #include "common/httpd.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -471,6 +473,16 @@ START_TEST(at_the_limit_of_connections_accepting_pauses)
 }
 END_TEST
 
+static void expect_no_way_in(void)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(c.port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), -1);
+    ck_assert_int_eq(errno, ECONNREFUSED);
+    close(fd);
+}
+
 START_TEST(draining_lets_answers_finish)
 {
     setup(&httpd_case_limits);
@@ -480,6 +492,9 @@ START_TEST(draining_lets_answers_finish)
     client_say(&partial, "GET /echo HTTP/1.1\r\n");
     client_say(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     WAIT_UNTIL(c.handled == 1 && httpd_case_connections(&c) == 3);
+    httpd_case_stop_accepting(&c);
+    expect_no_way_in();
+    ck_assert_int_eq(httpd_case_connections(&c), 3); /* who was in stays */
     httpd_case_drain(&c);
     httpd_case_drain(&c);
     ck_assert(client_at_end(&idle));
