@@ -9,6 +9,8 @@ import subprocess
 import pytest
 import requests
 
+pytestmark = pytest.mark.timeout(240)  # the validators are large programs
+
 NODE_DIR = pathlib.Path(os.environ.get("SLUICE_NODE_DIR", "/nonexistent"))
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "node"
 SCHEMA = {
@@ -34,7 +36,7 @@ def validate(tmp_path, documents):
         path = tmp_path / f"{name}.json"
         path.write_text(text)
         files.append(str(path))
-    return subprocess.run(["node", str(script), *files], capture_output=True, text=True, timeout=120)
+    return subprocess.run(["node", str(script), *files], capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")

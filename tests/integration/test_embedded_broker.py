@@ -17,7 +17,7 @@ def test_records_come_back_from_a_declared_topic(servers):
     records = kafka.consume_all("orders")
     assert [record.value() for record in records] == [b'{"n":%d}' % n for n in range(20)]
     assert {record.key() for record in records} == {b"k"}
-    assert len(kafka.admin.list_topics("orders", timeout=10).topics["orders"].partitions) == 3
+    assert len(kafka.admin.list_topics("orders", timeout=60).topics["orders"].partitions) == 3
 
 
 def test_the_address_goes_with_the_broker(servers):
@@ -43,6 +43,6 @@ def test_the_address_goes_with_the_broker(servers):
 )
 def test_a_wrong_command_line_is_refused_with_its_reason(servers, arguments, complaint):
     program = servers.build_dir / "tools" / "embedded-broker" / "sluice-embedded-broker"
-    result = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
     assert result.returncode != 0
     assert complaint in result.stderr

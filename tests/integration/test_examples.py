@@ -10,7 +10,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 def run(sample, *command):
     environment = {"PATH": os.environ["PATH"], "SLUICE_URL": sample.url, "SLUICE_KEY": sample.key}
-    return subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, timeout=110)
 
 
 def test_curl(sample):
@@ -54,5 +54,5 @@ def test_every_example_is_in_the_readme():
 def test_a_wrong_key_ends_an_example_with_a_reason(sample):
     environment = {"PATH": os.environ["PATH"], "SLUICE_URL": sample.url, "SLUICE_KEY": "slk_no_no"}
     result = subprocess.run([sys.executable, str(EXAMPLES / "consumer.py")], env=environment, capture_output=True,
-                            text=True, timeout=60)
+                            text=True, timeout=110)
     assert result.returncode == 1 and result.stderr.startswith("Authentication failed")

@@ -28,7 +28,7 @@ RECORDS = [
 
 def get(sample, **params):
     headers = {"X-API-Key": sample.key}
-    return requests.get(sample.url, params=params, headers=headers, timeout=30)
+    return requests.get(sample.url, params=params, headers=headers, timeout=60)
 
 
 def every(sample):
@@ -131,7 +131,7 @@ def test_a_cursor_of_another_api_is_refused(sample, other):
     cursor = get(other, **{"from": "earliest"}).json()["next"]
     answer = get(sample, cursor=cursor)
     assert answer.status_code == 400 and answer.json()["type"].endswith("/invalid-cursor")
-    answer = requests.get(sample.url, timeout=10, headers={"X-API-Key": sample.key, "Accept": "text/event-stream",
+    answer = requests.get(sample.url, timeout=60, headers={"X-API-Key": sample.key, "Accept": "text/event-stream",
                                                            "Last-Event-ID": cursor})
     assert answer.status_code == 400
 
@@ -149,7 +149,7 @@ def test_forged_and_cut_cursors_are_refused(sample):
     for text in bad:
         if text == "":
             continue
-        answer = session.get(sample.url, params={"cursor": text}, headers={"X-API-Key": sample.key}, timeout=30)
+        answer = session.get(sample.url, params={"cursor": text}, headers={"X-API-Key": sample.key}, timeout=60)
         assert answer.status_code == 400, (text, answer.text)
         assert answer.json()["type"].endswith("/invalid-cursor"), (text, answer.text)
 

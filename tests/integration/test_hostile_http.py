@@ -22,7 +22,7 @@ IDLE_CONNECTIONS = 10_000
 def hostile(module_servers, kafka):
     raise_file_limit(IDLE_CONNECTIONS + 2000)
     sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders", partitions=3))
-    sample.start_gateway(module_servers, env=SANITIZER, http_request_timeout="3s", stream_stalled_write="3s",
+    sample.start_gateway(module_servers, env=SANITIZER, http_request_timeout="3s", stream_stalled_write="5s",
                          feed_prefill="0s", feed_ring_limit="64KiB", page_total_size="7MiB")
     return sample
 

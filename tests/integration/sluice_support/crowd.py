@@ -42,11 +42,13 @@ class Member:
         self.sock = sock
         self.received = b""
         self.closed = False
+        self.news = True  # since a condition was last asked
 
 
 class Crowd:
     """`Crowd(port, [b"GET ...", ...])` connects once for each request and sends it. `read(condition)` collects what
-    comes until `condition(member)` holds for all, or they are closed."""
+    comes until `condition(member)` holds for all, or they are closed. Without a small `receive_buffer`, which is for those
+    who do not read, what comes meanwhile is read while the others still connect."""
 
     def __init__(self, port, requests, receive_buffer=None):
         self._selector = selectors.DefaultSelector()
@@ -63,6 +65,8 @@ class Crowd:
                 sock.sendall(request)
             sock.setblocking(False)
             self._selector.register(sock, selectors.EVENT_READ, member)
+            if request and not receive_buffer:
+                self.poll(0)
 
     def _receive(self, member):
         try:
@@ -72,13 +76,23 @@ class Crowd:
         except OSError:
             data = b""
         member.received += data
+        member.news = True
         if not data:
             member.closed = True
             self._selector.unregister(member.sock)
 
     def read(self, condition, timeout=60.0, what="the crowd"):
+        def fulfilled(member):
+            if not member.news:
+                return False
+            member.news = False
+            return member.closed or condition(member)
+
         deadline = time.monotonic() + timeout
-        while not all(member.closed or condition(member) for member in self.members):
+        for member in self.members:
+            member.news = True
+        pending = self.members
+        while pending := [member for member in pending if not fulfilled(member)]:
             assert time.monotonic() < deadline, (
                 f"gave up after {timeout:g} s waiting for {what}: "
                 f"{sum(member.closed for member in self.members)} closed, "
