@@ -177,7 +177,8 @@ def test_a_node_is_seen_connected_and_on_the_version_that_it_applied(sample):
 def test_a_revoked_credential_is_refused_and_its_streams_end(sample):
     credential = sample.new_credential(sample.application)
     key = credential["api_key"]
-    wait_until(lambda: sample.publish({}, key=key).status_code == 201, what="the new key to be accepted")
+    sample.wait_in_force(credential)
+    assert sample.publish({}, key=key).status_code == 201
     with sample.stream(key=key) as revoked, sample.stream() as other:
         assert revoked.status == 200
         sample.admin.act("credentials", credential["id"], "revoke")

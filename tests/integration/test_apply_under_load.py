@@ -183,6 +183,8 @@ class Scene:
             self.samples[name] = SampleApi(self.control, kafka.bootstrap_servers, kafka.create_topic(name, 1),
                                            prefix=f"{name}-", group=first.group, listener=listener)
         self.gateway = servers.gateway(self.control.join_string(first.group))
+        for sample in self.samples.values():
+            sample.gateway = self.gateway
         self.loads = {}
         self.pool = Pool()
 

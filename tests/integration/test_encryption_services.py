@@ -202,7 +202,7 @@ def test_partitions_and_compaction_go_by_the_key_that_clients_know(shop, kafka):
                                                               "delete.retention.ms": "60000", "file.delete.delay.ms": "100"})
     shop.admin.patch("deployments", f"{shop.sample.event_api}@{shop.sample.group}", topic=topic)
     with shop.encrypted(what=["value", "key"], scope={"kind": "virtual-cluster", "ref": shop.sample.virtual_cluster}):
-        wait_until(lambda: topic in shop.native.admin.list_topics(timeout=5).topics, what="the topic")
+        wait_until(lambda: topic in shop.native.admin.list_topics(timeout=30).topics, what="the topic")
         keys = [f"customer-{number}" for number in range(12)]
         for turn in range(3):
             shop.native.produce(topic, [{"value": b'{"turn":%d}' % turn, "key": key.encode()} for key in keys],

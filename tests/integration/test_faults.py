@@ -144,7 +144,7 @@ def test_without_dns_a_backend_is_down_and_publishing_is_503(sample, kafka):
     lost = SampleApi(sample.control, "broker.sluice.invalid:9092", "orders", prefix="lost-", group=sample.group,
                      listener=(sample.listener, sample.port))
     # In a list, since a response of an error counts as false.
-    [answer] = wait_until(lambda: (a := lost.publish({"n": 1})).status_code == 503 and [a], 40, "the answer of a lost backend")
+    [answer] = wait_until(lambda: (a := lost.publish({"n": 1})).status_code == 503 and [a], 60, "the answer of a lost backend")
     assert answer.headers["Retry-After"] and "broker.sluice.invalid" not in answer.text
     state = wait_until(lambda: sample.gateway.metrics().get('sluice_backend_up{backend="lost-local"}') == 0, what="the metric")
     assert state

@@ -123,6 +123,7 @@ def other(module_servers, kafka, sample):
     """Another event API on the same listener."""
     other = SampleApi(sample.control, kafka.bootstrap_servers, kafka.create_topic("other"), prefix="b-",
                       group=sample.group, listener=(sample.listener, sample.port))
+    other.gateway = sample.gateway
     other.wait_served()
     return other
 

@@ -221,7 +221,8 @@ def test_a_ticket_that_a_token_bought_ends_with_it(sample, issuer):
 def test_revoking_the_credential_ends_streams_and_refuses_tokens(sample, issuer):
     credential = sample.match(value="revoked")
     token = issuer.token(sub="revoked")
-    wait_until(lambda: ask(sample, token).status_code == 201, what="the credential")
+    sample.wait_in_force(credential)
+    assert ask(sample, token).status_code == 201
     with SseReader(sample.url, {"Authorization": f"Bearer {token}"}, timeout=20) as reader:
         assert reader.status == 200
         revoked = sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200).json()
@@ -353,11 +354,11 @@ def test_a_certificate_is_matched_by_what_the_listener_lists(sample, secured):
                         ("dns", {"san": "DNS:Client-1.example"}), ("ip", {"san": "IP:192.0.2.1"}),
                         ("fingerprint", {"fingerprint": _fingerprint(pair[0])})):
         sample.admin.patch("listeners", "https", tls={"client_identity": [name]})
-        credential = sample.admin.create("credentials", application=sample.application, type="certificate",
-                                         certificate=match)
-        wait_until(lambda: post(pair).status_code == 201, what=f"the credential {match}")
-        sample.admin.request("POST", f"/v1/credentials/{credential['id']}/revoke", expect=200)
-        wait_until(lambda: post(pair).status_code == 401, what=f"the credential {match} to be revoked")
+        credential = sample.wait_in_force(sample.admin.create(
+            "credentials", application=sample.application, type="certificate", certificate=match))
+        assert post(pair).status_code == 201, match
+        sample.wait_in_force(sample.admin.act("credentials", credential["id"], "revoke").json())
+        assert post(pair).status_code == 401, match
 
 
 def test_nobody_stands_in_anothers_way_by_another_property(sample, secured):

@@ -4,7 +4,7 @@ it."""
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from sluice_support import NativeCluster, SampleApi, free_port, wait_until
 
@@ -65,9 +65,7 @@ def test_pages_hold_every_topic_once(stage, kafka):
 def test_groups_are_listed_with_their_lag(stage, kafka):
     group = f"g-{uuid.uuid4().hex[:8]}"
     kafka.produce(stage.topic, [{"value": b"x", "key": b"k", "partition": 0} for _ in range(10)])
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": group})
-    consumer.commit(offsets=[TopicPartition(stage.topic, 0, 4)], asynchronous=False)
-    consumer.close()
+    kafka.commit(group, TopicPartition(stage.topic, 0, 4))
 
     def found():
         return next((g for g in ask(stage, "groups", search=group)["items"] if g.get("lag") == 6), None)

@@ -78,10 +78,7 @@ class Victim:
         return found["ProducerId"], found["ProducerEpoch"]
 
     def _commit_offsets(self, group):
-        consumer = Consumer({**self.tenant.config, "group.id": group, "enable.auto.commit": False})
-        offset = TopicPartition(TOPIC, 0, 3, metadata=self.note)
-        consumer.commit(offsets=[offset], asynchronous=False)
-        consumer.close()
+        self.tenant.helper.commit(group, TopicPartition(TOPIC, 0, 3, metadata=self.note))
 
     def _begin_transaction(self):
         self.producer = Producer({**self.tenant.config, "transactional.id": TXN, "transaction.timeout.ms": 600_000})

@@ -5,7 +5,7 @@ import struct
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from sluice_support import ApiError, Definitions, SampleApi, Tenant, Wire, known, wait_until
 
@@ -180,10 +180,8 @@ def test_offsets_of_ones_own_topic_are_deleted(sample, kafka):
     """And of nobody else's of that name: the backend has one, which the group has read as well."""
     tenant, group, topic = Tenant(sample, "hide"), "g", kafka.create_topic("offsets")
     tenant.create(topic)
-    for config, reader in ((tenant.config, group), (kafka.config, tenant.prefix + group)):
-        consumer = Consumer({**config, "group.id": reader})
-        consumer.commit(offsets=[TopicPartition(topic, 0, 7)], asynchronous=False)
-        consumer.close()
+    tenant.helper.commit(group, TopicPartition(topic, 0, 7))
+    kafka.commit(tenant.prefix + group, TopicPartition(topic, 0, 7))
 
     def kept():
         wire = Wire(DEFINITIONS, kafka.bootstrap_servers)
@@ -229,9 +227,7 @@ def test_a_transaction_is_about_the_offsets_of_ones_own_group(sample, kafka):
 def test_a_group_keeps_no_ids_of_topics_that_have_left(sample, kafka):
     tenant = Tenant(sample, "hide", namespace={"topic_filter": ["stays", "leaves"]})
     ids = {name: kafka.topic_id(tenant.backend(tenant.create(name))) for name in ("stays", "leaves")}
-    consumer = Consumer({**tenant.config, "group.id": "g"})
-    consumer.commit(offsets=[TopicPartition(name, 0, 1) for name in ids], asynchronous=False)
-    consumer.close()
+    tenant.helper.commit("g", *(TopicPartition(name, 0, 1) for name in ids))
     sample.wait_in_force(sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace={"topic_filter": ["stays"]}))
     wait_until(lambda: "leaves" not in tenant.admin.list_topics(timeout=10).topics, what="the topic to leave")
     wire = first_broker(tenant)

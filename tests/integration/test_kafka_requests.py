@@ -190,7 +190,7 @@ def test_a_client_that_calls_itself_otherwise_may_do_nothing(sample):
         assert decisions(sample, "denied") > denied and decisions(sample, "allowed") > allowed
         wait_until(lambda: '"reason":"kafka-requests r: the client.id does not match"' in sample.gateway.log().decode(),
                    what="the reason in the log")
-        assert place.native.admin.list_topics(topic, timeout=10).topics[topic].partitions
+        assert place.native.admin.list_topics(topic, timeout=60).topics[topic].partitions
 
 
 def test_a_rule_in_dry_run_or_with_a_condition_that_is_false_refuses_nothing(sample):

@@ -7,6 +7,8 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicCollection, Top
 from confluent_kafka.admin import AdminClient as KafkaAdmin
 from confluent_kafka.admin import NewTopic
 
+from .wait import wait_until
+
 
 class KafkaHelper:
     def __init__(self, bootstrap_servers, config=None):
@@ -47,9 +49,15 @@ class KafkaHelper:
         topic = self.create_topic("prepared")
         name = f"prepared-{uuid.uuid4().hex}"
         Producer({**self.config, "transactional.id": name}).init_transactions(60)
-        consumer = Consumer({**self.config, "group.id": name})
-        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
-        consumer.close()
+        self.commit(name, TopicPartition(topic, 0, 0))
+
+    def commit(self, group, *offsets):
+        """Of a group without members; again while its coordinator is made, moved or loaded, which a client is told of."""
+        consumer = Consumer({**self.config, "group.id": group, "enable.auto.commit": False})
+        try:
+            wait_until(lambda: consumer.commit(offsets=list(offsets), asynchronous=False), 60, f"the offsets of {group}")
+        finally:
+            consumer.close()
 
     def delete_records(self, topic, before):
         """Records below the given offsets, by partition, expire now."""

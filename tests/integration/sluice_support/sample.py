@@ -9,7 +9,7 @@ from .wait import free_port, wait_until
 class SampleApi:
     """Provisions through the admin API what one event API needs. Each name may be prefixed, so that several live side
     by side; `listener` reuses another sample's; `backend` is what else the backend cluster has. Afterwards: `key` (the
-    API key), `url`, `gateway` once started.
+    API key), `url`, `gateway` once started (or set by the test).
     """
 
     def __init__(self, control, bootstrap_servers, topic, prefix="", group=None, listener=None, operations=None,
@@ -17,6 +17,7 @@ class SampleApi:
         self.control = control
         self.admin = control.admin
         self.topic = topic
+        self.gateway = None
         operations = operations or ["publish", "read"]
         self._base(bootstrap_servers, prefix, group, listener, backend or {})
         self._publish(prefix, operations, event_api)
@@ -76,8 +77,11 @@ class SampleApi:
         return self.gateway
 
     def wait_served(self, timeout=60.0):
-        """Configuration travels: until then the gateway answers 404 here, or 401 or 403 for the key."""
+        """Configuration travels: until then the gateway answers 404 here, or 401 or 403 for the key. Where `gateway` is
+        set, every worker of it serves."""
         wait_until(lambda: self._authorised(), timeout, f"the gateway to serve {self.url} for the sample's key")
+        if self.gateway is not None:
+            self.wait_in_force(self.subscription)
 
     def _authorised(self):
         with SseReader(self.url, {"X-API-Key": self.key}, timeout=5) as reader:
@@ -102,7 +106,7 @@ class SampleApi:
             del credentials["X-API-Key"]
         session = requests.Session()
         session.trust_env = False
-        return session.post(self.url, headers={**credentials, **(headers or {})}, timeout=30, **body, **kwargs)
+        return session.post(self.url, headers={**credentials, **(headers or {})}, timeout=60, **body, **kwargs)
 
     def stream(self, key=None, headers=None, query="", **kwargs):
         """An open SSE reader with the API key."""
@@ -113,7 +117,7 @@ class SampleApi:
         """One page of events with the API key; its JSON."""
         session = requests.Session()
         session.trust_env = False
-        response = session.get(self.url + query, timeout=40,
+        response = session.get(self.url + query, timeout=60,
                                headers={"X-API-Key": self.key, "Accept": "application/json"})
         assert response.status_code == 200, response.text
         return response.json()
