@@ -49,6 +49,12 @@ const slc_setting slc_gateway_settings_table[] = {
     {"tracing.sampled-per-mille", SLC_SET_INT, "10",
      "of 1,000 requests that bring no trace context, so many are traced; others follow their parent",
      AT(trace.per_mille), 0, 1000},
+    {"tracing.kafka-sampled-per-mille", SLC_SET_INT, "10",
+     "of 1,000 native requests that produce or fetch, so many are traced", AT(trace.native_per_mille), 0, 1000},
+    {"tracing.kafka-records", SLC_SET_SIZE, "256KiB",
+     "of the records in a native request or answer that is traced, so much is read for trace contexts; 0: "
+     "nothing",
+     AT(trace.native_records), 0, 16 * 1024 * 1024},
     {"tracing.service-name", SLC_SET_STRING, "sluice-gateway", "service.name of the traces",
      AT(trace.service_name), 0, 0},
     {"tracing.header-file", SLC_SET_STRING, NULL,

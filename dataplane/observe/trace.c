@@ -84,6 +84,11 @@ void slc_tracer_free(slc_tracer *tracer)
     free(tracer);
 }
 
+const slc_trace_options *slc_tracer_options(const slc_tracer *tracer)
+{
+    return &tracer->options;
+}
+
 /* ---- context: W3C Trace Context, section 3.2 ---- */
 
 static bool is_hex(const char *text, size_t len)
@@ -171,6 +176,18 @@ slc_span *slc_span_begin(slc_tracer *tracer, const char *traceparent, const char
     return span;
 }
 
+slc_span *slc_span_begin_root(slc_tracer *tracer, int64_t started_us)
+{
+    slc_span *span = slc_calloc(1, sizeof *span);
+    span->tracer = tracer;
+    span->recorded = true;
+    span->start_us = started_us;
+    span->start_ms = slc_wall_ms() - (slc_monotonic_us() - started_us) / 1000;
+    random_hex(span->own.trace_id, TRACE_ID_CHARS);
+    random_hex(span->own.span_id, SPAN_ID_CHARS);
+    return span;
+}
+
 const char *slc_span_traceparent(const slc_span *span)
 {
     return span->traceparent;
@@ -229,13 +246,34 @@ static void add_number(slc_buf *out, const char *key, int64_t value)
                  out->data[out->len - 1] == '[' ? "" : ",", key, (long long)value);
 }
 
+static void add_http(slc_buf *out, const slc_span_facts *facts)
+{
+    add_text(out, "http.request.method", facts->method);
+    add_text(out, "url.path", facts->path);
+    add_number(out, "http.response.status_code", facts->status);
+    add_text(out, "sluice.request_id", facts->request_id);
+}
+
+static void add_native(slc_buf *out, const slc_span_native *native)
+{
+    add_text(out, "messaging.operation.name", native->api);
+    add_text(out, "messaging.destination.name", native->topic);
+    add_text(out, "messaging.client.id", native->client_id);
+    add_text(out, "error.type", native->error);
+    add_text(out, "sluice.virtual_cluster", native->virtual_cluster);
+    add_number(out, "sluice.api_version", native->version);
+    if (native->broker_us > 0)
+        add_number(out, "sluice.broker_us", native->broker_us);
+}
+
 static void add_attributes(slc_buf *out, const slc_span_facts *facts)
 {
     bool publish = facts->operation != NULL && strcmp(facts->operation, "publish") == 0;
     slc_buf_adds(out, ",\"attributes\":[");
-    add_text(out, "http.request.method", facts->method);
-    add_text(out, "url.path", facts->path);
-    add_number(out, "http.response.status_code", facts->status);
+    if (facts->native != NULL)
+        add_native(out, facts->native);
+    else
+        add_http(out, facts);
     if (facts->operation != NULL) {
         add_text(out, "messaging.system", "kafka");
         add_text(out, "messaging.operation.type", publish ? "send" : "receive");
@@ -243,7 +281,6 @@ static void add_attributes(slc_buf *out, const slc_span_facts *facts)
     }
     add_text(out, "sluice.event_api", facts->event_api);
     add_text(out, "sluice.application", facts->application);
-    add_text(out, "sluice.request_id", facts->request_id);
     slc_buf_addc(out, ']');
 }
 
@@ -258,6 +295,22 @@ static void add_links(slc_buf *out, const slc_span *span)
     slc_buf_addf(out, "],\"droppedLinksCount\":%u", span->links_dropped);
 }
 
+static void add_name(slc_buf *out, const slc_span_facts *facts)
+{
+    const slc_span_native *native = facts->native;
+    slc_buf_adds(out, ",\"name\":\"");
+    if (native != NULL && native->topic != NULL) {
+        slc_buf_addf(out, "%s ", native->api);
+        slc_buf_add_json_string(out, native->topic, strlen(native->topic));
+    } else if (native != NULL) {
+        slc_buf_adds(out, native->api);
+    } else if (facts->operation != NULL && facts->event_api != NULL) {
+        slc_buf_addf(out, "%s %s", facts->operation, facts->event_api);
+    } else {
+        slc_buf_add_json_string(out, facts->method, strnlen(facts->method, 32));
+    }
+}
+
 static void render(slc_buf *out, const slc_span *span, const slc_span_facts *facts)
 {
     int64_t start_ns = span->start_ms * 1000000, length_ns = (slc_monotonic_us() - span->start_us) * 1000;
@@ -269,16 +322,13 @@ static void render(slc_buf *out, const slc_span *span, const slc_span_facts *fac
         slc_buf_add_json_string(out, span->state, strlen(span->state));
         slc_buf_addc(out, '"');
     }
-    slc_buf_adds(out, ",\"name\":\"");
-    if (facts->operation != NULL && facts->event_api != NULL)
-        slc_buf_addf(out, "%s %s", facts->operation, facts->event_api);
-    else
-        slc_buf_add_json_string(out, facts->method, strnlen(facts->method, 32));
+    add_name(out, facts);
     slc_buf_addf(out, "\",\"kind\":%d,\"startTimeUnixNano\":\"%lld\",\"endTimeUnixNano\":\"%lld\"", KIND_SERVER,
                  (long long)start_ns, (long long)(start_ns + length_ns));
     add_attributes(out, facts);
     add_links(out, span);
-    if (facts->status >= 500)
+    bool failed = facts->native != NULL ? facts->native->error != NULL : facts->status >= 500;
+    if (failed)
         slc_buf_addf(out, ",\"status\":{\"code\":%d}", STATUS_ERROR);
     slc_buf_addc(out, '}');
 }

@@ -5,6 +5,7 @@
 
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define MAX_VERSIONS 24
 #define NOWHERE      (-1)
@@ -42,12 +43,24 @@ static int code_at(int key, int version)
     return is - 2;
 }
 
+/* Of the answer on its way, or of the one that is looked at before it is. */
+static slc_proxy_span *span_at_hand(const slc_session *session)
+{
+    const slc_flight *first = slc_flights_first(&session->flights);
+    if (session->answer_gateway != NULL)
+        return session->answer_span;
+    return first != NULL ? first->span : NULL;
+}
+
 void slc_session_count_error(const slc_session *session, int key, int16_t code)
 {
     char text[8];
     if (code == 0)
         return;
     slc_usage_count_error(session, key);
+    slc_proxy_span *span = span_at_hand(session);
+    if (span != NULL)
+        slc_proxy_span_error(span, code);
     snprintf(text, sizeof text, "%d", code);
     slc_proxy_metrics_answer_error(session->vcluster->msg->name, slc_kafka_apis[key].name, text);
 }

@@ -34,6 +34,12 @@ slc_flight *slc_flights_first(const slc_flights *flights)
     return flights->count > 0 ? &flights->ring[flights->first] : NULL;
 }
 
+slc_flight *slc_flights_at(const slc_flights *flights, uint32_t index)
+{
+    SLC_BUG_ON(index >= flights->count);
+    return &flights->ring[(flights->first + index) % flights->cap];
+}
+
 void slc_flights_pop(slc_flights *flights)
 {
     SLC_BUG_ON(flights->count == 0);

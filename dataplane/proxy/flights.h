@@ -20,6 +20,7 @@ typedef struct slc_flight {
     int64_t started_us; /* monotonic: when it went on to the broker */
     int64_t held_us;    /* how long the gateway kept it before */
     slc_buf answer;
+    struct slc_proxy_span *span; /* spans.h, which ends it; NULL: the request is not traced */
 } slc_flight;
 
 /* A ring that grows; empty sessions hold none. Zero is empty. */
@@ -31,6 +32,8 @@ typedef struct slc_flights {
 /* The new last one, zeroed. Lives until the next push or pop. */
 slc_flight *slc_flights_push(slc_flights *flights);
 slc_flight *slc_flights_first(const slc_flights *flights); /* NULL: empty */
+/* From the first, which is 0. */
+slc_flight *slc_flights_at(const slc_flights *flights, uint32_t index);
 void slc_flights_pop(slc_flights *flights);
 void slc_flights_release(slc_flights *flights);
 

@@ -91,7 +91,7 @@ void slc_usage_follow_begin(slc_session *session, const slc_kafka_message *messa
     follow->active = slc_kafka_walk_init(&follow->walk, message, version, size, &options, &err);
     if (!follow->active)
         return;
-    slc_usage_count_begin(&follow->count, session, SLC_USAGE_KAFKA_PRODUCE, mapped);
+    slc_usage_count_begin(&follow->count, session, SLC_USAGE_KAFKA_PRODUCE, mapped, session->request_span);
     follow->before = before;
     follow->carried = 0;
     if (there == 0)
@@ -199,4 +199,10 @@ void slc_usage_follow_end(slc_session *session)
 {
     if (session->follow != NULL)
         stop(session->follow);
+}
+
+void slc_usage_follow_untraced(slc_session *session)
+{
+    if (session->follow != NULL)
+        session->follow->count.span = NULL;
 }

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "dataplane/http/front.h" /* slc_listener_same_socket */
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define TICK_MS          500
 #define MAX_EDITS        1000000
@@ -132,6 +133,7 @@ void slc_proxy_front_free(slc_proxy_front *front)
     slc_usage_look_release(front);
     slc_pool_release(&front->pool);
     slc_record_work_release(&front->records);
+    slc_proxy_spans_release(front);
     slc_usage_topics_release(front);
     slc_kafka_edits_release(&front->edits);
     slc_proxy_endings_free(front);

@@ -90,6 +90,8 @@ struct slc_proxy_front {
     bool starved; /* the system has nothing left for a connection; until the next tick */
     int64_t starved_told_ms, crowded_told_ms; /* when the log last said so; 0: never */
     bool refuse, closed_to_all, draining;
+    uint32_t chance;                      /* spans.c: the last draw; 0: none yet */
+    struct slc_compression *trace_codecs; /* likewise; NULL until it is needed */
 };
 
 /* ---- accept.c ---- */

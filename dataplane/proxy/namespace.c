@@ -12,6 +12,7 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/parts.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define MAX_REFUSAL       (16u * 1024 * 1024)
 #define PRODUCE_KEY       0
@@ -109,8 +110,17 @@ static enum slc_parse send_changed(slc_session *session, const slc_kafka_request
         return slc_session_refuse(session, SLC_LIMIT, "limit", "too much waits for the broker");
     session->request_left = (uint32_t)(size - header->size - at);
     if (session->request_left == 0)
-        slc_usage_follow_end(session);
+        slc_session_sent(session);
     return SLC_PARSE_MORE;
+}
+
+static void trace_refusal(slc_session *session, const slc_view_request *request)
+{
+    const slc_kafka_request_header *header = request->header;
+    slc_proxy_span *span = slc_proxy_span_begin(session, header->key, header->version, true, 0);
+    if (span != NULL)
+        slc_proxy_span_error(span, request->refusal);
+    slc_proxy_span_end(session, span, NULL);
 }
 
 static enum slc_parse refuse(slc_session *session, const slc_view_request *request, size_t size, bool answered)
@@ -131,6 +141,7 @@ static enum slc_parse refuse(slc_session *session, const slc_view_request *reque
         return SLC_PARSE_CLOSE;
     slc_end_skip(&session->client, 4 + size);
     slc_session_pay(session, 1, 0, size + 4);
+    trace_refusal(session, request);
     return SLC_PARSE_MORE;
 }
 
@@ -153,9 +164,9 @@ static enum slc_parse pass_on(slc_session *session, const slc_view_request *requ
     if (request->header->key == PRODUCE_KEY && slc_session_counts_events(session))
         slc_session_pay_records(session, request->header->message, request->header->version, request->body,
                                 request->len, false);
+    slc_flight *flight = slc_session_depart(session, request->header, size, answered);
     if (request->header->key == PRODUCE_KEY)
         count_records(session, request, edits);
-    slc_flight *flight = slc_session_depart(session, request->header, size, answered);
     if (flight != NULL) {
         flight->consumer = request->consumer;
         flight->denied = request->denied;

@@ -5,6 +5,7 @@
 #include "dataplane/kafka/sasl_codec.h"
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define PRODUCE_KEY  0
 #define ACKS_PREFIX  (32767 + 16) /* bytes that may lie before acks: a transactional id */
@@ -157,17 +158,26 @@ slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_hea
 {
     count(session, header->key, size);
     slc_session_pay(session, 1, 0, size + 4);
+    int64_t now_us = slc_monotonic_us();
+    int64_t held_us = session->held_since_us != 0 ? now_us - session->held_since_us : 0;
+    session->held_since_us = 0;
+    session->request_span = slc_proxy_span_begin(session, header->key, header->version, answered, held_us);
     if (!answered)
         return NULL;
     slc_flight *flight = slc_flights_push(&session->flights);
     flight->correlation_id = header->correlation_id;
     flight->key = header->key;
     flight->version = header->version;
-    flight->started_us = slc_monotonic_us();
-    if (session->held_since_us != 0)
-        flight->held_us = flight->started_us - session->held_since_us;
-    session->held_since_us = 0;
+    flight->started_us = now_us;
+    flight->held_us = held_us;
+    flight->span = session->request_span;
     return flight;
+}
+
+void slc_session_sent(slc_session *session)
+{
+    slc_usage_follow_end(session);
+    slc_proxy_spans_sent(session);
 }
 
 static enum slc_parse take(slc_session *session, const slc_kafka_request_header *header, const uint8_t *data,
@@ -261,7 +271,7 @@ void slc_session_request_moved(slc_session *session, size_t len)
     session->request_left -= (uint32_t)len;
     slc_usage_follow_moved(session, session->client.pipe, len);
     if (session->request_left == 0)
-        slc_usage_follow_end(session);
+        slc_session_sent(session);
 }
 
 /* Passes what is there of a request on its way. */
@@ -272,7 +282,7 @@ static void pass_request(slc_session *session, const uint8_t *data, size_t len)
     session->client.pass += (uint32_t)passing;
     session->request_left -= (uint32_t)passing;
     if (session->request_left == 0)
-        slc_usage_follow_end(session);
+        slc_session_sent(session);
 }
 
 enum slc_parse slc_session_requests(slc_session *session)

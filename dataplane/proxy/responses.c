@@ -7,6 +7,7 @@
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/parts.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define SHARE_FETCH_KEY 78
 #define FETCH_KEY       1
@@ -32,7 +33,7 @@ void slc_session_forget_stream(slc_session *session)
     session->fetch = NULL;
 }
 
-static void arrived(slc_session *session, const slc_flight *flight, size_t size)
+static void arrived(slc_session *session, slc_flight *flight, size_t size)
 {
     slc_proxy_cluster_metrics *metrics = slc_proxy_metrics_of(session->front, session->vcluster->msg->name);
     slc_proxy_series *series = slc_proxy_series_of(metrics, flight->key);
@@ -42,6 +43,10 @@ static void arrived(slc_session *session, const slc_flight *flight, size_t size)
     session->answer_since_us = now_us;
     session->answer_held_us = flight->held_us;
     session->answer_gateway = series->gateway;
+    session->answer_span = flight->span;
+    flight->span = NULL;
+    if (session->answer_span != NULL)
+        slc_proxy_span_answered(session->answer_span, now_us - flight->started_us);
 }
 
 /* The last byte of an answer is on its way to the client. */
@@ -51,6 +56,8 @@ static void departed(slc_session *session)
     if (session->answer_gateway != NULL)
         slc_series_observe(session->answer_gateway, (double)us / 1e6);
     session->answer_gateway = NULL;
+    slc_proxy_span_end(session, session->answer_span, NULL);
+    session->answer_span = NULL;
 }
 
 /* An answer of the gateway's own whose turn it is. */
@@ -113,7 +120,7 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
         slc_session_pay(session, 0, 0, size + 4);
     if (fetch && !flight->counted)
         slc_usage_count_message(session, SLC_USAGE_KAFKA_FETCH, message, flight->version, data + 4 + header,
-                                size - header);
+                                size - header, flight->span);
     flight->counted = true; /* it may have to wait, and come here again */
     slc_kafka_edits_clear(edits);
     enum slc_parse parsed = SLC_PARSE_CLOSE;
@@ -153,7 +160,7 @@ static enum slc_parse begin_stream(slc_session *session, const slc_flight *fligh
     struct slc_fetch_stream *fetch = slc_calloc(1, sizeof *fetch);
     session->fetch = fetch;
     fetch->before = 4 + header;
-    slc_usage_count_begin(&fetch->count, session, SLC_USAGE_KAFKA_FETCH, true);
+    slc_usage_count_begin(&fetch->count, session, SLC_USAGE_KAFKA_FETCH, true, flight->span);
     if (step != SLC_KAFKA_DONE ||
         !slc_kafka_walk_init(&fetch->walk, message, flight->version, size - header, &options, &err))
         return slc_session_refuse(session, SLC_INVALID, "protocol", "%.200s", err.message);

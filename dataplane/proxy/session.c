@@ -16,6 +16,7 @@
 #include "dataplane/http/front.h" /* slc_listener_admits_otherwise */
 #include "dataplane/policy/credential.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define TLS_HANDSHAKE 22 /* RFC 8446, 5.1: the type of the first record */
 #define EXPIRED       "what the client authenticated by has expired"
@@ -232,6 +233,7 @@ void slc_session_close(slc_session *session)
     slc_access_free(session->access);
     slc_session_forget_stream(session);
     slc_usage_follow_end(session);
+    slc_proxy_spans_end(session);
     free(session->follow);
     if (session->topology != NULL) {
         slc_topology_unwait(session->topology, &session->asking);

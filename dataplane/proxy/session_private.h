@@ -62,9 +62,11 @@ typedef struct slc_session {
     slc_flights flights;
     uint32_t request_left; /* of the frame that passes */
     uint32_t response_left;
-    struct slc_fetch_stream *fetch;  /* an answer that is followed on its way */
-    struct slc_usage_follow *follow; /* of Produce requests; NULL: there was none */
-    slc_kafka_api_versions *shown;   /* what the client was told; NULL: nothing yet */
+    struct slc_fetch_stream *fetch;      /* an answer that is followed on its way */
+    struct slc_usage_follow *follow;     /* of Produce requests; NULL: there was none */
+    struct slc_proxy_span *request_span; /* of the request that passes; NULL: it is not traced */
+    struct slc_proxy_span *answer_span;  /* of the answer on its way; own */
+    slc_kafka_api_versions *shown;       /* what the client was told; NULL: nothing yet */
 
     bool greeted;     /* the first byte of the client's TLS handshake came */
     bool allowed;     /* authenticated, or need not be */
@@ -210,6 +212,9 @@ enum slc_parse slc_session_hold_some(slc_session *session, size_t size);
 /* Counts a request that goes to the broker, and remembers that it wants an answer: NULL when it does not. */
 slc_flight *slc_session_depart(slc_session *session, const slc_kafka_request_header *header, size_t size,
                                bool answered);
+
+/* All of it has passed. */
+void slc_session_sent(slc_session *session);
 
 /* ---- namespace.c: a virtual cluster's names in requests, and the gateway's own questions about topic ids ----
  */

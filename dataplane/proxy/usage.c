@@ -8,6 +8,7 @@
 #include "dataplane/config/strmap.h"
 #include "dataplane/kafka/wire.h"
 #include "dataplane/proxy/session_private.h"
+#include "dataplane/proxy/spans.h"
 
 #define PRODUCE_KEY     0
 #define FETCH_KEY       1
@@ -63,12 +64,12 @@ static void find_topics(struct slc_usage_topics *topics, slc_snapshot *snapshot)
     for (size_t i = 0; i < count; i++) {
         char *key = slc_asprintf("%s %s", apis[i]->msg->virtual_cluster_id, apis[i]->backend_topic);
         topics->keys[topics->count++] = key;
-        (void)slc_strmap_add(&topics->map, key, strlen(key), apis[i]->msg->id);
+        (void)slc_strmap_add(&topics->map, key, strlen(key), apis[i]);
     }
 }
 
-/* Lives as long as the map. */
-static const char *api_of(slc_session *session, const slc_kafka_span *head, const slc_kafka_span *body)
+/* NULL: of none. Lives as long as the map. */
+static const slc_event_api *api_of(slc_session *session, const slc_kafka_span *head, const slc_kafka_span *body)
 {
     slc_proxy_front *front = session->front;
     slc_snapshot *snapshot = front->worker->snapshot;
@@ -76,7 +77,7 @@ static const char *api_of(slc_session *session, const slc_kafka_span *head, cons
     size_t len = strlen(vcluster);
     char key[MAX_TOPIC];
     if (snapshot == NULL || len + 1 + head->len + body->len > sizeof key)
-        return "";
+        return NULL;
     if (front->usage_topics == NULL)
         front->usage_topics = slc_calloc(1, sizeof *front->usage_topics);
     if (front->usage_topics->snapshot != snapshot)
@@ -87,8 +88,7 @@ static const char *api_of(slc_session *session, const slc_kafka_span *head, cons
         memcpy(key + len, head->data, head->len);
     if (body->len > 0)
         memcpy(key + len + head->len, body->data, body->len);
-    const char *id = slc_strmap_find(&front->usage_topics->map, key, len + head->len + body->len);
-    return id != NULL ? id : "";
+    return slc_strmap_find(&front->usage_topics->map, key, len + head->len + body->len);
 }
 
 /* ---- counting ---- */
@@ -104,6 +104,8 @@ static void add(const slc_session *session, enum slc_usage_operation operation, 
 static void settle(slc_usage_count *count)
 {
     if (count->sum.bytes > 0) {
+        if (count->span != NULL)
+            slc_proxy_span_count(count->span, count->sum.events);
         count->sum.requests = 1;
         add(count->session, count->operation, count->api, &count->sum);
     }
@@ -112,9 +114,10 @@ static void settle(slc_usage_count *count)
 }
 
 void slc_usage_count_begin(slc_usage_count *count, slc_session *session, enum slc_usage_operation operation,
-                           bool mapped)
+                           bool mapped, struct slc_proxy_span *span)
 {
     count->session = session;
+    count->span = span;
     count->operation = operation;
     count->mapped = mapped;
     count->api[0] = '\0';
@@ -127,6 +130,20 @@ void slc_usage_count_end(slc_usage_count *count)
     settle(count);
 }
 
+/* As the client calls it: what it wrote, or what the backend's name is to it. */
+static void tell_span(const slc_usage_count *count, const slc_kafka_event *event, const slc_kafka_span *body,
+                      const slc_event_api *api)
+{
+    const slc_view *view = count->session->view;
+    bool written = event->field->role == SLC_KAFKA_ROLE_TOPIC && !count->mapped;
+    slc_kafka_span name = written ? (slc_kafka_span){event->data, event->len} : *body;
+    if (!written && view != NULL && name.data != NULL &&
+        !slc_names_unmap(view->names, SLC_NAME_TOPIC, name.data, name.len, &name))
+        return;
+    if (name.data != NULL)
+        slc_proxy_span_topic(count->span, name.data, name.len, api);
+}
+
 static void see_name(slc_usage_count *count, const slc_kafka_event *event)
 {
     slc_session *session = count->session;
@@ -136,8 +153,10 @@ static void see_name(slc_usage_count *count, const slc_kafka_event *event)
     else if (!count->mapped && session->view != NULL && event->data != NULL)
         slc_names_map(session->view->names, SLC_NAME_TOPIC, event->data, event->len, &name);
     settle(count);
-    if (name.body.data != NULL)
-        snprintf(count->api, sizeof count->api, "%s", api_of(session, &name.head, &name.body));
+    const slc_event_api *api = name.body.data != NULL ? api_of(session, &name.head, &name.body) : NULL;
+    snprintf(count->api, sizeof count->api, "%s", api != NULL ? api->msg->id : "");
+    if (count->span != NULL)
+        tell_span(count, event, &name.body, api);
 }
 
 /* The header of a batch is there. Only one that is whole counts: brokers cut the last one of an answer
@@ -171,15 +190,17 @@ static bool take_header(slc_usage_count *count, const uint8_t *data, size_t len,
     return count->have == wanted && (wanted == SLC_USAGE_BATCH_HEADER || count->head[MAGIC_AT] < 2);
 }
 
-/* A piece of records: from header to header. */
+/* A piece of records: from header to header. What lies between them is passed over unless the span reads it. */
 static void see_records(slc_usage_count *count, slc_kafka_walk *walk, const slc_kafka_event *event)
 {
-    size_t used = 0;
+    bool read = count->span != NULL && slc_proxy_span_records(count->span, count->session->front, event);
     if (event->piece_at == 0) {
         count->have = count->batch_at = 0;
         count->broken = false;
         count->sum.bytes += event->total;
     }
+    size_t next = count->batch_at + count->have;
+    size_t used = next > event->piece_at ? next - event->piece_at : 0;
     while (!count->broken && used < event->len) {
         if (!take_header(count, event->data, event->len, &used))
             return;
@@ -190,6 +211,8 @@ static void see_records(slc_usage_count *count, slc_kafka_walk *walk, const slc_
         used += size > header ? size - header : 0;
     }
     size_t end = event->piece_at + event->len;
+    if (read)
+        return;
     if (count->broken)
         slc_kafka_walk_skip(walk, event->total - end);
     else if (count->batch_at > end)
@@ -215,7 +238,8 @@ void slc_usage_count_event(slc_usage_count *count, slc_kafka_walk *walk, const s
 }
 
 void slc_usage_count_message(slc_session *session, enum slc_usage_operation operation,
-                             const slc_kafka_message *message, int version, const uint8_t *body, size_t len)
+                             const slc_kafka_message *message, int version, const uint8_t *body, size_t len,
+                             struct slc_proxy_span *span)
 {
     const slc_kafka_walk_options options = {.wants = SLC_USAGE_WANTS, .trailing_ok = true};
     slc_kafka_walk walk;
@@ -224,7 +248,7 @@ void slc_usage_count_message(slc_session *session, enum slc_usage_operation oper
     slc_error err = {0};
     if (!slc_kafka_walk_init(&walk, message, version, len, &options, &err))
         return;
-    slc_usage_count_begin(&count, session, operation, true);
+    slc_usage_count_begin(&count, session, operation, true, span);
     slc_kafka_walk_feed(&walk, body, len);
     while (slc_kafka_walk_next(&walk, &event, &err) == SLC_KAFKA_EVENT)
         slc_usage_count_event(&count, &walk, &event);

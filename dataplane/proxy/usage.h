@@ -18,6 +18,7 @@
 #define SLC_USAGE_BATCH_HEADER 61 /* of magic 2, up to its records */
 
 struct slc_session;
+struct slc_proxy_span;
 
 /* The records of one message. */
 typedef struct slc_usage_count {
@@ -26,6 +27,7 @@ typedef struct slc_usage_count {
     bool mapped;                  /* its names are the backend's, not the client's */
     char api[SLC_USAGE_ID_CHARS]; /* id of the event API of the topic at hand; "": of none */
     slc_usage_sum sum;            /* of that topic */
+    struct slc_proxy_span *span;  /* sees the same; NULL: the message is not traced */
     uint8_t head[SLC_USAGE_BATCH_HEADER];
     size_t have;     /* of the head of the batch at hand */
     size_t batch_at; /* where in the records it begins */
@@ -38,22 +40,24 @@ typedef struct slc_usage_count {
      SLC_KAFKA_WANT(SLC_KAFKA_ROLE_RECORDS))
 
 void slc_usage_count_begin(slc_usage_count *count, struct slc_session *session,
-                           enum slc_usage_operation operation, bool mapped);
+                           enum slc_usage_operation operation, bool mapped, struct slc_proxy_span *span);
 /* For each event of the walk; tells it what it may skip. */
 void slc_usage_count_event(slc_usage_count *count, slc_kafka_walk *walk, const slc_kafka_event *event);
 void slc_usage_count_end(slc_usage_count *count);
 
 /* A whole message. */
 void slc_usage_count_message(struct slc_session *session, enum slc_usage_operation operation,
-                             const slc_kafka_message *message, int version, const uint8_t *body, size_t len);
+                             const slc_kafka_message *message, int version, const uint8_t *body, size_t len,
+                             struct slc_proxy_span *span);
 /* A request or answer in error, a denial, or a client that was made to wait: of Produce and Fetch. */
 void slc_usage_count_error(const struct slc_session *session, int key);
 void slc_usage_count_throttled(const struct slc_session *session);
 
 /* ---- a Produce request that passes ---- */
 struct slc_usage_follow;
-/* It begins: the first `there` bytes of its body are at hand and unchanged. `passes_from`: the first byte of
- * the body that is still to pass; `before`: bytes that pass before the body. */
+/* It begins, with session->request_span: the first `there` bytes of its body are at hand and unchanged.
+ * `passes_from`: the first byte of the body that is still to pass; `before`: bytes that pass before the body.
+ */
 void slc_usage_follow_begin(struct slc_session *session, const slc_kafka_message *message, int version,
                             size_t size, const uint8_t *body, size_t there, size_t passes_from, size_t before,
                             bool mapped);
@@ -66,6 +70,8 @@ bool slc_usage_follow_may_move(struct slc_session *session);
  * counted. */
 void slc_usage_follow_moved(struct slc_session *session, const slc_pipe *from, size_t len);
 void slc_usage_follow_end(struct slc_session *session);
+/* Its span has ended before it. */
+void slc_usage_follow_untraced(struct slc_session *session);
 
 /* ---- the front's map from topics to event APIs ---- */
 struct slc_proxy_front;

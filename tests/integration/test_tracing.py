@@ -3,11 +3,13 @@
 import json
 import os
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
-from sluice_support import SampleApi, wait_until
+from sluice_support import KafkaHelper, NativeCluster, SampleApi, wait_until
 from sluice_support.collector import Collector
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -125,6 +127,49 @@ def test_the_access_log_names_the_trace(traced):
                      if entry["request_id"] == "req-logged"), None)
 
     assert wait_until(line, what="the line")["trace_id"] == TRACE
+
+
+# ---- native Kafka ----
+
+
+def _sasl(traced):
+    return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "client.id": "shop-1",
+            "sasl.username": traced.credential["id"], "sasl.password": traced.credential["secret"]}
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+def test_native_requests_have_spans_with_links_to_their_records(module_servers, kafka, collector, codec):
+    own = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders", partitions=1))
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    cluster = NativeCluster(own, "shop", authentication=["plain"], namespace={"mode": "hide", "prefix": prefix})
+    gateway = own.start_gateway(module_servers, tracing_endpoint=collector.url, tracing_kafka_sampled_per_mille=1000,
+                                tracing_sampled_per_mille=0, tracing_interval="50ms")
+    helper = KafkaHelper(cluster.bootstrap_servers, _sasl(own))
+    wait_until(lambda: helper.admin.list_topics(timeout=3), 20, "the native listener")
+    topic = helper.create_topic("paid", partitions=1, exact=True)
+    trace = uuid.uuid4().hex
+    record = f"00-{trace}-{PARENT}-01".encode()
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, **_sasl(own), "compression.codec": codec})
+    producer.produce(topic, b"x" * 1000, headers=[("traceparent", record), ("other", None)])
+    assert producer.flush(30) == 0
+    [read] = helper.consume_all(topic)
+    assert read.headers() == [("traceparent", record), ("other", None)], "records pass as they are"
+
+    def linked(name):
+        return [s for s in collector.find(name=name, sluice__virtual_cluster="shop") if (trace, PARENT) in s.links]
+
+    sent = wait_until(lambda: linked(f"Produce {topic}"), 30, "the span of the Produce")[0]
+    got = wait_until(lambda: linked(f"Fetch {topic}"), 30, "the span of the Fetch")[0]
+    for span, kind in ((sent, "send"), (got, "receive")):
+        assert (span.parent_id, span.kind, span.status) == ("", 2, 0) and span.trace_id != trace
+        facts = span.attributes
+        assert facts["messaging.system"] == "kafka" and facts["messaging.operation.type"] == kind
+        assert facts["messaging.destination.name"] == topic and facts["messaging.batch.message_count"] == 1
+        assert facts["messaging.client.id"] == "shop-1" and facts["sluice.application"] == own.application
+        assert 0 < facts["sluice.broker_us"] * 1000 <= span.end_ns - span.start_ns + 10**6
+        assert "http.request.method" not in facts and "error.type" not in facts
+    assert not any(prefix in str(s.attributes) + s.name for s in collector.spans), "names are the client's"
+    gateway.stop()
 
 
 def test_a_collector_that_is_busy_is_asked_again_and_one_that_refuses_is_not(traced, collector):
