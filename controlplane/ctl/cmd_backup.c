@@ -57,6 +57,7 @@ struct fetch {
     const slc_ctl *ctl;
     FILE *file;
     unsigned long long bytes;
+    int error; /* why it could not be written; 0: it could */
 };
 
 static bool to_file(void *arg, const char *data, size_t len)
@@ -64,13 +65,17 @@ static bool to_file(void *arg, const char *data, size_t len)
     struct fetch *fetch = arg;
     fetch->bytes += len;
     slc_ctl_progress(fetch->ctl, "%llu KiB", fetch->bytes >> 10);
-    return fwrite(data, 1, len, fetch->file) == len;
+    if (fwrite(data, 1, len, fetch->file) != len)
+        fetch->error = errno;
+    return fetch->error == 0;
 }
 
-static bool finish_file(FILE *file)
+static void finish_file(struct fetch *fetch)
 {
-    bool written = fflush(file) == 0 && fsync(fileno(file)) == 0;
-    return fclose(file) == 0 && written;
+    if ((fflush(fetch->file) != 0 || fsync(fileno(fetch->file)) != 0) && fetch->error == 0)
+        fetch->error = errno;
+    if (fclose(fetch->file) != 0 && fetch->error == 0)
+        fetch->error = errno;
 }
 
 /* Whole, or not there: under another name until it is complete. */
@@ -93,8 +98,9 @@ static int fetch_to(slc_ctl *ctl, const char *name, const char *path)
     bool ok = slc_ctl_call(ctl, &request, &answer);
     slc_answer_release(&answer);
     slc_ctl_progress(ctl, NULL);
-    if (!finish_file(fetch.file) && ok) {
-        slc_ctl_fail("%s cannot be written: %s", part, strerror(errno));
+    finish_file(&fetch);
+    if (fetch.error != 0 && ok) {
+        slc_ctl_fail("%s cannot be written: %s", part, strerror(fetch.error));
         ok = false;
     }
     if (ok && !slc_file_rename(part, path, &err)) {

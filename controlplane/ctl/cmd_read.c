@@ -1,4 +1,5 @@
 /* kinds, get, describe, dump. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,8 +192,10 @@ int slc_cmd_describe(slc_ctl *ctl)
 
 static bool to_stdout(void *arg, const char *data, size_t len)
 {
-    (void)arg;
-    return fwrite(data, 1, len, stdout) == len;
+    int *error = arg;
+    bool written = fwrite(data, 1, len, stdout) == len;
+    *error = written ? 0 : errno;
+    return written;
 }
 
 int slc_cmd_dump(slc_ctl *ctl)
@@ -200,6 +203,7 @@ int slc_cmd_dump(slc_ctl *ctl)
     const char *manager = slc_args_get(&ctl->args, "manager");
     char path[PATH_CHARS] = "/v1/config";
     slc_ctl_answer answer;
+    int error = 0;
     if (manager != NULL) {
         snprintf(path, sizeof path, "/v1/config?manager=");
         slc_ctl_path_add(path, sizeof path, manager);
@@ -209,12 +213,11 @@ int slc_cmd_dump(slc_ctl *ctl)
                                .path = path,
                                .accept = json ? "application/json" : "application/yaml",
                                .endless = true,
-                               .sink = to_stdout};
+                               .sink = to_stdout,
+                               .sink_arg = &error};
     bool ok = slc_ctl_call(ctl, &request, &answer);
     if (ok && json)
         putchar('\n');
     slc_answer_release(&answer);
-    if (ok && fflush(stdout) != 0)
-        return slc_ctl_fail("standard output cannot be written");
-    return ok ? SLC_EXIT_OK : SLC_EXIT_FAILED;
+    return slc_ctl_end_output(error) && ok ? SLC_EXIT_OK : SLC_EXIT_FAILED;
 }

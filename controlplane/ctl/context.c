@@ -177,15 +177,19 @@ static char *token_from_command(const char *command, slc_error *err)
 }
 
 /* NULL without an error when there is none. */
-static char *find_token(const slc_args *args, const json_t *entry, slc_error *err)
+static char *find_token(const slc_args *args, const json_t *entry, const char **from, slc_error *err)
 {
     const char *file = slc_args_get(args, "token-file"), *value = getenv("SLUICE_TOKEN");
+    *from = file != NULL ? "--token-file" : "SLUICE_TOKEN";
     if (file == NULL && value != NULL && value[0] != '\0')
         return slc_strdup(value);
-    if (file == NULL)
+    if (file == NULL) {
+        *from = "SLUICE_TOKEN_FILE";
         file = getenv("SLUICE_TOKEN_FILE");
+    }
     if (file != NULL && file[0] != '\0')
         return token_from_file(file, err);
+    *from = NULL;
     const char *kept = json_string_value(json_object_get(entry, "token"));
     const char *kept_file = json_string_value(json_object_get(entry, "token_file"));
     const char *command = json_string_value(json_object_get(entry, "token_command"));
@@ -231,10 +235,13 @@ static char *setting(const slc_args *args, const json_t *entry, const char *opti
 static bool fill(const slc_args *args, const json_t *entry, slc_ctl_context *context, slc_error *err)
 {
     const char *server = slc_args_get(args, "server");
+    context->server_from = server != NULL ? "--server" : "SLUICE_SERVER";
     if (server == NULL)
         server = getenv("SLUICE_SERVER");
-    if (server == NULL || server[0] == '\0')
+    if (server == NULL || server[0] == '\0') {
         server = json_string_value(json_object_get(entry, "server"));
+        context->server_from = NULL;
+    }
     if (server == NULL)
         return slc_fail(
             err, SLC_INVALID, NULL,
@@ -248,7 +255,7 @@ static bool fill(const slc_args *args, const json_t *entry, slc_ctl_context *con
     context->client_certificate_file = setting(args, entry, "client-certificate", "client_certificate_file");
     context->client_key_file = setting(args, entry, "client-key", "client_key_file");
     slc_error why = {0};
-    context->token = find_token(args, entry, &why);
+    context->token = find_token(args, entry, &context->token_from, &why);
     if (context->token == NULL && why.code != SLC_OK) {
         *err = why;
         return false;

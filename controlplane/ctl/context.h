@@ -18,9 +18,10 @@
 #include "controlplane/ctl/command.h"
 
 typedef struct slc_ctl_context {
-    char *name;   /* "(none)" when options and environment said everything */
-    char *server; /* without a slash at the end */
-    char *token;  /* secret; NULL: none */
+    char *name;                           /* "(none)" when options and environment said everything */
+    char *server;                         /* without a slash at the end */
+    char *token;                          /* secret; NULL: none */
+    const char *server_from, *token_from; /* the option or variable; NULL: the context itself */
     char *ca_file, *client_certificate_file, *client_key_file; /* NULL: none */
 } slc_ctl_context;
 

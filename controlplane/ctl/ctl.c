@@ -1,6 +1,7 @@
 /* What every command shares: requests, words to people, small parsers. */
 #include "controlplane/ctl/ctl.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,21 @@ void slc_ctl_note(const char *fmt, ...)
     va_end(args);
 }
 
+bool slc_ctl_end_output(int error)
+{
+    static bool told;
+    errno = 0;
+    if (fflush(stdout) != 0 && error == 0)
+        error = errno;
+    if (error == 0 && ferror(stdout) == 0)
+        return true;
+    if (error != EPIPE && !told)
+        slc_ctl_fail("standard output cannot be written%s%s", error != 0 ? ": " : "",
+                     error != 0 ? strerror(error) : "");
+    told = true;
+    return false;
+}
+
 bool slc_ctl_confirm(const slc_ctl *ctl, const char *question)
 {
     char answer[16] = "";
@@ -60,6 +76,7 @@ bool slc_ctl_confirm(const slc_ctl *ctl, const char *question)
         return true;
     if (!isatty(STDIN_FILENO)) {
         slc_ctl_fail("nothing was changed: there is no terminal to ask on; --yes goes without asking");
+        fprintf(stderr, "  %s\n", question);
         return false;
     }
     fprintf(stderr, "%s [y/N] ", question);

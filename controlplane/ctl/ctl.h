@@ -49,6 +49,9 @@ int slc_ctl_fail(const char *fmt, ...) SLC_PRINTF(1, 2);
 int slc_ctl_usage(const slc_ctl *ctl, const char *fmt, ...) SLC_PRINTF(2, 3);
 void slc_ctl_note(const char *fmt, ...) SLC_PRINTF(1, 2);
 /* Asks on the terminal. Without one, or with --yes, it does not ask: --yes is then needed, which it says. */
+/* The end of what goes to standard output. False: it could not be written, for the reason `error` (errno; 0:
+ * that of the rest), and that was told; a reader that has gone is told nothing. */
+bool slc_ctl_end_output(int error);
 bool slc_ctl_confirm(const slc_ctl *ctl, const char *question);
 /* Progress of long work, rewritten in place; NULL ends the line. Only when ctl->progress. */
 void slc_ctl_progress(const slc_ctl *ctl, const char *fmt, ...) SLC_PRINTF(2, 3);

@@ -1,5 +1,4 @@
 /* sluicectl: the control plane from a command line. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,8 +62,8 @@ int main(int argc, char **argv)
         status = run(&ctl);
     else
         slc_ctl_usage(&ctl, "%s", err.message);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == SLC_EXIT_OK)
-        status = errno == EPIPE ? SLC_EXIT_FAILED : slc_ctl_fail("standard output cannot be written");
+    if (!slc_ctl_end_output(0) && status == SLC_EXIT_OK)
+        status = SLC_EXIT_FAILED;
     slc_client_free(ctl.client);
     slc_context_release(&ctl.context);
     slc_schema_forget();

@@ -1,6 +1,7 @@
 #include "controlplane/ctl/output.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,14 +145,22 @@ static void print_names(const char *kind, const json_t *items)
 
 /* ---- values ---- */
 
+/* Why a large text cannot be written is known now, and not any more at the end. */
+static int print(const char *text, size_t len)
+{
+    bool written = fwrite(text, 1, len, stdout) == len;
+    return written || slc_ctl_end_output(errno) ? SLC_EXIT_OK : SLC_EXIT_FAILED;
+}
+
 int slc_output_json(const json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
     if (text == NULL)
         return slc_ctl_fail("the answer cannot be printed");
-    puts(text);
+    int status = print(text, strlen(text));
+    putchar('\n');
     free(text);
-    return SLC_EXIT_OK;
+    return status;
 }
 
 int slc_output_yaml(const json_t *value)
@@ -161,9 +170,9 @@ int slc_output_yaml(const json_t *value)
     char *text = slc_yaml_print(value, YAML_MAX_BYTES, &len, &err);
     if (text == NULL)
         return slc_ctl_fail("%s", err.message);
-    fwrite(text, 1, len, stdout);
+    int status = print(text, len);
     free(text);
-    return SLC_EXIT_OK;
+    return status;
 }
 
 int slc_output_value(const slc_ctl *ctl, const json_t *value)

@@ -20,6 +20,11 @@ static void hint_unauthenticated(const slc_ctl *ctl)
 {
     if (ctl->context.token == NULL)
         fprintf(stderr, "  There is no token: sluicectl login, SLUICE_TOKEN or --token-file.\n");
+    else if (ctl->context.token_from != NULL)
+        fprintf(stderr,
+                "  The token of %s, which goes before that of the context \"%s\", is not valid at %s: it has\n"
+                "  expired, was deleted, or is another control plane's.\n",
+                ctl->context.token_from, ctl->context.name, ctl->context.server);
     else
         fprintf(
             stderr,
@@ -141,8 +146,10 @@ void slc_problem_unreachable(const slc_ctl *ctl, const slc_error *err)
 {
     if (err->code == SLC_UNAVAILABLE || err->code == SLC_TIMEOUT)
         fprintf(stderr,
-                "  The context is \"%s\". Gateways go on serving without their control plane. --retries and "
-                "--timeout\n"
-                "  say how long to try.\n",
-                ctl->context.name);
+                "  The address is that of %s%s%s. Gateways go on serving without their control plane. "
+                "--retries and\n"
+                "  --timeout say how long to try.\n",
+                ctl->context.server_from != NULL ? ctl->context.server_from : "the context \"",
+                ctl->context.server_from != NULL ? "" : ctl->context.name,
+                ctl->context.server_from != NULL ? "" : "\"");
 }

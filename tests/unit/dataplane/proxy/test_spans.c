@@ -67,7 +67,8 @@ static void expect(int index, const char *const *texts)
     const char *text = span(index);
     ck_assert_msg(text != NULL, "no span %d", index);
     for (; *texts != NULL; texts++)
-        ck_assert_msg((strstr(text, *texts + (**texts == '!')) != NULL) == (**texts != '!'), "%s: %s", *texts, text);
+        ck_assert_msg((strstr(text, *texts + (**texts == '!')) != NULL) == (**texts != '!'), "%s: %s", *texts,
+                      text);
     free((void *)text);
 }
 #define EXPECT(index, ...) expect(index, (const char *const[]){__VA_ARGS__, NULL})
@@ -86,8 +87,8 @@ static void add_batch(slc_buf *out, enum slc_codec codec, const char *const *hea
     char *value = calloc(1, fill + 1);
     memset(value, 'x', fill);
     for (; headers[count] != NULL; count++)
-        records[count] = (struct build_record){.value = headers[count + 1] == NULL ? value : "v",
-                                               .headers = headers[count]};
+        records[count] =
+            (struct build_record){.value = headers[count + 1] == NULL ? value : "v", .headers = headers[count]};
     const struct build_batch shape = {.attributes = (uint16_t)codec};
     put_batch(out, &shape, records, (int)count);
     free(value);
@@ -229,7 +230,8 @@ START_TEST(a_produce_request_has_a_span_with_links_to_its_records)
            "\"messaging.batch.message_count\",\"value\":{\"intValue\":\"2\"",
            "\"messaging.client.id\",\"value\":{\"stringValue\":\"unit\"",
            "\"messaging.destination.name\",\"value\":{\"stringValue\":\"orders\"",
-           "\"sluice.virtual_cluster\",\"value\":{\"stringValue\":\"shop\"", "!error.type", "!\"status\"", "!http.");
+           "\"sluice.virtual_cluster\",\"value\":{\"stringValue\":\"shop\"", "!error.type", "!\"status\"",
+           "!http.");
     expect_none(1);
     slc_buf_release(&records);
     slc_buf_release(&produced);
@@ -287,8 +289,10 @@ START_TEST(a_fetch_answer_has_links_to_its_records)
     request(MOST);
     add_fetched(&fetched, 1, _i < 6 ? "orders" : PREFIX "orders", 0, &records);
     answer(&fetched, 70001);
-    EXPECT(0, "\"name\":\"Fetch orders\"", TRACE_1, TRACE_2, "\"messaging.operation.type\",\"value\":{\"stringValue\":\"receive\"",
-           "\"messaging.batch.message_count\",\"value\":{\"intValue\":\"2\"", "sluice.broker_us", "!error.type");
+    EXPECT(0, "\"name\":\"Fetch orders\"", TRACE_1, TRACE_2,
+           "\"messaging.operation.type\",\"value\":{\"stringValue\":\"receive\"",
+           "\"messaging.batch.message_count\",\"value\":{\"intValue\":\"2\"", "sluice.broker_us",
+           "!error.type");
     expect_none(1);
     slc_buf_release(&records);
     slc_buf_release(&fetched);
