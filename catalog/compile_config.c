@@ -8,7 +8,7 @@
 #include "catalog/rules.h"
 #include "common/alloc.h"
 
-#define FEATURES_MAX 2 /* that a listener may require */
+#define FEATURES_MAX 4 /* that a listener may require */
 
 bool slc_compile_secret(slc_compile *compile, const char *kind, const char *id, const char *path,
                         const json_t *stored, Sluice__Snapshot__V1__Secret **out, slc_error *err)
@@ -203,22 +203,6 @@ static bool compile_event_apis(slc_compile *compile, slc_error *err)
 
 /* ---- listeners ---- */
 
-static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
-                                 Sluice__Snapshot__V1__Listener *listener, slc_error *err)
-{
-    if (!json_is_object(tls))
-        return true;
-    listener->tls = 1;
-    listener->certificate_pem = slc_compile_json_text(compile, tls, "certificate_pem");
-    listener->client_ca_pem = slc_compile_json_text(compile, tls, "client_ca_pem");
-    listener->client_auth = slc_compile_json_text(compile, tls, "client_auth");
-    listener->client_identity =
-        slc_compile_texts(compile, json_object_get(tls, "client_identity"), &listener->n_client_identity);
-    listener->min_tls_version = slc_compile_json_text(compile, tls, "min_version");
-    return slc_compile_secret(compile, "listeners", listener->id, "tls.key_pem",
-                              json_object_get(tls, "key_pem"), &listener->key, err);
-}
-
 /* A gateway that does not know it refuses the configuration, rather than to take the balancer for the client,
  * or to let everybody in. */
 static void require_feature(slc_compile *compile, Sluice__Snapshot__V1__Listener *listener, const char *feature)
@@ -226,6 +210,25 @@ static void require_feature(slc_compile *compile, Sluice__Snapshot__V1__Listener
     if (listener->required_features == NULL)
         listener->required_features = slc_compile_alloc(compile, FEATURES_MAX * sizeof(char *));
     listener->required_features[listener->n_required_features++] = slc_compile_text(compile, feature);
+}
+
+static bool compile_listener_tls(slc_compile *compile, const json_t *tls,
+                                 Sluice__Snapshot__V1__Listener *listener, slc_error *err)
+{
+    if (!json_is_object(tls))
+        return true;
+    listener->tls = 1;
+    listener->certificate_pem = slc_compile_json_text(compile, tls, "certificate_pem");
+    listener->certificate_file = slc_compile_json_text(compile, tls, "certificate_file");
+    if (listener->certificate_file[0] != '\0')
+        require_feature(compile, listener, "listener-certificate-file");
+    listener->client_ca_pem = slc_compile_json_text(compile, tls, "client_ca_pem");
+    listener->client_auth = slc_compile_json_text(compile, tls, "client_auth");
+    listener->client_identity =
+        slc_compile_texts(compile, json_object_get(tls, "client_identity"), &listener->n_client_identity);
+    listener->min_tls_version = slc_compile_json_text(compile, tls, "min_version");
+    return slc_compile_secret(compile, "listeners", listener->id, "tls.key_pem",
+                              json_object_get(tls, "key_pem"), &listener->key, err);
 }
 
 static void compile_balancers(slc_compile *compile, const json_t *protocol, const char *feature,

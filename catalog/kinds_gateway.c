@@ -408,11 +408,17 @@ static const char *const routing_values[] = {"ports", "sni", NULL};
 static const slc_field listener_tls_fields[] = {
     {.name = "certificate_pem",
      .type = SLC_F_TEXT,
-     .flags = SLC_F_REQUIRED,
      .format = SLC_FMT_CERTS_PEM,
      .min = 1,
      .max = 65536,
-     .help = "Certificate chain, leaf first."},
+     .help = "Certificate chain, leaf first. It or certificate_file."},
+    {.name = "certificate_file",
+     .type = SLC_F_STRING,
+     .min = 1,
+     .max = 1024,
+     .help = "The same as a file on each gateway, as cert-manager or Certbot renews it: read again when it "
+             "changes. The "
+             "key must be a file too."},
     {.name = "key_pem",
      .type = SLC_F_TEXT,
      .flags = SLC_F_REQUIRED | SLC_F_SECRET,

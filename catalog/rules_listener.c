@@ -176,14 +176,23 @@ static bool check_tls(slc_txn *txn, const slc_change *change, slc_error *err)
         return true;
     if (strcmp(slc_get_text(tls, "client_auth"), "none") != 0 && json_object_get(tls, "client_ca_pem") == NULL)
         return slc_txn_problem(txn, "/tls/client_ca_pem", err, "is required to verify client certificates");
+    const char *pem = slc_get_text(tls, "certificate_pem"), *file = slc_get_text(tls, "certificate_file");
+    if ((pem == NULL) == (file == NULL))
+        return slc_txn_problem(txn, "/tls/certificate_pem", err,
+                               pem == NULL ? "is required, unless certificate_file names a file of the gateways"
+                                           : "cannot be there beside certificate_file");
     enum slc_secret_source source;
     char *key;
     size_t len;
     if (!slc_secret_open(txn, change->kind, change->id, "tls.key_pem", json_object_get(tls, "key_pem"), &source,
                          &key, &len, err))
         return false;
-    bool ok = source != SLC_SECRET_VALUE || key_fits(slc_get_text(tls, "certificate_pem"), key);
+    bool ok = source != SLC_SECRET_VALUE || (pem != NULL && key_fits(pem, key));
     slc_free_secret(key, len);
+    if (file != NULL && source != SLC_SECRET_FILE)
+        return slc_txn_problem(
+            txn, "/tls/key_pem", err,
+            "must be {\"file\": ...} where the certificate is a file: one is renewed with the other");
     return ok || slc_txn_problem(txn, "/tls/key_pem", err, "is not the key of the certificate");
 }
 

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/httpd.h"
 #include "common/log.h"
+#include "dataplane/certificates.h"
 #include "dataplane/config/secret.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
@@ -134,14 +135,16 @@ static bool is_http(const slc_listener *listener)
     return strcmp(listener->msg->protocol, "http") == 0;
 }
 
-static slc_tls *load_tls(const slc_listener *listener, slc_error *err)
+slc_tls *slc_gateway_load_tls(const slc_listener *listener, slc_error *err)
 {
     const Sluice__Snapshot__V1__Listener *msg = listener->msg;
     size_t len = 0;
     char *key = slc_secret_resolve(msg->key, &len, err);
     if (key == NULL)
         return NULL;
-    slc_tls_options options = {.cert_pem = msg->certificate_pem,
+    bool by_file = msg->certificate_file[0] != '\0';
+    slc_tls_options options = {.cert_pem = by_file ? NULL : msg->certificate_pem,
+                               .cert_file = by_file ? msg->certificate_file : NULL,
                                .key_pem = key,
                                .client_ca_pem = msg->client_ca_pem[0] != '\0' ? msg->client_ca_pem : NULL,
                                .client_cert_required = strcmp(msg->client_auth, "require") == 0,
@@ -182,7 +185,7 @@ static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, 
         open == NULL || memcmp(open->listener->digest, listener->digest, sizeof listener->digest) != 0;
     slc_tls *tls = NULL;
     planned->listener = slc_listener_ref(listener);
-    if (listener->msg->tls && changed && (tls = load_tls(listener, err)) == NULL)
+    if (listener->msg->tls && changed && (tls = slc_gateway_load_tls(listener, err)) == NULL)
         return fail_listener(err, listener);
     if (open != NULL) {
         planned->tls = open->tls != NULL ? slc_tls_ref(open->tls) : NULL;
@@ -211,6 +214,16 @@ void slc_gateway_drop_plan(struct slc_gateway *gateway)
     gateway->pending_plan = NULL;
 }
 
+static void watch_certificates(const struct slc_apply_plan *plan)
+{
+    struct slc_gateway *gateway = plan->gateway;
+    slc_certificates_begin(gateway->certificates);
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->listeners[i].tls != NULL)
+            slc_certificates_follow(gateway->certificates, plan->listeners[i].listener, plan->listeners[i].tls);
+    slc_certificates_end(gateway->certificates);
+}
+
 /* Main thread: the client exists by now, which it may not when the first snapshot is swapped. */
 static void report_applied(void *arg)
 {
@@ -219,6 +232,7 @@ static void report_applied(void *arg)
     uint64_t version = slc_snapshot_version(plan->snapshot);
     atomic_store(&gateway->applied, true);
     gateway->pending_plan = NULL;
+    watch_certificates(plan);
     slc_log(SLC_LOG_INFO, "configuration applied", LI("version", (int64_t)version),
             LI("longest_swap_us", atomic_load(&plan->longest_us)),
             LI("longest_swap_cpu_us", atomic_load(&plan->longest_cpu_us)));

@@ -1,5 +1,6 @@
 /* Start and stop of the gateway. */
 #include "dataplane/gateway.h"
+#include "dataplane/certificates.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -240,6 +241,7 @@ static void stop(struct slc_gateway *gateway)
     slc_limits_free(gateway->limits);
     slc_headcount_free(gateway->headcount);
     slc_failures_free(gateway->failures);
+    slc_certificates_free(gateway->certificates);
     slc_gateway_release_listeners(gateway);
     slc_keys_set_process(NULL);
     slc_keys_free(gateway->keys);
@@ -302,6 +304,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
     slc_gateway_register_metrics();
     slc_decisions_set_interval(settings->dry_run_interval_ms);
     gateway.loop = slc_loop_new("main", &gateway);
+    gateway.certificates = slc_certificates_new(gateway.loop, settings->certificate_reload_ms);
     watch_signals(&gateway);
     gateway.limits = slc_limits_new((size_t)settings->limit_keys);
     gateway.headcount = slc_headcount_new();
@@ -342,6 +345,7 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
             slc_log_error(SLC_LOG_ERROR, "the access log stays as it was", &err);
         if (!slc_audit_reopen(gateway->audit, &err))
             slc_log_error(SLC_LOG_ERROR, "the audit trail's file stays as it was", &err);
+        slc_certificates_reread(gateway->certificates);
         return;
     }
     slc_log(SLC_LOG_INFO, "stopping", LI("signal", (int64_t)signal_number));

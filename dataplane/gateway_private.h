@@ -48,6 +48,7 @@ struct slc_gateway {
     bool collecting;       /* the workers' tables are on their way */
 
     struct slc_inventory *inventory; /* inventory.h */
+    struct slc_certificates *certificates;
 
     struct slc_observe *observe;
     struct event *signals[4];
@@ -57,6 +58,8 @@ struct slc_gateway {
 
 /* apply.c: the config client's callback, on its thread. */
 bool slc_gateway_apply(void *arg, slc_snapshot *snapshot, slc_error *err) SLC_CHECKED;
+/* What connections of a listener with TLS get, read from wherever it is. Any thread. */
+slc_tls *slc_gateway_load_tls(const slc_listener *listener, slc_error *err) SLC_CHECKED;
 void slc_gateway_release_listeners(struct slc_gateway *gateway);
 /* Lets go of a plan whose end nobody reports any more. After the config client and the workers have stopped. */
 void slc_gateway_drop_plan(struct slc_gateway *gateway);

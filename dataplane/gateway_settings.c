@@ -101,6 +101,11 @@ const slc_setting slc_gateway_settings_table[] = {
      "counted "
      "together",
      AT(usage_backlog), 100, 10000000},
+    {"listeners.certificate-reload", SLC_SET_DURATION, "1m",
+     "how often the certificates of listeners that are files are looked at, and read again when they have "
+     "changed; "
+     "0: only at SIGHUP",
+     AT(certificate_reload_ms), 0, DAY_MS},
     {"readiness.require-backend", SLC_SET_BOOL, "false", "not ready while a backend is down",
      AT(require_backend), 0, 0},
 

@@ -32,6 +32,7 @@ typedef struct slc_gateway_settings {
     char *log_format;
     int64_t workers; /* 0: one for each core */
     int64_t limit_keys;
+    int64_t certificate_reload_ms;
     int64_t dry_run_interval_ms;
     int64_t reconnect_min_ms;
     int64_t reconnect_max_ms;

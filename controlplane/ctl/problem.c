@@ -23,7 +23,9 @@ static void hint_unauthenticated(const slc_ctl *ctl)
     else if (ctl->context.token_from != NULL)
         fprintf(stderr,
                 "  The token of %s, which goes before that of the context \"%s\", is not valid at %s: it has\n"
-                "  expired, was deleted, or is another control plane's.\n",
+                "  expired, was deleted, or is another control plane's. Put a new one there, or take it away: "
+                "sluicectl login\n"
+                "  keeps one in a context.\n",
                 ctl->context.token_from, ctl->context.name, ctl->context.server);
     else
         fprintf(

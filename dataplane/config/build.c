@@ -14,7 +14,7 @@
 #define KIND_INDEX         SLUICE__SNAPSHOT__V1__CHUNK_KIND__CHUNK_KIND_INDEX
 
 static const char *const features[] = {"kafka-proxy-protocol", "kafka-connection-limits", "http-proxy-protocol",
-                                       NULL};
+                                       "listener-certificate-file", NULL};
 
 const char *const *slc_config_features(void)
 {

@@ -84,11 +84,14 @@ static bool is_out_of_reach(const pb_secret *secret)
     return elsewhere && code_of(secret) == SLC_UNAVAILABLE;
 }
 
-/* The key, chain and client CA load and belong together. `min_version` may be empty. */
-static bool check_tls(const char *certificate_pem, const pb_secret *key, const char *client_ca_pem,
-                      const char *min_version, const char *field, slc_error *err)
+/* The key, chain and client CA load and belong together. The chain is a file's where that is not empty;
+ * `min_version` may be. */
+static bool check_tls(const char *certificate_pem, const char *certificate_file, const pb_secret *key,
+                      const char *client_ca_pem, const char *min_version, const char *field, slc_error *err)
 {
-    slc_tls_options options = {.cert_pem = certificate_pem};
+    bool by_file = certificate_file[0] != '\0';
+    slc_tls_options options = {.cert_pem = by_file ? NULL : certificate_pem,
+                               .cert_file = by_file ? certificate_file : NULL};
     slc_error cause;
     size_t len;
     slc_tls *tls;
@@ -139,7 +142,8 @@ static bool check_backend_tls(const Sluice__Snapshot__V1__ClientTls *tls, const 
         return true;
     if (tls->ca_pem[0] != '\0' && !check_certificates(tls->ca_pem, "its CA", field, err))
         return false;
-    return tls->certificate_pem[0] == '\0' || check_tls(tls->certificate_pem, tls->key, NULL, NULL, field, err);
+    return tls->certificate_pem[0] == '\0' ||
+           check_tls(tls->certificate_pem, "", tls->key, NULL, NULL, field, err);
 }
 
 static bool check_backend_login(const pb_backend *msg, const char *field, slc_error *err)
@@ -222,7 +226,8 @@ bool slc_listener_check(const pb_listener *msg, slc_error *err)
         return true;
     if (strcmp(msg->client_auth, "require") == 0 && msg->client_ca_pem[0] == '\0')
         return slc_fail(err, SLC_INVALID, field, "requires client certificates but has no CA to check them");
-    return check_tls(msg->certificate_pem, msg->key, msg->client_ca_pem, msg->min_tls_version, field, err);
+    return check_tls(msg->certificate_pem, msg->certificate_file, msg->key, msg->client_ca_pem,
+                     msg->min_tls_version, field, err);
 }
 
 static bool check_cursor_keys(const pb_event_api *msg, const char *field, slc_error *err)

@@ -150,5 +150,28 @@ def size(system):
     return int(run("du", "-smx", f"--exclude={system.folder}/src", system.folder).split()[0])
 
 
+CONTAINERFILE = ROOT / "deploy" / "container" / "Containerfile"
+
+
 def test_the_containerfile_is_well_formed():
-    run(pathlib.Path(sys.executable).parent / "hadolint", ROOT / "deploy" / "container" / "Containerfile")
+    run(pathlib.Path(sys.executable).parent / "hadolint", CONTAINERFILE)
+
+
+def build_stage():
+    """(folder, commands) of the stage that builds the packages; what it copies is the whole repository."""
+    [stage] = re.findall(r"^FROM \S+ AS build$(.*?)^FROM ", CONTAINERFILE.read_text(), re.MULTILINE | re.DOTALL)
+    steps = re.findall(r"^([A-Z]+) (.*)$", stage, re.MULTILINE)
+    assert [name for name, _ in steps if name != "RUN"] == ["WORKDIR", "COPY"] and ("COPY", ". .") in steps, steps
+    return dict(steps)["WORKDIR"], [command for name, command in steps if name == "RUN"]
+
+
+def test_the_build_stage_of_the_containerfile_makes_the_packages(system, commit):
+    """Where nothing is installed yet, as in the image that it begins with."""
+    folder, commands = build_stage()
+    source = system.folder / folder.lstrip("/")
+    run("git", "clone", "-q", "--no-hardlinks", ROOT, source)
+    run("git", "-C", source, "checkout", "-q", "--detach", commit)
+    for command in commands:
+        system.run("sh", "-c", f"cd {folder} && {command}", timeout=2 * 3600)
+    made = sorted(path.name.split("_")[0] for path in (source / "build" / "packages").glob("*.deb"))
+    assert made == sorted(NAMES)

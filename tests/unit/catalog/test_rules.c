@@ -274,6 +274,29 @@ START_TEST(a_key_must_fit_its_certificate)
 }
 END_TEST
 
+START_TEST(a_certificate_is_given_or_a_file_with_its_key)
+{
+    char tls[2500];
+    listener_fails("'protocol': 'http', 'address': ':1', 'tls': {'key_pem': {'file': '/k'}}", SLC_INVALID,
+                   "/tls/certificate_pem");
+    listener_fails(
+        "'protocol': 'http', 'address': ':1', 'tls': {'certificate_file': '/c', 'key_pem': {'env': 'K'}}",
+        SLC_INVALID, "/tls/key_pem");
+    snprintf(tls, sizeof(tls),
+             "'protocol': 'http', 'address': ':1', 'tls': {'certificate_file': '/c', 'key_pem': '%s'}",
+             t_certificate_key);
+    listener_fails(tls, SLC_INVALID, "/tls/key_pem");
+    snprintf(tls, sizeof(tls),
+             "'protocol': 'http', 'address': ':1', 'tls': {'certificate_file': '/c', 'certificate_pem': '%s', "
+             "'key_pem': {'file': '/k'}}",
+             t_certificate);
+    listener_fails(tls, SLC_INVALID, "/tls/certificate_pem");
+    t_make("listeners",
+           "{'name': 'renewed', 'gateway_group': 'dev', 'protocol': 'http', 'address': ':1', 'tls': "
+           "{'certificate_file': '/c', 'key_pem': {'file': '/k'}}}");
+}
+END_TEST
+
 static void patch_identity(const char *list, bool good)
 {
     char patch[3000];
@@ -488,6 +511,7 @@ static Suite *suite(void)
     tcase_add_test(tc, broker_ports_are_checked);
     tcase_add_test(tc, a_kafka_listener_says_how_it_routes);
     tcase_add_test(tc, a_key_must_fit_its_certificate);
+    tcase_add_test(tc, a_certificate_is_given_or_a_file_with_its_key);
     tcase_add_test(tc, listeners_say_what_certificates_are_matched_by);
     tcase_add_test(tc, a_lifecycle_only_moves_forward);
     tcase_add_test(tc, an_event_api_is_consistent_in_itself);
