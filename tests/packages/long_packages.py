@@ -172,6 +172,6 @@ def test_the_build_stage_of_the_containerfile_makes_the_packages(system, commit)
     run("git", "clone", "-q", "--no-hardlinks", ROOT, source)
     run("git", "-C", source, "checkout", "-q", "--detach", commit)
     for command in commands:
-        system.run("sh", "-c", f"cd {folder} && {command}", timeout=2 * 3600)
+        system.run("sh", "-c", f"cd {folder} && {command}", timeout=2 * 3600, env={"HOME": "/root"})
     made = sorted(path.name.split("_")[0] for path in (source / "build" / "packages").glob("*.deb"))
     assert made == sorted(NAMES)
