@@ -59,8 +59,9 @@ static void reread(const struct watched *watched)
     slc_tls_unref(fresh);
     int64_t expiry_ms = slc_tls_expiry_ms(watched->tls);
     slc_metrics_listener_certificate(msg->name, expiry_ms);
-    slc_log(expiry_ms != before_ms ? SLC_LOG_INFO : SLC_LOG_DEBUG, "the certificate of a listener was read again",
-            LS("listener", msg->name), LS("file", msg->certificate_file), LI("ends_at_s", expiry_ms / 1000));
+    slc_log(expiry_ms != before_ms ? SLC_LOG_INFO : SLC_LOG_DEBUG,
+            "the certificate of a listener was read again", LS("listener", msg->name),
+            LS("file", msg->certificate_file), LI("ends_at_s", expiry_ms / 1000));
 }
 
 static void look(slc_certificates *certificates, bool all)
@@ -122,8 +123,8 @@ void slc_certificates_begin(slc_certificates *certificates)
         watched->kept = false;
 }
 
-/* Without stamps a new one is read at the next look: the files may have changed since the configuration's thread read
- * them. */
+/* Without stamps a new one is read at the next look: the files may have changed since the configuration's
+ * thread read them. */
 void slc_certificates_follow(slc_certificates *certificates, slc_listener *listener, slc_tls *tls)
 {
     struct watched *watched;

@@ -1,8 +1,8 @@
-/* Certificates of listeners that are files of the gateway's: read again when they have changed, as cert-manager,
- * Kubernetes and Certbot change them. The main thread's.
+/* Certificates of listeners that are files of the gateway's: read again when they have changed, as
+ * cert-manager, Kubernetes and Certbot change them. The main thread's.
  *
- * New connections get the new one, open ones go on. One that is not good (a key that is not its key, a file that is
- * half written) is logged, and what was there stays until the files change again.
+ * New connections get the new one, open ones go on. One that is not good (a key that is not its key, a file
+ * that is half written) is logged, and what was there stays until the files change again.
  */
 #ifndef SLC_DATAPLANE_CERTIFICATES_H
 #define SLC_DATAPLANE_CERTIFICATES_H
@@ -19,8 +19,8 @@ typedef struct slc_certificates slc_certificates;
 slc_certificates *slc_certificates_new(slc_loop *loop, int64_t interval_ms);
 void slc_certificates_free(slc_certificates *certificates); /* NULL is fine */
 
-/* A configuration is in force: all of its listeners with TLS between begin and end. `tls` is what their connections
- * use; references are taken. */
+/* A configuration is in force: all of its listeners with TLS between begin and end. `tls` is what their
+ * connections use; references are taken. */
 void slc_certificates_begin(slc_certificates *certificates);
 void slc_certificates_follow(slc_certificates *certificates, slc_listener *listener, slc_tls *tls);
 void slc_certificates_end(slc_certificates *certificates);
