@@ -340,6 +340,15 @@ static const char *text_at(const json_t *value, const char *pointer)
     return json_string_value(value);
 }
 
+/* Of a scorecard rule that stands in the way. */
+static void keep_rule(slc_txn *txn, const json_t *problem)
+{
+    const json_t *problems = slc_txn_problems(txn);
+    if (json_object_get(problem, "rule") != NULL)
+        json_object_set(json_array_get(problems, json_array_size(problems) - 1), "rule",
+                        json_object_get(problem, "rule"));
+}
+
 static void report_one(slc_changeset *set, json_t *failed, const struct slc_wanted *wanted, slc_error *err)
 {
     const slc_wish *wish = &wanted->wish;
@@ -359,6 +368,7 @@ static void report_one(slc_changeset *set, json_t *failed, const struct slc_want
         char place[SLC_POINTER_CHARS * 2];
         snprintf(place, sizeof(place), "%s%s", wish->pointer, pointer);
         slc_txn_problem(set->txn, place, err, "%s", slc_get_text(problem, "detail"));
+        keep_rule(set->txn, problem);
         if (err->code == SLC_INVALID && json_array_size(slc_txn_problems(set->txn)) == 1)
             err->code = first->code;
     }

@@ -39,6 +39,7 @@ static const slc_kind *const kinds[] = {
     &slc_kind_subscription,
     &slc_kind_policy,
     &slc_kind_webhook,
+    &slc_kind_scorecard_rule,
     &slc_kind_audit_event,
     &slc_kind_config_version,
     NULL,

@@ -7,6 +7,7 @@
 #include "catalog/entity.h"
 #include "catalog/grants.h"
 #include "catalog/kinds.h"
+#include "catalog/scorecard.h"
 #include "catalog/store.h"
 #include "common/crypto.h"
 
@@ -157,8 +158,26 @@ static bool check_plans(slc_txn *txn, const char *sql, const char *id, const cha
     "l.target_id,"                                                                                             \
     " json_each(a.operations) AS e WHERE l.owner_id = p.product) LIMIT 1"
 
+static bool is_served(const json_t *api)
+{
+    const char *lifecycle = slc_get_text(api, "lifecycle");
+    return lifecycle != NULL && (strcmp(lifecycle, "published") == 0 || strcmp(lifecycle, "deprecated") == 0);
+}
+
+/* Whether it may be is asked when all is there that comes with it, plans for one. A rollback brings back what
+ * was published once. */
+static void note_publication(slc_txn *txn, const slc_change *change)
+{
+    if (txn->restoring || !is_served(change->next) || is_served(change->before))
+        return;
+    if (txn->published == NULL)
+        txn->published = json_object();
+    json_object_set_new(txn->published, change->id, json_true());
+}
+
 static bool event_api_written(slc_txn *txn, slc_change *change, slc_error *err)
 {
+    note_publication(txn, change);
     return change->before != NULL || make_cursor_key(txn, change, err);
 }
 
@@ -168,7 +187,8 @@ static bool event_api_settled(slc_txn *txn, const slc_change *change, slc_error 
            check_plans(
                txn,
                PLANS_BEYOND("p.product IN (SELECT owner_id FROM products_event_apis WHERE target_id = ?1)"),
-               change->id, "/operations", err);
+               change->id, "/operations", err) &&
+           (json_object_get(txn->published, change->id) == NULL || slc_scorecard_gate(txn, change->id, err));
 }
 
 const struct slc_kind_rules slc_rules_event_api = {

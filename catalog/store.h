@@ -70,6 +70,7 @@ struct slc_txn {
     bool unsettled;    /* more changes are to come: what must hold between entities is looked at later */
     bool restoring;    /* a rollback is under way: what only moves forward may go back */
     json_t *problems;  /* array, or NULL */
+    json_t *published; /* {id: true} of event APIs that this transaction publishes, or NULL */
 };
 
 /* ---- lanes.c ---- */

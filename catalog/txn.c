@@ -47,6 +47,7 @@ bool slc_txn_run(slc_catalog *catalog, slc_conn *conn, enum slc_lane_id lane, co
     if (slc_sqlite_saw_damage())
         slc_health_suspect(catalog);
     json_decref(txn.problems);
+    json_decref(txn.published);
     if (ok && lane == SLC_LANE_WRITE && txn.revision != 0 && catalog->on_commit != NULL)
         catalog->on_commit(catalog->on_commit_arg, txn.revision);
     return ok;

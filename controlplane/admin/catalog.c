@@ -9,7 +9,7 @@
 #define HTML_MAX_BYTES (512 << 10)
 
 /* A machine's token has no teams, and only an administrator makes one. */
-static const slc_identity *viewer_of(const slc_call *call)
+const slc_identity *slc_call_viewer(const slc_call *call)
 {
     const slc_identity *identity = &call->identity;
     return identity->user_id[0] == '\0' || slc_identity_may(identity, SLC_PERMISSION_ALL_TEAMS) ? NULL
@@ -53,7 +53,7 @@ bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
                                       .limit = slc_call_limit(call, err)};
     if (query.limit < 0 || !slc_call_query_only(call, known, err) || !check_lengths(call, err))
         return false;
-    call->text = slc_discover_list(txn, &query, viewer_of(call), &call->text_len, err);
+    call->text = slc_discover_list(txn, &query, slc_call_viewer(call), &call->text_len, err);
     call->text_type = "application/json";
     return call->text != NULL;
 }
@@ -69,7 +69,7 @@ static void add_html(json_t *api, const char *field, const char *name)
 
 bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    call->answer = slc_discover_get(txn, call->target.key, viewer_of(call), err);
+    call->answer = slc_discover_get(txn, call->target.key, slc_call_viewer(call), err);
     add_html(call->answer, "description", "description_html");
     add_html(call->answer, "changelog", "changelog_html");
     return call->answer != NULL;

@@ -65,6 +65,8 @@ static bool keep_problems(slc_txn *txn, slc_call *call, json_t *referrers, const
     if (err->code == SLC_INVALID)
         call->status = 422;
     call->problem = json_object();
+    if (slc_call_problems_type(problems) != NULL)
+        call->problem_type = slc_call_problems_type(problems);
     if (json_array_size(errors) > 0)
         json_object_set(call->problem, "errors", errors);
     if (referrers != NULL)

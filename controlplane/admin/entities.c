@@ -18,11 +18,23 @@ static bool answer_entity(slc_call *call, json_t *entity)
     return true;
 }
 
+const char *slc_call_problems_type(const json_t *problems)
+{
+    size_t i;
+    json_t *problem;
+    json_array_foreach ((json_t *)problems, i, problem)
+        if (json_object_get(problem, "rule") == NULL)
+            return NULL;
+    return json_array_size(problems) > 0 ? "publishing-blocked" : NULL;
+}
+
 bool slc_call_keep_problems(slc_txn *txn, slc_call *call)
 {
     const json_t *problems = slc_txn_problems(txn);
-    if (problems != NULL && json_array_size(problems) > 0)
+    if (problems != NULL && json_array_size(problems) > 0) {
         call->problem = json_pack("{s:o}", "errors", json_deep_copy(problems));
+        call->problem_type = slc_call_problems_type(problems);
+    }
     return false;
 }
 

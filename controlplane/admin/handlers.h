@@ -26,6 +26,8 @@ bool slc_route_members(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED
 /* entities.c: every kind alike */
 /* All fields at fault go into the problem document, not only the first. Returns false. */
 bool slc_call_keep_problems(slc_txn *txn, slc_call *call);
+/* "publishing-blocked" when scorecard rules are all that is in the way; else NULL. */
+const char *slc_call_problems_type(const json_t *problems);
 bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_get(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
@@ -56,6 +58,12 @@ bool slc_route_inventory_groups(slc_txn *txn, slc_call *call, slc_error *err) SL
 /* catalog.c */
 bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+/* Who looks through the catalog, for what they may know of; NULL: sees everything. */
+const slc_identity *slc_call_viewer(const slc_call *call);
+/* scorecards.c */
+bool slc_route_scorecard(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_scorecards(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_scorecard_preview(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* webhooks.c */
 bool slc_route_deliveries(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* conflicts.c */

@@ -364,6 +364,7 @@ static json_t *operation_of(const slc_route *route, const slc_kind *kind, const 
     slc_openapi_config(route, operation);
     slc_openapi_usage(route, operation);
     slc_openapi_catalog(route, operation);
+    slc_openapi_scorecards(route, operation);
     return operation;
 }
 

@@ -30,4 +30,7 @@ void slc_openapi_usage(const struct slc_route *route, json_t *operation);
 /* openapi_catalog.c: the same of the catalog as people look through it. */
 void slc_openapi_catalog(const struct slc_route *route, json_t *operation);
 
+/* openapi_scorecards.c */
+void slc_openapi_scorecards(const struct slc_route *route, json_t *operation);
+
 #endif

@@ -61,6 +61,14 @@ class AdminRequests:
         self.samples.create("products", event_apis=[api], visibility="public", visible_to=None, lifecycle="published")
         return Request("GET", f"/v1/catalog/{api}")
 
+    def _scorecard(self):
+        """Of something that everybody may know of."""
+        path = self._catalog().path.replace("/v1/catalog/", "/v1/event-apis/")
+        return Request("GET", f"{path}/scorecard")
+
+    def _scorecard_preview(self):
+        return Request("POST", "/v1/scorecard-rules/preview", self.samples.body("scorecard-rules"))
+
     def _rollback(self):
         """To a version that has everything: what people made since an older one could stand in the way."""
         self._node()
@@ -101,6 +109,8 @@ class AdminRequests:
         "POST /v1/teams/{key}/remove-member": lambda self: self._member("remove-member"),
         "GET /v1/catalog/{key}": _catalog,
         "POST /v1/deployments/{key}/promote": _promote,
+        "GET /v1/event-apis/{key}/scorecard": _scorecard,
+        "POST /v1/scorecard-rules/preview": _scorecard_preview,
         "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),

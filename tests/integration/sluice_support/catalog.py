@@ -128,6 +128,10 @@ class CatalogSamples:
         return {"name": self.name(), "url": "https://192.0.2.1/hooks", "team": self.base("teams"),
                 "events": ["subscription.requested"], "enabled": False}
 
+    def _scorecard_rules(self):
+        return {"name": self.name(), "condition": "size(api.description) > 0", "hint": "Describe it.", "level": "silver",
+                "tags": ["never-used"], "teams": [self.base("teams")]}
+
     def _schema_registries(self):
         return {"name": self.name(), "url": "https://registry.example.com",
                 "authentication": {"mechanism": "bearer", "token": {"env": "REGISTRY_TOKEN"}}}

@@ -86,6 +86,10 @@ const struct sample t_samples[] = {
     {"webhooks", "told",
      "{'name':'told','url':'https://hooks.example.com/in','events':['subscription.requested']}",
      "{'events':['event_api.published','node.lost']}"},
+    {"scorecard-rules", "told",
+     "{'name': 'told', 'condition': 'size(api.description) > 0', 'hint': 'Describe it.', 'teams': "
+     "['platform']}",
+     "{'points': 5, 'level': 'gold', 'teams': [], 'lifecycles': ['published', 'deprecated']}"},
     {"schema-registries", "main",
      "{'name': 'main', 'url': 'http://registry:8081', 'authentication': {'mechanism': 'bearer', 'token': "
      "'registry-token'}}",

@@ -1,0 +1,143 @@
+/* Facts about event APIs, as the conditions of scorecard rules see them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/scorecard_private.h"
+#include "common/alloc.h"
+
+const slc_cel_variable slc_scorecard_attributes[SLC_FACTS + 1] = {
+    [SLC_FACT_KIND] = {"api.kind", SLC_CEL_STRING, "`event-api`"},
+    [SLC_FACT_NAME] = {"api.name", SLC_CEL_STRING, "its name"},
+    [SLC_FACT_VERSION] = {"api.version", SLC_CEL_INT, "its major version"},
+    [SLC_FACT_TITLE] = {"api.title", SLC_CEL_STRING, "its title"},
+    [SLC_FACT_DESCRIPTION] = {"api.description", SLC_CEL_STRING, "its documentation, in Markdown"},
+    [SLC_FACT_CHANGELOG] = {"api.changelog", SLC_CEL_STRING, "what changed, in Markdown"},
+    [SLC_FACT_LIFECYCLE] = {"api.lifecycle", SLC_CEL_STRING,
+                            "`draft`, `published`, `deprecated` or `retired`"},
+    [SLC_FACT_TAGS] = {"api.tags", SLC_CEL_LIST, "its tags"},
+    [SLC_FACT_LABELS] = {"api.labels", SLC_CEL_LOOKUP, "its labels by name"},
+    [SLC_FACT_OPERATIONS] = {"api.operations", SLC_CEL_LIST, "`publish`, `read`"},
+    [SLC_FACT_EXPOSURES] = {"api.exposures", SLC_CEL_LIST, "`rest`, `sse`, `kafka`"},
+    [SLC_FACT_KEY] = {"api.key", SLC_CEL_STRING, "where keys come from: `none`, `json_pointer`, `header`, ..."},
+    [SLC_FACT_SCHEMA] = {"api.schema", SLC_CEL_STRING, "format of its schema; `none` without one"},
+    [SLC_FACT_EXAMPLES] = {"api.examples", SLC_CEL_LIST, "values of its examples, texts"},
+    [SLC_FACT_MAX_EVENT_BYTES] = {"api.max_event_bytes", SLC_CEL_INT, "the largest event"},
+    [SLC_FACT_DEPRECATED_AT] = {"api.deprecated_at", SLC_CEL_TIMESTAMP,
+                                "since when it is deprecated; no value if it never was"},
+    [SLC_FACT_SUNSET_AT] = {"api.sunset_at", SLC_CEL_TIMESTAMP, "when it ends; no value if nobody said"},
+    [SLC_FACT_ENVIRONMENTS] = {"api.environments", SLC_CEL_LIST, "where it is deployed"},
+    [SLC_FACT_PRODUCTS] = {"api.products", SLC_CEL_LIST, "products that bundle it, without retired ones"},
+    [SLC_FACT_PLANS] = {"api.plans", SLC_CEL_LIST, "their plans, as `product.plan`"},
+    [SLC_FACT_POLICIES] = {"api.policies", SLC_CEL_LIST,
+                           "types of the policies that are attached to it and enabled"},
+    [SLC_FACT_TEAM_NAME] = {"team.name", SLC_CEL_STRING, "the team that owns it"},
+    [SLC_FACT_TEAM_TITLE] = {"team.title", SLC_CEL_STRING, "the team's title"},
+    [SLC_FACT_TEAM_OWNERS] = {"team.owners", SLC_CEL_INT, "how many people own the team"},
+    [SLC_FACT_NOW] = {"now", SLC_CEL_TIMESTAMP, "when it is looked at"},
+    [SLC_FACTS] = {NULL, SLC_CEL_ANY, NULL},
+};
+
+/* Three that tell which one it is, then the facts. */
+#define FIRST_FACT 3
+
+#define LIST_OF(column, rows) "(SELECT json_group_array(" column ") FROM " rows ")"
+#define PRODUCTS_OF                                                                                            \
+    "products_event_apis AS l JOIN products AS p ON p.id = l.owner_id AND p.lifecycle <> 'retired'"
+
+const char slc_facts_sql[] =
+    "SELECT e.id, e.key, t.id, "
+    "'event-api', e.name, e.major, e.title, e.description, e.changelog, e.lifecycle, e.tags, e.labels, "
+    "e.operations, e.exposures, coalesce(json_extract(e.event_key, '$.source'), 'none'), "
+    "coalesce(json_extract(e.schema, '$.format'), 'none'), " LIST_OF("json_extract(value, '$.value')",
+                                                                     "json_each(e.examples)") ", "
+    "e.max_event_bytes, e.deprecated_at, e.sunset_at, " LIST_OF(
+        "DISTINCT g.environment",
+        "deployments AS d JOIN gateway_groups AS g ON g.id = d.gateway_group WHERE d.event_api = e.id") ", "
+    LIST_OF("p.key", PRODUCTS_OF " WHERE l.target_id = e.id") ", " LIST_OF(
+        "n.key", PRODUCTS_OF " JOIN plans AS n ON n.product = p.id WHERE l.target_id = e.id") ", "
+    LIST_OF("DISTINCT type", "policies WHERE scope_event_api = e.id AND enabled = 1") ", "
+    "t.key, t.title, (SELECT count(*) FROM users_owned_teams AS o JOIN users AS u ON u.id = o.owner_id WHERE "
+    "o.target_id = t.id AND u.disabled = 0), NULL "
+    "FROM event_apis AS e JOIN teams AS t ON t.id = e.team WHERE " SLC_DISCOVER_API;
+
+static void set_list(slc_facts *facts, size_t fact)
+{
+    json_t *list = facts->parsed[fact], *item;
+    size_t count = json_array_size(list), i;
+    slc_cel_value *items = count > 0 ? slc_calloc(count, sizeof *items) : NULL;
+    json_array_foreach (list, i, item)
+        items[i] = slc_cel_string(json_string_value(item), json_string_length(item));
+    facts->items[fact] = items;
+    facts->values[fact] = (slc_cel_value){.kind = SLC_CEL_LIST, .as.list = {items, count}};
+    facts->known[fact] = true;
+}
+
+static bool find_label(void *ctx, const char *key, size_t len, slc_cel_value *value)
+{
+    const json_t *text = json_object_getn(ctx, key, len);
+    if (text == NULL)
+        return false;
+    *value = slc_cel_string(json_string_value(text), json_string_length(text));
+    return true;
+}
+
+static void read_fact(slc_facts *facts, sqlite3_stmt *stmt, size_t fact)
+{
+    int column = (int)fact + FIRST_FACT;
+    bool there = sqlite3_column_type(stmt, column) != SQLITE_NULL;
+    const char *text;
+    switch (slc_scorecard_attributes[fact].kind) {
+    case SLC_CEL_STRING:
+        text = there ? slc_column_text(stmt, column) : "";
+        facts->values[fact] = slc_cel_string(text, strlen(text));
+        facts->known[fact] = true;
+        return;
+    case SLC_CEL_INT:
+        facts->values[fact] = slc_cel_int(sqlite3_column_int64(stmt, column));
+        facts->known[fact] = there;
+        return;
+    case SLC_CEL_TIMESTAMP:
+        facts->values[fact] = slc_cel_timestamp_ms(sqlite3_column_int64(stmt, column));
+        facts->known[fact] = there;
+        return;
+    case SLC_CEL_LOOKUP:
+        facts->parsed[fact] = slc_column_json(stmt, column);
+        facts->values[fact] =
+            (slc_cel_value){.kind = SLC_CEL_LOOKUP, .as.lookup = {find_label, facts->parsed[fact]}};
+        facts->known[fact] = true;
+        return;
+    default:
+        facts->parsed[fact] = slc_column_json(stmt, column);
+        set_list(facts, fact);
+    }
+}
+
+void slc_facts_read(slc_facts *facts, sqlite3_stmt *stmt, int64_t now_ms)
+{
+    memset(facts, 0, sizeof *facts);
+    facts->id = slc_column_text(stmt, 0);
+    facts->key = slc_column_text(stmt, 1);
+    facts->team_id = slc_column_text(stmt, 2);
+    for (size_t fact = 0; fact < SLC_FACTS; fact++)
+        read_fact(facts, stmt, fact);
+    facts->values[SLC_FACT_NOW] = slc_cel_timestamp_ms(now_ms);
+    facts->known[SLC_FACT_NOW] = true;
+}
+
+void slc_facts_release(slc_facts *facts)
+{
+    for (size_t fact = 0; fact < SLC_FACTS; fact++) {
+        json_decref(facts->parsed[fact]);
+        free(facts->items[fact]);
+    }
+}
+
+const char *slc_facts_text(const slc_facts *facts, enum slc_fact fact)
+{
+    return facts->values[fact].as.text.data;
+}
+
+void slc_facts_suppose(slc_facts *facts, const char *lifecycle)
+{
+    facts->values[SLC_FACT_LIFECYCLE] = slc_cel_string(lifecycle, strlen(lifecycle));
+}
