@@ -36,11 +36,12 @@ static bool check_count(slc_txn *txn, slc_error *err)
     int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
     int64_t count = rc == 1 ? sqlite3_column_int64(stmt, 0) : 0;
     slc_txn_finish(txn, stmt);
-    return rc == 1 && (count < SLC_SCORECARD_RULES_MAX ||
-                       slc_fail(err, SLC_CONFLICT, NULL,
-                                "there are %d scorecard rules already, and there can be no more: delete one, or "
-                                "put two into one",
-                                SLC_SCORECARD_RULES_MAX));
+    return rc == 1 &&
+           (count < SLC_SCORECARD_RULES_MAX ||
+            slc_fail(err, SLC_CONFLICT, NULL,
+                     "there are %d scorecard rules already, and there can be no more: delete one, or "
+                     "put two into one",
+                     SLC_SCORECARD_RULES_MAX));
 }
 
 static bool check(slc_txn *txn, slc_change *change, slc_error *err)

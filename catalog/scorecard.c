@@ -19,22 +19,33 @@
 
 /* ---- what a card comes to ---- */
 
+/* The highest level that has rules, all of which are met, as are those of the levels below; -1: none. */
+static int level_reached(const slc_card *card)
+{
+    int reached = -1;
+    for (int level = 0; slc_scorecard_levels[level] != NULL; level++) {
+        bool met = false;
+        for (size_t i = 0; i < card->count; i++) {
+            const slc_card_rule *rule = &card->rules[i];
+            if (rule->level == level && rule->verdict == SLC_RULE_FAILED)
+                return reached;
+            met = met || (rule->level == level && rule->verdict == SLC_RULE_MET);
+        }
+        reached = met ? level : reached;
+    }
+    return reached;
+}
+
 static json_t *tally(const slc_card *card)
 {
     int64_t points = 0, met = 0, about = 0;
-    int below = -1, highest = -1; /* the lowest level with a rule that failed; the highest with a rule */
+    int level = level_reached(card);
     for (size_t i = 0; i < card->count; i++) {
         const slc_card_rule *rule = &card->rules[i];
-        if (rule->verdict == SLC_RULE_FOREIGN)
-            continue;
-        about++;
-        points += rule->points;
+        about += rule->verdict != SLC_RULE_FOREIGN;
+        points += rule->verdict != SLC_RULE_FOREIGN ? rule->points : 0;
         met += rule->verdict == SLC_RULE_MET ? rule->points : 0;
-        highest = rule->level > highest ? rule->level : highest;
-        if (rule->verdict == SLC_RULE_FAILED && (below < 0 || rule->level < below))
-            below = rule->level;
     }
-    int level = below >= 0 ? below - 1 : highest;
     return json_pack("{s:o, s:s?}", "score",
                      about == 0 ? json_null() : json_integer(points > 0 ? met * 100 / points : 100), "level",
                      level >= 0 ? slc_scorecard_levels[level] : NULL);
@@ -89,7 +100,7 @@ static sqlite3_stmt *prepare(slc_txn *txn, const char *more, const slc_identity 
 {
     slc_buf sql;
     slc_buf_init(&sql, SQL_MAX_BYTES);
-    slc_buf_adds(&sql, slc_facts_sql);
+    slc_facts_sql(&sql);
     slc_buf_adds(&sql, more);
     sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql.data, err);
     slc_buf_release(&sql);
@@ -360,7 +371,8 @@ bool slc_scorecard_gate(slc_txn *txn, const char *event_api_id, slc_error *err)
     int found = card.count > 0 ? run_one(txn, event_api_id, NULL, &card, pass_gate, &gate, err) : 1;
     slc_card_release(&card);
     if (gate.count > 0)
-        return slc_fail(err, SLC_CONFLICT, "/lifecycle", "%zu scorecard rule%s must be met before it is published: %s",
-                        gate.count, gate.count > 1 ? "s" : "", gate.names);
+        return slc_fail(err, SLC_CONFLICT, "/lifecycle",
+                        "%zu scorecard rule%s must be met before it is published: %s", gate.count,
+                        gate.count > 1 ? "s" : "", gate.names);
     return found == 1;
 }

@@ -12,8 +12,7 @@ const slc_cel_variable slc_scorecard_attributes[SLC_FACTS + 1] = {
     [SLC_FACT_TITLE] = {"api.title", SLC_CEL_STRING, "its title"},
     [SLC_FACT_DESCRIPTION] = {"api.description", SLC_CEL_STRING, "its documentation, in Markdown"},
     [SLC_FACT_CHANGELOG] = {"api.changelog", SLC_CEL_STRING, "what changed, in Markdown"},
-    [SLC_FACT_LIFECYCLE] = {"api.lifecycle", SLC_CEL_STRING,
-                            "`draft`, `published`, `deprecated` or `retired`"},
+    [SLC_FACT_LIFECYCLE] = {"api.lifecycle", SLC_CEL_STRING, "`draft`, `published`, `deprecated` or `retired`"},
     [SLC_FACT_TAGS] = {"api.tags", SLC_CEL_LIST, "its tags"},
     [SLC_FACT_LABELS] = {"api.labels", SLC_CEL_LOOKUP, "its labels by name"},
     [SLC_FACT_OPERATIONS] = {"api.operations", SLC_CEL_LIST, "`publish`, `read`"},
@@ -37,28 +36,52 @@ const slc_cel_variable slc_scorecard_attributes[SLC_FACTS + 1] = {
     [SLC_FACTS] = {NULL, SLC_CEL_ANY, NULL},
 };
 
-/* Three that tell which one it is, then the facts. */
+/* Where they come from, with e the event API and t its team. */
+static const char *const columns[SLC_FACTS] = {
+    [SLC_FACT_KIND] = "'event-api'",
+    [SLC_FACT_NAME] = "e.name",
+    [SLC_FACT_VERSION] = "e.major",
+    [SLC_FACT_TITLE] = "e.title",
+    [SLC_FACT_DESCRIPTION] = "e.description",
+    [SLC_FACT_CHANGELOG] = "e.changelog",
+    [SLC_FACT_LIFECYCLE] = "e.lifecycle",
+    [SLC_FACT_TAGS] = "e.tags",
+    [SLC_FACT_LABELS] = "e.labels",
+    [SLC_FACT_OPERATIONS] = "e.operations",
+    [SLC_FACT_EXPOSURES] = "e.exposures",
+    [SLC_FACT_KEY] = "coalesce(json_extract(e.event_key, '$.source'), 'none')",
+    [SLC_FACT_SCHEMA] = "coalesce(json_extract(e.schema, '$.format'), 'none')",
+    [SLC_FACT_EXAMPLES] =
+        "(SELECT json_group_array(json_extract(value, '$.value')) FROM json_each(e.examples))",
+    [SLC_FACT_MAX_EVENT_BYTES] = "e.max_event_bytes",
+    [SLC_FACT_DEPRECATED_AT] = "e.deprecated_at",
+    [SLC_FACT_SUNSET_AT] = "e.sunset_at",
+    [SLC_FACT_ENVIRONMENTS] = "(SELECT json_group_array(DISTINCT g.environment) FROM deployments AS d JOIN "
+                              "gateway_groups AS g ON g.id = d.gateway_group WHERE d.event_api = e.id)",
+    [SLC_FACT_PRODUCTS] = "(SELECT json_group_array(p.key) FROM products_event_apis AS l JOIN products AS p ON "
+                          "p.id = l.owner_id WHERE l.target_id = e.id AND p.lifecycle <> 'retired')",
+    [SLC_FACT_PLANS] = "(SELECT json_group_array(n.key) FROM products_event_apis AS l JOIN products AS p ON "
+                       "p.id = l.owner_id JOIN plans AS n ON n.product = p.id WHERE l.target_id = e.id AND "
+                       "p.lifecycle <> 'retired')",
+    [SLC_FACT_POLICIES] = "(SELECT json_group_array(DISTINCT type) FROM policies WHERE scope_event_api = e.id "
+                          "AND enabled = 1)",
+    [SLC_FACT_TEAM_NAME] = "t.key",
+    [SLC_FACT_TEAM_TITLE] = "t.title",
+    [SLC_FACT_TEAM_OWNERS] = "(SELECT count(*) FROM users_owned_teams AS o JOIN users AS u ON u.id = "
+                             "o.owner_id WHERE o.target_id = t.id AND u.disabled = 0)",
+    [SLC_FACT_NOW] = "NULL",
+};
+
+/* Three columns before the facts tell which one it is. */
 #define FIRST_FACT 3
 
-#define LIST_OF(column, rows) "(SELECT json_group_array(" column ") FROM " rows ")"
-#define PRODUCTS_OF                                                                                            \
-    "products_event_apis AS l JOIN products AS p ON p.id = l.owner_id AND p.lifecycle <> 'retired'"
-
-const char slc_facts_sql[] =
-    "SELECT e.id, e.key, t.id, "
-    "'event-api', e.name, e.major, e.title, e.description, e.changelog, e.lifecycle, e.tags, e.labels, "
-    "e.operations, e.exposures, coalesce(json_extract(e.event_key, '$.source'), 'none'), "
-    "coalesce(json_extract(e.schema, '$.format'), 'none'), " LIST_OF("json_extract(value, '$.value')",
-                                                                     "json_each(e.examples)") ", "
-    "e.max_event_bytes, e.deprecated_at, e.sunset_at, " LIST_OF(
-        "DISTINCT g.environment",
-        "deployments AS d JOIN gateway_groups AS g ON g.id = d.gateway_group WHERE d.event_api = e.id") ", "
-    LIST_OF("p.key", PRODUCTS_OF " WHERE l.target_id = e.id") ", " LIST_OF(
-        "n.key", PRODUCTS_OF " JOIN plans AS n ON n.product = p.id WHERE l.target_id = e.id") ", "
-    LIST_OF("DISTINCT type", "policies WHERE scope_event_api = e.id AND enabled = 1") ", "
-    "t.key, t.title, (SELECT count(*) FROM users_owned_teams AS o JOIN users AS u ON u.id = o.owner_id WHERE "
-    "o.target_id = t.id AND u.disabled = 0), NULL "
-    "FROM event_apis AS e JOIN teams AS t ON t.id = e.team WHERE " SLC_DISCOVER_API;
+void slc_facts_sql(slc_buf *sql)
+{
+    slc_buf_adds(sql, "SELECT e.id, e.key, t.id");
+    for (size_t fact = 0; fact < SLC_FACTS; fact++)
+        slc_buf_addf(sql, ", %s", columns[fact]);
+    slc_buf_adds(sql, " FROM event_apis AS e JOIN teams AS t ON t.id = e.team WHERE " SLC_DISCOVER_API);
+}
 
 static void set_list(slc_facts *facts, size_t fact)
 {

@@ -1,12 +1,14 @@
-/* What a scorecard is made of: facts about one event API, and compiled rules. Private to catalog/scorecard*.c. */
+/* What a scorecard is made of: facts about one event API, and compiled rules. Private to catalog/scorecard*.c.
+ */
 #ifndef SLC_CATALOG_SCORECARD_PRIVATE_H
 #define SLC_CATALOG_SCORECARD_PRIVATE_H
 
 #include "catalog/discover_private.h"
 #include "catalog/read.h"
 #include "catalog/scorecard.h"
+#include "common/buf.h"
 
-/* In the order of slc_scorecard_attributes, and of the columns of slc_facts_sql. */
+/* In the order of slc_scorecard_attributes, and of the columns that slc_facts_sql reads. */
 enum slc_fact {
     SLC_FACT_KIND,
     SLC_FACT_NAME,
@@ -45,8 +47,10 @@ typedef struct slc_facts {
     const char *id, *key, *team_id;
 } slc_facts;
 
-/* "SELECT <columns> FROM event_apis AS e ... WHERE <visible>" with ?1 the viewer's teams (discover_private.h). */
-extern const char slc_facts_sql[];
+/* Adds "SELECT <columns> FROM event_apis AS e ... WHERE <visible>" with ?1 the viewer's teams
+ * (discover_private.h).
+ */
+void slc_facts_sql(slc_buf *sql);
 void slc_facts_read(slc_facts *facts, sqlite3_stmt *stmt, int64_t now_ms);
 void slc_facts_release(slc_facts *facts);
 /* Of a fact that is a text: "" when there is none. */

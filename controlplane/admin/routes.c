@@ -49,7 +49,7 @@ const slc_route slc_routes[] = {
      slc_route_scorecards, "Scorecards: how far event APIs meet the rules, by key"},
     {"GET", "/v1/event-apis/{key}/scorecard", SLC_PERMISSION("event-apis:read"), SLC_ROUTE_READ, false, 200,
      slc_route_scorecard, "Scorecard: the rules that are about an event API, and which of them it meets"},
-    {"POST", "/v1/scorecard-rules/preview", SLC_PERMISSION("scorecard-rules:write"), SLC_ROUTE_READ, true, 200,
+    {"POST", "/v1/scorecards/preview", SLC_PERMISSION("scorecard-rules:write"), SLC_ROUTE_READ, true, 200,
      slc_route_scorecard_preview, "Preview: which event APIs would not meet a rule that is not made yet"},
     {"GET", "/v1/webhooks/{key}/deliveries", SLC_PERMISSION("webhooks:read"), SLC_ROUTE_READ, false, 200,
      slc_route_deliveries, "Deliveries: what a webhook was told, the newest first"},

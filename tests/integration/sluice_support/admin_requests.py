@@ -67,7 +67,7 @@ class AdminRequests:
         return Request("GET", f"{path}/scorecard")
 
     def _scorecard_preview(self):
-        return Request("POST", "/v1/scorecard-rules/preview", self.samples.body("scorecard-rules"))
+        return Request("POST", "/v1/scorecards/preview", self.samples.body("scorecard-rules"))
 
     def _rollback(self):
         """To a version that has everything: what people made since an older one could stand in the way."""
@@ -110,7 +110,7 @@ class AdminRequests:
         "GET /v1/catalog/{key}": _catalog,
         "POST /v1/deployments/{key}/promote": _promote,
         "GET /v1/event-apis/{key}/scorecard": _scorecard,
-        "POST /v1/scorecard-rules/preview": _scorecard_preview,
+        "POST /v1/scorecards/preview": _scorecard_preview,
         "POST /v1/explain": _explain,
         "POST /v1/config-versions/{key}/rollback": _rollback,
         "POST /v1/gateway-nodes/{key}/drain": lambda self: self._drain(),

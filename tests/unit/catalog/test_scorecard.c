@@ -1,10 +1,12 @@
 /* Scorecards: what rules say of event APIs, what that comes to, and what may be published. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "catalog/declare.h"
 #include "catalog/kind.h"
 #include "catalog/scorecard.h"
+#include "common/file.h"
 #include "fixture.h"
 
 static json_t *answer;
@@ -62,8 +64,8 @@ static void make_api(const char *name, const char *more)
 {
     char body[2000];
     snprintf(body, sizeof body,
-             "{'name': '%s', 'major': 1, 'team': 'shop', 'operations': ['read'], 'exposures': ['rest']%s}", name,
-             more);
+             "{'name': '%s', 'major': 1, 'team': 'shop', 'operations': ['read'], 'exposures': ['rest']%s}",
+             name, more);
     t_make("event-apis", body);
 }
 
@@ -79,7 +81,8 @@ static void make_rule(const char *name, const char *condition, const char *more)
     char hint[100];
     snprintf(hint, sizeof hint, "Do %s.", name);
     json_t *rule = t_json(more);
-    json_object_update_new(rule, json_pack("{s:s, s:s, s:s}", "name", name, "condition", condition, "hint", hint));
+    json_object_update_new(rule,
+                           json_pack("{s:s, s:s, s:s}", "name", name, "condition", condition, "hint", hint));
     ck_assert_msg(t_write(create_rule, rule, &t_error), "%s: %s", condition, t_error.message);
     json_decref(answer);
     json_decref(rule);
@@ -92,8 +95,8 @@ static const char *score(void)
     wanted = "orders.v1";
     ck_assert_msg(t_read(get, NULL, &t_error), "%s", t_error.message);
     const json_t *points = json_object_get(answer, "score");
-    snprintf(text, sizeof text, "%s%lld %s", json_is_null(points) ? "no " : "", (long long)json_integer_value(points),
-             t_text(answer, "level"));
+    snprintf(text, sizeof text, "%s%lld %s", json_is_null(points) ? "no " : "",
+             (long long)json_integer_value(points), t_text(answer, "level"));
     json_decref(answer);
     return text;
 }
@@ -134,6 +137,9 @@ START_TEST(points_and_levels_follow_from_rules)
     ck_assert_str_eq(score(), "100 ");
     json_decref(t_patch("scorecard-rules", "schema", "{'enabled': false}"));
     ck_assert_str_eq(score(), "100 gold");
+    /* Nothing is asked for bronze: it is not reached by that. */
+    json_decref(t_patch("scorecard-rules", "docs", "{'level': 'gold', 'condition': 'false'}"));
+    ck_assert_str_eq(score(), "25 ");
 }
 END_TEST
 
@@ -153,16 +159,18 @@ START_TEST(rules_speak_of_everything_that_an_owner_writes)
         "api.policies == ['cors']",
         "team.name == 'shop' && team.title == 'The shop' && team.owners == 1",
     };
-    make_api("orders", ", 'title': 'Orders', 'lifecycle': 'published', 'tags': ['retail'], 'labels': {'cost': '7'}, "
-                       "'changelog': '## 1', 'sunset_at': '2099-01-01T00:00:00Z', 'examples': [{'value': '1'}, "
-                       "{'value': '{}'}], 'schema': {'format': 'json_schema', 'definition': '{}'}");
+    make_api("orders",
+             ", 'title': 'Orders', 'lifecycle': 'published', 'tags': ['retail'], 'labels': {'cost': '7'}, "
+             "'changelog': '## 1', 'sunset_at': '2099-01-01T00:00:00Z', 'examples': [{'value': '1'}, "
+             "{'value': '{}'}], 'schema': {'format': 'json_schema', 'definition': '{}'}");
     t_make("gateway-groups", "{'name': 'dev', 'environment': 'dev'}");
     t_make("backend-clusters", "{'name': 'local', 'bootstrap_servers': ['127.0.0.1:1']}");
     t_make("virtual-clusters", "{'name': 'local', 'backend_cluster': 'local', 'namespace': {'mode': 'none'}}");
     t_make("listeners",
            "{'name': 'http', 'gateway_group': 'dev', 'protocol': 'http', 'address': '127.0.0.1:8000'}");
-    t_make("deployments", "{'event_api': 'orders.v1', 'gateway_group': 'dev', 'virtual_cluster': 'local', 'topic': "
-                          "'orders', 'listener': 'http'}");
+    t_make("deployments",
+           "{'event_api': 'orders.v1', 'gateway_group': 'dev', 'virtual_cluster': 'local', 'topic': "
+           "'orders', 'listener': 'http'}");
     t_make("products", "{'name': 'orders', 'team': 'shop', 'event_apis': ['orders.v1']}");
     t_make("products",
            "{'name': 'former', 'team': 'shop', 'event_apis': ['orders.v1'], 'lifecycle': 'retired'}");
@@ -249,10 +257,11 @@ START_TEST(a_blocking_rule_refuses_to_publish_until_it_is_met)
     t_patch_fails("event-apis", "orders.v1", "{'lifecycle': 'published'}", SLC_CONFLICT, "/lifecycle");
     ck_assert_str_eq(t_error.message, "2 scorecard rules must be met before it is published: docs, tags");
     t_patch_fails("event-apis", "orders.v1", "{'lifecycle': 'deprecated'}", SLC_CONFLICT, "/lifecycle");
-    t_create_fails("event-apis",
-                   "{'name': 'other', 'major': 1, 'team': 'shop', 'operations': ['read'], 'exposures': ['rest'], "
-                   "'lifecycle': 'published', 'tags': ['a']}",
-                   SLC_CONFLICT, "/lifecycle");
+    t_create_fails(
+        "event-apis",
+        "{'name': 'other', 'major': 1, 'team': 'shop', 'operations': ['read'], 'exposures': ['rest'], "
+        "'lifecycle': 'published', 'tags': ['a']}",
+        SLC_CONFLICT, "/lifecycle");
     ck_assert_str_eq(t_error.message, "1 scorecard rule must be met before it is published: docs");
     json_decref(t_patch("event-apis", "orders.v1", "{'tags': ['retail']}"));
     json_decref(t_patch("event-apis", "orders.v1",
@@ -307,8 +316,7 @@ START_TEST(a_document_is_looked_at_as_a_whole)
                       has(text, "Do plan."),
                   "%s", text);
     json_decref(document);
-    document = t_json(
-        DOCUMENT(", 'plans': [{'product': 'orders', 'name': 'free', 'operations': ['read']}]"));
+    document = t_json(DOCUMENT(", 'plans': [{'product': 'orders', 'name': 'free', 'operations': ['read']}]"));
     ck_assert_msg(t_write(apply, document, &t_error), "%s", t_error.message);
     json_decref(answer);
     json_decref(document);
@@ -376,11 +384,12 @@ START_TEST(a_rule_is_tried_before_it_is_made)
     make_api("bad", "");
     make_api("good", ", 'lifecycle': 'published', 'description': 'x'");
     make_api("worse", ", 'lifecycle': 'published', 'title': 'Worse'");
-    json_t *rule = t_json("{'name': 'docs', 'condition': 'size(api.description) > 0', 'hint': 'x', 'blocking': true}");
+    json_t *rule =
+        t_json("{'name': 'docs', 'condition': 'size(api.description) > 0', 'hint': 'x', 'blocking': true}");
     ck_assert_msg(t_read(preview, rule, &t_error), "%s", t_error.message);
     const char *text = told();
-    ck_assert_msg(has(text, "'checked':3,'applies':3") && has(text, "'key':'bad.v1'") && has(text, "'blocked':true") &&
-                      has(text, "'key':'worse.v1'") && !has(text, "good.v1"),
+    ck_assert_msg(has(text, "'checked':3,'applies':3") && has(text, "'key':'bad.v1'") &&
+                      has(text, "'blocked':true") && has(text, "'key':'worse.v1'") && !has(text, "good.v1"),
                   "%s", text);
     query.limit = 1;
     ck_assert(t_read(preview, rule, &t_error));
@@ -392,6 +401,21 @@ START_TEST(a_rule_is_tried_before_it_is_made)
     ck_assert_str_eq(t_error.field, "/condition");
     json_decref(rule);
     ck_assert_str_eq(t_sql("SELECT count(*) FROM scorecard_rules"), "0");
+}
+END_TEST
+
+START_TEST(the_documentation_lists_what_conditions_may_speak_of)
+{
+    slc_error err;
+    char *text = slc_file_read(SLC_SOURCE_DIR "/docs/scorecards.md", 1 << 20, NULL, &err);
+    ck_assert_msg(text != NULL, "%s", err.message);
+    for (const slc_cel_variable *variable = slc_scorecard_attributes; variable->name != NULL; variable++) {
+        char row[400];
+        snprintf(row, sizeof row, "| `%s` | %s | %s |\n", variable->name, slc_cel_kind_name(variable->kind),
+                 variable->help);
+        ck_assert_msg(strstr(text, row) != NULL, "docs/scorecards.md lacks: %s", row);
+    }
+    free(text);
 }
 END_TEST
 
@@ -415,6 +439,7 @@ static Suite *suite(void)
     tcase_add_test(tc, lists_come_a_page_at_a_time_and_filtered);
     tcase_add_test(tc, what_is_not_visible_has_no_card);
     tcase_add_test(tc, a_rule_is_tried_before_it_is_made);
+    tcase_add_test(tc, the_documentation_lists_what_conditions_may_speak_of);
     suite_add_tcase(s, tc);
     return s;
 }
