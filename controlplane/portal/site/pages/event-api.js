@@ -5,6 +5,7 @@ import { markdown } from '../shell/markdown.js';
 import { code, tabs, tag } from '../shell/parts.js';
 import { load, pathOf } from './catalog.js';
 import { documents } from './documents.js';
+import { scorecard } from './scorecard.js';
 import { base, snippets } from './snippets.js';
 
 function facts(api) {
@@ -89,5 +90,5 @@ export async function eventApi({ params }) {
     h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('div', { class: 'row' }, may('credentials:write') && h('a', { class: 'button', href: `${pathOf(`${api.name}.v${api.major}`)}/try` }, 'Try it'), tag(api.lifecycle))),
     ending(api),
     api.description ? h('section', { class: 'card', 'aria-label': 'Documentation' }, markdown(api.description_html, api.description)) : null,
-    facts(api), plans(api), start(api), examples(api), schema(api), changelog(api));
+    facts(api), plans(api), start(api), examples(api), schema(api), changelog(api), scorecard(`${api.name}.v${api.major}`));
 }

@@ -7,6 +7,7 @@ const PAGES = [
   ['/operate/topics', 'Topics', 'topics:read'],
   ['/operate/versions', 'Versions', 'config-versions:read'],
   ['/operate/people', 'People', 'users:read'],
+  ['/operate/scorecards', 'Scorecards', 'scorecard-rules:write'],
   ['/operate/audit', 'Audit trail', 'audit-events:read'],
 ];
 

@@ -8,6 +8,7 @@ import { show } from '../shell/router.js';
 import { load, pathOf } from './catalog.js';
 import { decisions, memberOf } from './own.js';
 import { OPERATIONS, listenerOptions, places } from './publish.js';
+import { scorecard } from './scorecard.js';
 import { usage } from './usage.js';
 
 const keyOf = (api) => `${api.name}.v${api.major}`;
@@ -161,6 +162,6 @@ export async function ownApi({ params }) {
   if (!memberOf(api.team) || !may('event-apis:write')) return h('div', {}, h('h1', {}, api.title || api.name), notice('', h('p', {}, `It belongs to the team ${api.team}.`)));
   return h('div', {},
     h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('a', { href: pathOf(name) }, 'As others see it')),
-    lifecycle(api), deployed(api), products(api), consumers(api), documentation(api),
+    lifecycle(api), scorecard(name, { withBlockers: true }), deployed(api), products(api), consumers(api), documentation(api),
     may('usage:read') && usage({ event_api: name }));
 }

@@ -3,6 +3,8 @@ import { h, say, table, when } from '../shell/dom.js';
 import { key, may, post, session } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
 import { all, dialog, pages, part, tag } from '../shell/parts.js';
+import { pathOf } from './catalog.js';
+import { scorecards } from './scorecard.js';
 
 export const ownPath = (api) => `/own/event-apis/${key(api.name)}/v${api.major}`;
 export const memberOf = (team) => session.user.teams.some((own) => own.name === team) || may('all-teams:write');
@@ -50,5 +52,6 @@ export function own() {
   return h('div', {},
     h('div', { class: 'row apart' }, h('h1', {}, 'Your event APIs'), h('a', { class: 'button main', href: '/own/publish' }, 'Publish an event API')),
     may('subscriptions:approve') && part('Requests', requests),
-    session.user.teams.map((team) => part(team.title || team.name, () => pages('/v1/catalog', { team: team.name, limit: 50 }, entry, 'This team has no event APIs yet.'))));
+    session.user.teams.map((team) => part(team.title || team.name, () => pages('/v1/catalog', { team: team.name, limit: 50 }, entry, 'This team has no event APIs yet.'))),
+    session.user.teams.map((team) => scorecards(team, ({ key: name }) => `/own${pathOf(name)}`)));
 }

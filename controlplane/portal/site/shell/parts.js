@@ -107,7 +107,7 @@ export function ask(title, text, verb, act) {
           await act();
           close();
         } catch (problem) {
-          replace(wrong, notice('bad', h('p', {}, problem.message)));
+          replace(wrong, notice('bad', h('p', {}, problem.message), (problem.errors ?? []).length > 0 && h('ul', {}, problem.errors.map((error) => h('li', {}, error.detail)))));
           button.disabled = false;
         }
       },
