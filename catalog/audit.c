@@ -4,6 +4,9 @@
 
 #include "catalog/entity.h"
 #include "catalog/store.h"
+#include "common/crypto.h"
+
+#define DIGEST_SHOWN_BYTES 8
 
 /* These change with every write and say nothing. */
 static bool is_bookkeeping(const char *name)
@@ -25,6 +28,21 @@ static void add_change(json_t *changes, const char *name, const json_t *from, co
     json_object_set_new(changes, name, change);
 }
 
+/* Of what is large only its digest: the trail is read a page at a time. */
+static json_t *brief(const slc_field *field, const json_t *value)
+{
+    uint8_t digest[SLC_SHA256_BYTES];
+    char hex[2 * DIGEST_SHOWN_BYTES + 1];
+    if (value == NULL || (field->flags & SLC_F_BULKY) == 0)
+        return json_incref((json_t *)value);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+    size_t len = strlen(text);
+    slc_sha256(text, len, digest);
+    slc_hex_encode(digest, DIGEST_SHOWN_BYTES, hex);
+    free(text);
+    return json_sprintf("SHA-256 %s, %zu bytes", hex, len);
+}
+
 static void compare(const slc_field *fields, const json_t *before, const json_t *next,
                     const json_t *shown_before, const json_t *shown_next, json_t *changes)
 {
@@ -34,8 +52,11 @@ static void compare(const slc_field *fields, const json_t *before, const json_t 
         bool same = from == NULL || to == NULL ? from == to : json_equal(from, to);
         if (same || is_bookkeeping(field->name) || (field->flags & SLC_F_HIDDEN) != 0)
             continue;
-        add_change(changes, field->name, json_object_get(shown_before, field->name),
-                   json_object_get(shown_next, field->name));
+        json_t *shown_from = brief(field, json_object_get(shown_before, field->name));
+        json_t *shown_to = brief(field, json_object_get(shown_next, field->name));
+        add_change(changes, field->name, shown_from, shown_to);
+        json_decref(shown_from);
+        json_decref(shown_to);
     }
 }
 

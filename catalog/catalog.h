@@ -38,6 +38,7 @@ typedef struct slc_catalog_options {
     /* Can gateways use the definition of an event API's schema, in this language? NULL: it need only be JSON.
      */
     bool (*check_definition)(const char *format, const char *text, size_t len, slc_error *err);
+    int64_t document_bytes; /* of the OpenAPI document of a REST API; 0: 1 MiB */
 } slc_catalog_options;
 
 /* Opens or creates, checks integrity, makes a backup before it migrates an older schema, ends a master key
@@ -125,9 +126,16 @@ typedef struct slc_list_query {
     int limit;             /* 1..1000; 0: 100 */
     const char *cursor;    /* from the last page's `next`; NULL: the start */
     const json_t *filters; /* {field: value}; only filterable fields */
+    /* Of a kind that is not visible to all who may read it: to whom; NULL: to who sees everything. */
+    const struct slc_identity *viewer;
 } slc_list_query;
-/* {items: [...], next: string or null} */
+/* {items: [...], next: string or null}; items without what is bulky */
 json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query *query,
+                        slc_error *err) SLC_CHECKED;
+
+/* May they know of it, in as far as they may read the kind at all? Else SLC_NOT_FOUND, as if it were not there.
+ */
+bool slc_entity_visible(slc_txn *txn, const slc_kind *kind, const char *key, const struct slc_identity *viewer,
                         slc_error *err) SLC_CHECKED;
 
 /* ---- the passing of time ---- */

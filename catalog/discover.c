@@ -8,7 +8,6 @@
 
 #include "catalog/discover_private.h"
 #include "catalog/entity.h"
-#include "catalog/token.h"
 #include "common/alloc.h"
 #include "common/buf.h"
 
@@ -22,20 +21,49 @@
 /* How much a word counts in name, title, tags and description. The lower the rank, the better. */
 #define RANK "bm25(catalog_search, 10.0, 6.0, 4.0, 1.0)"
 
-static const char item_sql[] =
-    "json_object('key', e.key, 'name', e.name, 'major', e.major, 'title', e.title, 'summary', "
-    "substr(e.description, 1, 400), 'team', t.key, 'team_title', t.title, 'lifecycle', e.lifecycle, "
+/* Visitors see nothing of where something is deployed. */
+static const char api_item_sql[] =
+    "json_object('kind', 'event-apis', 'key', e.key, 'name', e.name, 'major', e.major, 'title', e.title, "
+    "'summary', substr(e.description, 1, 400), 'team', t.key, 'team_title', t.title, 'lifecycle', e.lifecycle, "
     "'sunset_at', strftime('%Y-%m-%dT%H:%M:%fZ', e.sunset_at / 1000.0, 'unixepoch'), 'operations', "
-    "json(e.operations), 'exposures', json(e.exposures), 'tags', json(coalesce(e.tags, '[]')), "
-    "'environments', (SELECT json_group_array(DISTINCT g.environment) FROM deployments AS d JOIN "
-    "gateway_groups AS g ON g.id = d.gateway_group WHERE d.event_api = e.id))";
+    "json(e.operations), 'exposures', json(e.exposures), 'tags', json(coalesce(e.tags, '[]')), 'served', "
+    "json('true'), 'environments', (SELECT json_group_array(DISTINCT g.environment) FROM deployments AS d JOIN "
+    "gateway_groups AS g ON g.id = d.gateway_group WHERE d.event_api = e.id AND ?20 = 0))";
 
-char *slc_discover_teams(const slc_identity *viewer)
+static const char rest_item_sql[] =
+    "json_object('kind', 'rest-apis', 'key', r.key, 'name', r.name, 'title', r.title, 'summary', "
+    "substr(r.description, 1, 400), 'team', t.key, 'team_title', t.title, 'lifecycle', r.lifecycle, "
+    "'sunset_at', "
+    "strftime('%Y-%m-%dT%H:%M:%fZ', r.sunset_at / 1000.0, 'unixepoch'), 'version', r.version, "
+    "'operation_count', "
+    "r.operation_count, 'tags', json(coalesce(r.tags, '[]')), 'served', json('false'))";
+
+/* ---- who looks ---- */
+
+slc_discover_viewer slc_discover_viewer_of(const slc_identity *identity)
 {
-    if (viewer == NULL)
+    if (identity == NULL)
+        return (slc_discover_viewer){.event_apis = true, .rest_apis = true, .everything = true};
+    /* A machine's token has no teams, and only an administrator makes one. */
+    return (slc_discover_viewer){.event_apis = slc_identity_may(identity, "event-apis:read"),
+                                 .rest_apis = slc_identity_may(identity, "rest-apis:read"),
+                                 .everything = identity->user_id[0] == '\0' ||
+                                               slc_identity_may(identity, SLC_PERMISSION_ALL_TEAMS),
+                                 .teams = identity->teams};
+}
+
+slc_discover_viewer slc_discover_visitor(void)
+{
+    return (slc_discover_viewer){.event_apis = true, .rest_apis = true, .visitor = true};
+}
+
+char *slc_discover_teams(const slc_discover_viewer *viewer)
+{
+    if (viewer->everything && !viewer->visitor)
         return NULL;
     /* NULL would be everything: whoever has no teams has an empty list of them. */
-    return viewer->teams != NULL ? json_dumps(viewer->teams, JSON_COMPACT) : slc_strdup("[]");
+    return viewer->teams != NULL && !viewer->visitor ? json_dumps(viewer->teams, JSON_COMPACT)
+                                                     : slc_strdup("[]");
 }
 
 /* ---- words ---- */
@@ -99,55 +127,122 @@ static bool is_one_of(const char *value, const char *const *values, const char *
     return value == NULL || slc_fail(err, SLC_INVALID, parameter, "%.60s is not one of its values", value);
 }
 
-static bool check(const slc_discover_query *query, slc_error *err)
+static bool check(const slc_discover_query *query, const slc_discover_viewer *viewer, slc_error *err)
 {
     static const char *const lifecycles[] = {"draft", "published", "deprecated", "retired", NULL};
     static const char *const protocols[] = {"rest", "sse", "kafka", NULL};
+    static const char *const kinds[] = {"event-apis", "rest-apis", NULL};
+    if (viewer->visitor && query->environment != NULL)
+        return slc_fail(err, SLC_INVALID, "environment", "only who is signed in finds by it");
     return is_one_of(query->lifecycle, lifecycles, "lifecycle", err) &&
-           is_one_of(query->protocol, protocols, "protocol", err);
+           is_one_of(query->protocol, protocols, "protocol", err) && is_one_of(query->kind, kinds, "kind", err);
 }
 
-/* ?1 teams, ?2 words, ?3 and ?4 where to go on, ?5 how many, ?6... filters. */
-static void make_sql(slc_buf *sql, const slc_discover_query *query, bool words)
+/* What is asked for, of what may be seen at all. */
+struct scope {
+    bool event_apis, rest_apis;
+};
+
+static struct scope scope_of(const slc_discover_query *query, const slc_discover_viewer *viewer)
 {
-    slc_buf_addf(sql, "SELECT %s, e.key, %s FROM ", item_sql, words ? RANK : "0.0");
-    if (words)
-        slc_buf_adds(sql, "catalog_search JOIN catalog_entries AS c ON c.number = catalog_search.rowid JOIN "
-                          "event_apis AS e ON e.id = c.event_api ");
-    else
-        slc_buf_adds(sql, "event_apis AS e ");
-    slc_buf_adds(sql, "JOIN teams AS t ON t.id = e.team WHERE " SLC_DISCOVER_API);
-    if (words)
-        slc_buf_adds(sql, " AND catalog_search MATCH ?2");
-    if (query->cursor != NULL)
-        slc_buf_adds(sql, words ? " AND (" RANK ", e.key) > (?3, ?4)" : " AND e.key > ?4");
+    bool rest = query->kind == NULL || strcmp(query->kind, "rest-apis") == 0;
+    bool events = query->kind == NULL || strcmp(query->kind, "event-apis") == 0;
+    bool reached =
+        query->environment == NULL && (query->protocol == NULL || strcmp(query->protocol, "rest") == 0);
+    return (struct scope){.event_apis = events && viewer->event_apis,
+                          .rest_apis = rest && reached && viewer->rest_apis};
+}
+
+/* ?1 teams, ?2 words, ?3 and ?4 where to go on, ?5 how many, ?6... filters, ?20 is it a visitor. */
+static void add_filters(slc_buf *sql, const slc_discover_query *query, const char *table)
+{
     if (query->tag != NULL)
-        slc_buf_adds(sql, " AND EXISTS (SELECT 1 FROM json_each(e.tags) WHERE value = ?6)");
+        slc_buf_addf(sql, " AND EXISTS (SELECT 1 FROM json_each(%s.tags) WHERE value = ?6)", table);
     if (query->team != NULL)
         slc_buf_adds(sql, " AND (t.key = ?7 OR t.id = ?7)");
     if (query->lifecycle != NULL)
-        slc_buf_adds(sql, " AND e.lifecycle = ?8");
+        slc_buf_addf(sql, " AND %s.lifecycle = ?8", table);
+}
+
+static void add_api_filters(slc_buf *sql, const slc_discover_query *query)
+{
+    add_filters(sql, query, "e");
     if (query->protocol != NULL)
         slc_buf_adds(sql, " AND EXISTS (SELECT 1 FROM json_each(e.exposures) WHERE value = ?9)");
     if (query->environment != NULL)
         slc_buf_adds(sql, " AND EXISTS (SELECT 1 FROM deployments AS d JOIN gateway_groups AS g ON g.id = "
                           "d.gateway_group WHERE d.event_api = e.id AND g.environment = ?10)");
-    slc_buf_adds(sql, words ? " ORDER BY " RANK ", e.key LIMIT ?5" : " ORDER BY e.key LIMIT ?5");
+}
+
+/* Both tables in the order of their keys, which is that of an index of each. */
+static void make_browse_sql(slc_buf *sql, const slc_discover_query *query, struct scope scope)
+{
+    const char *after = query->cursor != NULL ? " > ?4" : " NOT NULL";
+    if (scope.event_apis) {
+        slc_buf_addf(
+            sql,
+            "SELECT %s AS item, e.key AS key, 0.0 AS rank FROM event_apis AS e JOIN teams AS t ON t.id = "
+            "e.team WHERE " SLC_DISCOVER_API " AND e.key%s",
+            api_item_sql, after);
+        add_api_filters(sql, query);
+    }
+    if (scope.event_apis && scope.rest_apis)
+        slc_buf_adds(sql, " UNION ALL ");
+    if (scope.rest_apis) {
+        slc_buf_addf(
+            sql,
+            "SELECT %s AS item, r.key AS key, 0.0 AS rank FROM rest_apis AS r JOIN teams AS t ON t.id = "
+            "r.team WHERE " SLC_DISCOVER_REST("r", "?1", "?20") " AND r.key%s",
+            rest_item_sql, after);
+        add_filters(sql, query, "r");
+    }
+    slc_buf_adds(sql, " ORDER BY 2 LIMIT ?5");
+}
+
+/* One pass over the index for both. */
+static void make_search_sql(slc_buf *sql, const slc_discover_query *query, struct scope scope)
+{
+    slc_buf_addf(
+        sql,
+        "SELECT CASE WHEN c.rest_api IS NULL THEN %s ELSE %s END, coalesce(e.key, r.key) AS key, " RANK
+        " AS rank FROM catalog_search JOIN catalog_entries AS c ON c.number = catalog_search.rowid LEFT JOIN "
+        "event_apis AS e ON e.id = c.event_api LEFT JOIN rest_apis AS r ON r.id = c.rest_api JOIN teams AS t "
+        "ON t.id = coalesce(e.team, r.team) WHERE catalog_search MATCH ?2",
+        api_item_sql, rest_item_sql);
+    if (query->cursor != NULL)
+        slc_buf_adds(sql, " AND (" RANK ", coalesce(e.key, r.key)) > (?3, ?4)");
+    slc_buf_adds(sql, " AND (");
+    if (scope.event_apis) {
+        slc_buf_adds(sql, "(c.event_api NOT NULL AND " SLC_DISCOVER_API);
+        add_api_filters(sql, query);
+        slc_buf_adds(sql, ")");
+    }
+    if (scope.event_apis && scope.rest_apis)
+        slc_buf_adds(sql, " OR ");
+    if (scope.rest_apis) {
+        slc_buf_adds(sql, "(c.rest_api NOT NULL AND " SLC_DISCOVER_REST("r", "?1", "?20"));
+        add_filters(sql, query, "r");
+        slc_buf_adds(sql, ")");
+    }
+    slc_buf_adds(sql, ") ORDER BY rank, key LIMIT ?5");
 }
 
 /* Every number is bound, whether the statement has it or not: SQLite ignores the others. */
-static void bind(sqlite3_stmt *stmt, const slc_discover_query *query, const char *teams, const char *match,
-                 const struct place *after, int limit)
+static void bind(sqlite3_stmt *stmt, const slc_discover_query *query, const slc_discover_viewer *viewer,
+                 const char *match, const struct place *after, int limit)
 {
     const char *const filters[] = {query->tag, query->team, query->lifecycle, query->protocol,
                                    query->environment};
+    char *teams = slc_discover_teams(viewer);
     sqlite3_bind_text(stmt, 1, teams, -1, SQLITE_TRANSIENT);
+    free(teams);
     sqlite3_bind_text(stmt, 2, match, -1, SQLITE_TRANSIENT);
     sqlite3_bind_double(stmt, 3, after->rank);
     sqlite3_bind_text(stmt, 4, after->key, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int(stmt, 5, limit + 1); /* one more tells whether there is a next page */
     for (int i = 0; i < 5; i++)
         sqlite3_bind_text(stmt, 6 + i, filters[i], -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(stmt, SLC_DISCOVER_VISITOR, viewer->visitor);
 }
 
 /* SQLite writes each item; they are not parsed, since a page would take several times as long. */
@@ -175,35 +270,39 @@ static bool read_page(slc_txn *txn, sqlite3_stmt *stmt, int limit, slc_buf *out,
     return rc >= 0;
 }
 
-static bool run(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer, const char *match,
-                const struct place *after, slc_buf *out, slc_error *err)
+static bool run(slc_txn *txn, const slc_discover_query *query, const slc_discover_viewer *viewer,
+                const char *match, const struct place *after, slc_buf *out, slc_error *err)
 {
+    struct scope scope = scope_of(query, viewer);
     slc_buf sql;
+    if (!scope.event_apis && !scope.rest_apis)
+        return slc_buf_adds(out, "{\"items\":[],\"next\":null}");
     slc_buf_init(&sql, SQL_MAX_BYTES);
-    make_sql(&sql, query, match != NULL);
+    if (match != NULL)
+        make_search_sql(&sql, query, scope);
+    else
+        make_browse_sql(&sql, query, scope);
     slc_buf_addc(&sql, '\0');
     sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql.data, err);
     slc_buf_release(&sql);
     if (stmt == NULL)
         return false;
     int limit = query->limit > 0 ? query->limit : LIMIT_DEFAULT;
-    char *teams = slc_discover_teams(viewer);
-    bind(stmt, query, teams, match, after, limit);
-    free(teams);
+    bind(stmt, query, viewer, match, after, limit);
     bool ok = read_page(txn, stmt, limit, out, err);
     slc_txn_finish(txn, stmt);
     return ok;
 }
 
-char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_identity *viewer, size_t *len,
-                        slc_error *err)
+char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_discover_viewer *viewer,
+                        size_t *len, slc_error *err)
 {
     struct place after = {0};
     slc_buf match, out;
     slc_buf_init(&match, MATCH_MAX);
     slc_buf_init(&out, PAGE_MAX);
     bool words = query->words != NULL && query->words[strspn(query->words, " \t\r\n")] != '\0';
-    bool ok = check(query, err) && (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
+    bool ok = check(query, viewer, err) && (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
               (!words || make_match(query->words, &match, err)) &&
               run(txn, query, viewer, words ? (const char *)match.data : NULL, &after, &out, err);
     char *text = ok ? slc_buf_steal(&out, len) : NULL;

@@ -286,8 +286,10 @@ static bool update(slc_txn *txn, const slc_kind *kind, const json_t *before, jso
     *next = read_update(txn, kind, before, body, patch, err);
     if (*next == NULL)
         return stale && if_match >= 0 ? fail_stale(kind, before, if_match, err) : false;
-    if (stale && !json_equal(before, *next))
+    if (stale && !slc_entity_unchanged(txn, kind, before, *next)) {
+        slc_txn_clear_problems(txn);
         return fail_stale(kind, before, if_match, err);
+    }
     return slc_access_write(txn, kind, NULL, *next, err) &&
            slc_entity_save(txn, kind, "update", before, *next, NULL, err);
 }

@@ -61,6 +61,8 @@ int slc_row_resolve(slc_txn *txn, const slc_kind *kind, const char *id_or_key, c
 json_t *slc_row_read(const slc_kind *kind, sqlite3_stmt *stmt);
 /* "SELECT <columns> FROM <table> AS t"; lives as long as the process. The key is the last column. */
 const char *slc_row_select(const slc_kind *kind);
+/* The same without what is bulky. */
+const char *slc_row_select_brief(const slc_kind *kind);
 /* The number of columns of slc_row_select. */
 int slc_row_width(const slc_kind *kind);
 bool slc_row_insert(slc_txn *txn, const slc_kind *kind, const char *key, const json_t *stored,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/discover_private.h"
 #include "catalog/entity.h"
 #include "common/alloc.h"
 #include "common/buf.h"
@@ -15,6 +16,8 @@
 #define CURSOR_MAX    512
 #define FILTERS_MAX   16
 #define SQL_MAX_BYTES 32768
+
+#define TEAMS_PARAMETER 40 /* of slc_kind.visible */
 
 /* ---- cursors ---- */
 
@@ -127,8 +130,10 @@ static bool make_sql(slc_txn *txn, const slc_kind *kind, const slc_list_query *q
                      slc_buf *sql, slc_error *err)
 {
     bool log = (kind->flags & SLC_KIND_LOG) != 0;
-    slc_buf_addf(sql, "%s WHERE %s", slc_row_select(kind),
+    slc_buf_addf(sql, "%s WHERE %s", slc_row_select_brief(kind),
                  log ? "t.seq < coalesce(?1, 9223372036854775807)" : "t.key > coalesce(?1, '')");
+    if (kind->visible != NULL)
+        slc_buf_addf(sql, " AND %s", kind->visible);
     const char *name;
     json_t *value;
     json_object_foreach ((json_t *)query->filters, name, value) {
@@ -155,6 +160,14 @@ static bool bind(const slc_kind *kind, sqlite3_stmt *stmt, const char *after, in
             sqlite3_bind_text(stmt, 3 + i, json_string_value(value), -1, SQLITE_TRANSIENT);
     }
     return true;
+}
+
+static void bind_viewer(sqlite3_stmt *stmt, const slc_identity *viewer)
+{
+    slc_discover_viewer who = slc_discover_viewer_of(viewer);
+    char *teams = slc_discover_teams(&who);
+    sqlite3_bind_text(stmt, TEAMS_PARAMETER, teams, -1, SQLITE_TRANSIENT);
+    free(teams);
 }
 
 static bool read_page(slc_txn *txn, const slc_kind *kind, sqlite3_stmt *stmt, int limit, json_t *out,
@@ -195,6 +208,8 @@ static json_t *run(slc_txn *txn, const slc_kind *kind, const slc_list_query *que
         return NULL;
     int limit = query->limit == 0 ? LIMIT_DEFAULT : query->limit;
     bind(kind, stmt, after, limit, filters);
+    if (kind->visible != NULL)
+        bind_viewer(stmt, query->viewer);
     json_t *out = json_object();
     bool ok = read_page(txn, kind, stmt, limit, out, err);
     slc_txn_finish(txn, stmt);
@@ -222,4 +237,26 @@ json_t *slc_entity_list(slc_txn *txn, const slc_kind *kind, const slc_list_query
     for (int i = 0; i < filters.count; i++)
         json_decref(filters.values[i]);
     return out;
+}
+
+bool slc_entity_visible(slc_txn *txn, const slc_kind *kind, const char *key, const slc_identity *viewer,
+                        slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1];
+    if (kind->visible == NULL)
+        return true;
+    int rc = slc_row_resolve(txn, kind, key, id, err);
+    char *sql = slc_asprintf("SELECT 1 FROM \"%s\" AS t WHERE t.id = ?1 AND %s", kind->table, kind->visible);
+    sqlite3_stmt *stmt = rc == 1 ? slc_txn_query(txn, err, sql, "s", id) : NULL;
+    free(sql);
+    if (stmt != NULL) {
+        bind_viewer(stmt, viewer);
+        rc = slc_txn_step(txn, stmt, err);
+    } else if (rc == 1) {
+        rc = -1;
+    }
+    slc_txn_finish(txn, stmt);
+    if (rc == 0)
+        slc_fail(err, SLC_NOT_FOUND, NULL, "there is no %s %.100s", kind->singular, key);
+    return rc == 1;
 }

@@ -15,6 +15,7 @@
 
 struct kind_sql {
     char *select; /* without a condition */
+    char *brief;  /* the same, with NULL for what is bulky */
     char *by_id, *insert, *update, *remove, *resolve, *key_of;
     int width;
 };
@@ -55,6 +56,14 @@ static void select_field(void *arg, const slc_kind *kind, const slc_field *field
             kind->table, slc_field_column(field));
 }
 
+static void select_brief_field(void *arg, const slc_kind *kind, const slc_field *field)
+{
+    if (slc_field_stored(field) && (field->flags & SLC_F_BULKY) != 0)
+        slc_buf_adds(arg, "NULL, ");
+    else
+        select_field(arg, kind, field);
+}
+
 static void insert_column(void *arg, const slc_kind *kind, const slc_field *field)
 {
     (void)kind;
@@ -90,14 +99,23 @@ static void count_column(void *arg, const slc_kind *kind, const slc_field *field
     *(int *)arg += slc_field_stored(field) || field->type == SLC_F_REF_LIST;
 }
 
-static void make_kind_sql(struct kind_sql *out, const slc_kind *kind)
+static char *make_select(const slc_kind *kind,
+                         void (*add)(void *arg, const slc_kind *kind, const slc_field *field))
 {
     slc_buf sql;
     slc_buf_init(&sql, SQL_MAX_BYTES);
     slc_buf_adds(&sql, "SELECT ");
-    each_field(kind, select_field, &sql);
+    each_field(kind, add, &sql);
     slc_buf_addf(&sql, "t.%s FROM \"%s\" AS t", (kind->flags & SLC_KIND_LOG) != 0 ? "id" : "key", kind->table);
-    out->select = finish_sql(&sql);
+    return finish_sql(&sql);
+}
+
+static void make_kind_sql(struct kind_sql *out, const slc_kind *kind)
+{
+    slc_buf sql;
+    slc_buf_init(&sql, SQL_MAX_BYTES);
+    out->select = make_select(kind, select_field);
+    out->brief = make_select(kind, select_brief_field);
     out->by_id = slc_asprintf("%s WHERE t.id = ?1", out->select);
     out->width = 1;
     each_field(kind, count_column, &out->width);
@@ -147,6 +165,11 @@ static const struct kind_sql *sql_of(const slc_kind *kind)
 const char *slc_row_select(const slc_kind *kind)
 {
     return sql_of(kind)->select;
+}
+
+const char *slc_row_select_brief(const slc_kind *kind)
+{
+    return sql_of(kind)->brief;
 }
 
 int slc_row_width(const slc_kind *kind)

@@ -34,6 +34,7 @@ static const slc_kind *const kinds[] = {
     &slc_kind_deployment,
     &slc_kind_product,
     &slc_kind_plan,
+    &slc_kind_rest_api,
     &slc_kind_application,
     &slc_kind_credential,
     &slc_kind_subscription,

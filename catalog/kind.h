@@ -58,6 +58,7 @@ enum slc_field_flag {
     SLC_F_COMPUTED = 1 << 10, /* shown, but not a column: the kind's rules make it */
     SLC_F_VOLATILE = 1 << 11, /* read-only, and changes with every change: whatever an update says is ignored,
                                  so that one that is sent again is the same one */
+    SLC_F_BULKY = 1 << 12,    /* large: lists leave it out, and the audit trail has its digest */
 };
 
 /* What a string must look like beyond its length. */
@@ -159,6 +160,9 @@ struct slc_kind {
     const slc_field *fields;   /* without the common ones; ends with a NULL name */
     const slc_action *actions; /* ends with a NULL name; NULL: none */
     const struct slc_kind_rules *rules;
+    /* Who may know of the row t, in SQL over ?40, the JSON list of ids of their teams, or NULL for who sees
+     * everything. NULL: whoever may read the kind. */
+    const char *visible;
 };
 
 /* All kinds in order of dependency: what a kind refers to comes before it. Ends with NULL. */

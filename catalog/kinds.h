@@ -11,7 +11,7 @@ extern const slc_kind slc_kind_gateway_group, slc_kind_gateway_node, slc_kind_en
 extern const slc_kind slc_kind_enrolment_rule;
 extern const slc_kind slc_kind_issuer, slc_kind_schema_registry, slc_kind_key_ring, slc_kind_trust_bundle;
 extern const slc_kind slc_kind_event_api, slc_kind_deployment, slc_kind_product, slc_kind_plan, slc_kind_policy;
-extern const slc_kind slc_kind_webhook, slc_kind_scorecard_rule;
+extern const slc_kind slc_kind_webhook, slc_kind_scorecard_rule, slc_kind_rest_api;
 extern const slc_kind slc_kind_application, slc_kind_credential, slc_kind_subscription;
 
 extern const char *const slc_operation_values[]; /* publish, read */

@@ -43,7 +43,11 @@ extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api
     slc_rules_enrolment_token, slc_rules_backend_cluster, slc_rules_virtual_cluster, slc_rules_listener,
     slc_rules_schema_registry, slc_rules_key_ring, slc_rules_event_api, slc_rules_deployment, slc_rules_product,
     slc_rules_plan, slc_rules_credential, slc_rules_subscription, slc_rules_policy, slc_rules_issuer,
-    slc_rules_webhook, slc_rules_scorecard_rule;
+    slc_rules_webhook, slc_rules_scorecard_rule, slc_rules_rest_api;
+
+/* A lifecycle only moves forward; and when did it come to deprecated? */
+bool slc_lifecycle_check(slc_txn *txn, const slc_change *change, slc_error *err);
+void slc_lifecycle_note(slc_txn *txn, slc_change *change);
 
 /* account_reset.c: the action of users. */
 bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body,

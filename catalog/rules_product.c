@@ -23,7 +23,7 @@ static int stage(const char *lifecycle)
     return i;
 }
 
-static bool check_lifecycle(slc_txn *txn, const slc_change *change, slc_error *err)
+bool slc_lifecycle_check(slc_txn *txn, const slc_change *change, slc_error *err)
 {
     if (change->before == NULL || txn->restoring)
         return true;
@@ -32,6 +32,14 @@ static bool check_lifecycle(slc_txn *txn, const slc_change *change, slc_error *e
     return stage(to) >= stage(from) ||
            slc_txn_problem(txn, "/lifecycle", err, "only moves forward: it is %s and cannot become %s", from,
                            to);
+}
+
+void slc_lifecycle_note(slc_txn *txn, slc_change *change)
+{
+    const char *lifecycle = slc_get_text(change->next, "lifecycle");
+    bool deprecated = strcmp(lifecycle, "deprecated") == 0;
+    if (deprecated && json_object_get(change->next, "deprecated_at") == NULL)
+        json_object_set_new(change->next, "deprecated_at", json_integer(slc_txn_now_ms(txn)));
 }
 
 /* ---- event APIs ---- */
@@ -86,22 +94,14 @@ static bool check_schema(slc_txn *txn, const json_t *schema, const json_t *befor
                            error.column, error.text);
 }
 
-static void note_deprecation(slc_txn *txn, slc_change *change)
-{
-    const char *lifecycle = slc_get_text(change->next, "lifecycle");
-    bool deprecated = strcmp(lifecycle, "deprecated") == 0;
-    if (deprecated && json_object_get(change->next, "deprecated_at") == NULL)
-        json_object_set_new(change->next, "deprecated_at", json_integer(slc_txn_now_ms(txn)));
-}
-
 static bool check_event_api(slc_txn *txn, slc_change *change, slc_error *err)
 {
     const json_t *next = change->next;
     if (slc_has_text(json_object_get(next, "exposures"), "sse") &&
         !slc_has_text(json_object_get(next, "operations"), "read"))
         return slc_txn_problem(txn, "/exposures", err, "sse needs the operation read");
-    note_deprecation(txn, change);
-    return slc_grants_check_api(txn, change, err) && check_lifecycle(txn, change, err) &&
+    slc_lifecycle_note(txn, change);
+    return slc_grants_check_api(txn, change, err) && slc_lifecycle_check(txn, change, err) &&
            check_key(txn, json_object_get(next, "key"), err) &&
            check_schema(txn, json_object_get(next, "schema"), json_object_get(change->before, "schema"), err);
 }
@@ -216,7 +216,7 @@ static bool check_product(slc_txn *txn, slc_change *change, slc_error *err)
     bool teams = strcmp(slc_get_text(change->next, "visibility"), "teams") == 0;
     if (!teams && json_array_size(json_object_get(change->next, "visible_to")) > 0)
         return slc_txn_problem(txn, "/visible_to", err, "is only for the visibility teams");
-    return check_bundle(txn, change, err) && check_lifecycle(txn, change, err);
+    return check_bundle(txn, change, err) && slc_lifecycle_check(txn, change, err);
 }
 
 static bool product_settled(slc_txn *txn, const slc_change *change, slc_error *err)

@@ -106,9 +106,11 @@ static sqlite3_stmt *prepare(slc_txn *txn, const char *more, const slc_identity 
     slc_buf_release(&sql);
     if (stmt == NULL)
         return NULL;
-    char *teams = slc_discover_teams(viewer);
+    slc_discover_viewer who = slc_discover_viewer_of(viewer);
+    char *teams = slc_discover_teams(&who);
     sqlite3_bind_text(stmt, 1, teams, -1, SQLITE_TRANSIENT);
     free(teams);
+    sqlite3_bind_int(stmt, SLC_DISCOVER_VISITOR, 0);
     return stmt;
 }
 

@@ -22,6 +22,7 @@
 #define DEFAULT_QUEUE          1000
 #define DEFAULT_BACKUPS_KEPT   7
 #define DEFAULT_LOST_AFTER_MS  30000
+#define DEFAULT_DOCUMENT_BYTES (1 << 20)
 /* One may be busy with a backup for long; files are sent meanwhile. */
 #define TASK_THREADS 4 /* backups, and people who sign in */
 
@@ -59,6 +60,7 @@ slc_catalog *slc_store_lock(const slc_catalog_options *options, slc_error *err)
                                                       : slc_asprintf("%s/backups", options->data_dir);
     catalog->backup_keep = options->backup_keep > 0 ? options->backup_keep : DEFAULT_BACKUPS_KEPT;
     catalog->check_definition = options->check_definition;
+    catalog->document_bytes = options->document_bytes > 0 ? options->document_bytes : DEFAULT_DOCUMENT_BYTES;
     catalog->node_lost_after_ms =
         options->node_lost_after_ms > 0 ? options->node_lost_after_ms : DEFAULT_LOST_AFTER_MS;
     pthread_rwlock_init(&catalog->key_lock, NULL);

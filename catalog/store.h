@@ -48,6 +48,7 @@ struct slc_catalog {
     pthread_rwlock_t key_lock;
     int64_t node_lost_after_ms;
     bool (*check_definition)(const char *format, const char *text, size_t len, slc_error *err);
+    int64_t document_bytes;
     char *backup_dir;
     unsigned backup_keep;
     atomic_bool maintaining;        /* a backup or a rotation runs: one at a time */

@@ -54,7 +54,8 @@ void slc_control_catalog_options(const slc_control_settings *settings, slc_catal
                                      .backup_dir = settings->backup_directory,
                                      .backup_keep = (unsigned)settings->backup_keep,
                                      .no_upgrade_backup = !settings->backup_before_upgrade,
-                                     .check_definition = slc_schema_definition_check};
+                                     .check_definition = slc_schema_definition_check,
+                                     .document_bytes = settings->import_document_bytes};
 }
 
 static bool open_catalog(struct control *control, slc_error *err)
@@ -219,6 +220,7 @@ static bool start_portal(struct control *control, slc_error *err)
         .failures = settings->portal_failures,
         .failure_window_ms = settings->portal_failure_window_ms,
         .sign_ups = settings->portal_sign_ups,
+        .public_catalog = settings->portal_public_catalog,
         .provider_timeout_ms = settings->portal_provider_timeout_ms,
         .discovery_ttl_ms = settings->keys_ttl_ms,
         .discovery_retry_ms = settings->keys_retry_ms,

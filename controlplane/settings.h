@@ -37,6 +37,7 @@ typedef struct slc_control_settings {
     char *portal_sign_up;
     char *portal_sign_up_role;
     int64_t portal_sign_ups;
+    bool portal_public_catalog;
     int64_t portal_session_idle_ms;
     int64_t portal_session_life_ms;
     int64_t portal_sessions;
@@ -93,6 +94,7 @@ typedef struct slc_control_settings {
     int64_t catalog_busy_timeout_ms;
     int64_t catalog_readers;
     int64_t catalog_queue;
+    int64_t import_document_bytes;
     bool catalog_full_check;
     int64_t catalog_check_limit_ms;
     char *backup_directory;

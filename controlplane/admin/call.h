@@ -66,6 +66,7 @@ typedef struct slc_call {
     /* Of a request that came in by another surface than the admin API's own; NULL: by that. */
     const struct slc_surface *surface;
     slc_call_browser browser;
+    bool visitor; /* by a route of the surface for whoever is not signed in: sees what is public */
 
     /* Who asks; valid once authenticated. */
     slc_identity identity;

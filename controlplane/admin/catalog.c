@@ -3,17 +3,15 @@
 #include <string.h>
 
 #include "catalog/discover.h"
+#include "catalog/rest_document.h"
 #include "controlplane/admin/handlers.h"
 #include "controlplane/admin/markdown.h"
 
 #define HTML_MAX_BYTES (512 << 10)
 
-/* A machine's token has no teams, and only an administrator makes one. */
-const slc_identity *slc_call_viewer(const slc_call *call)
+static slc_discover_viewer viewer_of(const slc_call *call)
 {
-    const slc_identity *identity = &call->identity;
-    return identity->user_id[0] == '\0' || slc_identity_may(identity, SLC_PERMISSION_ALL_TEAMS) ? NULL
-                                                                                                : identity;
+    return call->visitor ? slc_discover_visitor() : slc_discover_viewer_of(&call->identity);
 }
 
 static size_t characters_of(const char *text)
@@ -41,9 +39,11 @@ static bool check_lengths(const slc_call *call, slc_error *err)
 
 bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    static const char *const known[] = {"q",           "tag",   "team",   "lifecycle", "protocol",
-                                        "environment", "limit", "cursor", NULL};
+    static const char *const known[] = {"q",        "kind",        "tag",   "team",   "lifecycle",
+                                        "protocol", "environment", "limit", "cursor", NULL};
+    const slc_discover_viewer viewer = viewer_of(call);
     const slc_discover_query query = {.words = slc_call_query(call, "q"),
+                                      .kind = slc_call_query(call, "kind"),
                                       .tag = slc_call_query(call, "tag"),
                                       .team = slc_call_query(call, "team"),
                                       .lifecycle = slc_call_query(call, "lifecycle"),
@@ -53,7 +53,7 @@ bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
                                       .limit = slc_call_limit(call, err)};
     if (query.limit < 0 || !slc_call_query_only(call, known, err) || !check_lengths(call, err))
         return false;
-    call->text = slc_discover_list(txn, &query, slc_call_viewer(call), &call->text_len, err);
+    call->text = slc_discover_list(txn, &query, &viewer, &call->text_len, err);
     call->text_type = "application/json";
     return call->text != NULL;
 }
@@ -69,8 +69,19 @@ static void add_html(json_t *api, const char *field, const char *name)
 
 bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    call->answer = slc_discover_get(txn, call->target.key, slc_call_viewer(call), err);
+    const slc_discover_viewer viewer = viewer_of(call);
+    call->answer = slc_discover_get(txn, call->target.key, &viewer, err);
     add_html(call->answer, "description", "description_html");
     add_html(call->answer, "changelog", "changelog_html");
     return call->answer != NULL;
+}
+
+bool slc_route_catalog_document(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    const slc_discover_viewer viewer = viewer_of(call);
+    call->text = slc_discover_document(txn, call->target.key, &viewer, &call->text_len, err);
+    if (call->text == NULL)
+        return false;
+    call->text_type = slc_rest_document_is_json(call->text) ? "application/json" : "application/yaml";
+    return true;
 }

@@ -53,7 +53,9 @@ int slc_call_limit(const slc_call *call, slc_error *err)
 
 bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    slc_list_query query = {.limit = slc_call_limit(call, err), .cursor = slc_call_query(call, "cursor")};
+    slc_list_query query = {.limit = slc_call_limit(call, err),
+                            .cursor = slc_call_query(call, "cursor"),
+                            .viewer = &call->identity};
     struct evkeyval *pair;
     if (query.limit < 0)
         return false;
@@ -111,9 +113,16 @@ bool slc_route_create(slc_txn *txn, slc_call *call, slc_error *err)
     return answer_entity(call, entity);
 }
 
+/* What somebody may not know of is not there, whatever they want with it. */
+static bool is_visible(slc_txn *txn, const slc_call *call, slc_error *err)
+{
+    return slc_entity_visible(txn, call->target.kind, call->target.key, &call->identity, err);
+}
+
 bool slc_route_get(slc_txn *txn, slc_call *call, slc_error *err)
 {
-    json_t *entity = slc_entity_get(txn, call->target.kind, call->target.key, err);
+    json_t *entity =
+        is_visible(txn, call, err) ? slc_entity_get(txn, call->target.kind, call->target.key, err) : NULL;
     return entity != NULL && answer_entity(call, entity);
 }
 
@@ -121,6 +130,8 @@ bool slc_route_get(slc_txn *txn, slc_call *call, slc_error *err)
 static bool update(slc_txn *txn, slc_call *call, bool patch, slc_error *err)
 {
     int64_t if_match = call->if_match;
+    if (!is_visible(txn, call, err))
+        return false;
     if (if_match == SLC_IF_MATCH_ANY) {
         json_t *current = slc_entity_get(txn, call->target.kind, call->target.key, err);
         if (current == NULL)
@@ -150,6 +161,8 @@ bool slc_route_patch(slc_txn *txn, slc_call *call, slc_error *err)
 bool slc_route_delete(slc_txn *txn, slc_call *call, slc_error *err)
 {
     json_t *referrers = NULL;
+    if (!is_visible(txn, call, err))
+        return false;
     int64_t if_match = call->if_match == SLC_IF_MATCH_ANY ? SLC_IF_MATCH_NONE : call->if_match;
     if (slc_entity_delete(txn, call->target.kind, call->target.key, if_match, &referrers, err))
         return true;
@@ -160,6 +173,8 @@ bool slc_route_delete(slc_txn *txn, slc_call *call, slc_error *err)
 
 bool slc_route_act(slc_txn *txn, slc_call *call, slc_error *err)
 {
+    if (!is_visible(txn, call, err))
+        return false;
     json_t *entity =
         slc_entity_act(txn, call->target.kind, call->target.key, call->target.action, call->body, err);
     if (entity == NULL)

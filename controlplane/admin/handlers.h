@@ -58,8 +58,7 @@ bool slc_route_inventory_groups(slc_txn *txn, slc_call *call, slc_error *err) SL
 /* catalog.c */
 bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
-/* Who looks through the catalog, for what they may know of; NULL: sees everything. */
-const slc_identity *slc_call_viewer(const slc_call *call);
+bool slc_route_catalog_document(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* scorecards.c */
 bool slc_route_scorecard(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_scorecards(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

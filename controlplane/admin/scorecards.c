@@ -17,7 +17,7 @@ bool slc_route_scorecard(slc_txn *txn, slc_call *call, slc_error *err)
 {
     static const char *const none[] = {NULL};
     if (slc_call_query_only(call, none, err))
-        call->answer = slc_scorecard_get(txn, call->target.key, slc_call_viewer(call), err);
+        call->answer = slc_scorecard_get(txn, call->target.key, &call->identity, err);
     return call->answer != NULL;
 }
 
@@ -26,7 +26,7 @@ bool slc_route_scorecards(slc_txn *txn, slc_call *call, slc_error *err)
     static const char *const known[] = {"team", "lifecycle", "limit", "cursor", NULL};
     slc_scorecard_query query;
     if (read_query(call, known, &query, err))
-        call->answer = slc_scorecard_list(txn, &query, slc_call_viewer(call), err);
+        call->answer = slc_scorecard_list(txn, &query, &call->identity, err);
     return call->answer != NULL;
 }
 
@@ -36,6 +36,6 @@ bool slc_route_scorecard_preview(slc_txn *txn, slc_call *call, slc_error *err)
     slc_scorecard_query query;
     if (!read_query(call, known, &query, err))
         return false;
-    call->answer = slc_scorecard_preview(txn, call->body, &query, slc_call_viewer(call), err);
+    call->answer = slc_scorecard_preview(txn, call->body, &query, &call->identity, err);
     return call->answer != NULL || slc_call_keep_problems(txn, call);
 }

@@ -41,6 +41,7 @@ typedef struct slc_portal_options {
     int64_t discovery_ttl_ms;    /* how long what a provider says of itself is used */
     int64_t discovery_retry_ms;  /* least time between two attempts when it fails */
     enum slc_sign_up sign_up;
+    bool public_catalog;      /* who is not signed in finds what is of the visibility public */
     const char *sign_up_role; /* of whoever comes uninvited; NULL: none */
 } slc_portal_options;
 

@@ -97,6 +97,13 @@ bool slc_portal_open_account(slc_txn *txn, slc_call *call, slc_error *err) SLC_C
 bool slc_portal_show_reset(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_use_reset(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 
+/* ---- visitors.c ---- */
+/* The admin API's own routes of the catalog: for who is signed in as ever; for others, where the setting lets
+ * them. */
+bool slc_portal_catalog(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_portal_catalog_one(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_portal_catalog_document(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+
 /* ---- profile.c ---- */
 bool slc_portal_sessions(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_portal_end_session(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

@@ -1,4 +1,4 @@
-/* The portal's own routes. Those of the catalog, under /v1, are the admin API's. */
+/* The portal's own routes. Those under /v1 are the admin API's, but for what visitors see too. */
 #include "controlplane/portal/portal_private.h"
 
 #define OPEN    SLC_PERMISSION(SLC_PERMISSION_OPEN)
@@ -36,5 +36,10 @@ const slc_route slc_portal_routes[] = {
     {"POST", "/auth/tokens", SESSION, SLC_ROUTE_WRITE, true, 201, slc_portal_make_token, "Make one"},
     {"DELETE", "/auth/tokens/{key}", SESSION, SLC_ROUTE_WRITE, false, 204, slc_portal_delete_token,
      "Delete one of them"},
+    {"GET", "/v1/catalog", OPEN, SLC_ROUTE_READ, false, 200, slc_portal_catalog,
+     "The catalog, for whoever is not signed in as well"},
+    {"GET", "/v1/catalog/{key}", OPEN, SLC_ROUTE_READ, false, 200, slc_portal_catalog_one, "One of it"},
+    {"GET", "/v1/catalog/{key}/document", OPEN, SLC_ROUTE_READ, false, 200, slc_portal_catalog_document,
+     "The document of one"},
     {NULL, NULL, NULL, SLC_ROUTE_READ, false, 0, NULL, NULL},
 };

@@ -30,9 +30,9 @@ static bool describe(slc_txn *txn, slc_call *call, const char *secret, slc_error
     const slc_portal_options *options = &slc_portal_of(call)->options;
     char csrf[SLC_SESSION_CSRF_CHARS + 1];
     bool signed_in = call->identity.session_id[0] != '\0';
-    json_t *answer =
-        json_pack("{s:b, s:s, s:I}", "signed_in", (int)signed_in, "sign_up", sign_up_names[options->sign_up],
-                  "password_min", (json_int_t)options->password_min);
+    json_t *answer = json_pack(
+        "{s:b, s:s, s:I, s:b}", "signed_in", (int)signed_in, "sign_up", sign_up_names[options->sign_up],
+        "password_min", (json_int_t)options->password_min, "public_catalog", (int)options->public_catalog);
     call->answer = answer;
     json_t *providers = slc_provider_list(txn, err);
     if (providers == NULL)

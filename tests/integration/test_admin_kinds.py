@@ -25,7 +25,7 @@ IMMUTABLE = {
     "grants": ["team", "virtual_cluster", "topic"], "gateway-groups": ["name"], "backend-clusters": ["name"],
     "virtual-clusters": ["name"], "listeners": ["name", "gateway_group", "protocol"], "issuers": ["name"],
     "enrolment-rules": ["name"], "webhooks": ["name", "team"], "scorecard-rules": ["name"], "schema-registries": ["name"], "key-rings": ["name", "provider"], "trust-bundles": ["name"],
-    "event-apis": ["name", "major"], "deployments": ["event_api", "gateway_group"], "products": ["name"],
+    "event-apis": ["name", "major"], "deployments": ["event_api", "gateway_group"], "products": ["name"], "rest-apis": ["name"],
     "plans": ["product", "name"], "policies": ["name", "type"], "applications": ["name"],
     "credentials": ["application", "type"], "subscriptions": ["application", "plan", "environment"],
 }

@@ -61,6 +61,9 @@ class AdminRequests:
         self.samples.create("products", event_apis=[api], visibility="public", visible_to=None, lifecycle="published")
         return Request("GET", f"/v1/catalog/{api}")
 
+    def _catalog_document(self):
+        return Request("GET", f"/v1/catalog/{self.samples.create('rest-apis')['id']}/document")
+
     def _scorecard(self):
         """Of something that everybody may know of."""
         path = self._catalog().path.replace("/v1/catalog/", "/v1/event-apis/")
@@ -109,6 +112,7 @@ class AdminRequests:
         "POST /v1/teams/{key}/remove-member": lambda self: self._member("remove-member"),
         "GET /v1/catalog/{key}": _catalog,
         "POST /v1/deployments/{key}/promote": _promote,
+        "GET /v1/catalog/{key}/document": _catalog_document,
         "GET /v1/event-apis/{key}/scorecard": _scorecard,
         "POST /v1/scorecards/preview": _scorecard_preview,
         "POST /v1/explain": _explain,

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -18,6 +19,12 @@ def certificate():
                         "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=sample"],
                        check=True, capture_output=True)
         return cert.read_text(), key.read_text()
+
+
+def openapi(title="Stock", paths=None, **more):
+    """An OpenAPI document, as text."""
+    return json.dumps({"openapi": "3.1.0", "info": {"title": title, "version": "1.0"}, "servers": [{"url": "https://stock.example"}],
+                       "paths": paths or {"/items": {"get": {"summary": "What there is", "responses": {}}}}, **more})
 
 
 class CatalogSamples:
@@ -163,6 +170,10 @@ class CatalogSamples:
     def _plans(self):
         return {"product": self.base("products"), "name": self.name(), "operations": ["read"], "approval": "manual",
                 "limits": {"events_per_second": 100, "streams": 5}}
+
+    def _rest_apis(self):
+        return {"name": self.name(), "team": self.base("teams"), "lifecycle": "published", "tags": ["sample"],
+                "document": openapi(), "visibility": "signed-in"}
 
     def _policies(self):
         return {"name": self.name(), "type": "cors", "scope": {"kind": "event-api", "ref": self.base("event-apis")},

@@ -123,6 +123,11 @@ const struct sample t_samples[] = {
      "{'product': 'orders', 'name': 'free', 'operations': ['publish', 'read'], 'approval': 'auto', 'limits': "
      "{'events_per_second': 10}}",
      "{'operations': ['read'], 'limits': {'streams': 2}}"},
+    {"rest-apis", "stock",
+     "{'name': 'stock', 'team': 'platform', 'lifecycle': 'published', 'visibility': 'teams', 'visible_to': "
+     "['platform'], 'tags': ['shop'], 'document': 'openapi: 3.1.0\\ninfo: {title: Stock, version: 1.2.0}\\n"
+     "servers: [{url: https://stock.example.com}]\\npaths:\\n  /items: {get: {summary: What there is}}\\n'}",
+     "{'lifecycle': 'deprecated', 'description': 'How much there is.'}"},
     {"applications", "demo", "{'name': 'demo', 'team': 'platform'}", "{'description': 'Shows *it*.\\n'}"},
     {"credentials", NULL, "{'application': 'demo', 'type': 'secret'}", "{'disabled': true}"},
     {"subscriptions", NULL, "{'application': 'demo', 'plan': 'orders.free', 'environment': 'dev'}",

@@ -13,8 +13,9 @@ static const char *wanted;
 static bool list(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
+    const slc_discover_viewer viewer = slc_discover_viewer_of(t_actor.identity);
     size_t len;
-    char *text = slc_discover_list(txn, &query, t_actor.identity, &len, err);
+    char *text = slc_discover_list(txn, &query, &viewer, &len, err);
     answer = text != NULL ? json_loadb(text, len, 0, NULL) : NULL;
     ck_assert(answer != NULL || text == NULL);
     free(text);
@@ -24,7 +25,8 @@ static bool list(slc_txn *txn, void *arg, slc_error *err)
 static bool get(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
-    answer = slc_discover_get(txn, wanted, t_actor.identity, err);
+    const slc_discover_viewer viewer = slc_discover_viewer_of(t_actor.identity);
+    answer = slc_discover_get(txn, wanted, &viewer, err);
     return answer != NULL;
 }
 

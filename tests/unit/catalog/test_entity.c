@@ -66,8 +66,11 @@ START_TEST(what_was_read_can_be_put_back_without_a_change)
         json_t *item;
         json_array_foreach (json_object_get(list, "items"), index, item) {
             char *text = json_dumps(item, 0);
+            json_t *whole = t_get((*kind)->name, t_text(item, "id")); /* lists leave out what is large */
             json_t *same = t_put((*kind)->name, t_text(item, "id"), text);
-            ck_assert_msg(json_equal(item, same), "%s %s", (*kind)->name, text);
+            ck_assert_msg(includes(whole, item), "%s %s", (*kind)->name, text);
+            ck_assert_msg(json_equal(whole, same), "%s %s", (*kind)->name, text);
+            json_decref(whole);
             json_decref(same);
             free(text);
         }

@@ -80,7 +80,8 @@ static int since(const char *kind)
         const char *kind;
         int number;
     } later[] = {{"enrolment-rules", 4}, {"invitations", 11}, {"sign-in-providers", 14},
-                 {"sign-in-rules", 14},  {"webhooks", 15},    {"scorecard-rules", 20}};
+                 {"sign-in-rules", 14},  {"webhooks", 15},    {"scorecard-rules", 21},
+                 {"rest-apis", 22}};
     for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
         if (strcmp(later[i].kind, kind) == 0)
             return later[i].number;

@@ -1,6 +1,6 @@
 // An event API as its users see it.
 import { h, notice, table, when } from '../shell/dom.js';
-import { key, may, url } from '../shell/api.js';
+import { key, may, session, url } from '../shell/api.js';
 import { markdown } from '../shell/markdown.js';
 import { code, tabs, tag } from '../shell/parts.js';
 import { load, pathOf } from './catalog.js';
@@ -21,9 +21,9 @@ function facts(api) {
       h('dt', {}, 'Versions'), h('dd', {}, api.versions.map((version, i) => [i > 0 && ', ', h('a', { href: pathOf(version.key) }, version.key), ` (${version.lifecycle})`]))));
 }
 
-function ending(api) {
+export function ending(api, what = 'event API') {
   if (api.lifecycle !== 'deprecated') return null;
-  return notice('bad', h('p', {}, 'This event API is deprecated', api.sunset_at ? [' and ends on ', when(api.sunset_at)] : '', '.'));
+  return notice('bad', h('p', {}, `This ${what} is deprecated`, api.sunset_at ? [' and ends on ', when(api.sunset_at)] : '', '.'));
 }
 
 function pretty(definition) {
@@ -46,7 +46,7 @@ function examples(api) {
   return h('section', { class: 'card' }, h('h2', {}, 'Examples'), api.examples.map((example, i) => code(example.title || `Example ${i + 1}`, pretty(example.value))));
 }
 
-function changelog(api) {
+export function changelog(api) {
   return api.changelog && h('section', { class: 'card' }, h('h2', {}, 'Changes'), markdown(api.changelog_html, api.changelog));
 }
 
@@ -80,6 +80,10 @@ function environment(api, deployment) {
 }
 
 function start(api) {
+  if (!session.signed_in) {
+    return h('section', { class: 'card' }, h('h2', {}, 'Get started'),
+      h('p', {}, h('a', { href: `/sign-in?to=${encodeURIComponent(pathOf(`${api.name}.v${api.major}`))}` }, 'Sign in'), ' to see addresses and first steps, and to subscribe.'));
+  }
   return h('section', { class: 'card' }, h('h2', {}, 'Get started'),
     api.deployments.length > 0 ? api.deployments.map((deployment) => environment(api, deployment)) : h('p', { class: 'quiet' }, 'It is not deployed anywhere yet.'));
 }

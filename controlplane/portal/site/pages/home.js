@@ -4,7 +4,7 @@ import { may, session } from '../shell/api.js';
 
 // [title, text, path, permission]
 const WAYS = [
-  ['Find event APIs', 'By words, tags, teams and environments; with documentation and first steps.', '/catalog', 'event-apis:read'],
+  ['Find REST and event APIs', 'By words, tags, teams and environments; with documentation and first steps.', '/catalog', 'event-apis:read'],
   ['Your applications', 'Register them, subscribe them, and keep their credentials.', '/applications', 'applications:read'],
   ['Your event APIs', 'Publish topics, decide on requests, and see who uses what.', '/own', 'event-apis:write'],
   ['Gateways', 'What runs, on which configuration, and what is on the backends.', '/operate', 'gateway-nodes:read'],

@@ -12,7 +12,7 @@ import { scorecard } from './scorecard.js';
 import { usage } from './usage.js';
 
 const keyOf = (api) => `${api.name}.v${api.major}`;
-const words = (text) => text.split(/[\s,]+/).filter(Boolean);
+export const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
 // Whoever changed it meanwhile is not overwritten: 412 says so.
 const change = (api, body) => patch(`/v1/event-apis/${key(keyOf(api))}`, body, { 'If-Match': `"${api.revision}"` });
@@ -23,16 +23,15 @@ async function move(api, body) {
   await show();
 }
 
-function deprecate(api) {
-  dialog('Deprecate the event API?', (close) => h('div', {},
-    h('p', {}, 'It goes on working. Subscribers are told, and gateways say so with each answer.'),
+export function deprecate(what, text, send) {
+  dialog(`Deprecate the ${what}?`, (close) => h('div', {},
+    h('p', {}, text),
     form({
       submit: 'Deprecate',
       kind: 'bad',
       send: async (values) => {
-        await change(api, { lifecycle: 'deprecated', ...(values.sunset_at ? { sunset_at: `${values.sunset_at}T00:00:00Z` } : {}) });
+        await send({ lifecycle: 'deprecated', ...(values.sunset_at ? { sunset_at: `${values.sunset_at}T00:00:00Z` } : {}) });
         close();
-        await show();
       },
     }, field({ name: 'sunset_at', label: 'It ends on', type: 'date' }))));
 }
@@ -40,7 +39,7 @@ function deprecate(api) {
 function lifecycle(api) {
   const steps = {
     draft: h('button', { type: 'button', class: 'main', onclick: () => ask('Publish the event API?', 'Gateways serve it to whoever has a subscription, and it is found by those who may see its products.', 'Publish', () => move(api, { lifecycle: 'published' })) }, 'Publish'),
-    published: h('button', { type: 'button', onclick: () => deprecate(api) }, 'Deprecate'),
+    published: h('button', { type: 'button', onclick: () => deprecate('event API', 'It goes on working. Subscribers are told, and gateways say so with each answer.', (body) => move(api, body)) }, 'Deprecate'),
     deprecated: h('button', { type: 'button', class: 'bad', onclick: () => ask('Retire the event API?', 'Gateways stop serving it. This cannot be taken back.', 'Retire', () => move(api, { lifecycle: 'retired' })) }, 'Retire'),
   };
   return h('section', { class: 'card' }, h('h2', {}, 'Lifecycle'), h('div', { class: 'row' }, tag(api.lifecycle), steps[api.lifecycle] ?? null),

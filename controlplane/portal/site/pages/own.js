@@ -7,6 +7,7 @@ import { pathOf } from './catalog.js';
 import { scorecards } from './scorecard.js';
 
 export const ownPath = (api) => `/own/event-apis/${key(api.name)}/v${api.major}`;
+export const ownRestPath = (name) => `/own/rest-apis/${key(name)}`;
 export const memberOf = (team) => session.user.teams.some((own) => own.name === team) || may('all-teams:write');
 
 const DONE = { approve: 'approved', refuse: 'refused', suspend: 'suspended', resume: 'resumed', revoke: 'revoked' };
@@ -45,13 +46,13 @@ async function requests(again) {
 }
 
 function entry(api) {
-  return h('div', { class: 'entry row apart' }, h('span', {}, h('a', { href: ownPath(api) }, api.title || api.name), ' ', h('span', { class: 'quiet' }, api.key)), tag(api.lifecycle));
+  return h('div', { class: 'entry row apart' }, h('span', {}, h('a', { href: api.kind === 'rest-apis' ? ownRestPath(api.key) : ownPath(api) }, api.title || api.name), ' ', h('span', { class: 'quiet' }, api.kind === 'rest-apis' ? `${api.key} · REST` : api.key)), tag(api.lifecycle));
 }
 
 export function own() {
   return h('div', {},
-    h('div', { class: 'row apart' }, h('h1', {}, 'Your event APIs'), h('a', { class: 'button main', href: '/own/publish' }, 'Publish an event API')),
+    h('div', { class: 'row apart' }, h('h1', {}, 'Your event APIs'), h('div', { class: 'row' }, may('rest-apis:write') && h('a', { class: 'button', href: '/own/import' }, 'Import a REST API'), h('a', { class: 'button main', href: '/own/publish' }, 'Publish an event API'))),
     may('subscriptions:approve') && part('Requests', requests),
-    session.user.teams.map((team) => part(team.title || team.name, () => pages('/v1/catalog', { team: team.name, limit: 50 }, entry, 'This team has no event APIs yet.'))),
+    session.user.teams.map((team) => part(team.title || team.name, () => pages('/v1/catalog', { team: team.name, limit: 50 }, entry, 'This team has no APIs yet.'))),
     session.user.teams.map((team) => scorecards(team, ({ key: name }) => `/own${pathOf(name)}`)));
 }

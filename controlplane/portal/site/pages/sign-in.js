@@ -51,6 +51,7 @@ export function signIn({ query }) {
       field({ name: 'name', label: 'Name or email address', autocomplete: 'username', required: true, autocapitalize: 'none', spellcheck: 'false' }),
       field({ name: 'password', label: 'Password', type: 'password', autocomplete: 'current-password', required: true }))),
     providers(to),
+    session.public_catalog && h('p', {}, h('a', { href: '/catalog' }, 'Look around without signing in')),
     session.sign_up === 'open' ? h('p', {}, h('a', { href: '/sign-up' }, 'Make an account')) : null,
     session.sign_up === 'invitation' ? h('p', { class: 'quiet' }, 'No account? Ask a colleague for an invitation.') : null);
 }

@@ -17,11 +17,13 @@ function leave() {
   for (const fn of all) fn();
 }
 
-// page('/event-apis/:key', {title, show, signedIn, nav, needs}): `nav` is a word in the main menu, for those
-// who hold the permission `needs`; `signedIn` asks for a session.
+// page('/event-apis/:key', {title, show, signedIn, visitors, nav, needs}): `nav` is a word in the main menu, for those
+// who hold the permission `needs`; `signedIn` asks for a session, unless `visitors` may look and the server lets them.
 export function page(pattern, options) {
   routes.push({ ...options, pattern, parts: pattern.split('/') });
 }
+
+const isOpen = (route) => !route.signedIn || session.signed_in || (route.visitors === true && session.public_catalog === true);
 
 function match(path) {
   const parts = path.replace(/(.)\/+$/, '$1').split('/');
@@ -72,7 +74,7 @@ export async function show() {
   const main = document.getElementById('main');
   const found = match(location.pathname);
   const query = new URLSearchParams(location.search);
-  if (found?.route.signedIn && !session.signed_in) {
+  if (found && !isOpen(found.route)) {
     const to = location.pathname + location.search;
     return go(to === '/' ? '/sign-in' : `/sign-in?to=${encodeURIComponent(to)}`, true);
   }
@@ -81,7 +83,7 @@ export async function show() {
   try {
     content = found ? await found.route.show({ params: found.params, query, main }) : missing();
   } catch (problem) {
-    if (problem.status === 401 && turn === shown && found.route.signedIn) return show();
+    if (problem.status === 401 && turn === shown && !isOpen(found.route)) return show();
     if (problem.status === undefined) console.error(problem);
     content = failure(problem);
   }
@@ -106,7 +108,7 @@ function arrive(found, main) {
 function menu() {
   const here = location.pathname;
   replace(document.getElementById('nav'), routes
-    .filter((route) => route.nav && (!route.signedIn || session.signed_in) && (!route.needs || may(route.needs)))
+    .filter((route) => route.nav && isOpen(route) && (!route.needs || may(route.needs)))
     .map((route) => h('a', { href: route.pattern, 'aria-current': here === route.pattern || (route.pattern !== '/' && here.startsWith(`${route.pattern}/`)) ? 'page' : null }, route.nav)));
   replace(document.getElementById('who'), session.signed_in
     ? [h('a', { href: '/profile' }, session.user.title || session.user.name)]
