@@ -1,4 +1,4 @@
-/* The table of kinds: what event APIs should be like. */
+/* The table of kinds: what event APIs and REST APIs should be like. */
 #include "catalog/kinds.h"
 #include "catalog/rules.h"
 #include "catalog/scorecard.h"
@@ -6,7 +6,7 @@
 
 const char *const slc_scorecard_levels[] = {"bronze", "silver", "gold", NULL};
 
-static const char *const subject_values[] = {"event-apis", NULL};
+static const char *const subject_values[] = {"event-apis", "rest-apis", NULL};
 
 static const slc_field scorecard_rule_fields[] = {
     SLC_FIELD_NAME,
@@ -86,7 +86,7 @@ const slc_kind slc_kind_scorecard_rule = {
     .singular = "scorecard rule",
     .schema = "ScorecardRule",
     .table = "scorecard_rules",
-    .help = "What event APIs should be like, and must be before they are published.",
+    .help = "What event APIs and REST APIs should be like, and must be before they are published.",
     .flags = SLC_KIND_CRUD | SLC_KIND_DECLARATIVE,
     .fields = scorecard_rule_fields,
     .rules = &slc_rules_scorecard_rule,

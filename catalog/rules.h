@@ -48,6 +48,9 @@ extern const struct slc_kind_rules slc_rules_role, slc_rules_user, slc_rules_api
 /* A lifecycle only moves forward; and when did it come to deprecated? */
 bool slc_lifecycle_check(slc_txn *txn, const slc_change *change, slc_error *err);
 void slc_lifecycle_note(slc_txn *txn, slc_change *change);
+/* When it was written: is it published by this change? And when all is: may it be, by the scorecard rules? */
+void slc_publication_note(slc_txn *txn, const slc_change *change);
+bool slc_publication_check(slc_txn *txn, const slc_change *change, slc_error *err);
 
 /* account_reset.c: the action of users. */
 bool slc_account_act(slc_txn *txn, slc_change *change, const slc_action *action, const json_t *body,

@@ -166,7 +166,7 @@ static bool is_served(const json_t *api)
 
 /* Whether it may be is asked when all is there that comes with it, plans for one. A rollback brings back what
  * was published once. */
-static void note_publication(slc_txn *txn, const slc_change *change)
+void slc_publication_note(slc_txn *txn, const slc_change *change)
 {
     if (txn->restoring || !is_served(change->next) || is_served(change->before))
         return;
@@ -175,9 +175,15 @@ static void note_publication(slc_txn *txn, const slc_change *change)
     json_object_set_new(txn->published, change->id, json_true());
 }
 
+bool slc_publication_check(slc_txn *txn, const slc_change *change, slc_error *err)
+{
+    return json_object_get(txn->published, change->id) == NULL ||
+           slc_scorecard_gate(txn, change->kind, change->id, err);
+}
+
 static bool event_api_written(slc_txn *txn, slc_change *change, slc_error *err)
 {
-    note_publication(txn, change);
+    slc_publication_note(txn, change);
     return change->before != NULL || make_cursor_key(txn, change, err);
 }
 
@@ -188,7 +194,7 @@ static bool event_api_settled(slc_txn *txn, const slc_change *change, slc_error 
                txn,
                PLANS_BEYOND("p.product IN (SELECT owner_id FROM products_event_apis WHERE target_id = ?1)"),
                change->id, "/operations", err) &&
-           (json_object_get(txn->published, change->id) == NULL || slc_scorecard_gate(txn, change->id, err));
+           slc_publication_check(txn, change, err);
 }
 
 const struct slc_kind_rules slc_rules_event_api = {

@@ -112,4 +112,12 @@ static bool check_rest_api(slc_txn *txn, slc_change *change, slc_error *err)
     return slc_lifecycle_check(txn, change, err) && read_document(txn, change, err);
 }
 
-const struct slc_kind_rules slc_rules_rest_api = {.check = check_rest_api};
+static bool rest_api_written(slc_txn *txn, slc_change *change, slc_error *err)
+{
+    (void)err;
+    slc_publication_note(txn, change);
+    return true;
+}
+
+const struct slc_kind_rules slc_rules_rest_api = {
+    .check = check_rest_api, .written = rest_api_written, .settled = slc_publication_check};

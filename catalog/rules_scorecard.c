@@ -123,7 +123,7 @@ static bool is_one_of(const json_t *wanted, const char *text)
 
 static bool is_about(const json_t *rule, const slc_facts *facts)
 {
-    return is_one_of(json_object_get(rule, "kinds"), "event-apis") &&
+    return is_one_of(json_object_get(rule, "kinds"), slc_facts_kind(facts)) &&
            is_one_of(json_object_get(rule, "teams"), facts->team_id) &&
            is_one_of(json_object_get(rule, "lifecycles"), slc_facts_text(facts, SLC_FACT_LIFECYCLE)) &&
            meets(json_object_get(rule, "tags"), facts->parsed[SLC_FACT_TAGS]) &&

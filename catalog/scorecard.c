@@ -13,7 +13,7 @@
 #include "common/buf.h"
 
 #define LIMIT_DEFAULT 100
-#define SQL_MAX_BYTES 8192
+#define SQL_MAX_BYTES 32768
 #define NAMES_MAX     300 /* bytes of rules' names in a message */
 #define CURSOR_PREFIX "1 "
 
@@ -77,7 +77,7 @@ static bool is_in_the_way(const slc_card_rule *rule)
 static json_t *head_of(const slc_facts *facts)
 {
     const char *title = slc_facts_text(facts, SLC_FACT_TITLE);
-    return json_pack("{s:s, s:s, s:s?, s:s, s:s}", "kind", "event-apis", "key", facts->key, "title",
+    return json_pack("{s:s, s:s, s:s?, s:s, s:s}", "kind", slc_facts_kind(facts), "key", facts->key, "title",
                      title[0] != '\0' ? title : NULL, "team", slc_facts_text(facts, SLC_FACT_TEAM_NAME),
                      "lifecycle", slc_facts_text(facts, SLC_FACT_LIFECYCLE));
 }
@@ -96,29 +96,46 @@ static void run_row(slc_txn *txn, sqlite3_stmt *stmt, slc_card *card, row_fn *fn
     slc_facts_release(&facts);
 }
 
-static sqlite3_stmt *prepare(slc_txn *txn, const char *more, const slc_identity *viewer, slc_error *err)
+static void bind_viewer(sqlite3_stmt *stmt, const slc_discover_viewer *who)
 {
-    slc_buf sql;
-    slc_buf_init(&sql, SQL_MAX_BYTES);
-    slc_facts_sql(&sql);
-    slc_buf_adds(&sql, more);
-    sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql.data, err);
-    slc_buf_release(&sql);
-    if (stmt == NULL)
-        return NULL;
-    slc_discover_viewer who = slc_discover_viewer_of(viewer);
-    char *teams = slc_discover_teams(&who);
+    char *teams = slc_discover_teams(who);
     sqlite3_bind_text(stmt, 1, teams, -1, SQLITE_TRANSIENT);
     free(teams);
-    sqlite3_bind_int(stmt, SLC_DISCOVER_VISITOR, 0);
+    sqlite3_bind_int(stmt, SLC_DISCOVER_VISITOR, who->visitor);
+}
+
+/* Rows of one kind, or (NULL) of all that the viewer may read, each with the condition `more`. */
+static sqlite3_stmt *prepare(slc_txn *txn, const slc_kind *kind, const char *more, const char *order,
+                             const slc_identity *viewer, slc_error *err)
+{
+    const slc_discover_viewer who = slc_discover_viewer_of(viewer);
+    const struct {
+        const slc_kind *kind;
+        bool may;
+    } kinds[] = {{&slc_kind_event_api, who.event_apis}, {&slc_kind_rest_api, who.rest_apis}};
+    slc_buf sql;
+    slc_buf_init(&sql, SQL_MAX_BYTES);
+    for (size_t i = 0; i < 2; i++) {
+        if (kind != NULL ? kind != kinds[i].kind : !kinds[i].may)
+            continue;
+        slc_buf_adds(&sql, sql.len > 0 ? " UNION ALL " : "");
+        slc_facts_sql(&sql, kinds[i].kind);
+        slc_buf_adds(&sql, more);
+    }
+    slc_buf_adds(&sql, sql.len > 0 ? order : "SELECT 1 WHERE 0");
+    slc_buf_addc(&sql, '\0');
+    sqlite3_stmt *stmt = slc_txn_prepare(txn, (const char *)sql.data, err);
+    slc_buf_release(&sql);
+    if (stmt != NULL)
+        bind_viewer(stmt, &who);
     return stmt;
 }
 
 /* 1: done; 0: there is no such, or it is not visible; -1: error. */
-static int run_one(slc_txn *txn, const char *id, const slc_identity *viewer, slc_card *card, row_fn *fn,
-                   void *arg, slc_error *err)
+static int run_one(slc_txn *txn, const slc_kind *kind, const char *id, const slc_identity *viewer,
+                   slc_card *card, row_fn *fn, void *arg, slc_error *err)
 {
-    sqlite3_stmt *stmt = prepare(txn, " AND e.id = ?2", viewer, err);
+    sqlite3_stmt *stmt = prepare(txn, kind, " AND e.id = ?2", "", viewer, err);
     int rc = -1;
     if (stmt != NULL) {
         sqlite3_bind_text(stmt, 2, id, -1, SQLITE_TRANSIENT);
@@ -160,18 +177,19 @@ static void show_one(void *arg, slc_card *card, slc_facts *facts)
     json_object_set_new(*out, "blocked_by", blocked != NULL ? blocked : json_null());
 }
 
-json_t *slc_scorecard_get(slc_txn *txn, const char *key, const slc_identity *viewer, slc_error *err)
+json_t *slc_scorecard_get(slc_txn *txn, const slc_kind *kind, const char *key, const slc_identity *viewer,
+                          slc_error *err)
 {
     char id[SLC_ID_CHARS + 1];
     slc_card card;
     json_t *out = NULL;
-    int found = slc_row_resolve(txn, &slc_kind_event_api, key, id, err);
+    int found = slc_row_resolve(txn, kind, key, id, err);
     if (found == 1 && slc_card_load(txn, &card, err)) {
-        found = run_one(txn, id, viewer, &card, show_one, &out, err);
+        found = run_one(txn, kind, id, viewer, &card, show_one, &out, err);
         slc_card_release(&card);
     }
     if (found == 0)
-        slc_fail(err, SLC_NOT_FOUND, NULL, "there is no event API %.100s", key);
+        slc_fail(err, SLC_NOT_FOUND, NULL, "there is no %s %.100s", kind->singular, key);
     return out;
 }
 
@@ -217,10 +235,10 @@ static json_t *run_page(slc_txn *txn, const slc_scorecard_query *query, const sl
     if (!check_lifecycle(query->lifecycle, err) ||
         (query->cursor != NULL && !cursor_parse(query->cursor, after, err)))
         return NULL;
-    sqlite3_stmt *stmt = prepare(txn,
+    sqlite3_stmt *stmt = prepare(txn, NULL,
                                  " AND e.key > ?2 AND (?3 IS NULL OR t.key = ?3 OR t.id = ?3) AND (?4 IS NULL "
-                                 "OR e.lifecycle = ?4) ORDER BY e.key LIMIT ?5",
-                                 viewer, err);
+                                 "OR e.lifecycle = ?4)",
+                                 " ORDER BY 2 LIMIT ?5", viewer, err);
     if (stmt == NULL)
         return NULL;
     sqlite3_bind_text(stmt, 2, after, -1, SQLITE_STATIC);
@@ -363,14 +381,14 @@ static void pass_gate(void *arg, slc_card *card, slc_facts *facts)
             note_rule(gate, &card->rules[i]);
 }
 
-bool slc_scorecard_gate(slc_txn *txn, const char *event_api_id, slc_error *err)
+bool slc_scorecard_gate(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err)
 {
     slc_card card;
     slc_error own;
     struct gate gate = {.txn = txn, .err = err != NULL ? err : &own};
     if (!slc_card_load(txn, &card, err))
         return false;
-    int found = card.count > 0 ? run_one(txn, event_api_id, NULL, &card, pass_gate, &gate, err) : 1;
+    int found = card.count > 0 ? run_one(txn, kind, id, NULL, &card, pass_gate, &gate, err) : 1;
     slc_card_release(&card);
     if (gate.count > 0)
         return slc_fail(err, SLC_CONFLICT, "/lifecycle",

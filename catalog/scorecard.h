@@ -1,6 +1,6 @@
-/* Scorecards: which rules of administrators (the kind scorecard-rules) an event API meets, what that is worth,
- * and whether it may be published. Nothing is kept: rules are compiled, and facts read, for what is asked.
- * Inside a transaction.
+/* Scorecards: which rules of administrators (the kind scorecard-rules) an event API or REST API meets, what
+ * that is worth, and whether it may be published. Nothing is kept: rules are compiled, and facts read, for what
+ * is asked. Inside a transaction.
  *
  * A rule that is about something is met when its condition is true; one that cannot be evaluated is not met.
  * The score is the share of points of rules that are met, in percent. A level is reached when it has rules, and
@@ -29,8 +29,8 @@ slc_cel *slc_scorecard_compile(const char *text, slc_error *err) SLC_CHECKED;
 /* {kind, key, lifecycle, score, level, rules: [{name, title, level, points, blocking, met, hint, detail}],
  * blocked_by: [{name, title, hint, detail}]}: new. Rules that are not about it are left out; `blocked_by` is
  * null unless it is a draft. SLC_NOT_FOUND also for what the viewer (NULL: sees everything) may not know of. */
-json_t *slc_scorecard_get(slc_txn *txn, const char *key, const struct slc_identity *viewer,
-                          slc_error *err) SLC_CHECKED;
+json_t *slc_scorecard_get(slc_txn *txn, const slc_kind *kind, const char *key,
+                          const struct slc_identity *viewer, slc_error *err) SLC_CHECKED;
 
 typedef struct slc_scorecard_query {
     const char *team, *lifecycle; /* NULL: any; team is a key or an id */
@@ -49,8 +49,8 @@ json_t *slc_scorecard_list(slc_txn *txn, const slc_scorecard_query *query, const
 json_t *slc_scorecard_preview(slc_txn *txn, const json_t *rule, const slc_scorecard_query *query,
                               const struct slc_identity *viewer, slc_error *err) SLC_CHECKED;
 
-/* May the event API, which is written already, be published? Otherwise SLC_CONFLICT, with a problem for each
- * rule in the way; it has the member `rule`. */
-bool slc_scorecard_gate(slc_txn *txn, const char *event_api_id, slc_error *err) SLC_CHECKED;
+/* May the event API or REST API, which is written already, be published? Otherwise SLC_CONFLICT, with a problem
+ * for each rule in the way; it has the member `rule`. */
+bool slc_scorecard_gate(slc_txn *txn, const slc_kind *kind, const char *id, slc_error *err) SLC_CHECKED;
 
 #endif

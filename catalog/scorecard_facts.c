@@ -1,12 +1,13 @@
-/* Facts about event APIs, as the conditions of scorecard rules see them. */
+/* Facts about event APIs and REST APIs, as the conditions of scorecard rules see them. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/kinds.h"
 #include "catalog/scorecard_private.h"
 #include "common/alloc.h"
 
 const slc_cel_variable slc_scorecard_attributes[SLC_FACTS + 1] = {
-    [SLC_FACT_KIND] = {"api.kind", SLC_CEL_STRING, "`event-api`"},
+    [SLC_FACT_KIND] = {"api.kind", SLC_CEL_STRING, "`event-api` or `rest-api`"},
     [SLC_FACT_NAME] = {"api.name", SLC_CEL_STRING, "its name"},
     [SLC_FACT_VERSION] = {"api.version", SLC_CEL_INT, "its major version"},
     [SLC_FACT_TITLE] = {"api.title", SLC_CEL_STRING, "its title"},
@@ -15,10 +16,12 @@ const slc_cel_variable slc_scorecard_attributes[SLC_FACTS + 1] = {
     [SLC_FACT_LIFECYCLE] = {"api.lifecycle", SLC_CEL_STRING, "`draft`, `published`, `deprecated` or `retired`"},
     [SLC_FACT_TAGS] = {"api.tags", SLC_CEL_LIST, "its tags"},
     [SLC_FACT_LABELS] = {"api.labels", SLC_CEL_LOOKUP, "its labels by name"},
-    [SLC_FACT_OPERATIONS] = {"api.operations", SLC_CEL_LIST, "`publish`, `read`"},
+    [SLC_FACT_OPERATIONS] = {"api.operations", SLC_CEL_LIST,
+                             "`publish`, `read`; of a REST API `get /path` and the like, 200 at most"},
     [SLC_FACT_EXPOSURES] = {"api.exposures", SLC_CEL_LIST, "`rest`, `sse`, `kafka`"},
     [SLC_FACT_KEY] = {"api.key", SLC_CEL_STRING, "where keys come from: `none`, `json_pointer`, `header`, ..."},
-    [SLC_FACT_SCHEMA] = {"api.schema", SLC_CEL_STRING, "format of its schema; `none` without one"},
+    [SLC_FACT_SCHEMA] = {"api.schema", SLC_CEL_STRING,
+                         "format of its schema; `none` without one; `openapi` of a REST API"},
     [SLC_FACT_EXAMPLES] = {"api.examples", SLC_CEL_LIST, "values of its examples, texts"},
     [SLC_FACT_MAX_EVENT_BYTES] = {"api.max_event_bytes", SLC_CEL_INT, "the largest event"},
     [SLC_FACT_DEPRECATED_AT] = {"api.deprecated_at", SLC_CEL_TIMESTAMP,
@@ -36,7 +39,8 @@ const slc_cel_variable slc_scorecard_attributes[SLC_FACTS + 1] = {
     [SLC_FACTS] = {NULL, SLC_CEL_ANY, NULL},
 };
 
-/* Where they come from, with e the event API and t its team. */
+/* Where they come from, with e the event API (or REST API, unless it is said otherwise below) and t its team.
+ */
 static const char *const columns[SLC_FACTS] = {
     [SLC_FACT_KIND] = "'event-api'",
     [SLC_FACT_NAME] = "e.name",
@@ -72,15 +76,41 @@ static const char *const columns[SLC_FACTS] = {
     [SLC_FACT_NOW] = "NULL",
 };
 
+/* With e the REST API. What it has not is empty; of its operations the first are enough to judge by. */
+static const char *const rest_columns[SLC_FACTS] = {
+    [SLC_FACT_KIND] = "'rest-api'",
+    [SLC_FACT_VERSION] = "nullif(CAST(ltrim(e.version, 'v') AS INTEGER), 0)",
+    [SLC_FACT_OPERATIONS] =
+        "(SELECT json_group_array(json_extract(value, '$.method') || ' ' || json_extract(value, "
+        "'$.path')) FROM (SELECT value FROM json_each(e.operations) LIMIT 200))",
+    [SLC_FACT_EXPOSURES] = "'[\"rest\"]'",
+    [SLC_FACT_KEY] = "'none'",
+    [SLC_FACT_SCHEMA] = "'openapi'",
+    [SLC_FACT_EXAMPLES] = "'[]'",
+    [SLC_FACT_MAX_EVENT_BYTES] = "NULL",
+    [SLC_FACT_ENVIRONMENTS] = "'[]'",
+    [SLC_FACT_PRODUCTS] = "'[]'",
+    [SLC_FACT_PLANS] = "'[]'",
+    [SLC_FACT_POLICIES] = "'[]'",
+};
+
 /* Three columns before the facts tell which one it is. */
 #define FIRST_FACT 3
 
-void slc_facts_sql(slc_buf *sql)
+void slc_facts_sql(slc_buf *sql, const slc_kind *kind)
 {
+    bool rest = kind == &slc_kind_rest_api;
     slc_buf_adds(sql, "SELECT e.id, e.key, t.id");
     for (size_t fact = 0; fact < SLC_FACTS; fact++)
-        slc_buf_addf(sql, ", %s", columns[fact]);
-    slc_buf_adds(sql, " FROM event_apis AS e JOIN teams AS t ON t.id = e.team WHERE " SLC_DISCOVER_API);
+        slc_buf_addf(sql, ", %s", rest && rest_columns[fact] != NULL ? rest_columns[fact] : columns[fact]);
+    slc_buf_addf(sql, " FROM %s AS e JOIN teams AS t ON t.id = e.team WHERE ", kind->table);
+    slc_buf_adds(sql, rest ? SLC_DISCOVER_REST("e", "?1", "?20") : SLC_DISCOVER_API);
+}
+
+const char *slc_facts_kind(const slc_facts *facts)
+{
+    bool rest = strcmp(slc_facts_text(facts, SLC_FACT_KIND), "rest-api") == 0;
+    return (rest ? &slc_kind_rest_api : &slc_kind_event_api)->name;
 }
 
 static void set_list(slc_facts *facts, size_t fact)

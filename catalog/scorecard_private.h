@@ -47,10 +47,11 @@ typedef struct slc_facts {
     const char *id, *key, *team_id;
 } slc_facts;
 
-/* Adds "SELECT <columns> FROM event_apis AS e ... WHERE <visible>" with ?1 the viewer's teams
- * (discover_private.h).
- */
-void slc_facts_sql(slc_buf *sql);
+/* Adds "SELECT <columns> FROM event_apis AS e ... WHERE <visible>" with the parameters of discover_private.h;
+ * of REST APIs the same, with e for them. */
+void slc_facts_sql(slc_buf *sql, const slc_kind *kind);
+/* "event-apis" or "rest-apis". */
+const char *slc_facts_kind(const slc_facts *facts);
 void slc_facts_read(slc_facts *facts, sqlite3_stmt *stmt, int64_t now_ms);
 void slc_facts_release(slc_facts *facts);
 /* Of a fact that is a text: "" when there is none. */

@@ -1,5 +1,7 @@
-/* Scorecards of event APIs, and rules that are tried before they are made. */
+/* Scorecards of event APIs and REST APIs, and rules that are tried before they are made. */
 #include "catalog/scorecard.h"
+
+#include <string.h>
 
 #include "controlplane/admin/handlers.h"
 
@@ -13,11 +15,18 @@ static bool read_query(const slc_call *call, const char *const *known, slc_score
     return query->limit >= 0 && slc_call_query_only(call, known, err);
 }
 
+/* Of "/v1/rest-apis/{key}/scorecard" and the like. */
+static const slc_kind *kind_of(const slc_call *call)
+{
+    bool rest = strstr(call->route->pattern, "/rest-apis/") != NULL;
+    return slc_kind_find(rest ? "rest-apis" : "event-apis");
+}
+
 bool slc_route_scorecard(slc_txn *txn, slc_call *call, slc_error *err)
 {
     static const char *const none[] = {NULL};
     if (slc_call_query_only(call, none, err))
-        call->answer = slc_scorecard_get(txn, call->target.key, &call->identity, err);
+        call->answer = slc_scorecard_get(txn, kind_of(call), call->target.key, &call->identity, err);
     return call->answer != NULL;
 }
 

@@ -105,7 +105,7 @@ def test_who_may_not_operate_is_not_led_there(sample, people):
     dora = people("dora", "developer")
     page = dora.open("/")
     assert page.get_by_role("navigation", name="Main").get_by_role("link").all_inner_texts() == [
-        "Start", "Event APIs", "Applications", "Teams"]
+        "Start", "REST and event APIs", "Applications", "Teams"]
     dora.open("/operate/audit")
     dora.see("Not allowed")
     dora.check_access()

@@ -16,7 +16,7 @@ static slc_scorecard_query query;
 static bool get(slc_txn *txn, void *arg, slc_error *err)
 {
     (void)arg;
-    answer = slc_scorecard_get(txn, wanted, t_actor.identity, err);
+    answer = slc_scorecard_get(txn, slc_kind_find("event-apis"), wanted, t_actor.identity, err);
     return answer != NULL;
 }
 

@@ -94,5 +94,5 @@ export async function eventApi({ params }) {
     h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('div', { class: 'row' }, may('credentials:write') && h('a', { class: 'button', href: `${pathOf(`${api.name}.v${api.major}`)}/try` }, 'Try it'), tag(api.lifecycle))),
     ending(api),
     api.description ? h('section', { class: 'card', 'aria-label': 'Documentation' }, markdown(api.description_html, api.description)) : null,
-    facts(api), plans(api), start(api), examples(api), schema(api), changelog(api), scorecard(`${api.name}.v${api.major}`));
+    facts(api), plans(api), start(api), examples(api), schema(api), changelog(api), session.signed_in && scorecard('event-apis', `${api.name}.v${api.major}`));
 }

@@ -161,6 +161,6 @@ export async function ownApi({ params }) {
   if (!memberOf(api.team) || !may('event-apis:write')) return h('div', {}, h('h1', {}, api.title || api.name), notice('', h('p', {}, `It belongs to the team ${api.team}.`)));
   return h('div', {},
     h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('a', { href: pathOf(name) }, 'As others see it')),
-    lifecycle(api), scorecard(name, { withBlockers: true }), deployed(api), products(api), consumers(api), documentation(api),
+    lifecycle(api), scorecard('event-apis', name, { withBlockers: true }), deployed(api), products(api), consumers(api), documentation(api),
     may('usage:read') && usage({ event_api: name }));
 }

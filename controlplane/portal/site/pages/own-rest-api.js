@@ -8,6 +8,7 @@ import { restPathOf } from './catalog.js';
 import { VISIBILITY, documentFields } from './import.js';
 import { deprecate, words } from './own-api.js';
 import { memberOf } from './own.js';
+import { scorecard } from './scorecard.js';
 
 const path = (api) => `/v1/rest-apis/${key(api.name)}`;
 
@@ -67,5 +68,5 @@ export async function ownRestApi({ params }) {
   const teams = (await all('/v1/teams').catch(() => [])).filter((team) => team.name !== api.team);
   return h('div', {},
     h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('a', { href: restPathOf(api.name) }, 'As others see it')),
-    lifecycle(api), documentation(api, teams), replacement(api), end(api));
+    lifecycle(api), scorecard('rest-apis', api.name, { withBlockers: true }), documentation(api, teams), replacement(api), end(api));
 }

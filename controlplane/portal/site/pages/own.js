@@ -54,5 +54,5 @@ export function own() {
     h('div', { class: 'row apart' }, h('h1', {}, 'Your event APIs'), h('div', { class: 'row' }, may('rest-apis:write') && h('a', { class: 'button', href: '/own/import' }, 'Import a REST API'), h('a', { class: 'button main', href: '/own/publish' }, 'Publish an event API'))),
     may('subscriptions:approve') && part('Requests', requests),
     session.user.teams.map((team) => part(team.title || team.name, () => pages('/v1/catalog', { team: team.name, limit: 50 }, entry, 'This team has no APIs yet.'))),
-    session.user.teams.map((team) => scorecards(team, ({ key: name }) => `/own${pathOf(name)}`)));
+    session.user.teams.map((team) => scorecards(team, ({ kind, key: name }) => (kind === 'rest-apis' ? ownRestPath(name) : `/own${pathOf(name)}`))));
 }

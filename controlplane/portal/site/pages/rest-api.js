@@ -6,6 +6,7 @@ import { tag } from '../shell/parts.js';
 import { NOT_SERVED, load } from './catalog.js';
 import { changelog, ending } from './event-api.js';
 import { memberOf, ownRestPath } from './own.js';
+import { scorecard } from './scorecard.js';
 
 const SHOWN = 200;
 
@@ -52,5 +53,5 @@ export async function restApi({ params }) {
     notice('', h('p', {}, `${NOT_SERVED}: its owners serve it themselves. Nobody subscribes to it here.`)),
     ending(api, 'REST API'),
     api.description ? h('section', { class: 'card', 'aria-label': 'Documentation' }, markdown(api.description_html, api.description)) : null,
-    facts(api), operations(api), changelog(api));
+    facts(api), operations(api), changelog(api), session.signed_in && scorecard('rest-apis', api.name));
 }

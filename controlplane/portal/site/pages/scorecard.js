@@ -21,10 +21,10 @@ function rulesOf(card) {
   ]));
 }
 
-// Of one event API; without rules that are about it there is nothing to see. `withBlockers`: for its owners.
-export function scorecard(name, { withBlockers = false } = {}) {
+// Of one API (`kind`: event-apis, rest-apis); without rules that are about it there is nothing to see. `withBlockers`: for its owners.
+export function scorecard(kind, name, { withBlockers = false } = {}) {
   const section = part('Scorecard', async () => {
-    const card = await get(`/v1/event-apis/${key(name)}/scorecard`);
+    const card = await get(`/v1/${kind}/${key(name)}/scorecard`);
     section.hidden = card.rules.length === 0 && (card.blocked_by ?? []).length === 0;
     return h('div', {}, card.score !== null && h('p', {}, h('strong', {}, scoreText(card))), withBlockers && blockers(card.blocked_by), card.rules.length > 0 && rulesOf(card));
   });
