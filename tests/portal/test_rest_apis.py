@@ -55,9 +55,10 @@ def test_an_owner_imports_publishes_and_deletes_a_rest_api(world, people, tmp_pa
     assert page.get_by_role("heading", level=1).inner_text() == "Stock levels"
     ann.confirm("Publish", "Publish")
     page.get_by_label("Description (Markdown)").fill("How *much* there is.")
-    page.get_by_role("button", name="Save").click()
-    page.wait_for_function("() => document.getElementById('status').textContent.includes('Stock levels')")
-    ann.settle()
+    with page.expect_response(lambda response: response.request.method == "PATCH") as saved:
+        page.get_by_role("button", name="Save").click()
+    assert saved.value.ok
+    ann.open("/own/rest-apis/stock")
     page.get_by_text("Replace it").click()
     page.get_by_label("OpenAPI document").fill(openapi("Stock, anew", {"/a": {"get": {}}, "/b": {"put": {}}}))
     page.get_by_role("button", name="Import").click()
@@ -71,8 +72,8 @@ def test_an_owner_imports_publishes_and_deletes_a_rest_api(world, people, tmp_pa
     bob.see("Nobody subscribes to it here")
     with seen.expect_download() as download:
         seen.get_by_role("link", name="Download").click()
-    with open(download.value.path()) as saved:
-        assert json.load(saved)["info"]["title"] == "Stock, anew"
+    with open(download.value.path()) as kept:
+        assert json.load(kept)["info"]["title"] == "Stock, anew"
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     page.wait_for_url("**/own")

@@ -419,6 +419,39 @@ START_TEST(the_documentation_lists_what_conditions_may_speak_of)
 }
 END_TEST
 
+static bool get_rest(slc_txn *txn, void *arg, slc_error *err)
+{
+    (void)arg;
+    answer = slc_scorecard_get(txn, slc_kind_find("rest-apis"), wanted, t_actor.identity, err);
+    return answer != NULL;
+}
+
+START_TEST(rest_apis_are_held_to_the_same_rules)
+{
+    make_api("orders", "");
+    make_rule("docs", "size(api.description) > 5 && 'get /a' in api.operations",
+              "{'blocking': true, 'kinds': ['rest-apis']}");
+    make_rule("both", "api.kind == 'rest-api' && api.version == 2 && api.schema == 'openapi'", "{}");
+    t_make("rest-apis",
+           "{'name': 'stock', 'team': 'shop', 'document': 'openapi: 3.1.0\\ninfo: {title: a, version: "
+           "v2.1}\\npaths: {/a: {get: {}}}\\n'}");
+    wanted = "stock";
+    ck_assert_msg(t_read(get_rest, NULL, &t_error), "%s", t_error.message);
+    const char *card = told();
+    ck_assert_msg(has(card, "'kind':'rest-apis','key':'stock'") && has(card, "'score':50"), "%s", card);
+    t_patch_fails("rest-apis", "stock", "{'lifecycle': 'published'}", SLC_CONFLICT, "/lifecycle");
+    json_decref(t_patch("rest-apis", "stock", "{'lifecycle': 'published', 'description': 'Long enough.'}"));
+    query = (slc_scorecard_query){0};
+    ck_assert_msg(t_read(list, NULL, &t_error), "%s", t_error.message);
+    const char *lines = told();
+    ck_assert_msg(has(lines, "'key':'orders.v1'") && has(lines, "'key':'stock'"), "%s", lines);
+    ck_assert_msg(has(lines, "'failed':['both']") && has(lines, "'score':100"), "%s", lines);
+    t_act_as("bob", "['event-apis:read']");
+    ck_assert(t_read(list, NULL, &t_error));
+    ck_assert(has(told(), "'items':[]"));
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/scorecard");
@@ -440,6 +473,7 @@ static Suite *suite(void)
     tcase_add_test(tc, what_is_not_visible_has_no_card);
     tcase_add_test(tc, a_rule_is_tried_before_it_is_made);
     tcase_add_test(tc, the_documentation_lists_what_conditions_may_speak_of);
+    tcase_add_test(tc, rest_apis_are_held_to_the_same_rules);
     suite_add_tcase(s, tc);
     return s;
 }
