@@ -1,1 +1,2 @@
 slc_fuzz_target(fuzz_catalog_body SOURCES fuzz_catalog_body.c LINKS slc_catalog)
+slc_fuzz_target(fuzz_rest_document SOURCES fuzz_rest_document.c LINKS slc_catalog)
