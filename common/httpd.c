@@ -127,10 +127,10 @@ slc_httpd *slc_httpd_new(struct event_base *base, const slc_httpd_limits *limits
     TAILQ_INIT(&httpd->listeners);
     TAILQ_INIT(&httpd->conns);
     TAILQ_INIT(&httpd->todo);
-    httpd->write_timeout.tv_sec = limits->request_timeout_ms / 1000;
-    httpd->write_timeout.tv_usec = limits->request_timeout_ms % 1000 * 1000;
+    httpd->request_time.tv_sec = limits->request_timeout_ms / 1000;
+    httpd->request_time.tv_usec = limits->request_timeout_ms % 1000 * 1000;
     /* All deadlines are equally long, so a queue serves better than libevent's heap. */
-    httpd->deadline = event_base_init_common_timeout(base, &httpd->write_timeout);
+    httpd->deadline = event_base_init_common_timeout(base, &httpd->request_time);
     httpd->tidy = event_new(base, -1, 0, on_tidy, httpd);
     httpd->resume = event_new(base, -1, 0, on_resume, httpd);
     SLC_BUG_ON(httpd->deadline == NULL || httpd->tidy == NULL || httpd->resume == NULL);

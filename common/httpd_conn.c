@@ -10,6 +10,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,11 +131,36 @@ static int status_at(struct evbuffer *output, size_t offset)
     return sscanf(line, "HTTP/%*d.%*d %d", &status) == 1 ? status : -1;
 }
 
+/* A bufferevent's own timeout will not do: libevent lets it win over a socket that can be written when both are
+ * found in one turn of the loop, so a turn that takes long would cut clients that have waited for it. */
+static void watch_stalls(struct slc_httpd_conn *conn, const struct evbuffer_cb_info *info)
+{
+    if (info->orig_size + info->n_added == info->n_deleted)
+        event_del(&conn->stalled);
+    else if (info->orig_size == 0 || info->n_deleted > 0)
+        SLC_BUG_ON(event_add(&conn->stalled, conn->httpd->deadline) != 0);
+}
+
+static void on_stalled(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct slc_httpd_conn *conn = arg;
+    SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    struct pollfd socket = {.fd = bufferevent_getfd(conn->bev), .events = POLLOUT};
+    if (poll(&socket, 1, 0) > 0 && (socket.revents & POLLOUT) != 0) { /* we are late, and not the client */
+        SLC_BUG_ON(event_add(&conn->stalled, conn->httpd->deadline) != 0);
+        return;
+    }
+    bufferevent_disable(conn->bev, EV_WRITE);
+    bufferevent_trigger_event(conn->bev, BEV_EVENT_WRITING | BEV_EVENT_TIMEOUT, 0);
+}
+
 /* Output without a request in progress is evhttp's own: "100 Continue" or an error page. */
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
     struct slc_httpd_conn *conn = arg;
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
+    watch_stalls(conn, info);
     if (info->n_added == 0 || conn->req != NULL || conn->refused)
         return;
     int status = status_at(output, info->orig_size - info->n_deleted);
@@ -180,12 +206,12 @@ struct bufferevent *slc_httpd_conn_new(struct event_base *base, void *arg)
     bufferevent_incref(conn->bev);
     SLC_BUG_ON(evbuffer_add_cb(bufferevent_get_input(conn->bev), on_input, conn) == NULL);
     SLC_BUG_ON(evbuffer_add_cb(bufferevent_get_output(conn->bev), on_output, conn) == NULL);
-    bufferevent_set_timeouts(conn->bev, NULL, &httpd->write_timeout);
     /* evhttp reads on during an answer, to see the client close: there must be an end to it. */
     bufferevent_setwatermark(conn->bev, EV_READ, 0,
                              (size_t)(httpd->limits.header_bytes + httpd->limits.body_bytes) +
                                  READ_AHEAD_BYTES);
-    SLC_BUG_ON(event_assign(&conn->deadline, base, -1, 0, on_deadline, conn) != 0);
+    SLC_BUG_ON(event_assign(&conn->deadline, base, -1, 0, on_deadline, conn) != 0 ||
+               event_assign(&conn->stalled, base, -1, 0, on_stalled, conn) != 0);
     TAILQ_INSERT_TAIL(&httpd->conns, conn, entry);
     httpd->connections++;
     listener->connections++;
@@ -213,6 +239,7 @@ static void forget_bufferevent(struct slc_httpd_conn *conn)
     /* libevent finalises the bufferevent later; until then its buffers could still call us. */
     evbuffer_remove_cb(bufferevent_get_input(conn->bev), on_input, conn);
     evbuffer_remove_cb(bufferevent_get_output(conn->bev), on_output, conn);
+    event_del(&conn->stalled);
     conn->bev = NULL;
 }
 
@@ -252,6 +279,7 @@ void slc_httpd_conn_free(struct slc_httpd_conn *conn)
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
     slc_httpd *httpd = conn->httpd;
     event_del(&conn->deadline);
+    event_del(&conn->stalled);
     if (conn->linger_fd >= 0) {
         event_del(&conn->linger);
         close(conn->linger_fd);

@@ -54,6 +54,7 @@ struct slc_httpd_conn {
     bool told;                       /* it named the client: */
     struct sockaddr_storage source;
     struct event deadline;
+    struct event stalled; /* while there is output: the client has taken nothing for the time of a request */
     struct slc_http_head head;
     size_t
         held; /* bytes that came since the last answer was out: of the request under way and what follows it */
@@ -107,7 +108,7 @@ struct slc_httpd {
     bool paused;          /* listeners are disabled */
     struct event *tidy;   /* what must not happen inside evhttp's callbacks, in the same turn of the loop */
     struct event *resume; /* after accept() failed */
-    struct timeval write_timeout;
+    struct timeval request_time;
     const struct timeval *deadline; /* the same, as a common timeout */
 };
 

@@ -181,7 +181,7 @@ static bool begin_answer(struct slc_exchange_private *self, int status)
     SLC_BUG_ON(self->answered || self->streaming);
     self->answered = true;
     self->status = status;
-    self->last_progress_ms = slc_monotonic_ms();
+    self->answered_ms = slc_monotonic_ms();
     return true;
 }
 
@@ -241,7 +241,6 @@ void slc_exchange_stream_start(slc_exchange *exchange, int status, const char *c
     self->status = status;
     self->streaming = true;
     exchange->streamed = true;
-    self->last_progress_ms = slc_monotonic_ms();
     front->streams++;
     if (self->aborted)
         return;
@@ -257,7 +256,6 @@ static void on_written(struct evhttp_connection *evcon, void *arg)
     SLC_CHECK_MAGIC(&self->base, SLC_EXCHANGE_MAGIC);
     void (*done)(slc_exchange *, void *) = self->on_written;
     self->on_written = NULL;
-    self->last_progress_ms = slc_monotonic_ms();
     if (done != NULL && !self->aborted)
         done(&self->base, self->base.ctx);
 }
@@ -306,25 +304,31 @@ static void cut(slc_exchange *exchange)
         shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(evcon)), SHUT_RDWR);
 }
 
-static bool is_stream_stalled(struct slc_exchange_private *self, int64_t now_ms, int64_t limit_ms)
+/* `elapsed_ms` since the last look. What was written after it had no time to leave yet. */
+static bool is_stream_stalled(struct slc_exchange_private *self, int64_t elapsed_ms, int64_t limit_ms)
 {
     size_t unsent = slc_exchange_unsent(&self->base);
-    if (unsent == 0 || unsent < self->last_unsent)
-        self->last_progress_ms = now_ms;
+    if (unsent == 0 || unsent < self->last_unsent || self->last_unsent == 0)
+        self->stalled_ms = 0;
+    else
+        self->stalled_ms += elapsed_ms;
     self->last_unsent = unsent;
-    return unsent > 0 && now_ms - self->last_progress_ms >= limit_ms;
+    return unsent > 0 && self->stalled_ms >= limit_ms;
 }
 
 /* A stream may be slow as long as it moves; an answer is held as a whole until the last of it is taken. */
 void slc_exchange_check_stalled(struct slc_http_front *front, const slc_gateway_limits *limits)
 {
-    int64_t now_ms = slc_monotonic_ms();
+    int64_t now_ms = slc_monotonic_ms(), elapsed_ms = now_ms - front->stalls_checked_ms;
     struct slc_exchange_private *self;
+    front->stalls_checked_ms = now_ms;
+    if (elapsed_ms > 2 * SLC_STALL_CHECK_MS) /* the worker stood still, and not its clients */
+        elapsed_ms = 2 * SLC_STALL_CHECK_MS;
     TAILQ_FOREACH (self, &front->exchanges, entry) {
         if (self->aborted)
             continue;
-        if (self->streaming ? is_stream_stalled(self, now_ms, limits->stalled_write_ms)
-                            : self->answered && now_ms - self->last_progress_ms >= limits->answer_timeout_ms)
+        if (self->streaming ? is_stream_stalled(self, elapsed_ms, limits->stalled_write_ms)
+                            : self->answered && now_ms - self->answered_ms >= limits->answer_timeout_ms)
             cut(&self->base);
     }
 }

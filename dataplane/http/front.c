@@ -11,8 +11,6 @@
 #include "dataplane/http/front_private.h"
 #include "dataplane/http/route.h"
 
-#define STALL_CHECK_MS 500
-
 static void on_stall_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct slc_http_front *front = arg;
@@ -28,7 +26,7 @@ slc_http_front *slc_http_front_new(slc_worker *worker, slc_access_file *access_f
                                      .bodies_bytes = limits->request_bodies_bytes,
                                      .request_timeout_ms = limits->request_timeout_ms,
                                      .connections = (unsigned)limits->connections};
-    struct timeval interval = {.tv_usec = STALL_CHECK_MS * 1000};
+    struct timeval interval = {.tv_usec = SLC_STALL_CHECK_MS * 1000};
     struct event_base *base = slc_loop_base(worker->loop);
     slc_http_front *front = slc_calloc(1, sizeof *front);
     front->magic = SLC_FRONT_MAGIC;

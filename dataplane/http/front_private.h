@@ -37,7 +37,8 @@ struct slc_exchange_private {
     slc_token_waiter waiter; /* proof.c: for what the request's token is */
     void (*next)(slc_exchange *exchange);
     size_t last_unsent;
-    int64_t last_progress_ms; /* not of a stream: when it was answered */
+    int64_t stalled_ms;  /* a stream: for how long its client has taken nothing */
+    int64_t answered_ms; /* else */
 };
 
 /* A listener as one worker serves it. */
@@ -49,6 +50,8 @@ struct slc_front_listener {
     TAILQ_ENTRY(slc_front_listener) entry;
 };
 
+#define SLC_STALL_CHECK_MS 500
+
 struct slc_http_front {
     unsigned magic;
     slc_worker *worker;
@@ -56,6 +59,7 @@ struct slc_http_front {
     slc_access_log *access_log;
     slc_api_metrics *metrics;
     struct event *stall_timer;
+    int64_t stalls_checked_ms; /* 0: not yet */
     unsigned streams;
     bool refuse; /* the configuration is too old */
     bool draining;

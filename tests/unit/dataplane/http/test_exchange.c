@@ -2,6 +2,8 @@
  */
 #include <check.h>
 #include <event2/buffer.h>
+#include <event2/event.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -344,6 +346,56 @@ static void outlast_the_timeouts(void)
     }
 }
 
+static bool writes_in_the_next_turn;
+static int wakes[2];
+
+static void write_now(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    write_more(arg);
+}
+
+/* A turn of the loop that takes long, as on a machine with too much to do. The stream is written to at its end,
+ * or in the next turn, before the check of what clients have taken, which is due by then. */
+static void stand_still(struct rig *r)
+{
+    int64_t until_ms = slc_monotonic_ms() + 1500;
+    while (slc_monotonic_ms() < until_ms)
+        (void)poll(NULL, 0, 100);
+    if (!writes_in_the_next_turn) {
+        write_more(r);
+        return;
+    }
+    struct event_base *base = slc_loop_base(r->worker.loop);
+    ck_assert_int_eq(event_base_once(base, wakes[0], EV_READ, write_now, r, NULL), 0);
+    ck_assert_int_eq(write(wakes[1], "x", 1), 1);
+}
+
+START_TEST(a_worker_that_stood_still_blames_no_reader)
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wakes), 0);
+    for (int i = 0; i < 2; i++) { /* neither by the one limit nor by the other */
+        rig = rig_new();
+        writes_in_the_next_turn = i == 0;
+        rig->limits.stalled_write_ms = i == 0 ? 1000 : 60000;
+        rig->limits.request_timeout_ms = i == 0 ? 60000 : 1000;
+        rig_open(rig);
+        rig_set_mode(rig, RIG_STREAM);
+        int fd = rig_connect(rig);
+        rig_send(fd, STREAM);
+        free(rig_read(fd, "first;"));
+        rig_call(rig, stand_still);
+        free(rig_read(fd, "more;"));
+        ck_assert(rig_holds(rig));
+        close(fd);
+        RIG_WAIT(rig_aborted(rig) == 1);
+        teardown();
+    }
+    close(wakes[0]);
+    close(wakes[1]);
+}
+END_TEST
+
 START_TEST(a_quiet_stream_outlives_the_request_timeout)
 {
     rig = rig_new();
@@ -421,5 +473,5 @@ UNIT_MAIN("exchange", a_late_answer_arrives, a_client_that_goes_before_the_answe
           a_client_that_goes_during_a_stream_is_noticed, a_client_that_goes_during_a_flood_is_noticed,
           a_client_that_goes_after_the_end_is_nothing, bytes_during_an_answer_are_the_next_request,
           a_reader_that_takes_nothing_is_closed, an_answer_that_is_not_taken_in_time_is_cut,
-          a_quiet_stream_outlives_the_request_timeout, draining_finishes_what_is_open,
-          closing_the_front_ends_what_is_open)
+          a_worker_that_stood_still_blames_no_reader, a_quiet_stream_outlives_the_request_timeout,
+          draining_finishes_what_is_open, closing_the_front_ends_what_is_open)
