@@ -25,7 +25,7 @@ def shop(module_servers, kafka):
         "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": shop.credential["id"],
         "sasl.password": shop.credential["secret"]})
     shop.broker = f"127.0.0.1:{port + 2}"  # node 1
-    wait_until(lambda: topic in shop.native.admin.list_topics(timeout=3).topics, 60, "the listener")
+    wait_until(lambda: topic in shop.native.admin.list_topics(timeout=20).topics, 60, "the listener")
     return shop
 
 

@@ -44,7 +44,7 @@ def sample(module_servers, kafka, issuer):
 def cluster(sample, issuer):
     """One that takes everything but certificates."""
     cluster = NativeCluster(sample, "many", authentication=["plain", "scram", "oauthbearer"])
-    wait_until(lambda: KafkaAdmin(bearer(cluster, issuer)).list_topics(timeout=3), 60, "the listener")
+    wait_until(lambda: KafkaAdmin(bearer(cluster, issuer)).list_topics(timeout=20), 60, "the listener")
     return cluster
 
 
@@ -347,7 +347,7 @@ def test_certificates(sample, kafka, tmp_path):
     logged(sample, "the client brought no certificate")
     credential = sample.admin.create("credentials", application=sample.application, type="certificate",
                                      certificate={"san": "URI:spiffe://example/kafka-client"})
-    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 60, "the credential")
+    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=20), 60, "the credential")
     round_trip(config(strict))
     kafka_python_produces(sample, kafka, strict, security_protocol="SSL", ssl_cafile=authority.ca, ssl_keyfile=key,
                           ssl_certfile=certificate)
@@ -372,7 +372,7 @@ def test_certificates(sample, kafka, tmp_path):
         assert peer.wait_closed(60)
     logged(sample, "its certificate is matched by something else now")
     sample.admin.patch("listeners", "certificates", tls={"client_identity": ["uri", "subject"]})
-    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=3), 60, "the property to count again")
+    wait_until(lambda: KafkaAdmin(config(strict)).list_topics(timeout=20), 60, "the property to count again")
     sample.admin.act("credentials", credential["id"], "revoke")
     sample.wait_in_force()
     kept_out(config(strict))

@@ -29,7 +29,7 @@ class Place:
             "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": sample.credential["id"],
             "sasl.password": sample.credential["secret"]}
         self.native = KafkaHelper(self.cluster.bootstrap_servers, self.credentials)
-        wait_until(lambda: self.native.admin.list_topics(timeout=3), 60, "the listener")
+        wait_until(lambda: self.native.admin.list_topics(timeout=20), 60, "the listener")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient as KafkaAdmin
 from confluent_kafka.admin import NewTopic
 
@@ -21,9 +21,20 @@ class KafkaHelper:
         name is unique already."""
         full_name = name if exact else f"{name}-{uuid.uuid4().hex[:10]}"
         topic = NewTopic(full_name, num_partitions=partitions, replication_factor=1, config=config or {})
-        self.admin.create_topics([topic])[full_name].result(60)
+        self._create(topic)
         self._wait_leaders(full_name, partitions)
         return full_name
+
+    def _create(self, topic):
+        """Again while there is no broker for it: one whose heartbeats were late is put aside for a moment."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.admin.create_topics([topic])[topic.topic].result(60)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.2)
 
     def _wait_leaders(self, name, partitions):
         """A new topic is usable once each partition has a leader; creation is answered before that."""

@@ -49,7 +49,7 @@ class Tenant:
         self.cluster = NativeCluster(sample, f"t-{self.prefix[:-1]}", namespace=namespace, **virtual_cluster)
         self.helper = KafkaHelper(self.cluster.bootstrap_servers, config)
         self.admin, self.config = self.helper.admin, self.helper.config
-        wait_until(lambda: self.admin.list_topics(timeout=3), 60, f"the listener {self.cluster.name}")
+        wait_until(lambda: self.admin.list_topics(timeout=20), 60, f"the listener {self.cluster.name}")
 
     def create(self, name, **options):
         self.helper.create_topic(self.shown + name, exact=True, **options)

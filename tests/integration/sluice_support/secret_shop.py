@@ -62,7 +62,7 @@ class SecretShop:
         self.native = KafkaHelper(f"127.0.0.1:{port}", {
             "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": credential["id"],
             "sasl.password": credential["secret"]})
-        wait_until(lambda: self.topic in self.native.admin.list_topics(timeout=3).topics, 60, "the listener")
+        wait_until(lambda: self.topic in self.native.admin.list_topics(timeout=20).topics, 60, "the listener")
 
     @contextmanager
     def encrypted(self, name="e", scope=None, condition=None, **config):
