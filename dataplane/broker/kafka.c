@@ -11,7 +11,8 @@
 #include "common/log.h"
 #include "dataplane/broker/kafka_private.h"
 
-#define REAP_WAIT_S 5
+#define REAP_WAIT_S     5
+#define REFUSED_SAID_MS 60000 /* a failed handshake is the reason for so long: twice librdkafka's 30 s */
 
 /* Handles ----------------------------------------------------------------------------------------------------
  */
@@ -65,7 +66,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         return;
     slc_error err;
     slc_fail(&err, SLC_UNAVAILABLE, NULL, "%s: %s", rd_kafka_err2name(resp), reason);
-    slc_kafka_set_down(handle->kafka, &err);
+    slc_kafka_set_down(handle->kafka,
+                       resp == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ? SLC_KAFKA_SILENT : SLC_KAFKA_REFUSED,
+                       &err);
 }
 
 bool slc_kafka_handle_open(slc_kafka_handle *handle, rd_kafka_conf_t *conf, rd_kafka_type_t type,
@@ -238,17 +241,27 @@ static void drop_change(slc_message *msg)
     free(msg);
 }
 
-static void set_state(slc_kafka *kafka, bool up, const slc_error *err)
+/* What says more is not replaced by what follows from it. */
+static void note_trouble_locked(slc_kafka *kafka, enum slc_kafka_trouble trouble, const slc_error *err)
+{
+    int64_t now_ms = slc_monotonic_ms();
+    bool over = kafka->trouble == SLC_KAFKA_REFUSED && now_ms - kafka->told_ms >= REFUSED_SAID_MS;
+    if (trouble < kafka->trouble && !over)
+        return;
+    kafka->trouble = trouble;
+    kafka->told_ms = now_ms;
+    snprintf(kafka->last_error, sizeof kafka->last_error, "%s", err->message);
+}
+
+static void set_state(slc_kafka *kafka, bool up, enum slc_kafka_trouble trouble, const slc_error *err)
 {
     pthread_mutex_lock(&kafka->health_lock);
     bool changed = kafka->up != up || kafka->since_ms == 0;
     kafka->up = up;
     if (up)
-        kafka->denied = false;
-    if (err != NULL && (!kafka->denied || err->code == SLC_DENIED))
-        snprintf(kafka->last_error, sizeof kafka->last_error, "%s", err->message);
-    if (err != NULL && err->code == SLC_DENIED)
-        kafka->denied = true;
+        kafka->trouble = SLC_KAFKA_SILENT;
+    else
+        note_trouble_locked(kafka, trouble, err);
     if (changed)
         kafka->since_ms = slc_wall_ms();
     pthread_mutex_unlock(&kafka->health_lock);
@@ -269,12 +282,12 @@ static void set_state(slc_kafka *kafka, bool up, const slc_error *err)
 
 void slc_kafka_set_up(slc_kafka *kafka)
 {
-    set_state(kafka, true, NULL);
+    set_state(kafka, true, SLC_KAFKA_SILENT, NULL);
 }
 
-void slc_kafka_set_down(slc_kafka *kafka, const slc_error *err)
+void slc_kafka_set_down(slc_kafka *kafka, enum slc_kafka_trouble trouble, const slc_error *err)
 {
-    set_state(kafka, false, err);
+    set_state(kafka, false, trouble, err);
 }
 
 static bool kafka_health(slc_broker *broker, char *last_error, size_t size, int64_t *since_wall_ms)

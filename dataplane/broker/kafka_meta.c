@@ -329,7 +329,7 @@ static void note_down(slc_kafka_meta *meta, const slc_error *err)
         slc_log_error(SLC_LOG_WARN, "topics cannot be asked for by the gateway's own connection", err);
     meta->told_down = true;
     if (err->code == SLC_DENIED)
-        slc_kafka_set_down(meta->kafka, err);
+        slc_kafka_set_down(meta->kafka, SLC_KAFKA_DENIED, err);
     meta->backoff_ms = meta->backoff_ms == 0 ? BACKOFF_MIN_MS : meta->backoff_ms * 2;
     if (meta->backoff_ms > BACKOFF_MAX_MS)
         meta->backoff_ms = BACKOFF_MAX_MS;

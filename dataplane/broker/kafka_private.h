@@ -103,6 +103,13 @@ typedef struct slc_kafka_reaper {
 
 typedef struct slc_kafka_meta slc_kafka_meta;
 
+/* Why a backend is down; the later ones say more. That nobody answers follows from each of the others. */
+enum slc_kafka_trouble {
+    SLC_KAFKA_SILENT,  /* no answer, no connection */
+    SLC_KAFKA_REFUSED, /* the handshake fails: a certificate, a mechanism. librdkafka says so once in 30 s */
+    SLC_KAFKA_DENIED,  /* the credentials are refused: said until it is up again */
+};
+
 typedef struct slc_kafka {
     unsigned magic;
     slc_backend *backend;
@@ -118,8 +125,9 @@ typedef struct slc_kafka {
     struct event *ping;
     pthread_mutex_t health_lock;
     bool up;
-    bool denied; /* down because the credentials are refused: said until it is up again */
+    enum slc_kafka_trouble trouble; /* what last_error tells of, since told_ms (monotonic) */
     char last_error[384];
+    int64_t told_ms;
     int64_t since_ms;
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_empty; /* queued_bytes became 0 */
@@ -129,7 +137,7 @@ typedef struct slc_kafka {
 
 /* The state of the backend, told to health and to every consumer on a change. Any thread. */
 void slc_kafka_set_up(slc_kafka *kafka);
-void slc_kafka_set_down(slc_kafka *kafka, const slc_error *err);
+void slc_kafka_set_down(slc_kafka *kafka, enum slc_kafka_trouble trouble, const slc_error *err);
 
 /* Destroys a handle on a thread of its own, since that waits for librdkafka's threads. Polling must have
  * stopped. Regression 3: a consumer of librdkafka 2.0 whose topic was deleted never ends, so nothing may wait

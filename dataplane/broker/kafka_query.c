@@ -83,7 +83,7 @@ static bool ask_topic(slc_kafka *kafka, const char *name, int timeout_ms, slc_to
         note_cluster(kafka);
         slc_kafka_set_up(kafka);
     } else if (slc_kafka_is_outage(code)) {
-        slc_kafka_set_down(kafka, err);
+        slc_kafka_set_down(kafka, SLC_KAFKA_SILENT, err);
     }
     return ok;
 }
@@ -120,7 +120,7 @@ static bool list_offsets(slc_kafka *kafka, const char *topic, int32_t first, int
         return true;
     slc_kafka_fail(err, code, "offsets");
     if (slc_kafka_is_outage(code))
-        slc_kafka_set_down(kafka, err);
+        slc_kafka_set_down(kafka, SLC_KAFKA_SILENT, err);
     return false;
 }
 
@@ -238,7 +238,7 @@ static void ping(evutil_socket_t fd, short what, void *arg)
     } else {
         next.tv_sec = PING_DOWN_S;
         slc_kafka_fail(&err, code, "metadata");
-        slc_kafka_set_down(kafka, &err);
+        slc_kafka_set_down(kafka, SLC_KAFKA_SILENT, &err);
     }
     event_add(kafka->ping, &next);
 }

@@ -5,6 +5,8 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <openssl/rand.h>
 
+#include "dataplane/broker/kafka_private.h"
+
 static const slc_broker_ops *ops = &slc_broker_kafka;
 
 struct fixture {
@@ -275,6 +277,57 @@ START_TEST(a_dead_cluster_is_decided_within_the_deadline)
 }
 END_TEST
 
+static bool is_up(const struct fixture *f, char *text, size_t size)
+{
+    int64_t since;
+    return ops->health(f->broker, text, size, &since);
+}
+
+static void wait_up(const struct fixture *f, bool up, char *text, size_t size)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    int64_t until_ms = slc_monotonic_ms() + 40000;
+    while (is_up(f, text, size) != up) {
+        ck_assert_int_lt(slc_monotonic_ms(), until_ms);
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void say_down(const struct fixture *f, enum slc_kafka_trouble trouble, const char *why)
+{
+    slc_error err;
+    slc_fail(&err, SLC_UNAVAILABLE, NULL, "%s", why);
+    slc_kafka_set_down((slc_kafka *)f->broker, trouble, &err);
+}
+
+/* The cluster is down, so that the pings say SLC_KAFKA_SILENT in between. */
+START_TEST(health_says_the_cause_and_not_what_follows_from_it)
+{
+    struct fixture f;
+    char text[256];
+    fixture_init(&f);
+    rd_kafka_mock_broker_set_down(f.cluster, 1);
+    wait_up(&f, false, text, sizeof text);
+    say_down(&f, SLC_KAFKA_REFUSED, "the certificate");
+    say_down(&f, SLC_KAFKA_SILENT, "nobody answers");
+    ck_assert(!is_up(&f, text, sizeof text));
+    ck_assert_str_eq(text, "the certificate");
+    say_down(&f, SLC_KAFKA_REFUSED, "another certificate");
+    ck_assert(!is_up(&f, text, sizeof text));
+    ck_assert_str_eq(text, "another certificate");
+    say_down(&f, SLC_KAFKA_DENIED, "the password");
+    say_down(&f, SLC_KAFKA_REFUSED, "the certificate");
+    ck_assert(!is_up(&f, text, sizeof text));
+    ck_assert_str_eq(text, "the password");
+    rd_kafka_mock_broker_set_up(f.cluster, 1);
+    wait_up(&f, true, text, sizeof text);
+    rd_kafka_mock_broker_set_down(f.cluster, 1);
+    wait_up(&f, false, text, sizeof text);
+    ck_assert_str_ne(text, "the password");
+    fixture_release(&f);
+}
+END_TEST
+
 START_TEST(a_full_queue_refuses)
 {
     struct fixture f;
@@ -306,6 +359,7 @@ int main(void)
     tcase_add_test(tcase, a_missing_topic_is_said_and_not_made);
     tcase_add_test(tcase, what_fails_in_company_is_sent_alone);
     tcase_add_test(tcase, a_dead_cluster_is_decided_within_the_deadline);
+    tcase_add_test(tcase, health_says_the_cause_and_not_what_follows_from_it);
     tcase_add_test(tcase, a_full_queue_refuses);
     tcase = tcase_create("full prefetch");
     tcase_set_timeout(tcase, 90);
