@@ -43,6 +43,7 @@ static enum slc_parse await(slc_session *session)
     flight->key = SLC_KAFKA_METADATA_KEY;
     flight->version = SLC_KAFKA_METADATA_VERSION;
     session->looking = true;
+    session->asked_ms = slc_monotonic_ms();
     return SLC_PARSE_WAIT;
 }
 
@@ -186,6 +187,7 @@ static enum slc_parse map(slc_session *session, const slc_kafka_request_header *
                                 .there = there,
                                 .len = size - header->size,
                                 .asked = session->looked,
+                                .asked_ms = session->asked_ms,
                                 .now_ms = slc_monotonic_ms(),
                                 .list_lag_ms = session->front->limits->kafka_list_lag_ms};
     enum slc_view_outcome outcome = slc_view_map(session->view, &request, edits, &session->why);

@@ -58,6 +58,7 @@ typedef struct slc_session {
     slc_view *view;          /* of a virtual cluster with a namespace; NULL: names pass as they are */
     bool looking;            /* a question about topic ids is on its way to the broker */
     bool looked;             /* it was answered: for the request that waits */
+    int64_t asked_ms;        /* when it was asked */
 
     slc_flights flights;
     uint32_t request_left; /* of the frame that passes */

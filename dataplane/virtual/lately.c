@@ -1,6 +1,7 @@
 #include "dataplane/virtual/lately.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@ struct item {
     uint8_t name[SLC_LATELY_LONGEST];
     size_t len;
     int64_t partitions, before; /* NOTHING: it was not noted */
-    int64_t at_ms;
+    int64_t at_ms;              /* when it was answered, or noted */
+    bool waits;                 /* for the answer */
 };
 
 static pthread_mutex_t deciding = PTHREAD_MUTEX_INITIALIZER; /* taken before the lock */
@@ -53,9 +55,21 @@ void slc_lately_note(const char *backend, const uint8_t *name, size_t len, int64
     int64_t before = item != NULL ? item->partitions : NOTHING;
     if (item == NULL)
         item = take_place();
-    *item = (struct item){.len = len, .partitions = partitions, .before = before, .at_ms = now_ms};
+    *item = (struct item){
+        .len = len, .partitions = partitions, .before = before, .at_ms = now_ms, .waits = partitions > 0};
     snprintf(item->backend, sizeof item->backend, "%s", backend);
     memcpy(item->name, name, len);
+    pthread_mutex_unlock(&lately.lock);
+}
+
+void slc_lately_answered(const char *backend, const uint8_t *name, size_t len, int64_t now_ms)
+{
+    pthread_mutex_lock(&lately.lock);
+    struct item *item = find(backend, name, len);
+    if (item != NULL) {
+        item->at_ms = now_ms;
+        item->waits = false;
+    }
     pthread_mutex_unlock(&lately.lock);
 }
 
@@ -66,6 +80,7 @@ void slc_lately_undo(const char *backend, const uint8_t *name, size_t len)
     if (item != NULL && item->before != NOTHING) {
         item->partitions = item->before;
         item->before = NOTHING;
+        item->waits = false;
     } else if (item != NULL) {
         *item = lately.items[--lately.count];
     }
@@ -87,7 +102,8 @@ void slc_lately_each(const char *backend, int64_t since_ms, slc_lately_fn *call,
     pthread_mutex_lock(&lately.lock);
     for (size_t i = 0; i < lately.count; i++) {
         const struct item *item = &lately.items[i];
-        if (item->at_ms > since_ms && strcmp(item->backend, backend) == 0)
+        int64_t until_ms = item->at_ms + (item->waits ? SLC_LATELY_WAITS_MS : 0);
+        if (until_ms > since_ms && strcmp(item->backend, backend) == 0)
             call(ctx, item->name, item->len, item->partitions);
     }
     pthread_mutex_unlock(&lately.lock);

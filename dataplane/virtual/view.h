@@ -87,6 +87,7 @@ typedef struct slc_view_request {
     size_t there; /* bytes of the body: all, or as many as slc_view_head says */
     size_t len;   /* of all of it */
     bool asked;   /* for the missing ids of this request, or all topics: what is not known now is nobody's */
+    int64_t asked_ms; /* when that was asked */
     int64_t now_ms;
     int64_t list_lag_ms; /* how long a broker's list of topics may not show what was made or deleted */
     /* out */

@@ -11,8 +11,9 @@
 #include "dataplane/virtual/lately.h"
 #include "dataplane/virtual/view_private.h"
 
-/* Kafka's error code: it is there, whoever made it. */
+/* Kafka's error codes: it is there, whoever made it; and nobody waited for whether it will be. */
 enum {
+    REQUEST_TIMED_OUT = 7,
     TOPIC_ALREADY_EXISTS = 36,
 };
 
@@ -123,10 +124,14 @@ void slc_view_note_made(const slc_view_answer *answer, const slc_kafka_event *ev
     slc_names_void(names, &head);
     if (answer->topic_len >= head.len && memcmp(answer->topic, head.data, head.len) == 0)
         return; /* the gateway's own doing */
-    if (deletes && event->number == 0)
-        slc_lately_note(slc_names_backend(names), answer->topic, answer->topic_len, 0, slc_monotonic_ms());
-    else if (!deletes && event->number != 0 && event->number != TOPIC_ALREADY_EXISTS)
-        slc_lately_undo(slc_names_backend(names), answer->topic, answer->topic_len);
+    int64_t code = event->number;
+    const char *backend = slc_names_backend(names);
+    if (deletes && code == 0)
+        slc_lately_note(backend, answer->topic, answer->topic_len, 0, slc_monotonic_ms());
+    else if (!deletes && (code == 0 || code == TOPIC_ALREADY_EXISTS || code == REQUEST_TIMED_OUT))
+        slc_lately_answered(backend, answer->topic, answer->topic_len, slc_monotonic_ms());
+    else if (!deletes)
+        slc_lately_undo(backend, answer->topic, answer->topic_len);
 }
 
 /* ---- a request against what there is ---- */
@@ -323,8 +328,9 @@ static bool check(slc_view *view, const slc_view_request *request, slc_error *er
     view->config_count = 0;
     if (!begin(&walk, request->header->message, request->header->version, request->body, request->len, err))
         return false;
-    if (slc_view_counts(view, request->header->key))
-        slc_lately_each(slc_names_backend(view->names), request->now_ms - request->list_lag_ms, correct, view);
+    if (slc_view_counts(view, request->header->key)) /* the list is as old as the question for it */
+        slc_lately_each(slc_names_backend(view->names), request->asked_ms - request->list_lag_ms, correct,
+                        view);
     while ((step = slc_kafka_walk_next(&walk, &ev, err)) == SLC_KAFKA_EVENT)
         look(&growth, &ev);
     if (step != SLC_KAFKA_DONE)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "../kafka/message.h"
+#include "common/clock.h"
 #include "dataplane/virtual/lately.h"
 #include "dataplane/virtual/view.h"
 
@@ -45,8 +46,10 @@ static void undo(const char *name)
 START_TEST(what_was_noted_is_told_for_a_while)
 {
     slc_buf_init(&seen, MESSAGE_MAX);
-    note("a", 2, 100);
-    note("b", 1, 200);
+    note("a", 2, 50);
+    slc_lately_answered("one", (const uint8_t *)"a", 1, 100);
+    note("b", 1, 150);
+    slc_lately_answered("one", (const uint8_t *)"b", 1, 200);
     slc_lately_note("two", (const uint8_t *)"c", 1, 1, 200);
     ck_assert_str_eq(all_since("one", 99), "a:2 b:1 ");
     ck_assert_str_eq(all_since("one", 100), "b:1 ");
@@ -59,6 +62,22 @@ START_TEST(what_was_noted_is_told_for_a_while)
     ck_assert_str_eq(all_since("one", 0), "b:1 ");
     note("b", 0, 400);
     ck_assert_str_eq(all_since("one", 0), "b:0 ");
+    slc_buf_release(&seen);
+}
+END_TEST
+
+/* How long a broker takes is not the list's lag. */
+START_TEST(what_is_not_answered_yet_counts_longer)
+{
+    slc_buf_init(&seen, MESSAGE_MAX);
+    note("a", 1, 100);
+    note("b", 0, 100); /* a deletion is noted when it is answered */
+    ck_assert_str_eq(all_since("one", 99 + SLC_LATELY_WAITS_MS), "a:1 ");
+    ck_assert_str_eq(all_since("one", 100 + SLC_LATELY_WAITS_MS), "");
+    slc_lately_answered("one", (const uint8_t *)"a", 1, 200);
+    slc_lately_answered("one", (const uint8_t *)"c", 1, 200);
+    ck_assert_str_eq(all_since("one", 199), "a:1 ");
+    ck_assert_str_eq(all_since("one", 200), "");
     slc_buf_release(&seen);
 }
 END_TEST
@@ -100,7 +119,7 @@ static void open_view(uint32_t topics, uint32_t partitions)
     slc_buf_init(&in, MESSAGE_MAX);
     slc_buf_init(&out, MESSAGE_MAX);
     slc_buf_init(&seen, MESSAGE_MAX);
-    now_ms = 1000000;
+    now_ms = slc_monotonic_ms();
 }
 
 static void close_view(void)
@@ -141,6 +160,8 @@ static bool passes(int key, int version, const char *backend_name)
     ck_assert_int_eq(slc_view_map(&view, &request, &edits, &err), SLC_VIEW_COUNT);
     learn_nothing();
     request.asked = true;
+    request.asked_ms = now_ms;
+    request.now_ms = now_ms + 10 * LAG_MS; /* the answer is slow: what it says is as old as the question */
     ck_assert_int_eq(slc_view_map(&view, &request, &edits, &err), SLC_VIEW_SEND);
     ck_assert(slc_kafka_edits_apply(&edits, in.data, in.len, &out, &err));
     return memmem(out.data, out.len, backend_name, strlen(backend_name)) != NULL;
@@ -201,9 +222,12 @@ START_TEST(a_topic_counts_before_the_list_shows_it)
     ck_assert(creates("first", 1, false));
     ck_assert(!creates("second", 1, false)); /* also while the first is under way */
     ck_assert(creates("first", 1, false));   /* is no more than there is */
+    now_ms += 2 * LAG_MS;
+    ck_assert(!creates("second", 1, false)); /* however long it is under way */
     answered(CREATE, 2, "a.first", 36);
+    now_ms = slc_monotonic_ms();
     ck_assert(!creates("second", 1, false));
-    now_ms += LAG_MS;
+    now_ms = slc_monotonic_ms() + LAG_MS;
     ck_assert(creates("second", 1, false)); /* the list would show it by now */
     close_view();
 }
@@ -215,6 +239,8 @@ START_TEST(a_topic_that_the_broker_refuses_counts_no_more)
     ck_assert(creates("first", 1, false));
     answered(CREATE, 2, "a.first", 40);
     ck_assert(creates("second", 1, false));
+    answered(CREATE, 2, "a.second", 7); /* which may come all the same */
+    ck_assert(!creates("third", 1, false));
     answered(CREATE, 2, "a.second", 0);
     ck_assert(!creates("third", 1, false));
     answered(CREATE, 2, "a.\x1fthird", 17); /* refused by the limit: nothing is taken back */
@@ -250,6 +276,7 @@ START_TEST(a_deleted_topic_counts_no_more)
 }
 END_TEST
 
-TEST_MAIN("lately", what_was_noted_is_told_for_a_while, the_oldest_is_forgotten_when_there_are_too_many,
-          a_topic_counts_before_the_list_shows_it, a_topic_that_the_broker_refuses_counts_no_more,
-          partitions_count_before_the_list_shows_them, a_deleted_topic_counts_no_more)
+TEST_MAIN("lately", what_was_noted_is_told_for_a_while, what_is_not_answered_yet_counts_longer,
+          the_oldest_is_forgotten_when_there_are_too_many, a_topic_counts_before_the_list_shows_it,
+          a_topic_that_the_broker_refuses_counts_no_more, partitions_count_before_the_list_shows_them,
+          a_deleted_topic_counts_no_more)

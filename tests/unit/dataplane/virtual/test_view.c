@@ -12,6 +12,7 @@ static slc_names *names;
 static slc_topic_ids ids;
 static slc_view view;
 static slc_view_request request;
+static int64_t now_ms;
 static slc_kafka_request_header header;
 static slc_kafka_edits edits;
 static slc_buf in, out;
@@ -54,8 +55,13 @@ static enum slc_view_outcome map(int key, int version, bool asked)
 {
     header = (slc_kafka_request_header){.key = (int16_t)key, .version = (int16_t)version};
     header.message = message_of(key, version, SLC_KAFKA_REQUEST);
-    request =
-        (slc_view_request){.header = &header, .body = in.data, .there = in.len, .len = in.len, .asked = asked};
+    request = (slc_view_request){.header = &header,
+                                 .body = in.data,
+                                 .there = in.len,
+                                 .len = in.len,
+                                 .asked = asked,
+                                 .asked_ms = now_ms,
+                                 .now_ms = now_ms};
     slc_kafka_edits_clear(&edits);
     slc_buf_clear(&out);
     enum slc_view_outcome outcome = slc_view_map(&view, &request, &edits, &err);
@@ -610,6 +616,7 @@ START_TEST(topics_over_a_limit_are_refused_one_by_one)
     there_are(topics, 3);
     ck_assert_int_eq(map(19, 2, true), SLC_VIEW_SEND);
     ck_assert(has(&out, "a.x", 3) && has(&out, "a.y", 3) && !has(&out, "a.z", 3) && has(&out, "a.\x1fz", 4));
+    now_ms = 3600000; /* the list would show those that were made */
     msg.max_topics = 0;
     msg.max_partitions = 5;
     create(3, 2, NULL);
