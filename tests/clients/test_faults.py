@@ -56,7 +56,7 @@ def verifiers(nodes, gateway):
         assignment = [[1, 2] if n % 2 else [2, 1] for n in range(PARTITIONS)]
         created = gateway.kafka.admin.create_topics([NewTopic(topic, PARTITIONS, replica_assignment=assignment)])
         created[topic].result(60)
-        wait_until(lambda: _leaders(gateway.kafka, topic) == [2, 1, 2, 1], 20, "the leaders")
+        wait_until(lambda: _leaders(gateway.kafka, topic) == [2, 1, 2, 1], 60, "the leaders")
         verifiers.append(Verifier(target, gateway.kafka, topic, PARTITIONS))
     _progress(verifiers, "the beginning")
     return verifiers
@@ -125,9 +125,9 @@ def _endpoint(node, host, port):
 def test_a_former_leader_names_the_new_one_by_the_gateway(nodes, gateway, api, version):
     """The partition is on the second broker alone; the first is asked, directly and through the gateway."""
     topic = gateway.kafka.create_topic("moved", partitions=1) + "-b"
-    gateway.kafka.admin.create_topics([NewTopic(topic, 1, replica_assignment=[[2]])])[topic].result(20)
-    wait_until(lambda: _leaders(gateway.kafka, topic) == [2], 20, "the second broker to lead")
-    described = wait_until(lambda: gateway.kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(20), 20,
+    gateway.kafka.admin.create_topics([NewTopic(topic, 1, replica_assignment=[[2]])])[topic].result(60)
+    wait_until(lambda: _leaders(gateway.kafka, topic) == [2], 60, "the second broker to lead")
+    described = wait_until(lambda: gateway.kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(60), 20,
                            "the broker that is asked to know the topic")
     halves = (described.topic_id.get_most_significant_bits(), described.topic_id.get_least_significant_bits())
     fields = {"Name": topic, "Topic": topic, "Acks": 1, "TimeoutMs": 5000, "Records": _records(), "PartitionMaxBytes": 1000,
@@ -136,7 +136,7 @@ def test_a_former_leader_names_the_new_one_by_the_gateway(nodes, gateway, api, v
     definition = next(d for d in Definitions().requests.values() if d["name"] == api + "Request")
     request = frame(definition, version, Writer(definition, version, lambda path, field, _: fields.get(field["name"], NotImplemented)))
     first, second = (int(node.bootstrap_servers.rpartition(":")[2]) for node in nodes)
-    directly = wait_until(lambda: _names_leader(_ask(("127.0.0.1", first), request)), 20, "the first broker to know the new leader")
+    directly = wait_until(lambda: _names_leader(_ask(("127.0.0.1", first), request)), 60, "the first broker to know the new leader")
     assert _endpoint(2, "127.0.0.1", second) in directly
     through = _ask(("127.0.0.1", gateway.native.port + 1 + 1), request)  # node 1; the ports begin with node 0
     assert _endpoint(2, RELAY_HOST, gateway.native.port + 1 + 2) in through
@@ -158,14 +158,14 @@ def _elect(kafka, verifiers):
         kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(60)
         return all(_leaders(kafka, topic) == [2, 1, 2, 1] for topic in _topics(verifiers))
 
-    wait_until(moved, 40, "the preferred leaders", interval=0.3)
+    wait_until(moved, 60, "the preferred leaders", interval=0.3)
 
 
 def _on_third(kafka, through, topic):
     """A topic on the new broker alone is written and read through the gateway."""
     name = f"{topic}-b"
     kafka.admin.create_topics([NewTopic(name, 1, replica_assignment=[[3]])])[name].result(60)
-    wait_until(lambda: _leaders(kafka, name) == [3], 20, "the new broker to lead")
+    wait_until(lambda: _leaders(kafka, name) == [3], 60, "the new broker to lead")
     through.produce(name, [b"a", b"b"])
     assert [record.value() for record in through.consume_all(name)] == [b"a", b"b"]
     through.delete_topic(name)
@@ -179,7 +179,7 @@ def _change_settings(gateway, turn):
 
 def _cut(gateway):
     """Of producer and consumer at least one connection each to both brokers."""
-    wait_until(lambda: gateway.relay.cut() >= 8, 20, "connections to be cut", interval=0.5)
+    wait_until(lambda: gateway.relay.cut() >= 8, 60, "connections to be cut", interval=0.5)
 
 
 def _kill(broker):

@@ -53,7 +53,7 @@ def _exactly_once(java, target):
     with _own_machine(java, *arguments, f"{source}-b", RECORDS):
         wait_until(lambda: _written(kafka, sink) > 100, 60, "the instance to have begun")
         stays = java.start("ExactlyOnce", *arguments, f"{source}-a", RECORDS)
-        wait_until(lambda: len(_members(kafka, f"{source}-group")) == 2, 30, "both instances in the group")
+        wait_until(lambda: len(_members(kafka, f"{source}-group")) == 2, 60, "both instances in the group")
     again = java.start("ExactlyOnce", *arguments, f"{source}-b", RECORDS)
     for instance in (stays, again):
         outcome = instance.result(110)
@@ -63,7 +63,7 @@ def _exactly_once(java, target):
 
 
 def _members(kafka, group):
-    described = kafka.admin.describe_consumer_groups([group])[group].result(20)
+    described = kafka.admin.describe_consumer_groups([group])[group].result(60)
     return described.members
 
 

@@ -49,8 +49,8 @@ def _leaders(kafka, topic):
 
 def _topic(kafka):
     assignment = [[2, 1]] * PARTITIONS
-    kafka.admin.create_topics([NewTopic("moving", PARTITIONS, replica_assignment=assignment)])["moving"].result(20)
-    wait_until(lambda: _leaders(kafka, "moving") == [2] * PARTITIONS, 20, "the leaders")
+    kafka.admin.create_topics([NewTopic("moving", PARTITIONS, replica_assignment=assignment)])["moving"].result(60)
+    wait_until(lambda: _leaders(kafka, "moving") == [2] * PARTITIONS, 60, "the leaders")
     return "moving"
 
 
@@ -71,7 +71,7 @@ class _Clients:
             self._producer.produce(self._topic, value, partition=partition)
             self.written.append(value)
         assert self._producer.flush(40) == 0
-        wait_until(self._read_all, 40, "what was written")
+        wait_until(self._read_all, 60, "what was written")
 
     def _read_all(self):
         self.read += [m.value().decode() for m in self._consumer.consume(100, 0.2) if m.error() is None]
@@ -100,10 +100,10 @@ def test_the_new_leader_is_reached_by_the_gateway(nodes, guards, kafka, sample):
 
     def moved_back():
         partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
-        kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(20)
+        kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(60)
         return _leaders(kafka, topic) == [2] * PARTITIONS
 
-    wait_until(moved_back, 40, "the preferred leaders", interval=0.3)
+    wait_until(moved_back, 60, "the preferred leaders", interval=0.3)
     clients.round()
     clients.close()
     for api in ("Produce", "Fetch"):  # or it was learnt in another way

@@ -46,14 +46,14 @@ def test_the_commands_of_the_readme_work(shell):
     setup, use, team_setup, team_use = _commands()
     made = shell(setup)
     assert '"status":4' not in made and '"shop"' in made
-    wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19092") == "", 20, "the listener")
+    wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19092") == "", 60, "the listener")
     said = shell(use)
     assert f"broker 1 at 127.0.0.1:{shell.port + 1}" in said
     assert '{"item": "kettle"}' in said
     assert sorted(re.findall(r":\d:(\d)$", said, re.M)) == ["0", "0", "1"]
     made = shell(f"{setup.splitlines()[0]}\n{team_setup}")
     assert '"status":4' not in made and '"team-a"' in made
-    wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19192") == "", 20, "the team's listener")
+    wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19192") == "", 60, "the team's listener")
     said = shell(f"{use.splitlines()[0]}\n{team_use}")
     assert re.findall(r"(?m)^\S+$", said) == ["greetings"]
     assert 'topic "team-a.greetings" with 1 partitions' in said

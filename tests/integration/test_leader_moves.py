@@ -11,7 +11,7 @@ from sluice_support import KafkaHelper, Publishers, SampleApi, wait_until
 
 REPLICATED = {"default.replication.factor": 2, "offsets.topic.replication.factor": 2, "min.insync.replicas": 1,
               "transaction.state.log.replication.factor": 2, "broker.session.timeout.ms": 3000,
-              "broker.heartbeat.interval.ms": 500, "replica.lag.time.max.ms": 3000}
+              "broker.heartbeat.interval.ms": 500, "replica.lag.time.max.ms": 15000}  # a slow machine is no lagging replica
 PARTITIONS = 4
 PREFERRED = [2, 1, 2, 1]
 CLIENTS = 6
@@ -34,8 +34,8 @@ def world(servers, nodes, kafka):
     """A gateway before both, and a topic whose leaders are spread over them."""
     topic = "orders-that-move"
     assignment = [[leader, 3 - leader] for leader in PREFERRED]
-    kafka.admin.create_topics([NewTopic(topic, PARTITIONS, replica_assignment=assignment)])[topic].result(20)
-    wait_until(lambda: leaders(kafka, topic) == PREFERRED, 20, "the leaders")
+    kafka.admin.create_topics([NewTopic(topic, PARTITIONS, replica_assignment=assignment)])[topic].result(60)
+    wait_until(lambda: leaders(kafka, topic) == PREFERRED, 60, "the leaders")
     world = SampleApi(servers.control(), kafka.bootstrap_servers, topic, key={"source": "cloudevents"})
     world.start_gateway(servers)
     return world
@@ -46,15 +46,20 @@ def leaders(kafka, topic):
     return [partitions[n].leader for n in sorted(partitions)]
 
 
+def in_sync(kafka, topic):
+    """Every replica of every partition: else a partition may be left without anybody who may lead it."""
+    return all(len(partition.isrs) == 2 for partition in kafka.admin.list_topics(topic, timeout=10).topics[topic].partitions.values())
+
+
 def elect(kafka, topic):
     """The preferred leaders lead again, once their broker has caught up."""
     partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
 
     def moved():
-        kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(20)
+        kafka.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(60)
         return leaders(kafka, topic) == PREFERRED
 
-    wait_until(moved, 40, "the preferred leaders", interval=0.3)
+    wait_until(moved, 60, "the preferred leaders", interval=0.3)
 
 
 def keys(number):
@@ -66,18 +71,20 @@ def keys(number):
 def move_leaders(nodes, kafka, topic, publishers):
     second = nodes[1]
     publishers.wait(201, 60)
+    wait_until(lambda: in_sync(kafka, topic), 60, "replicas that can take over")
     second.kill()
-    wait_until(lambda: leaders(kafka, topic) == [1] * PARTITIONS, 30, "the first broker to lead")
+    wait_until(lambda: leaders(kafka, topic) == [1] * PARTITIONS, 60, "the first broker to lead")
     publishers.wait(201, 60)
     second.start()
     elect(kafka, topic)
     publishers.wait(201, 60)
+    wait_until(lambda: in_sync(kafka, topic), 60, "replicas that can take over")
     second.stop()
-    wait_until(lambda: leaders(kafka, topic) == [1] * PARTITIONS, 30, "the first broker to lead again")
+    wait_until(lambda: leaders(kafka, topic) == [1] * PARTITIONS, 60, "the first broker to lead again")
     publishers.wait(201, 60)
 
 
-def ck_stream(stream, stored, headroom=30):
+def ck_stream(stream, stored, headroom=60):
     """Every stored event once, by partition in order, and nothing else."""
     events = []
     while len(events) < len(stored):

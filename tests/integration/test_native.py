@@ -8,7 +8,7 @@ import struct
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient as KafkaAdmin
 from kafka import KafkaConsumer, KafkaProducer
 
@@ -18,7 +18,7 @@ from sluice_support import Authority, KafkaHelper, NativeCluster, free_port, wai
 def reachable(cluster, **config):
     """A helper for the cluster, once it is served."""
     helper = KafkaHelper(cluster.bootstrap_servers, config)
-    wait_until(lambda: helper.admin.list_topics(timeout=3), 20, f"the listener {cluster.name}")
+    wait_until(lambda: helper.admin.list_topics(timeout=3), 60, f"the listener {cluster.name}")
     return helper
 
 
@@ -27,14 +27,14 @@ def plain(credential):
             "sasl.password": credential["secret"]}
 
 
-def error_of(config):
-    """What a client is told that cannot get in."""
+def refused(config, text=""):
+    """A client that cannot get in is told so; `text` is of what it is told."""
     errors = []
     client = KafkaAdmin({**config, "error_cb": errors.append, "socket.timeout.ms": 2000})
     with pytest.raises(KafkaException):
         client.list_topics(timeout=1)
-    wait_until(lambda: client.poll(0.1) is not None and errors, 10, "an error of the client")
-    return " ".join(str(error) for error in errors)
+    wait_until(lambda: client.poll(0.1) is not None and any(text in str(error) for error in errors), 60,
+               f"an error of the client with {text!r} among {errors}")
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +88,10 @@ def test_a_consumer_group_finds_its_coordinator(through):
         seen, ends = 0, 0
         try:
             while ends < 2:
-                message = consumer.poll(20)
-                assert message is not None, "nothing within 20 s"
+                message = consumer.poll(60)
+                assert message is not None, "nothing within 60 s"
                 seen += message.error() is None
-                ends += message.error() is not None
+                ends += message.error() is not None and message.error().code() == KafkaError._PARTITION_EOF
             if seen:
                 consumer.commit(asynchronous=False)
         finally:
@@ -102,11 +102,11 @@ def test_a_consumer_group_finds_its_coordinator(through):
 def test_a_transaction(through):
     topic = through.create_topic("transaction")
     producer = Producer({**through.config, "transactional.id": f"t-{uuid.uuid4().hex}"})
-    producer.init_transactions(20)
+    producer.init_transactions(60)
     for outcome in ("commit_transaction", "abort_transaction"):
         producer.begin_transaction()
         producer.produce(topic, outcome)
-        getattr(producer, outcome)(20)
+        getattr(producer, outcome)(60)
     assert [record.value() for record in through.consume_all(topic)] == [b"commit_transaction"]
 
 
@@ -116,9 +116,9 @@ def test_without_acks_nothing_is_lost_when_the_client_leaves(through, kafka):
     for n in range(300):
         producer.produce(topic, str(n))
         producer.poll(0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     del producer
-    wait_until(lambda: len(kafka.consume_all(topic)) == 300, 20, "300 records")
+    wait_until(lambda: len(kafka.consume_all(topic)) == 300, 60, "300 records")
 
 
 # ---- TLS ----
@@ -131,15 +131,13 @@ def test_tls(sample, kafka, authority):
     round_trip(helper, kafka)
     large = [bytes([n]) * 500_000 for n in range(4)]
     round_trip(helper, kafka, large)
-    sample.admin.create("policies", name="stamp-tls", type="headers", scope={"kind": "virtual-cluster", "ref": "native-tls"},
+    policy = sample.admin.create("policies", name="stamp-tls", type="headers", scope={"kind": "virtual-cluster", "ref": "native-tls"},
                         config={"rules": [{"in": place, "action": "set", "name": place, "value": "tls"}
                                           for place in ("publish", "read")]})
+    sample.wait_in_force(policy)
     topic = helper.create_topic("stamped")
-
-    def stamped():
-        helper.produce(topic, [b"is it?"])
-        return kafka.consume_all(topic)[-1].headers() == [("publish", b"tls")]
-    wait_until(stamped, 20, "the policy")
+    helper.produce(topic, [b"is it?"])
+    assert kafka.consume_all(topic)[-1].headers() == [("publish", b"tls")]
     round_trip(helper, kafka, large)  # what is rewritten goes over TLS from where it lies
     assert helper.consume_all(topic)[-1].headers() == [("publish", b"tls"), ("read", b"tls")]
 
@@ -151,7 +149,7 @@ def test_client_certificates_that_a_listener_requires(sample, authority):
     certificate, key = authority.issue("client", ["DNS:client"])
     config = {"security.protocol": "SSL", "ssl.ca.location": str(authority.ca)}
     reachable(cluster, **config, **{"ssl.certificate.location": str(certificate), "ssl.key.location": str(key)})
-    error_of({"bootstrap.servers": cluster.bootstrap_servers, **config})
+    refused({"bootstrap.servers": cluster.bootstrap_servers, **config})
 
 
 @pytest.fixture
@@ -176,12 +174,12 @@ def test_brokers_are_told_apart_by_server_name(sample, kafka, authority, resolve
     topic = kafka.create_topic("sni", partitions=2)
     config = {"bootstrap_servers": f"shop.{suffix}:{port}", "security_protocol": "SSL",
               "ssl_cafile": str(authority.ca)}
-    producer = wait_until(lambda: KafkaProducer(**config), 20, "the sni listener")
+    producer = wait_until(lambda: KafkaProducer(**config), 60, "the sni listener")
     with contextlib.closing(producer):
         for n in range(20):
-            producer.send(topic, str(n).encode()).get(20)
+            producer.send(topic, str(n).encode()).get(60)
         assert {broker.host for broker in producer._metadata.brokers()} == {f"b1-shop.{suffix}"}
-    consumer = KafkaConsumer(topic, auto_offset_reset="earliest", consumer_timeout_ms=20_000, **config)
+    consumer = KafkaConsumer(topic, auto_offset_reset="earliest", consumer_timeout_ms=60_000, **config)
     with contextlib.closing(consumer):
         seen = sorted(int(next(consumer).value) for _ in range(20))
     assert seen == list(range(20))
@@ -191,10 +189,13 @@ def test_brokers_are_told_apart_by_server_name(sample, kafka, authority, resolve
 def named(authority, port, name):
     """The first byte of an answer to whoever comes by a name; empty: closed."""
     context = ssl.create_default_context(cafile=authority.ca)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        with context.wrap_socket(connection, server_hostname=name) as secure:
-            secure.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
-            return secure.recv(1)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        try:
+            with context.wrap_socket(connection, server_hostname=name) as secure:
+                secure.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
+                return secure.recv(1)
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):  # with the request unread
+            return b""
 
 
 def test_a_listener_by_server_name_is_for_one_virtual_cluster_or_for_all(sample, authority, native, through):
@@ -206,7 +207,7 @@ def test_a_listener_by_server_name_is_for_one_virtual_cluster_or_for_all(sample,
                             address=f"127.0.0.1:{port}", tls=tls,
                             kafka={"routing": "sni", "sni_suffix": suffix, **only})
     for port in ports:
-        wait_until(lambda: named(authority, port, f"one-of-many.{suffix}") != b"", 20, "the listener")
+        wait_until(lambda: named(authority, port, f"one-of-many.{suffix}") != b"", 60, "the listener")
     assert named(authority, ports[0], f"native.{suffix}") == b""
     assert named(authority, ports[1], f"native.{suffix}") != b""
 
@@ -217,12 +218,10 @@ def test_plain_with_an_applications_credential(sample, kafka):
     cluster = NativeCluster(sample, "native-plain", authentication=["plain"])
     round_trip(reachable(cluster, **plain(sample.credential)), kafka)
     servers = {"bootstrap.servers": cluster.bootstrap_servers}
-    wrong = error_of({**servers, **plain({"id": sample.credential["id"], "secret": "x" * 32})})
-    assert "Authentication failed" in wrong
-    assert "Authentication failed" in error_of({**servers, **plain({"id": "nobody", "secret": "x" * 32})})
-    error_of(servers)  # without authentication
-    mechanism = error_of({**servers, **plain(sample.credential), "sasl.mechanism": "SCRAM-SHA-256"})
-    assert "SCRAM-SHA-256" in mechanism or "mechanism" in mechanism
+    refused({**servers, **plain({"id": sample.credential["id"], "secret": "x" * 32})}, "Authentication failed")
+    refused({**servers, **plain({"id": "nobody", "secret": "x" * 32})}, "Authentication failed")
+    refused(servers)  # without authentication
+    refused({**servers, **plain(sample.credential), "sasl.mechanism": "SCRAM-SHA-256"}, "mechanism")
 
 
 def test_sessions_are_among_the_nodes_connections(sample):
@@ -241,7 +240,7 @@ def test_sessions_are_among_the_nodes_connections(sample):
             nobody = [c for c in found if c["client_address"] == address]
             return (known[0], nobody[0]) if known and nobody else None
 
-        session, nobody = wait_until(listed, 20, "the sessions to be listed")
+        session, nobody = wait_until(listed, 60, "the sessions to be listed")
     assert session["application"] == sample.application and session["credential"] == sample.credential["id"]
     assert session["client_id"] == "listed-client" and session["virtual_cluster"] == cluster.name
     assert session["client_address"].startswith("127.0.0.1:") and session["opened_at"] and not session["tls"]
@@ -284,9 +283,8 @@ def test_credentials_that_pass_through(sample, secured):
     cluster = NativeCluster(sample, "foreign", authentication=["passthrough"], backend="foreign")
     sasl = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "alice"}
     round_trip(reachable(cluster, **sasl, **{"sasl.password": "alice-secret"}), secured.helper)
-    assert "uthentication" in error_of({"bootstrap.servers": cluster.bootstrap_servers, **sasl,
-                                        "sasl.password": "wrong"})
-    with socket.create_connection(("127.0.0.1", cluster.port), timeout=10) as old:  # tokens without frames would follow
+    refused({"bootstrap.servers": cluster.bootstrap_servers, **sasl, "sasl.password": "wrong"}, "uthentication")
+    with socket.create_connection(("127.0.0.1", cluster.port), timeout=60) as old:  # tokens without frames would follow
         old.sendall(struct.pack(">ihhihh", 17, 17, 0, 7, -1, 5) + b"PLAIN")
         assert struct.unpack(">ih", old.recv(10, socket.MSG_WAITALL)[4:]) == (7, 35)
         assert len(old.makefile("rb").read()) == 4  # no mechanism is offered, and the connection is closed
@@ -304,10 +302,10 @@ def test_a_changed_backend_closes_sessions_and_others_stay(sample, through, nati
     disconnects, others = [], []
     moved = KafkaAdmin({**helper.config, "error_cb": disconnects.append})
     stays = KafkaAdmin({**through.config, "error_cb": others.append})
-    moved.list_topics(timeout=5)
-    stays.list_topics(timeout=5)
+    moved.list_topics(timeout=30)
+    stays.list_topics(timeout=30)
     sample.admin.patch("virtual-clusters", "native-moved", client_authentication=["plain"])
-    wait_until(lambda: moved.poll(0.2) is not None and disconnects, 20, "the session to be closed")
-    stays.list_topics(timeout=5)
+    wait_until(lambda: moved.poll(0.2) is not None and disconnects, 60, "the session to be closed")
+    stays.list_topics(timeout=30)
     stays.poll(0.2)
     assert others == []

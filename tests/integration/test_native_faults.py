@@ -29,7 +29,7 @@ def authority(tmp_path_factory):
 
 
 def connect(port):
-    return socket.create_connection(("127.0.0.1", port), 20)
+    return socket.create_connection(("127.0.0.1", port), 60)
 
 
 def receive(connection, count):
@@ -56,7 +56,7 @@ def wait_served(cluster):
             ask(connection)
             return True
 
-    wait_until(served, 20, f"the listener {cluster.name}")
+    wait_until(served, 60, f"the listener {cluster.name}")
     return cluster
 
 
@@ -82,7 +82,7 @@ class Peers:
     def busy(self):
         """Each is answered again, from now on."""
         before = list(self.answered)
-        wait_until(lambda: all(now > then for now, then in zip(self.answered, before)), 20, "answers for everybody")
+        wait_until(lambda: all(now > then for now, then in zip(self.answered, before)), 60, "answers for everybody")
 
     def __enter__(self):
         return self
@@ -90,7 +90,7 @@ class Peers:
     def __exit__(self, *_):
         self._stop.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(60)
         for connection in self.connections:
             connection.close()
 
@@ -108,7 +108,7 @@ def test_a_configuration_change_under_load_closes_those_whose_settings_changed(s
         sample.admin.patch("virtual-clusters", "changed", title="Only a title")
         sample.admin.create("virtual-clusters", name="new", backend_cluster=sample.backend, namespace={"mode": "none"})
         sample.admin.patch("virtual-clusters", "changed", client_authentication=["anonymous", "plain"])
-        wait_until(lambda: all(theirs.closed), 30, "the sessions of the changed cluster to be closed")
+        wait_until(lambda: all(theirs.closed), 60, "the sessions of the changed cluster to be closed")
         others.busy()
         assert not any(others.closed)
         assert closed_by_configuration(sample) == before + PEERS
@@ -126,7 +126,7 @@ def test_a_changed_certificate_is_for_new_sessions_and_live_ones_go_on(sample, a
     def subject(connection):
         return dict(pair[0] for pair in connection.getpeercert()["subject"])["commonName"]
 
-    with contextlib.closing(wait_until(secure, 20, "the listener")) as live:
+    with contextlib.closing(wait_until(secure, 60, "the listener")) as live:
         ask(live)
         assert subject(live) == "first"
         sample.admin.patch("listeners", "rotated", tls=authority.listener_tls("second", names))
@@ -136,7 +136,7 @@ def test_a_changed_certificate_is_for_new_sessions_and_live_ones_go_on(sample, a
                 ask(fresh)
                 return subject(fresh) == "second"
 
-        wait_until(rotated, 20, "the new certificate")
+        wait_until(rotated, 60, "the new certificate")
         ask(live)
 
 
@@ -149,15 +149,16 @@ def test_a_changed_listener_is_for_its_sessions_too(sample, authority):
     def secure():
         return context.wrap_socket(connect(cluster.port), server_hostname="127.0.0.1")
 
-    with contextlib.closing(wait_until(secure, 20, "the listener")) as live:
+    with contextlib.closing(wait_until(secure, 60, "the listener")) as live:
         assert b"127.0.0.1" in ask(live)
         sample.admin.patch("listeners", "stricter", advertised_host="127.0.0.9")
-        wait_until(lambda: b"127.0.0.9" in ask(live), 20, "the new address")
+        wait_until(lambda: b"127.0.0.9" in ask(live), 60, "the new address")
         before = closed_by_configuration(sample)
         sample.admin.patch("listeners", "stricter", tls={**tls, "client_ca_pem": authority.ca.read_text(),
                                                          "client_auth": "require"})
-        wait_until(lambda: closed_by_configuration(sample) == before + 1, 20, "the session to be closed")
-        assert live.recv(1) == b""
+        wait_until(lambda: closed_by_configuration(sample) == before + 1, 60, "the session to be closed")
+        with contextlib.suppress(ConnectionResetError):
+            assert live.recv(1) == b""
 
 
 def test_without_files_for_sockets_the_gateway_waits(sample):
@@ -169,7 +170,7 @@ def test_without_files_for_sockets_the_gateway_waits(sample):
     try:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 10, limit[1]))
         peers = [connect(cluster.port) for _ in range(60)]
-        wait_until(lambda: message in sample.gateway.log(), 20, "the line in the log")
+        wait_until(lambda: message in sample.gateway.log(), 60, "the line in the log")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
         for peer in peers:
             ask(peer)
@@ -185,7 +186,7 @@ def test_a_drain_ends_busy_sessions_with_their_answers(sample):
     with Peers(cluster.port, PEERS) as peers:
         peers.busy()
         sample.gateway.stop()
-        wait_until(lambda: all(peers.closed), 20, "the sessions' end")
+        wait_until(lambda: all(peers.closed), 60, "the sessions' end")
     assert b"drain deadline passed" not in sample.gateway.log()
     sample.gateway.start()
     wait_served(cluster)
@@ -194,7 +195,7 @@ def test_a_drain_ends_busy_sessions_with_their_answers(sample):
 @pytest.fixture(scope="module")
 def secured(sample, authority):
     cluster = NativeCluster(sample, "secured", tls=authority.listener_tls("secured", ["IP:127.0.0.1"]))
-    wait_until(lambda: connect(cluster.port).close() is None, 20, "the listener")
+    wait_until(lambda: connect(cluster.port).close() is None, 60, "the listener")
     return cluster
 
 
@@ -206,7 +207,7 @@ def test_plain_bytes_to_a_tls_listener_are_not_answered(sample, secured, data):
         peer.sendall(data)
         with contextlib.suppress(ConnectionResetError):
             assert peer.recv(1) == b""
-    wait_until(lambda: sample.gateway.metrics().get('sluice_kafka_sessions_closed_total{reason="tls"}', 0) > before, 10,
+    wait_until(lambda: sample.gateway.metrics().get('sluice_kafka_sessions_closed_total{reason="tls"}', 0) > before, 60,
                "the session to be counted")
 
 
@@ -226,11 +227,12 @@ def test_thousands_of_idle_connections_cost_little(sample):
             peers[-1].sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
         for peer in peers:
             receive(peer, 4)
-        assert sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="idle"}'] == IDLE
+        wait_until(lambda: sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="idle"}'] == IDLE, 60,
+                   "all of them to be there, and nobody else")
         assert resident(sample.gateway.pid) - before < IDLE * 16 * 1024
         with connect(cluster.port) as other:
             ask(other)
     finally:
         for peer in peers:
             peer.close()
-    wait_until(lambda: sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="idle"}'] == 0, 20, "their end")
+    wait_until(lambda: sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="idle"}'] == 0, 60, "their end")

@@ -17,6 +17,7 @@ def definitions():
 @pytest.fixture(scope="module")
 def stage(module_servers, kafka):
     topic = kafka.create_topic("limited")
+    kafka.produce(topic, [b"x" * 1000] * 50)
     stage = SampleApi(module_servers.control(), kafka.bootstrap_servers, topic)
     stage.start_gateway(module_servers, kafka_throttle_max="2s")
     stage.native = NativeCluster(stage, "native", authentication=["plain"])
@@ -51,7 +52,7 @@ def metadata(wire, stage):
 
 
 def produce(wire, stage, values):
-    tree = {"Acks": -1, "TimeoutMs": 5000,
+    tree = {"Acks": -1, "TimeoutMs": 25000,
             "TopicData": [{"Name": stage.topic, "PartitionData": [{"Index": 0, "Records": record_batch(values)}]}]}
     answer = ask(wire, PRODUCE, tree, 9)
     assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0
@@ -92,11 +93,11 @@ def test_over_a_limit_answers_say_so_and_the_session_waits(definitions, stage, c
         assert metadata(wire, stage) == 0
         before = throttled(stage)
         with limited(stage, **config):
-            throttle = wait_until(lambda: act(wire, stage), 20, "an answer with a throttle time")
+            throttle = wait_until(lambda: act(wire, stage), 60, "an answer with a throttle time")
             assert 0 < throttle <= 2000  # kafka.throttle-max
             act(wire, stage)  # which waits for its turn
             assert throttled(stage) > before
-        wait_until(lambda: act(wire, stage) == 0, 20, "the limit to be gone")
+        wait_until(lambda: act(wire, stage) == 0, 60, "the limit to be gone")
 
 
 def test_a_limit_in_dry_run_slows_nobody(definitions, stage):
@@ -104,10 +105,10 @@ def test_a_limit_in_dry_run_slows_nobody(definitions, stage):
     would = 'sluice_policy_decisions_total{policy="dry",outcome="dry_run_denied"}'
     with limited(stage, "dry", requests_per_second=1, dry_run=True), limited(stage, "mark", bytes_per_second=1):
         with closing(connect(definitions, stage)) as wire:
-            wait_until(lambda: metadata(wire, stage) > 0, 20, "the limit that is no dry run")
-            wait_until(lambda: metadata(wire, stage) and stage.gateway.metrics().get(would, 0) > 0, 20, "the count")
+            wait_until(lambda: metadata(wire, stage) > 0, 60, "the limit that is no dry run")
+            wait_until(lambda: metadata(wire, stage) and stage.gateway.metrics().get(would, 0) > 0, 60, "the count")
     with limited(stage, "dry", requests_per_second=1, dry_run=True), closing(connect(definitions, stage)) as wire:
-        wait_until(lambda: [metadata(wire, stage) for _ in range(5)] == [0] * 5, 20, "nobody to be slowed down")
+        wait_until(lambda: [metadata(wire, stage) for _ in range(5)] == [0] * 5, 60, "nobody to be slowed down")
 
 
 def test_connections_are_counted_and_given_back(definitions, stage):
@@ -123,9 +124,9 @@ def test_connections_are_counted_and_given_back(definitions, stage):
             finally:
                 for wire in wires:
                     wire.close()
-        wait_until(full, 20, "the third connection to be closed")
-        assert "as many connections as may be" in stage.gateway.log().decode()
-        with closing(wait_until(lambda: again(definitions, stage), 20, "a place to be free again")) as wire:
+        wait_until(full, 60, "the third connection to be closed")
+        wait_until(lambda: b"as many connections as may be" in stage.gateway.log(), what="the word in the log")
+        with closing(wait_until(lambda: again(definitions, stage), 60, "a place to be free again")) as wire:
             assert metadata(wire, stage) == 0
 
 
@@ -134,7 +135,7 @@ def test_who_is_in_stays_in_when_connections_are_limited(definitions, stage):
     with closing(connect(definitions, stage)) as first, closing(connect(definitions, stage)) as second:
         with limited(stage, "one", connections=1, requests_per_second=1):
             for wire in (first, second):
-                wait_until(lambda: metadata(wire, stage) > 0, 20, "the limit")
+                wait_until(lambda: metadata(wire, stage) > 0, 60, "the limit")
             assert again(definitions, stage) is None
             assert metadata(first, stage) >= 0 and metadata(second, stage) >= 0
 
@@ -175,7 +176,7 @@ def policy(stage, config, kind, ref):
 
 
 def produce_to(wire, stage, topic, values, version=9):
-    tree = {"Acks": -1, "TimeoutMs": 5000,
+    tree = {"Acks": -1, "TimeoutMs": 25000,
             "TopicData": [{"Name": topic, "PartitionData": [{"Index": 0, "Records": record_batch(values)}]}]}
     answer = ask(wire, PRODUCE, tree, version)
     assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0
@@ -193,11 +194,11 @@ def test_a_limit_of_an_event_api_counts_its_topic(definitions, offered, config, 
     few, many = [b"x"] * 2, [b"x" * 100] * 100
     with closing(connect(definitions, stage)) as wire, closing(connect(definitions, stage)) as reader:
         with policy(stage, config, *scope):
-            wait_until(lambda: produce_to(wire, stage, stage.topic, many) > 0, 20, "an answer with a throttle time")
-            wait_until(lambda: fetch(reader, stage) > 0, 20, "a fetch with a throttle time")
+            wait_until(lambda: produce_to(wire, stage, stage.topic, many) > 0, 60, "an answer with a throttle time")
+            wait_until(lambda: fetch(reader, stage) > 0, 60, "a fetch with a throttle time")
             with closing(connect(definitions, stage)) as other:
                 assert [produce_to(other, stage, stage.other_topic, few) for _ in range(3)] == [0] * 3
-        wait_until(lambda: produce_to(wire, stage, stage.topic, many) == 0, 20, "the limit to be gone")
+        wait_until(lambda: produce_to(wire, stage, stage.topic, many) == 0, 60, "the limit to be gone")
 
 
 @pytest.mark.parametrize("scope", [("virtual-cluster", "native"), ("plan", "limited.free")], ids=["wide", "of the plan"])
@@ -205,5 +206,5 @@ def test_a_limit_for_each_plan_counts_all_that_its_sessions_do(definitions, offe
     stage = offered
     with closing(connect(definitions, stage)) as wire:
         with policy(stage, {"requests_per_second": 2, "per": "plan"}, *scope):
-            wait_until(lambda: metadata(wire, stage) > 0, 20, "an answer with a throttle time")
-        wait_until(lambda: metadata(wire, stage) == 0, 20, "the limit to be gone")
+            wait_until(lambda: metadata(wire, stage) > 0, 60, "an answer with a throttle time")
+        wait_until(lambda: metadata(wire, stage) == 0, 60, "the limit to be gone")

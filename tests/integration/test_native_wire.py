@@ -15,7 +15,7 @@ MIB = 1 << 20
 def native(sample):
     native = NativeCluster(sample, "wire")
     native.helper = KafkaHelper(native.bootstrap_servers)
-    wait_until(lambda: native.helper.admin.list_topics(timeout=3), 20, "the listener")
+    wait_until(lambda: native.helper.admin.list_topics(timeout=3), 60, "the listener")
     return native
 
 
@@ -23,13 +23,13 @@ def native(sample):
 def strict(sample, native):
     """One that wants PLAIN."""
     strict = NativeCluster(sample, "strict", authentication=["plain"])
-    wait_until(lambda: socket.create_connection(("127.0.0.1", strict.port), 2).close() is None, 20, "the listener")
+    wait_until(lambda: socket.create_connection(("127.0.0.1", strict.port), 2).close() is None, 60, "the listener")
     return strict
 
 
 class Peer:
     def __init__(self, cluster):
-        self.socket = socket.create_connection(("127.0.0.1", cluster.port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", cluster.port), timeout=60)
 
     def send(self, data):
         try:
@@ -118,7 +118,7 @@ def test_a_client_that_has_no_name_for_itself_is_told_so(native, kafka, name):
     frame = struct.pack(">hhihb", 18, 3, 7, -1, 0) + body
     answers = []
     for host, port in (kafka.bootstrap_servers.split(":"), ("127.0.0.1", native.port)):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(struct.pack(">i", len(frame)) + frame)
             size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
             answers.append(connection.recv(size, socket.MSG_WAITALL))
@@ -129,7 +129,7 @@ def ask_versions(address, cluster, node):
     """ApiVersions of version 5, for whoever believes to talk to that node of that cluster."""
     believed = b"\0" if cluster is None else bytes([len(cluster) + 1]) + cluster.encode()
     frame = struct.pack(">hhihb", 18, 5, 7, -1, 0) + b"\x02a\x021" + believed + struct.pack(">ib", node, 0)
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(struct.pack(">i", len(frame)) + frame)
         size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
         return connection.recv(size, socket.MSG_WAITALL)
@@ -139,7 +139,7 @@ def ask_versions(address, cluster, node):
 @pytest.mark.parametrize("cluster", [None, "", "right", "wrong"])
 def test_a_client_that_looks_for_another_cluster_or_node_is_told_so(native, kafka, cluster, node):
     """KIP-1242: as Kafka does, at the port of its node 1."""
-    cluster = kafka.admin.list_topics(timeout=10).cluster_id if cluster == "right" else cluster
+    cluster = kafka.admin.list_topics(timeout=60).cluster_id if cluster == "right" else cluster
     host, port = kafka.bootstrap_servers.split(":")
     ours = ask_versions(("127.0.0.1", native.port + 2), cluster, node)
     if not known("4.4"):  # the broker does not know the version; the gateway answers it by itself
@@ -151,7 +151,7 @@ def test_a_client_that_looks_for_another_cluster_or_node_is_told_so(native, kafk
 
 
 def test_who_looks_for_a_node_at_the_bootstrap_port_is_told_to_begin_again(native, kafka):
-    cluster = kafka.admin.list_topics(timeout=10).cluster_id
+    cluster = kafka.admin.list_topics(timeout=60).cluster_id
     assert ask_versions(("127.0.0.1", native.port), None, -1)[4:6] == struct.pack(">h", 0)
     assert ask_versions(("127.0.0.1", native.port), cluster, 1)[4:6] == struct.pack(">h", 129)
 
@@ -163,7 +163,7 @@ def test_api_versions_is_the_intersection(native, kafka):
     count = struct.unpack(">i", answer[6:10])[0]
     keys = {key: (low, high) for key, low, high in struct.iter_unpack(">hhh", answer[10:10 + 6 * count])}
     host, port = kafka.bootstrap_servers.split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as direct:
+    with socket.create_connection((host, int(port)), timeout=60) as direct:
         direct.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
         size = struct.unpack(">i", direct.recv(4, socket.MSG_WAITALL))[0]
         answer = direct.recv(size, socket.MSG_WAITALL)
@@ -237,7 +237,7 @@ def test_a_client_that_reads_nothing_costs_a_bounded_amount(sample, native):
                 peer.socket.sendall(frame)
         except (socket.timeout, TimeoutError, ConnectionError):
             pass
-        assert native.helper.admin.list_topics(timeout=10)
+        assert native.helper.admin.list_topics(timeout=60)
         assert resident(sample.gateway.pid) - before < 64 * MIB
 
 
@@ -283,6 +283,6 @@ def test_records_that_are_none_are_answered_as_kafka_does(sample, kafka, native)
     assert answer_of(native.port + 2, produce_of(None, topic), 1.0) == silence
     if silence is None:
         answer_of(hidden.port + 2, produce_of(None, short), 0.5)
-    assert native.helper.admin.list_topics(timeout=10)
+    assert native.helper.admin.list_topics(timeout=60)
     wait_until(lambda: sample.gateway.metrics()['sluice_kafka_sessions{virtual_cluster="wire"}'] <= open_sessions,
                what="the session to end with its client")

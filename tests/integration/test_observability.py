@@ -59,7 +59,7 @@ def test_a_backend_that_is_away_shows_and_goes_with_its_configuration(sample):
     gone = SampleApi(sample.control, f"127.0.0.1:{free_port()}", "nowhere", prefix="gone-", group=sample.group,
                      listener=(sample.listener, sample.port))
     name = 'sluice_backend_up{backend="gone-local"}'
-    wait_until(lambda: gone.publish({"n": 1}).status_code == 503, 30, "the backend to be tried")
+    wait_until(lambda: gone.publish({"n": 1}).status_code == 503, 60, "the backend to be tried")
     wait_until(lambda: sample.gateway.metrics().get(name) == 0, what="the backend to be down")
     assert sample.gateway.metrics()[f'sluice_backend_up{{backend="{sample.backend}"}}'] == 1
 

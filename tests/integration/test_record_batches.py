@@ -56,7 +56,7 @@ def ask(wire, key, version, tree):
 def fetch(wire, topic):
     partition = {"Partition": 0, "CurrentLeaderEpoch": -1, "PartitionMaxBytes": 8 << 20, "LastFetchedEpoch": -1,
                  "LogStartOffset": -1, "FetchOffset": 0}
-    answer = ask(wire, FETCH, 11, {"ReplicaId": -1, "MaxBytes": 8 << 20, "MaxWaitMs": 1000, "MinBytes": 1,
+    answer = ask(wire, FETCH, 11, {"ReplicaId": -1, "MaxBytes": 8 << 20, "MaxWaitMs": 20000, "MinBytes": 1,
                                    "SessionEpoch": -1, "Topics": [{"Topic": topic, "Partitions": [partition]}]})
     (found,) = answer["Responses"][0]["Partitions"]
     assert found["ErrorCode"] == 0
@@ -64,7 +64,7 @@ def fetch(wire, topic):
 
 
 def produce(wire, topic, batch):
-    tree = {"Acks": -1, "TimeoutMs": 5000,
+    tree = {"Acks": -1, "TimeoutMs": 60000,
             "TopicData": [{"Name": topic, "PartitionData": [{"Index": 0, "Records": batch}]}]}
     (found,) = ask(wire, PRODUCE, 9, tree)["Responses"][0]["PartitionResponses"]
     return found["ErrorCode"], found["ErrorMessage"]
@@ -95,7 +95,7 @@ def write(kafka, topic, codec, **config):
     producer = Producer({**kafka.config, "compression.type": codec, "linger.ms": 500, "acks": "all", **config})
     for number, record in enumerate(records()):
         producer.produce(topic, timestamp=1700000000000 + number, **record)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def as_text(message):
@@ -135,12 +135,12 @@ def test_librdkafka_and_the_codec_read_each_other(kafka, wire, tool, codec):
 def test_a_transaction_keeps_its_producer_and_its_marker(kafka, wire, tool):
     topic = kafka.create_topic("transaction")
     producer = Producer({**kafka.config, "compression.type": "lz4", "transactional.id": topic})
-    producer.init_transactions(30)
+    producer.init_transactions(60)
     for finish in (producer.commit_transaction, producer.abort_transaction):
         producer.begin_transaction()
         producer.produce(topic, b"value", b"key")
-        producer.flush(30)  # else an abort finds nothing sent
-        finish(30)
+        producer.flush(60)  # else an abort finds nothing sent
+        finish(60)
     wait_until(lambda: len(list(split(fetch(wire, topic)))) == 4, what="two transactions with their markers")
     whole = entry("C", fetch(wire, topic))
 

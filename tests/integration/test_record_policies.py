@@ -87,8 +87,8 @@ def shop(module_servers, kafka):
     shop.demo = Reader(shop, shop.application, shop.credential, shop.key)
     shop.other = Reader(shop, "other", credential, credential["api_key"])
     for reader in (shop.demo, shop.other):
-        wait_until(lambda: topic in reader.native.admin.list_topics(timeout=3).topics, 20, "the listener")
-        wait_until(lambda: reader.request("HEAD").status_code == 200, 20, "the subscription")
+        wait_until(lambda: topic in reader.native.admin.list_topics(timeout=3).topics, 60, "the listener")
+        wait_until(lambda: reader.request("HEAD").status_code == 200, 60, "the subscription")
     return shop
 
 
@@ -327,14 +327,14 @@ def test_transactions_are_read_as_they_should_be(shop, kafka):
     with policies(shop, ("filter", {"expression": "record.value.id != 2"}), ("mask", {"keep_only": ["/id"]})):
         cursor, starts = here(shop, kafka)
         producer = Producer({**shop.demo.native.config, "transactional.id": f"{shop.application}.{uuid.uuid4().hex}"})
-        producer.init_transactions(30)
+        producer.init_transactions(60)
         for ids, finish in (((1, 2), producer.commit_transaction), ((3,), producer.abort_transaction),
                             ((2,), producer.commit_transaction), ((4,), producer.commit_transaction)):
             producer.begin_transaction()
             for number in ids:
                 producer.produce(shop.topic, encode({"id": number, "x": 1}), partition=0)
-            producer.flush(30)
-            finish(30)
+            producer.flush(60)
+            finish(60)
         expected = [{"id": 1}, {"id": 4}]
         assert [json.loads(value) for _, value in shop.demo.consumed(starts[0])] == expected
         assert [event["data"] for event in shop.demo.pages(cursor, 2)] == expected

@@ -78,7 +78,7 @@ class Api:
         admin.patch("products", shop.product, event_apis=[*product["event_apis"], f"{self.name}.v1"])
         self.url = f"http://127.0.0.1:{shop.port}/{self.name}/v1/events"
         self.headers = {"X-API-Key": shop.key}
-        wait_until(lambda: self.get().status_code == 200, 20, "the event API")
+        wait_until(lambda: self.get().status_code == 200, 60, "the event API")
 
     @contextmanager
     def policy(self, **config):
@@ -88,11 +88,11 @@ class Api:
         admin.create("policies", name=name, type="schema", scope=scope, config=config)
         admin.create("policies", name=f"{name}h", type="headers", scope=scope,
                      config={"rules": [{"in": "response", "action": "set", "name": "X-Policy", "value": name}]})
-        wait_until(lambda: self.get().headers.get("X-Policy") == name, 20, "the policy")
+        wait_until(lambda: self.get().headers.get("X-Policy") == name, 60, "the policy")
         yield
         admin.delete("policies", f"{name}h")
         admin.delete("policies", name)
-        wait_until(lambda: "X-Policy" not in self.get().headers, 20, "the policy's end")
+        wait_until(lambda: "X-Policy" not in self.get().headers, 60, "the policy's end")
 
     def session(self):
         session = requests.Session()
@@ -105,7 +105,7 @@ class Api:
     def events(self, count):
         """So many events from the beginning."""
         return wait_until(lambda: (lambda events: events if len(events) >= count else None)(
-            self.get("?from=earliest&wait=1s").json()["events"]), 20, f"{count} events")
+            self.get("?from=earliest&wait=1s").json()["events"]), 60, f"{count} events")
 
     def post(self, value, **headers):
         body = {"data": value} if isinstance(value, bytes) else {"json": value}
@@ -126,7 +126,7 @@ class Api:
         for value in values:
             fields = value if isinstance(value, dict) else {"value": value}
             producer.produce(self.topic, on_delivery=lambda error, _: results.append(error), **fields)
-            producer.flush(30)
+            producer.flush(60)
         return [error and error.code() for error in results]
 
 
@@ -269,7 +269,7 @@ def native_error(api, offset):
     with closing(consumer):
         consumer.assign([TopicPartition(api.topic, 0, offset)])
         try:
-            message = wait_until(lambda: consumer.poll(1), 20, "a word about the record")
+            message = wait_until(lambda: consumer.poll(1), 60, "a word about the record")
         except KafkaException as failure:
             return failure.args[0].code()
         assert message.error() is not None, message.value()
@@ -336,7 +336,7 @@ def test_readers_wait_while_the_registry_is_away(shop, kafka, double):
             double.down = False
         assert [event["data"]["id"] for event in api.events(2)] == [1, 1]
         double.gone.add(number)  # deleted: what comes from then on cannot be read, and one can seek behind it
-        wait_until(lambda: native_fails(api, 0), 20, "the schema's end")
+        wait_until(lambda: native_fails(api, 0), 60, "the schema's end")
         kafka.produce(api.topic, [good, None])
         assert ["error" in event for event in api.events(4)[2:]] == [True, False]
         assert read_from(api, 3).value() is None
@@ -375,18 +375,18 @@ def test_while_the_registry_is_away(shop, kafka, double):
             assert api.produce(good)[0] in (KafkaError.NOT_ENOUGH_REPLICAS, KafkaError._MSG_TIMED_OUT)
         finally:
             double.down = False
-        wait_until(lambda: api.post({"id": 1}).status_code == 201, 20, "the registry's answer")
-        wait_until(lambda: api.produce(good) == [None], 20, "the registry's answer")
+        wait_until(lambda: api.post({"id": 1}).status_code == 201, 60, "the registry's answer")
+        wait_until(lambda: api.produce(good) == [None], 60, "the registry's answer")
         double.down = True  # what is known serves on
         try:
             asked = len(double.asked)
-            wait_until(lambda: api.post({"id": 1}).status_code == 201 and len(double.asked) > asked, 20, "a new question")
+            wait_until(lambda: api.post({"id": 1}).status_code == 201 and len(double.asked) > asked, 60, "a new question")
             assert api.post({"id": 1}).status_code == 201
             assert api.produce(good) == [None]
         finally:
             double.down = False
         double.gone.add(number)  # deleted: it is noticed after its time to live
-        wait_until(lambda: api.produce(good) == [KafkaError.INVALID_RECORD], 20, "the schema's end")
+        wait_until(lambda: api.produce(good) == [KafkaError.INVALID_RECORD], 60, "the schema's end")
 
 
 def test_a_registry_that_wants_a_certificate(shop, kafka, tmp_path):

@@ -3,6 +3,7 @@ said is searched for them, in every form that they may have taken."""
 
 import base64
 import binascii
+import contextlib
 import http.server
 import json
 import socket
@@ -150,8 +151,9 @@ class Plant:
         url, key, credential = self.sample.url, self.sample.key, self.sample.credential
         wrong = f"slk_{credential['id']}_{WRONG_SECRET}"
         basic = lambda secret: "Basic " + base64.b64encode(f"{credential['id']}:{secret}".encode()).decode()
-        assert self.http(url, headers={"X-API-Key": key}).status_code == 201
-        assert self.http(url, headers={"Authorization": basic(credential["secret"])}).status_code == 201
+        # Not every publisher is ready within the short deadline that the broken backends get.
+        for headers in ({"X-API-Key": key}, {"Authorization": basic(credential["secret"])}):
+            wait_until(lambda: self.http(url, headers=headers).status_code == 201, what="an event to be stored")
         wait_until(lambda: self.http(url, headers={"Authorization": f"Bearer {self.token}"}).status_code == 201,
                    what="the token to be taken")
         for headers in ({"X-API-Key": wrong}, {"Authorization": basic(WRONG_SECRET)}, {"X-API-Key": WRONG_SECRET},
@@ -185,7 +187,7 @@ class Plant:
                 answer = peer.authenticate(f"\0{credential['id']}\0{secret}".encode())
                 self.said.append(f"{answer.message}".encode() + answer.data)
                 return answer.error
-        wait_until(lambda: plain(credential["secret"]) == 0, 20, "the native listener")
+        wait_until(lambda: plain(credential["secret"]) == 0, 60, "the native listener")
         assert plain(WRONG_SECRET) == 58
         for mechanism, data in (("PLAIN", WRONG_SECRET.encode()), ("SCRAM-SHA-256", f"n,,n=x,r={WRONG_SECRET}".encode()),
                                 ("OAUTHBEARER", WRONG_SECRET.encode())):
@@ -246,7 +248,8 @@ class Plant:
         yield "audit trail", self.audit.read_bytes()
         for folder in (self.control.data_dir, self.gateway.state_dir):
             for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "master.key"):
-                yield str(path), path.read_bytes()
+                with contextlib.suppress(FileNotFoundError):  # one that was to be moved to its place
+                    yield str(path), path.read_bytes()
         for number, said in enumerate(self.said):
             yield f"answer {number}: {said[:200]}", said
 

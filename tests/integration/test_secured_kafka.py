@@ -1,6 +1,7 @@
 """Brokers that want TLS and credentials: publishing, reading, the look at topics and native sessions over each way in."""
 
 import base64
+import contextlib
 import http.server
 import json
 import os
@@ -26,7 +27,7 @@ SCRAM_PASSWORD = "another-password"
 
 
 def openssl(*arguments, **kwargs):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60, **kwargs)
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=100, **kwargs)
 
 
 class Authority:
@@ -189,19 +190,20 @@ def secured(tmp_path_factory, module_servers):
 
 
 def health(place, api):
-    return requests.get(place.gateway.observe_url + "/health/backends", timeout=5).json()["backends"][api.backend]
+    return requests.get(place.gateway.observe_url + "/health/backends", timeout=30).json()["backends"][api.backend]
 
 
 def works(place, api):
     """Reading by librdkafka, and the gateway's own connection; publishing up to the broker's own judgement."""
     with api.stream() as stream:
         place.kafka.produce(api.topic, [{"key": b"k", "value": b'{"n":1}'}])
-        assert stream.next(timeout=20).json()["data"] == {"n": 1}
-    # Before the topic's settings are known the broker itself refuses, by way of the producer.
-    assert api.publish({"n": 2}).status_code == 422
-    wait_until(lambda: api.publish({"n": 2}).json()["type"].endswith("/invalid-key"), 20,
+        assert stream.next(timeout=60).json()["data"] == {"n": 1}
+    # Before the topic's settings are known the broker itself refuses, by way of the producer; which has to connect first,
+    # and the deadline is short.
+    wait_until(lambda: api.publish({"n": 2}).status_code == 422, 60, "the refusal")
+    wait_until(lambda: api.publish({"n": 2}).json()["type"].endswith("/invalid-key"), 60,
                "the topic's settings to be read")
-    assert health(place, api)["up"]
+    wait_until(lambda: health(place, api)["up"], 60, "the backend to be up")
 
 
 def native(api):
@@ -223,16 +225,12 @@ def works_natively(place, api):
 def refused_natively(place, api, reason):
     """The client's connection is closed, and the log says why."""
     cluster = native(api)
-    with socket.create_connection(("127.0.0.1", cluster.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", cluster.port), timeout=60) as client:
         client.sendall(struct.pack(">ihhihi", 14, 3, 1, 9, -1, 0))
-        assert client.recv(1) == b""
-
-    def told():
-        lines = (json.loads(line) for line in place.gateway.log().splitlines() if b"native session closed" in line)
-        return [line["reason"] for line in lines if line["virtual_cluster"] == cluster.name]
-
-    [told] = wait_until(told, 20, "the line")
-    assert reason in told.lower()
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    [line] = wait_until(lambda: place.gateway.entries("native session closed", virtual_cluster=cluster.name), 60, "the line")
+    assert reason in line["reason"].lower()
 
 
 def tls(place, **fields):
@@ -290,21 +288,21 @@ def test_a_wrong_client_secret_is_told(secured):
 
 
 def test_a_token_is_fetched_once_for_all_and_again_before_it_expires(secured):
-    """Who comes first fetches it, slowly; the others wait for that."""
-    tokens = TokenServer(life_s=10, pause_s=0.5)
+    """Who comes first fetches it, slowly; the others wait for that. It is fetched again when 0.7 of its life are over."""
+    tokens = TokenServer(life_s=16, pause_s=0.5)
     try:
         api = secured.api("once-", "sasl_plaintext", mechanism="OAUTHBEARER", token_url=tokens.url, client_id="gateway",
                           client_secret="client-secret")
         cluster = native(api)
 
         def listed(_=None):
-            return api.topic in KafkaHelper(cluster.bootstrap_servers).admin.list_topics(timeout=20).topics
+            return api.topic in KafkaHelper(cluster.bootstrap_servers).admin.list_topics(timeout=60).topics
 
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(listed, range(8)))
-        assert len(tokens.asked_at) == 1
-        wait_until(lambda: listed() and len(tokens.asked_at) > 1, 30, "the token to be fetched again")
-        assert tokens.asked_at[1] - tokens.asked_at[0] < tokens.life_s
+        wait_until(lambda: listed() and len(tokens.asked_at) > 1, 60, "the token to be fetched again")
+        first, second = tokens.asked_at[:2]
+        assert 0.5 * tokens.life_s < second - first < tokens.life_s
     finally:
         tokens.server.shutdown()
 
@@ -313,7 +311,7 @@ def refused(place, api, reason):
     """Publishing fails as not stored, health has the reason, and no log has the secret."""
     answer = api.publish({"n": 1})
     assert answer.status_code == 503 and answer.json()["type"].endswith("/not-persisted"), answer.text
-    wait_until(lambda: reason in health(place, api)["last_error"].lower(), 20, f"health to say {reason}")
+    wait_until(lambda: reason in health(place, api)["last_error"].lower(), 60, f"health to say {reason}")
     assert not health(place, api)["up"]
     assert b"wrong-password" not in place.gateway.log()
 

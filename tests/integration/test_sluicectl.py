@@ -303,15 +303,19 @@ def test_objects_are_listed_shown_made_and_deleted(own):
 
 
 def test_watching_shows_changes(own):
-    watching = own.start("get", "teams", "-o", "name", "--watch", "--interval", "100ms")
+    watching, lines = own.start("get", "teams", "-o", "name", "--watch", "--interval", "100ms"), []
+    reader = threading.Thread(target=lambda: lines.extend(iter(watching.stdout.readline, "")))
+    reader.start()
     try:
         own.run("create", "team", "name=first")
-        assert "teams/first" in [watching.stdout.readline().strip() for _ in range(2)]
+        wait_until(lambda: "teams/first\n" in lines, what="the first team")
         own.run("create", "team", "name=second")
-        wait_until(lambda: watching.stdout.readline().strip() == "teams/second", what="the second team")
+        wait_until(lambda: "teams/second\n" in lines, what="the second team")
+        assert lines[-3:] == ["---\n", "teams/first\n", "teams/second\n"]
     finally:
         watching.terminate()
-        watching.communicate(timeout=10)
+        reader.join()
+        watching.wait(60)
 
 
 def test_tokens_are_made_and_end(own, tmp_path):

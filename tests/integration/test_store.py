@@ -101,7 +101,7 @@ class _Writers:
             thread.join(30)
 
     def wait(self, count):
-        wait_until(lambda: len(self.acknowledged) >= count, 30, f"{count} acknowledged writes")
+        wait_until(lambda: len(self.acknowledged) >= count, 60, f"{count} acknowledged writes")
 
 
 # ---- backups ----
@@ -227,7 +227,7 @@ def test_a_restore_is_a_new_version_and_revocations_stay(servers, kafka):
     report = _restore(control, file)
     assert report["compared"] and report["revoked_again"]["credentials"] == 1
     control.start()
-    wait_until(lambda: gateway.metrics()["sluice_config_applied_version"] > version, 30, "the restored configuration")
+    wait_until(lambda: gateway.metrics()["sluice_config_applied_version"] > version, 60, "the restored configuration")
     assert _revision(control) > before
     assert own.publish({}).status_code == 201
     assert own.publish({}, key=mistake).status_code == 401
@@ -532,7 +532,7 @@ def test_kill_9_in_the_middle_of_backups_and_rotations_leaves_neither_half(serve
 def test_more_than_may_wait_is_503_with_retry_after(servers):
     control = servers.control(catalog_queue=2, catalog_readers=1)
     with _Writers(control, 24, "many") as writers:
-        wait_until(lambda: writers.refused and len(writers.acknowledged) > 20, 30, "a full queue")
+        wait_until(lambda: writers.refused and len(writers.acknowledged) > 20, 60, "a full queue")
     for response in writers.refused:
         assert response.status_code == 503 and response.headers["Retry-After"], response.text
         assert response.json()["type"].endswith("/unavailable")

@@ -38,7 +38,7 @@ class _Publisher:
 
     def wait_more(self, count):
         target = len(self.ids) + count
-        wait_until(lambda: len(self.ids) >= target or self.failures, 30, f"{count} more events")
+        wait_until(lambda: len(self.ids) >= target or self.failures, 60, f"{count} more events")
 
     def __enter__(self):
         self._thread.start()
@@ -80,7 +80,7 @@ def test_a_gateway_that_starts_without_its_control_plane_serves_from_its_cache(o
     own.gateway.start()
     own.wait_served()
     assert _connected(own.gateway) == 0
-    assert own.gateway.metrics()["sluice_config_applied_version"] == version
+    wait_until(lambda: own.gateway.metrics()["sluice_config_applied_version"] == version, what="the version to be told")
     with own.stream(query="?from=earliest") as stream:
         assert stream.next().json()["id"] == before.json()["id"]
         after = own.publish({"after": True})
@@ -96,7 +96,7 @@ def test_a_gateway_reconnects_to_a_restarted_control_plane_and_takes_a_change(ow
             own.control.kill()
             wait_until(lambda: _connected(own.gateway) == 0, what="the gateway to notice")
             own.control.start()
-            wait_until(lambda: _connected(own.gateway) == 1, 30, "the gateway to reconnect")
+            wait_until(lambda: _connected(own.gateway) == 1, 60, "the gateway to reconnect")
             key = own.new_application("newcomer")
             own.admin.create("subscriptions", application="newcomer", plan=own.plan, environment="dev")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from sluice_support import KafkaHelper, NativeCluster, SampleApi, wait_until
+from sluice_support import KafkaHelper, NativeCluster, SampleApi, json_lines, wait_until
 from sluice_support.collector import Collector
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -123,10 +123,10 @@ def test_the_access_log_names_the_trace(traced):
     traced.publish({"n": 3}, headers={"traceparent": SAMPLED, "X-Request-Id": "req-logged"})
 
     def line():
-        return next((entry for entry in map(json.loads, traced.gateway.access_log.read_text().splitlines())
-                     if entry["request_id"] == "req-logged"), None)
+        return json_lines(traced.gateway.access_log, request_id="req-logged")
 
-    assert wait_until(line, what="the line")["trace_id"] == TRACE
+    [entry] = wait_until(line, what="the line")
+    assert entry["trace_id"] == TRACE
 
 
 # ---- native Kafka ----
@@ -192,9 +192,9 @@ def test_without_a_collector_events_flow_and_spans_are_lost_and_counted(module_s
     for n in range(20):
         assert alone.publish({"n": n}).status_code == 201
     lost = 'sluice_trace_spans_total{{outcome="{}"}}'.format
-    wait_until(lambda: gateway.metrics()[lost("dropped")] > 0 and gateway.metrics()[lost("failed")] > 0, 30, "spans to be lost")
+    wait_until(lambda: gateway.metrics()[lost("dropped")] > 0 and gateway.metrics()[lost("failed")] > 0, 60, "spans to be lost")
     assert gateway.metrics()[lost("exported")] == 0
-    assert b"spans could not be exported" in gateway.log()
+    wait_until(lambda: b"spans could not be exported" in gateway.log(), what="the word in the log")
 
 
 def test_a_wrong_endpoint_is_told_at_the_start(tmp_path):

@@ -68,7 +68,7 @@ def test_credentials_are_shown_once_rotated_and_revoked(sample, dora):
     first = shown(page, "API key, for HTTP")
     assert first.startswith("slk_")
     page.wait_for_function("() => document.activeElement.getAttribute('aria-label') === 'New credential'")
-    wait_until(lambda: publish(sample, first).status_code == 201, 20, "the gateway to take the new key")
+    wait_until(lambda: publish(sample, first).status_code == 201, 60, "the gateway to take the new key")
     dora.check_access()
     dora.open("/applications/shop-front")
     assert first not in page.content()
@@ -77,7 +77,7 @@ def test_credentials_are_shown_once_rotated_and_revoked(sample, dora):
     dora.check_access()
     page.get_by_role("dialog").get_by_role("button", name="Make a new one").click()
     second = shown(page, "API key, for HTTP")
-    wait_until(lambda: publish(sample, second).status_code == 201, 20, "the gateway to take the key of the rotation")
+    wait_until(lambda: publish(sample, second).status_code == 201, 60, "the gateway to take the key of the rotation")
     assert publish(sample, first).status_code == 201
     credentials = dora.http.get("/v1/credentials?application=shop-front")["items"]
     old = next(c for c in credentials if c["id"] in first)
@@ -86,7 +86,7 @@ def test_credentials_are_shown_once_rotated_and_revoked(sample, dora):
     row.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
     page.get_by_role("dialog").wait_for(state="detached")
-    wait_until(lambda: publish(sample, first).status_code == 401, 20, "the gateway to refuse the revoked key")
+    wait_until(lambda: publish(sample, first).status_code == 401, 60, "the gateway to refuse the revoked key")
     assert publish(sample, second).status_code == 201
     dora.check_unharmed()
 
@@ -99,7 +99,7 @@ def test_a_native_client_uses_the_credential_that_the_page_gave(sample, dora):
     helper = KafkaHelper(cluster.bootstrap_servers, {
         "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
         "sasl.username": shown(page, "User name, for Kafka"), "sasl.password": shown(page, "Secret, for Kafka")})
-    wait_until(lambda: sample.topic in helper.admin.list_topics(timeout=3).topics, 20, "the topic by native Kafka")
+    wait_until(lambda: sample.topic in helper.admin.list_topics(timeout=3).topics, 60, "the topic by native Kafka")
 
 
 def test_a_plan_of_its_owners_waits_for_them(sample, dora):
@@ -117,7 +117,7 @@ def test_a_plan_of_its_owners_waits_for_them(sample, dora):
 
 def test_usage_is_drawn_and_told(sample, control, dora):
     wait_until(lambda: any(row.get("application") == "shop-front" and row["events"] >= 4
-                           for row in control.admin.list("usage", by="hour")), 20, "the gateway to tell its usage")
+                           for row in control.admin.list("usage", by="hour")), 60, "the gateway to tell its usage")
     page = dora.open("/applications/shop-front")
     total = sum(row["events"] for row in dora.http.get("/v1/usage?by=hour&application=shop-front")["items"])
     page.get_by_role("img", name=f"Events (UTC): {total} published").wait_for()

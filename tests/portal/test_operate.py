@@ -46,7 +46,7 @@ def test_another_gateway_joins_by_what_the_page_says(sample, module_servers, con
     ada.check_access()
     gateway = module_servers.gateway(join.inner_text())
     page.get_by_role("link", name="Look at the gateways").click()
-    wait_until(lambda: page.get_by_role("cell", name="connected").count() == 2, 20, "the new gateway to be shown")
+    wait_until(lambda: page.get_by_role("cell", name="connected").count() == 2, 60, "the new gateway to be shown")
     gateway.stop()
     module_servers.programs.remove(gateway)
     ada.check_unharmed()
@@ -67,7 +67,7 @@ def test_topics_of_backends_are_listed(sample, ada):
 def test_versions_are_compared_and_gone_back_to(sample, control, ada):
     before = control.admin.list("config-versions", group="dev")[0]["version"]
     control.admin.patch("event-apis", "orders.v1", max_event_bytes=1000)
-    wait_until(lambda: control.admin.list("config-versions", group="dev")[0]["version"] > before, 20, "the new version")
+    wait_until(lambda: control.admin.list("config-versions", group="dev")[0]["version"] > before, 60, "the new version")
     page = ada.open("/operate/versions")
     page.get_by_role("button", name=f"Compare version {before}", exact=True).click()
     dialog = page.get_by_role("dialog")
@@ -82,7 +82,7 @@ def test_versions_are_compared_and_gone_back_to(sample, control, ada):
     dialog.get_by_role("button", name="Go back").click()
     dialog.wait_for(state="detached")
     assert control.admin.get("event-apis", "orders.v1")["max_event_bytes"] == 1048576
-    wait_until(lambda: control.admin.list("config-versions", group="dev")[0].get("reason"), 20, "the version of the way back")
+    wait_until(lambda: control.admin.list("config-versions", group="dev")[0].get("reason"), 60, "the version of the way back")
     ada.open("/operate/versions")
     ada.see(HOSTILE[:200])
     ada.check_unharmed()

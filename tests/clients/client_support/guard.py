@@ -22,7 +22,7 @@ class Guard:
         self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", port))
 
     def _call(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _serve(self, reader, writer):
         task = asyncio.current_task()

@@ -16,7 +16,7 @@ class CuttingRelay:
         self._call(self._listen())
 
     def _call(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _listen(self):
         for port in self._ports:

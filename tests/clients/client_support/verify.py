@@ -54,7 +54,7 @@ class Verifier:
     def _renew(self, producer):
         """What the broken producer has not had acknowledged is written again, in its order."""
         producer.purge()
-        producer.flush(10)
+        producer.flush(60)
         producer = self._open()
         self._again |= set(self._pending)
         for partition, number in list(self._pending):

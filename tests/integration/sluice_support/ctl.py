@@ -27,7 +27,7 @@ class Ctl:
     def command(self, *arguments):
         return [str(self.program), *map(str, arguments)]
 
-    def run(self, *arguments, expect=0, input="", timeout=60, command=None):
+    def run(self, *arguments, expect=0, input="", timeout=100, command=None):
         """The finished process; with another status than expected, or a word from a sanitizer, it fails."""
         done = subprocess.run(command or self.command(*arguments), input=input, capture_output=True, text=True,
                               timeout=timeout, env=self.env)

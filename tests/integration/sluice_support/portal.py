@@ -25,7 +25,7 @@ class Browser:
         if csrf and self.csrf and method != "GET":
             headers.setdefault("X-CSRF-Token", self.csrf)
         kwargs.setdefault("allow_redirects", False)
-        response = self._session.request(method, self.base_url + path, headers=headers, timeout=20, **kwargs)
+        response = self._session.request(method, self.base_url + path, headers=headers, timeout=60, **kwargs)
         if expect is not None and response.status_code != expect:
             raise ApiError(method, path, response)
         return response

@@ -30,7 +30,7 @@ class Redis(Program):
         self.options = {"limits_redis_address": f"127.0.0.1:{self.port}", "limits_redis_tls": True,
                         "limits_redis_ca_file": authority.ca, "limits_redis_username": "gateways",
                         "limits_redis_password_file": password, "limits_redis_database": 3, "limits_redis_retry": "100ms",
-                        "limits_redis_wait": "2s", "limits_redis_timeout": "3s"}
+                        "limits_redis_wait": "5s", "limits_redis_timeout": "8s"}
 
     def start(self):
         super().start()
@@ -45,7 +45,7 @@ class Redis(Program):
     def ask(self, *words):
         """The first line of the answer to one command."""
         context = ssl.create_default_context(cafile=self._ca)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as plain, \
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain, \
                 context.wrap_socket(plain, server_hostname="127.0.0.1") as connection, connection.makefile("rb") as lines:
             for command in (("AUTH", "tests", ""), ("SELECT", "3"), words):
                 connection.sendall(b"*%d\r\n" % len(command) +

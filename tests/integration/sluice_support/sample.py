@@ -84,7 +84,7 @@ class SampleApi:
             self.wait_in_force(self.subscription)
 
     def _authorised(self):
-        with SseReader(self.url, {"X-API-Key": self.key}, timeout=5) as reader:
+        with SseReader(self.url, {"X-API-Key": self.key}, timeout=20) as reader:
             return reader.status == 200
 
     def wait_in_force(self, changed=None):
