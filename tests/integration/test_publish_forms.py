@@ -17,7 +17,7 @@ def place(module_servers, kafka):
     """One gateway; `api(prefix, **fields)` adds an event API with a topic of its own."""
     control = module_servers.control()
     first = SampleApi(control, kafka.bootstrap_servers, kafka.create_topic("forms", partitions=PARTITIONS))
-    first.start_gateway(module_servers, publish_deadline="4s")
+    first.start_gateway(module_servers, publish_deadline="10s")
 
     def api(prefix, bootstrap=None, **fields):
         sample = SampleApi(control, bootstrap or kafka.bootstrap_servers,
@@ -36,7 +36,7 @@ def post(api, body, media_type=None, **fields):
     session.trust_env = False
     headers = {"X-API-Key": api.key, **({"Content-Type": media_type} if media_type else {}),
                **{name.replace("_", "-"): value for name, value in fields.items()}}
-    return session.post(api.url, data=body, headers=headers, timeout=30)
+    return session.post(api.url, data=body, headers=headers, timeout=60)
 
 
 def stored(kafka, api):
@@ -158,7 +158,7 @@ def test_an_idempotency_key_is_stored_with_each_event(place, kafka):
     assert answer.status_code == 201
     records = kafka.consume_all(api.topic)
     assert [headers_of(record) for record in records] == [{"idempotency-key": b"order-17"}] * 2
-    shown = api.page("?from=earliest")["events"]
+    shown = wait_until(lambda: len(events := api.page("?from=earliest")["events"]) == 2 and events, what="both events")
     assert all(event["headers"] == [{"name": "idempotency-key", "value": "order-17"}] for event in shown)
 
 
@@ -169,6 +169,10 @@ def test_one_backend_that_is_away_harms_no_other(place):
     assert int(answer.headers["Retry-After"]) > 0
     for _ in range(3):
         assert post(place.first, b"1", "application/json").status_code == 201
-    health = requests.get(place.first.gateway.observe_url + "/health/backends", timeout=5).json()["backends"]
-    assert health[place.first.backend]["up"] and not health[away.backend]["up"]
+
+    def told():
+        health = requests.get(place.first.gateway.observe_url + "/health/backends", timeout=30).json()["backends"]
+        return health[place.first.backend]["up"] and not health[away.backend]["up"]
+
+    wait_until(told, what="health to tell the two apart")
     assert place.first.gateway.ready()

@@ -18,7 +18,7 @@ def _free_ports():
     return free_ports(101)
 
 
-def _run(*arguments, timeout=110, **environment):
+def _run(*arguments, timeout=200, **environment):
     """With this build's programs, no terminal, and on its own ports unless the test chose some."""
     arguments = [QUICKSTART, *arguments]
     if "--port-base" not in arguments:
@@ -68,11 +68,11 @@ def test_it_stays_until_a_signal_and_then_leaves_nothing(scratch, tmp_path):
         process = subprocess.Popen([QUICKSTART, "--port-base", str(base)], stdin=subprocess.DEVNULL, stdout=output,
                                    stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": scratch})
         try:
-            wait_until(lambda: b"Ctrl-C stops everything" in (tmp_path / "out").read_bytes(), 60, "the summary")
+            wait_until(lambda: b"Ctrl-C stops everything" in (tmp_path / "out").read_bytes(), 120, "the summary")
             second = _run("--port-base", str(base), TMPDIR=scratch)
         finally:
             process.send_signal(signal.SIGTERM)
-            status = process.wait(30)
+            status = process.wait(60)
     assert second.returncode == 1
     assert f"port {base} is in use" in second.stderr and "--port-base" in second.stderr
     assert status == 128 + signal.SIGTERM
@@ -93,7 +93,7 @@ def test_it_stays_until_a_signal_and_then_leaves_nothing(scratch, tmp_path):
     ],
 )
 def test_a_wrong_command_line_is_refused_with_its_reason(scratch, arguments, complaint):
-    result = subprocess.run([QUICKSTART, *arguments], capture_output=True, text=True, timeout=60,
+    result = subprocess.run([QUICKSTART, *arguments], capture_output=True, text=True, timeout=100,
                             stdin=subprocess.DEVNULL, env={**os.environ, "TMPDIR": scratch})
     assert result.returncode == 1
     assert complaint in result.stderr

@@ -58,8 +58,8 @@ class Reader:
 
 def until_end(consumer):
     while True:
-        record = consumer.poll(30)
-        assert record is not None, "nothing came for 30 s"
+        record = consumer.poll(60)
+        assert record is not None, "nothing came for 60 s"
         if record.error() is None:
             yield record
         elif record.error().code() == KafkaError._PARTITION_EOF:
@@ -100,15 +100,18 @@ def policies(shop, *listed):
     names = []
     try:
         for kind, config, *fields in [*listed, ("headers", {"rules": [rule]})]:
-            names.append(f"p{len(names)}-{uuid.uuid4().hex[:6]}")
-            shop.admin.create("policies", name=names[-1], type=kind, config=config,
-                              **{"scope": {"kind": "event-api", "ref": shop.event_api}, **(fields[0] if fields else {})})
-        wait_until(lambda: probe in shop.demo.request("HEAD").headers, what="the policies")
+            name = f"p{len(names)}-{uuid.uuid4().hex[:6]}"
+            made = shop.admin.create("policies", name=name, type=kind, config=config,
+                                     **{"scope": {"kind": "event-api", "ref": shop.event_api},
+                                        **(fields[0] if fields else {})})
+            names.append(name)
+        shop.wait_in_force(made)
+        assert probe in shop.demo.request("HEAD").headers
         yield names
     finally:
         for name in names:
             shop.admin.delete("policies", name)
-        wait_until(lambda: probe not in shop.demo.request("HEAD").headers, what="the policies to go")
+        shop.wait_in_force()
 
 
 def here(shop, kafka):
@@ -209,8 +212,7 @@ def test_what_is_rejected_on_publish_is_not_stored_and_put_aside(shop, kafka):
         assert answer.status_code == 422 and answer.json()["type"].endswith("/event-rejected"), answer.text
         assert name not in answer.text
         shop.demo.request("POST", data=b"plain", headers={"Content-Type": "application/octet-stream"})  # counted alone
-        told = [line for line in map(json.loads, shop.gateway.log_path.read_text().splitlines())
-                if line["message"] == "event rejected" and line["policy"] == name]
+        told = wait_until(lambda: shop.gateway.entries("event rejected", policy=name), what="the line")
         assert told[0]["application"] == shop.application and "not JSON" in told[0]["reason"], told
         assert told[0]["request_id"] == answer.headers["X-Request-Id"] and len(told) <= 2, told  # two workers
         with pytest.raises(AssertionError, match="INVALID_RECORD"):
@@ -245,7 +247,7 @@ def test_a_poisoned_record_is_told_and_there_is_a_way_past_it(shop, kafka):
         consumer.assign([TopicPartition(shop.topic, 0, start), TopicPartition(shop.topic, 1, starts[1])])
         seen, failed = [], None
         while failed is None or len(seen) < 4:
-            record = consumer.poll(30)
+            record = consumer.poll(60)
             assert record is not None
             if record.error() is None:
                 seen.append((record.partition(), record.offset(), json.loads(record.value())["id"]))
@@ -262,7 +264,7 @@ def test_a_poisoned_record_is_told_and_there_is_a_way_past_it(shop, kafka):
             assert [event["id"] for event in events] == [f"0-{start + i}" for i in range(6)]
             assert [event.get("data", {}).get("id") for event in events] == [0, 1, 2, None, 4, 5]
             assert set(events[3]) == {"id", "time", "error"} and events[3]["error"]["status"] == 422
-        assert f"partition 0, offset {start + 3}: " in shop.gateway.log_path.read_text()
+        wait_until(lambda: f"partition 0, offset {start + 3}: " in shop.gateway.log().decode(), what="the word in the log")
         (letter,) = letters_of(kafka, aside, 1)  # once, however often it was read
         assert letter[0] == b"poison" and letter[1]["sluice.offset"] == str(start + 3).encode()
 
@@ -278,7 +280,7 @@ def test_damaged_batches_and_bombs_are_refused_under_every_policy(shop, kafka):
         _, starts = here(shop, kafka)
         with closing(Wire(Definitions(), shop.broker, shop.credential["id"], shop.credential["secret"])) as wire:
             def produce(batch):
-                tree = {"Acks": -1, "TimeoutMs": 5000, "TopicData": [{"Name": shop.topic, "PartitionData": [
+                tree = {"Acks": -1, "TimeoutMs": 25000, "TopicData": [{"Name": shop.topic, "PartitionData": [
                     {"Index": 0, "Records": bytes(batch)}]}]}
                 answer = wire.ask(wire.definitions.requests[0], 9, tree)
                 return answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]

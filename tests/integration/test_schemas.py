@@ -75,9 +75,10 @@ class Api:
         admin.create("deployments", event_api=f"{self.name}.v1", gateway_group=shop.group,
                      virtual_cluster=shop.virtual_cluster, topic=self.topic, listener=shop.listener)
         product = admin.get("products", shop.product)
-        admin.patch("products", shop.product, event_apis=[*product["event_apis"], f"{self.name}.v1"])
+        changed = admin.patch("products", shop.product, event_apis=[*product["event_apis"], f"{self.name}.v1"])
         self.url = f"http://127.0.0.1:{shop.port}/{self.name}/v1/events"
         self.headers = {"X-API-Key": shop.key}
+        shop.wait_in_force(changed)
         wait_until(lambda: self.get().status_code == 200, 60, "the event API")
 
     @contextmanager
@@ -86,13 +87,16 @@ class Api:
         name, scope = "p" + uuid.uuid4().hex[:8], {"kind": "event-api", "ref": f"{self.name}.v1"}
         admin = self.shop.admin
         admin.create("policies", name=name, type="schema", scope=scope, config=config)
-        admin.create("policies", name=f"{name}h", type="headers", scope=scope,
-                     config={"rules": [{"in": "response", "action": "set", "name": "X-Policy", "value": name}]})
-        wait_until(lambda: self.get().headers.get("X-Policy") == name, 60, "the policy")
-        yield
-        admin.delete("policies", f"{name}h")
-        admin.delete("policies", name)
-        wait_until(lambda: "X-Policy" not in self.get().headers, 60, "the policy's end")
+        last = admin.create("policies", name=f"{name}h", type="headers", scope=scope,
+                            config={"rules": [{"in": "response", "action": "set", "name": "X-Policy", "value": name}]})
+        try:
+            self.shop.wait_in_force(last)
+            assert self.get().headers.get("X-Policy") == name
+            yield
+        finally:
+            admin.delete("policies", f"{name}h")
+            admin.delete("policies", name)
+            self.shop.wait_in_force()
 
     def session(self):
         session = requests.Session()
@@ -142,8 +146,8 @@ def native_values(api):
     consumer.assign([TopicPartition(api.topic, 0, OFFSET_BEGINNING)])
     try:
         while True:
-            message = consumer.poll(30)
-            assert message is not None, "no record and no end within 30 s"
+            message = consumer.poll(60)
+            assert message is not None, "no record and no end within 60 s"
             if message.error() is not None:
                 assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
                 return values
@@ -293,7 +297,7 @@ def test_native_clients_and_dead_letters_of_what_does_not_fit(shop, kafka, doubl
         assert read_from(api, 2).value() == good  # behind it
         assert api.produce(framed(number, b"\x02\x02"), good) == [KafkaError.INVALID_RECORD, None]
         assert api.post({"id": "one"}).status_code == 422
-        letters = wait_until(lambda: (lambda found: found if len(found) >= 3 else None)(kafka.consume_all(aside)), 20,
+        letters = wait_until(lambda: (lambda found: found if len(found) >= 3 else None)(kafka.consume_all(aside)), 60,
                              "the dead letters")
     told = sorted((dict(letter.headers())["sluice.operation"], letter.value()) for letter in letters)
     assert told == [(b"publish", framed(number, b"\x02\x02")), (b"publish", b'{"id": "one"}'), (b"read", cut)]
@@ -306,7 +310,7 @@ def read_from(api, offset):
     consumer = Consumer({**api.shop.native.config, "group.id": f"{api.shop.application}.readers"})
     with closing(consumer):
         consumer.assign([TopicPartition(api.topic, 0, offset)])
-        (record,) = consumer.consume(1, timeout=30)
+        (record,) = consumer.consume(1, timeout=60)
         assert record.error() is None and record.offset() == offset, record.error()
         return record
 
@@ -331,7 +335,7 @@ def test_readers_wait_while_the_registry_is_away(shop, kafka, double):
                 assert consumer.poll(1) is None
                 double.down = False
                 assert [event.json()["data"]["id"] for event in stream.take(2)] == [1, 1]
-                assert [record.value() for record in consumer.consume(2, timeout=30)] == [good, good]
+                assert [record.value() for record in consumer.consume(2, timeout=60)] == [good, good]
         finally:
             double.down = False
         assert [event["data"]["id"] for event in api.events(2)] == [1, 1]
