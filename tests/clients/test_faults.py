@@ -127,7 +127,7 @@ def test_a_former_leader_names_the_new_one_by_the_gateway(nodes, gateway, api, v
     topic = gateway.kafka.create_topic("moved", partitions=1) + "-b"
     gateway.kafka.admin.create_topics([NewTopic(topic, 1, replica_assignment=[[2]])])[topic].result(60)
     wait_until(lambda: _leaders(gateway.kafka, topic) == [2], 60, "the second broker to lead")
-    described = wait_until(lambda: gateway.kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(60), 20,
+    described = wait_until(lambda: gateway.kafka.admin.describe_topics(TopicCollection([topic]))[topic].result(60), 60,
                            "the broker that is asked to know the topic")
     halves = (described.topic_id.get_most_significant_bits(), described.topic_id.get_least_significant_bits())
     fields = {"Name": topic, "Topic": topic, "Acks": 1, "TimeoutMs": 5000, "Records": _records(), "PartitionMaxBytes": 1000,

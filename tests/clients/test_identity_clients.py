@@ -50,8 +50,8 @@ def trusted(world, provider):
     name = provider.algorithm.lower()
     world.admin.create("issuers", name=name, url=provider.url, audiences=["sluice"], algorithms=[provider.algorithm],
                        identifying_claims=["client_id", "sub"])
-    world.admin.create("credentials", application=world.application, type="oidc",
-                       oidc={"issuer": name, "claim": "client_id", "value": "shop"})
+    world.wait_in_force(world.admin.create("credentials", application=world.application, type="oidc",
+                                           oidc={"issuer": name, "claim": "client_id", "value": "shop"}))
     wait_until(lambda: publish(world, token_of(provider)).status_code == 201, what="the token to be taken")
     return world
 
@@ -63,14 +63,14 @@ def session():
 
 
 def token_of(provider, client="shop", scope="orders:write"):
-    answer = session().post(provider.token_url, auth=(client, SECRET), timeout=20,
+    answer = session().post(provider.token_url, auth=(client, SECRET), timeout=60,
                             data={"grant_type": "client_credentials", "scope": scope})
     assert answer.status_code == 200, answer.text
     return answer.json()["access_token"]
 
 
 def publish(sample, token):
-    return session().post(sample.url, json={"n": 1}, timeout=20, headers={"Authorization": f"Bearer {token}"})
+    return session().post(sample.url, json={"n": 1}, timeout=60, headers={"Authorization": f"Bearer {token}"})
 
 
 def test_http(trusted, provider):
@@ -88,8 +88,8 @@ def test_another_application_names_another_claim_of_its_tokens(trusted, provider
     trusted.new_application(f"other-{name}")
     trusted.admin.create("credentials", application=f"other-{name}", type="oidc",
                          oidc={"issuer": name, "claim": "sub", "value": subject})
-    key = trusted.new_credential(f"other-{name}")["api_key"]
-    wait_until(lambda: trusted.publish({"n": 1}, key=key).status_code == 403, what="what was made after it to be known")
+    made = trusted.wait_in_force(trusted.new_credential(f"other-{name}"))
+    assert trusted.publish({"n": 1}, key=made["api_key"]).status_code == 403
     assert publish(trusted, token).status_code == 201
 
 
@@ -98,7 +98,7 @@ def test_librdkafka_by_its_own_login(trusted, provider):
               "ssl.ca.location": str(trusted.authority.ca), "sasl.mechanism": "OAUTHBEARER",
               "sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.client.id": "shop",
               "sasl.oauthbearer.client.secret": SECRET, "sasl.oauthbearer.token.endpoint.url": provider.token_url}
-    assert trusted.topic in KafkaAdmin(config).list_topics(timeout=20).topics
+    assert trusted.topic in KafkaAdmin(config).list_topics(timeout=60).topics
 
 
 # ---- Java ----
@@ -114,7 +114,7 @@ def properties(sample, folder, **more):
 
 def list_topics(java, sample, path):
     return java.run(f"{TOOLS}.TopicCommand", "--bootstrap-server", sample.cluster.bootstrap_servers, "--command-config",
-                    path, "--list", timeout=60)
+                    path, "--list")
 
 
 def by_secret(mechanism, username, password):

@@ -70,7 +70,7 @@ class _Clients:
             value = str(len(self.written))
             self._producer.produce(self._topic, value, partition=partition)
             self.written.append(value)
-        assert self._producer.flush(40) == 0
+        assert self._producer.flush(60) == 0
         wait_until(self._read_all, 60, "what was written")
 
     def _read_all(self):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[1]
 _KAFKA = _HERE.parents[1] / "scripts" / "kafka"
-_CALL_SECONDS = 110  # after this a call has hung
+_CALL_SECONDS = 180  # after this a call has hung
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Java:
     def stop(self):
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -23,7 +23,7 @@ class Person:
     def __init__(self, chromium, control, name, role=None, team=None):
         self.name, self.url = name, control.portal_url
         self.context = chromium.new_context(viewport=WIDE, base_url=self.url)
-        self.context.set_default_timeout(15000)
+        self.context.set_default_timeout(45000)
         if role:
             self.http = newcomer(control, name, role, team)
             self.context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": self.url, "httpOnly": True}
