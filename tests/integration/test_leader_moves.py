@@ -48,7 +48,8 @@ def leaders(kafka, topic):
 
 def in_sync(kafka, topic):
     """Every replica of every partition: else a partition may be left without anybody who may lead it."""
-    return all(len(partition.isrs) == 2 for partition in kafka.admin.list_topics(topic, timeout=10).topics[topic].partitions.values())
+    partitions = kafka.admin.list_topics(topic, timeout=10).topics[topic].partitions
+    return all(len(partition.isrs) == 2 for partition in partitions.values())
 
 
 def elect(kafka, topic):
@@ -118,6 +119,7 @@ def pages(world):
         query = f"?limit=100&cursor={page['next']}"
 
 
+@pytest.mark.timeout(500)
 def test_leaders_move_under_publishers_and_streams(world, nodes, kafka):
     with world.stream() as stream, Publishers(world, count=CLIENTS, headers=keys) as publishers:
         move_leaders(nodes, kafka, world.topic, publishers)

@@ -232,7 +232,7 @@ def test_a_stream_is_slowed_down_to_its_limit_and_loses_nothing(sample):
                 return "RateLimit" in reader.headers
         eventually(limited, "the policy")
         with sample.stream(query=f"?cursor={start}") as reader:
-            events = [reader.next() for _ in range(12)]
+            events = reader.take(12)
             assert reader.waiting() < 60
             assert len({event.id for event in events}) == 12
     eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
@@ -249,7 +249,7 @@ def test_a_changed_limit_reaches_a_stream_that_is_open(sample):
                 return "RateLimit" in reader.headers
         eventually(limited, "the policy")
         with sample.stream(query=f"?cursor={start}") as reader:
-            reader.next()
+            reader.take(1)
             sample.admin.patch("policies", "changing", config={**slow, "events_per_second": 100_000})
             assert len(reader.take(199)) == 199
     eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
@@ -266,10 +266,10 @@ def test_what_is_owed_is_paid_at_the_changed_rate(sample):
         start = sample.page("?from=latest&wait=0s")["next"]
         with sample.stream(query=f"?cursor={start}") as reader:
             assert sample.publish({"text": "x" * 300_000}).status_code == 201
-            assert len(reader.next().data) > 300_000
+            assert len(reader.take(1)[0].data) > 300_000
             assert sample.publish({"text": "next"}).status_code == 201
             sample.admin.patch("policies", "repaid", config={**slow, "bytes_per_second": 1_000_000_000})
-            assert "next" in reader.next().data
+            assert "next" in reader.take(1)[0].data
     eventually(lambda: "RateLimit" not in ask(sample).headers, "the policy to be gone")
 
 

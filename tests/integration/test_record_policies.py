@@ -172,10 +172,10 @@ def test_an_open_stream_and_session_follow_a_change_of_the_policies(shop, kafka)
         assert list(until_end(consumer)) == []
         with policies(shop, ("mask", {"keep_only": ["/id"]})):
             kafka.produce(shop.topic, [{"value": encode(ORDERS[0]), "partition": 0}])
-            assert stream.next().json()["data"] == {"id": 1}
+            assert stream.take(1)[0].json()["data"] == {"id": 1}
             assert [json.loads(record.value()) for record in until_end(consumer)] == [{"id": 1}]
         kafka.produce(shop.topic, [{"value": encode(ORDERS[0]), "partition": 0}])
-        assert stream.next().json()["data"] == ORDERS[0]
+        assert stream.take(1)[0].json()["data"] == ORDERS[0]
         assert [json.loads(record.value()) for record in until_end(consumer)] == [ORDERS[0]]
 
 

@@ -197,7 +197,7 @@ def works(place, api):
     """Reading by librdkafka, and the gateway's own connection; publishing up to the broker's own judgement."""
     with api.stream() as stream:
         place.kafka.produce(api.topic, [{"key": b"k", "value": b'{"n":1}'}])
-        assert stream.next(timeout=60).json()["data"] == {"n": 1}
+        assert stream.take(1)[0].json()["data"] == {"n": 1}
     # Before the topic's settings are known the broker itself refuses, by way of the producer; which has to connect first,
     # and the deadline is short.
     wait_until(lambda: api.publish({"n": 2}).status_code == 422, 60, "the refusal")

@@ -418,7 +418,7 @@ def _goes_through(own, stream):
     """An event is published and read by an open stream."""
     published = own.publish({})
     assert published.status_code == 201
-    wait_until(lambda: stream.next().json()["id"] == published.json()["id"], what="the event in the stream")
+    wait_until(lambda: stream.take(1)[0].json()["id"] == published.json()["id"], what="the event in the stream")
 
 
 def test_a_full_disk_is_507_and_passes_by_itself(servers, small_disk, kafka):

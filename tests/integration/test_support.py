@@ -46,6 +46,14 @@ def test_the_reader_finds_the_same_events_however_they_are_split(size):
         assert reader.retry_ms == 2000
 
 
+def test_the_reader_passes_over_an_outage_and_over_no_other_error():
+    port, problem = free_port(), 'event: error\ndata: {"type":"https://sluice.dev/problems/%s"}\n\n'
+    told = "".join((problem % "backend-unavailable", "data: 1\n\n", problem % "topic-missing")).encode()
+    _serve_once(port, [b": ok\n\n" + told])
+    with SseReader(f"http://127.0.0.1:{port}/x") as reader:
+        assert [event.event for event in reader.take(2)] == ["message", "error"]
+
+
 def test_records_come_back_as_they_were_produced(kafka):
     topic = kafka.create_topic(partitions=2)
     kafka.produce(topic, [{"value": b"v%d" % n, "key": b"k%d" % n, "partition": n % 2} for n in range(10)])

@@ -82,10 +82,10 @@ def test_a_gateway_that_starts_without_its_control_plane_serves_from_its_cache(o
     assert _connected(own.gateway) == 0
     wait_until(lambda: own.gateway.metrics()["sluice_config_applied_version"] == version, what="the version to be told")
     with own.stream(query="?from=earliest") as stream:
-        assert stream.next().json()["id"] == before.json()["id"]
+        assert stream.take(1)[0].json()["id"] == before.json()["id"]
         after = own.publish({"after": True})
         assert after.status_code == 201
-        assert stream.next().json()["id"] == after.json()["id"]
+        assert stream.take(1)[0].json()["id"] == after.json()["id"]
     assert own.publish({}, key="").status_code == 401
 
 

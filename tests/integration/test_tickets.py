@@ -50,7 +50,7 @@ def test_a_ticket_opens_streams_until_it_expires_and_is_in_no_log(sample):
         with SseReader(f"{sample.url}?ticket={ticket}", {"Origin": SHOP}) as reader:
             assert reader.status == 200
             assert sample.publish({"n": 1}).status_code == 201
-            assert reader.next().json()["data"] == {"n": 1}
+            assert reader.take(1)[0].json()["data"] == {"n": 1}
 
     def logged():
         return f'"credential":"{sample.credential["id"]}"' in sample.gateway.access_log.read_text()

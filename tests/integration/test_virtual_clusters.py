@@ -395,9 +395,9 @@ def test_native_and_http_meet_in_one_virtual_cluster(sample):
     assert [event["data"] for event in page["events"]] == [{"from": "native"}]
     stream = SseReader(url + "?from=earliest", headers)
     try:
-        assert stream.next(60).json()["data"] == {"from": "native"}
+        assert stream.take(1)[0].json()["data"] == {"from": "native"}
         tenant.helper.produce(topic, [b'{"from": "native", "later": true}'])
-        assert stream.next(60).json()["data"] == {"from": "native", "later": True}
+        assert stream.take(1)[0].json()["data"] == {"from": "native", "later": True}
     finally:
         stream.close()
     assert requests.post(url, json={"from": "http"}, headers=headers, timeout=60).status_code == 201
