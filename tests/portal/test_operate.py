@@ -53,7 +53,7 @@ def test_another_gateway_joins_by_what_the_page_says(sample, module_servers, con
 
 
 def test_topics_of_backends_are_listed(sample, ada):
-    wait_until(lambda: ada.http.get("/v1/backend-clusters/local/topics?search=" + sample.topic)["items"], 20,
+    wait_until(lambda: ada.http.get("/v1/backend-clusters/local/topics?search=" + sample.topic)["items"], 60,
                "the topic to be found")
     page = ada.open("/operate/topics?search=" + sample.topic)
     row = page.get_by_role("row").filter(has_text=sample.topic)

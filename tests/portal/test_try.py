@@ -30,7 +30,7 @@ def allow_pages(sample, control):
     """As the platform team does it; pages of the portal may call the gateways of the group then."""
     policy = control.admin.create("policies", name="portal", type="cors", scope={"kind": "group", "ref": "dev"},
                                   config={"origins": [control.portal_url]})
-    wait_until(lambda: sample.gateway.metrics()["sluice_config_applied_version"] >= policy["revision"], 20,
+    wait_until(lambda: sample.gateway.metrics()["sluice_config_applied_version"] >= policy["revision"], 60,
                "the gateway to have the policy")
 
 
