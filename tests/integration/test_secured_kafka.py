@@ -134,7 +134,7 @@ class Broker:
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
             command += ["--add-scram", f"{mechanism}=[name=gateway,password={SCRAM_PASSWORD}]"]
         allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={provider.url}/jwks"
-        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120,
+        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300,
                                 env={**os.environ, "KAFKA_OPTS": allowed})
         assert result.returncode == 0, result.stdout + result.stderr
 
@@ -142,7 +142,7 @@ class Broker:
         return f"{'localhost' if 'ssl' in listener or listener == 'mtls' else '127.0.0.1'}:{self.ports[listener]}"
 
     def stop(self):
-        subprocess.run([str(SCRIPT), "stop", "--dir", str(self.dir)], check=True, timeout=60)
+        subprocess.run([str(SCRIPT), "stop", "--dir", str(self.dir)], check=True, timeout=150)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ class OwnKafka:
         line = [_SCRIPT, command, "--dir", self.folder, *arguments]
         if version and command == "start":
             line += ["--version", version]
-        result = subprocess.run([str(part) for part in line], capture_output=True, text=True, timeout=150)
+        result = subprocess.run([str(part) for part in line], capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, f"scripts/kafka {command}: {result.stdout}{result.stderr}"
 
     def start(self):
