@@ -12,7 +12,7 @@ from kafka.structs import TopicPartition as OtherPartition
 
 from sluice_support import known
 
-SECONDS = 40  # until a scenario has failed
+SECONDS = 90  # until a scenario has failed
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -41,6 +41,18 @@ def _poll(consumer, count):
 def _consumer(address, group, **config):
     return Consumer({"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest",
                      "enable.auto.commit": False, **config})
+
+
+def _until_taken(call, consumers=()):
+    """What a group refuses while it changes is asked again; its members, if there are any, go on meanwhile."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return call()
+        except KafkaException as refused:
+            assert time.monotonic() < deadline, refused
+            for consumer in consumers:
+                consumer.poll(0.1)
 
 
 # ---- confluent-kafka ----
@@ -104,8 +116,8 @@ def _group(address, word, protocol):
                 assert message.error() is None, message.error()
                 values.append(message.value())
     for consumer in consumers:
-        consumer.commit(offsets=[TopicPartition(topic, p.partition, 10) for p in consumer.assignment()],
-                        asynchronous=False)
+        _until_taken(lambda: consumer.commit(
+            offsets=[TopicPartition(topic, p.partition, 10) for p in consumer.assignment()], asynchronous=False), consumers)
     described = admin.describe_consumer_groups([group])[group].result(SECONDS)
     members = sorted(member.client_id for member in described.members)
     for consumer in consumers:
@@ -113,7 +125,7 @@ def _group(address, word, protocol):
     committed = _consumer(address, group)
     offsets = [p.offset for p in committed.committed([TopicPartition(topic, n) for n in range(4)], SECONDS)]
     committed.close()
-    admin.delete_consumer_groups([group])[group].result(SECONDS)
+    _until_taken(lambda: admin.delete_consumer_groups([group])[group].result(SECONDS))  # they leave a moment after they left
     assert offsets == [10] * 4 and members == ["c0", "c1"]
     return [sorted(set(values)), members, offsets, str(described.type)]
 
@@ -186,7 +198,7 @@ def confluent_errors(address, word):
     """What goes wrong is told alike."""
     told = []
     admin = _create(address, f"{word}-t", 1, **{"max.message.bytes": "1000"})
-    producer = Producer({"bootstrap.servers": address, "message.timeout.ms": 20000,
+    producer = Producer({"bootstrap.servers": address, "message.timeout.ms": 40000,
                          "topic.metadata.propagation.max.ms": 1000})
     producer.produce(f"{word}-t", b"x" * 5000, on_delivery=lambda error, _: told.append(error.name()))
     assert producer.flush(SECONDS) == 0

@@ -41,7 +41,7 @@ def produce(topic, lines, *more):
 
 
 def consume(topic, count, *more, **fields):
-    return tool("consumer.ConsoleConsumer", "--topic", topic, "--max-messages", count, "--timeout-ms", 20000, *more,
+    return tool("consumer.ConsoleConsumer", "--topic", topic, "--max-messages", count, "--timeout-ms", 60000, *more,
                 **fields)
 
 
@@ -169,7 +169,7 @@ STORIES = applicable({
              "share.auto.offset.reset=earliest", since="4.2"),
         produce("NAME-t", range(10)),
         _since("4.2", "consumer.ConsoleShareConsumer", "--topic", "NAME-t", "--group", "NAME-s", "--max-messages", 10,
-             "--timeout-ms", 20000, ordered=False, expect=("9",)),
+             "--timeout-ms", 60000, ordered=False, expect=("9",)),
         _share("--list", only=True, expect=("NAME-s",)),
         _share("--describe", "--group", "NAME-s", ordered=False, expect=("NAME-s NAME-t 0",)),
         _share("--describe", "--group", "NAME-s", "--state", expect=("Empty",)),
@@ -183,11 +183,11 @@ STORIES = applicable({
     "transactions": [
         create("NAME-t"),
         Step("Transact", ["BOOTSTRAP", "NAME-t", "NAME-x"], expect=("committed 5",)),
-        tool("TransactionsCommand", "list", only=True, expect=("NAME-x",), replace=((r" \d+ (?=\d+ Complete)", " ID "),
+        tool("TransactionsCommand", "list", only=True, expect=("NAME-x.*Complete",), replace=((r" \d+ (?=\d+ Complete)", " ID "),
              (r"\s\d+\s+Complete", " PRODUCER Complete"))),
-        tool("TransactionsCommand", "list", "--transactional-id-pattern", "NAME-.*", only=True, expect=("NAME-x",),
+        tool("TransactionsCommand", "list", "--transactional-id-pattern", "NAME-.*", only=True, expect=("NAME-x.*Complete",),
              replace=((r"\s\d+\s+Complete", " PRODUCER Complete"),), since="4.1"),
-        tool("TransactionsCommand", "describe", "--transactional-id", "NAME-x", expect=("NAME-x",),
+        tool("TransactionsCommand", "describe", "--transactional-id", "NAME-x", expect=("NAME-x.*Complete",),
              replace=((r"NAME-x\s+\d+", "NAME-x PRODUCER"), (r"\d+(?=\s*$)", "DURATION"))),
         tool("TransactionsCommand", "describe-producers", "--topic", "NAME-t", "--partition", 0,
              replace=((r"(?m)^\d+", "PRODUCER"),)),
@@ -237,12 +237,12 @@ STORIES = applicable({
         tool("ProducerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--record-size", 1000, "--throughput",
              -1, "--producer-props", "bootstrap.servers=BOOTSTRAP", "acks=all", at=[], expect=("5000 records sent",),
              same=False),
-        tool("ConsumerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--timeout", 20000,
+        tool("ConsumerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--timeout", 60000,
              expect=(", 5000,",), same=False),
         tool("ConfigCommand", "--alter", "--entity-type", "groups", "--entity-name", "NAME-s", "--add-config",
              "share.auto.offset.reset=earliest", since="4.2"),
         tool("ShareConsumerPerformance", "--topic", "NAME-p", "--num-records", 5000, "--group", "NAME-s", "--timeout",
-             20000, expect=("5000",), same=False, since="4.2"),
+             60000, expect=("5000",), same=False, since="4.2"),
         tool("GetOffsetShell", "--topic", "NAME-p", same=False, expect=("NAME-p:5",)),
     ],
     "kcat": [
