@@ -139,7 +139,7 @@ def test_the_developer_tries_it_and_sees_what_was_used(control, dora):
     page.get_by_role("button", name="Stop").click()
     dora.see("Stopped.")
     wait_until(lambda: sum(row["events"] for row in control.admin.list("usage", by="hour", event_api="journey.v1")) >= 2,
-               20, "the gateway to tell its usage")
+               60, "the gateway to tell its usage")
     dora.open("/applications/front")
     page.get_by_role("img", name="Events (UTC): 1 published, 1 read").wait_for()
     dora.see("welcome " + HOSTILE)
