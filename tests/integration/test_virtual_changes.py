@@ -2,6 +2,7 @@
 that have to find out whose a topic id is."""
 
 import contextlib
+import select
 import socket
 import struct
 import uuid
@@ -150,9 +151,18 @@ def test_a_change_waits_for_no_answer_for_long(sample, kafka):
     tenant = Tenant(sample, "hide", namespace={"topic_filter": ["waits"]})
     topic_id = kafka.topic_id(tenant.backend(tenant.create("waits")))
     requests_of = f'sluice_kafka_requests_total{{virtual_cluster="{tenant.cluster.name}",api="Fetch"}}'
-    with socket.create_connection(("127.0.0.1", tenant.cluster.port + 2), timeout=100) as connection:
+
+    def waiting():
+        """A connection whose fetch the broker holds; one that has just taken the topic up may answer that it does not lead."""
+        before = sample.gateway.metrics().get(requests_of, 0)
+        connection = socket.create_connection(("127.0.0.1", tenant.cluster.port + 2), timeout=100)
         connection.sendall(fetch_request(topic_id, wait_ms=60_000))
-        wait_until(lambda: sample.gateway.metrics().get(requests_of, 0) == 1, 60, "the fetch to be under way")
+        wait_until(lambda: sample.gateway.metrics().get(requests_of, 0) > before, 60, "the fetch to be under way")
+        if not select.select([connection], [], [], 1)[0]:
+            return connection
+        connection.close()
+
+    with wait_until(waiting, 100, "a fetch that waits") as connection:
         namespace = {"mode": "hide", "prefix": tenant.prefix, "topic_filter": ["other"]}
         sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace=namespace)
         with contextlib.suppress(ConnectionResetError):
