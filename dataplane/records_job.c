@@ -10,14 +10,16 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/json.h"
+#include "dataplane/broker/kafka_inflate.h"
 #include "dataplane/policy/encryption.h"
 #include "dataplane/policy/records.h"
 #include "dataplane/records_command.h"
 
-#define POLL_MS      200
-#define TRY_AGAIN_US 20000
-#define HEADERS_MAX  1000
-#define STATE_MAX    (1 << 20)
+#define INFLATED_BUFFERS 4 /* that a batch may inflate to */
+#define POLL_MS          200
+#define TRY_AGAIN_US     20000
+#define HEADERS_MAX      1000
+#define STATE_MAX        (1 << 20)
 
 struct partition {
     int64_t next, end; /* offsets: to be read, and where it was over when this began */
@@ -154,6 +156,7 @@ static rd_kafka_t *open_kafka(struct pass *pass, rd_kafka_type_t type, slc_error
     bool reads = type == RD_KAFKA_CONSUMER;
     snprintf(kbytes, sizeof kbytes, "%lld", (long long)pass->job->buffer_bytes / 1024);
     rd_kafka_conf_set_opaque(conf, pass);
+    slc_kafka_limit_inflated(conf, INFLATED_BUFFERS * (size_t)pass->job->buffer_bytes);
     bool ok = set_all(conf, pass->job->kafka, err);
     if (ok && reads)
         ok = set(conf, "group.id", "sluice-records", err) && set(conf, "enable.auto.commit", "false", err) &&
@@ -447,6 +450,12 @@ static bool read_on(struct pass *pass, int64_t *heard_ms, slc_error *err)
             ok = take(pass, message, err);
         if (ok)
             partition->next = message->offset + 1;
+    } else if (slc_kafka_is_unreadable(message->err)) {
+        ok = slc_fail(
+            err, SLC_CORRUPT, NULL,
+            "partition %d, offset %lld: its batch cannot be read: it is damaged, or inflates to more than "
+            "%d times --buffer (%s)",
+            message->partition, (long long)message->offset, INFLATED_BUFFERS, rd_kafka_err2str(message->err));
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         pass->partitions[message->partition].next = message->offset;
     } else if (message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN &&

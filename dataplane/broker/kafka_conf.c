@@ -7,6 +7,7 @@
 #include "common/assert.h"
 #include "common/buf.h"
 #include "common/log.h"
+#include "dataplane/broker/kafka_inflate.h"
 #include "dataplane/broker/kafka_private.h"
 #include "dataplane/config/secret.h"
 

@@ -10,6 +10,7 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "dataplane/broker/kafka_inflate.h"
 #include "dataplane/broker/kafka_private.h"
 
 #define CONSUMER_MAGIC 0x4b434f4eU
@@ -272,6 +273,10 @@ static void on_unreadable(slc_kafka_consumer *consumer, const rd_kafka_message_t
 static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
     slc_error err;
+    if (slc_kafka_is_unreadable(message->err)) {
+        on_unreadable(consumer, message);
+        return;
+    }
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         consumer->callbacks.on_end(consumer->ctx, message->partition, message->offset);
@@ -286,11 +291,6 @@ static void on_problem(slc_kafka_consumer *consumer, const rd_kafka_message_t *m
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         slc_kafka_fail(&err, message->err, "consuming");
         report(consumer, &err);
-        break;
-    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-    case RD_KAFKA_RESP_ERR__BAD_MSG:
-    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED: /* a format or codec that nobody knows */
-        on_unreadable(consumer, message);
         break;
     default: /* librdkafka retries by itself; an outage is told by the backend's state */
         slc_log(SLC_LOG_DEBUG, "consumer event", LS("backend", consumer->kafka->backend->msg->name),

@@ -7,6 +7,8 @@
  *
  * If they were not called there would be no limit: integration.unreadable_batches would notice.
  */
+#include "dataplane/broker/kafka_inflate.h"
+
 #include <dlfcn.h>
 #include <lz4frame.h>
 #include <pthread.h>
@@ -16,7 +18,6 @@
 #include <zstd_errors.h>
 
 #include "common/assert.h"
-#include "dataplane/broker/kafka_private.h"
 
 #define NAME "sluice-inflate"
 

@@ -190,7 +190,4 @@ typedef void (*slc_kafka_batch_fn)(void *ctx, const slc_kafka_batch_place *place
 void slc_kafka_find_batch(slc_kafka *kafka, const char *topic, int32_t partition, int64_t offset,
                           slc_kafka_batch_fn fn, void *ctx);
 
-/* kafka_inflate.c: no batch inflates to more for the handle that is made of it. */
-void slc_kafka_limit_inflated(rd_kafka_conf_t *conf, size_t bytes);
-
 #endif

@@ -6,6 +6,7 @@
 #include "common/assert.h"
 #include "dataplane/kafka/api_versions_codec.h"
 #include "dataplane/kafka/configs_codec.h"
+#include "dataplane/kafka/fetch_codec.h"
 #include "dataplane/kafka/metadata_codec.h"
 #include "dataplane/kafka/sasl_codec.h"
 
@@ -31,6 +32,14 @@ static bool see_config(void *ctx, int16_t error, const slc_kafka_config *config,
     (void)err;
     SLC_BUG_ON(config->topic == NULL || (error != 0) != (config->name == NULL));
     return true;
+}
+
+static void fetch(const uint8_t *frame, size_t len)
+{
+    slc_kafka_fetched fetched;
+    slc_error err = {0};
+    if (slc_kafka_fetch_response(frame, len, 0, &fetched, &err) && fetched.len > 0)
+        SLC_BUG_ON(fetched.records < frame || fetched.records + fetched.len > frame + len);
 }
 
 static void sasl(const uint8_t *data, size_t len, int version)
@@ -65,7 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)!slc_kafka_api_versions_response(frame, len, data[0] / 4 % 5, 0, &versions, &err);
         break;
     case 2:
-        (void)!slc_kafka_describe_configs_response(frame, len, 0, see_config, NULL, &err);
+        if (data[0] / 4 % 2 == 0)
+            (void)!slc_kafka_describe_configs_response(frame, len, 0, see_config, NULL, &err);
+        else
+            fetch(frame, len);
         break;
     default:
         sasl(frame, len, data[0] / 4 % 4);

@@ -60,6 +60,17 @@ def test_plain_and_damaged_records_are_told(shop, kafka, tmp_path):
     assert (result["plaintext"], result["bad"]) == (1, 0)
 
 
+def test_a_batch_that_inflates_to_too_much_is_bad(shop, kafka, tmp_path):
+    """And not something that may pass: nobody is told to run it again."""
+    topic = kafka.create_topic("bomb")
+    kafka.produce(topic, [b"plain"])
+    kafka.produce(topic, [bytes(8 << 20)], **{"compression.type": "gzip", "message.max.bytes": 16 << 20})
+    _, told = run(shop, tmp_path, "verify", "--buffer", "1MiB", topic=topic, policy={"plaintext": "pass"}, expect=2)
+    assert "offset 1: its batch cannot be read" in told
+    result, _ = run(shop, tmp_path, "verify", topic=topic, policy={"what": ["value"], "plaintext": "pass"})
+    assert result["plaintext"] == 2
+
+
 def test_a_topic_is_encrypted_anew_and_resumed(shop, kafka, tmp_path):
     to, state = kafka.create_topic("anew"), tmp_path / "state.json"
     _, told = run(shop, tmp_path, "reencrypt", "--to", to, "--state", str(state))
