@@ -1,10 +1,10 @@
-"""The whole way: an owner publishes a topic, a developer is invited, finds it, subscribes, is approved, tries it, and both
-see what was used; then it goes on to production, is deprecated and retired."""
+"""The whole way: an owner publishes a topic, a developer is invited, finds it, subscribes, is approved, tries it, uses it with
+a native client, and both see what was used; then it goes on to production, is deprecated and retired."""
 
 import pytest
 
 from portal_support import HOSTILE, Person
-from sluice_support import free_port, wait_until
+from sluice_support import KafkaHelper, free_port, free_ports, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,15 @@ def world(module_servers, control, kafka):
     for team in ("shop", "web"):
         admin.create("teams", name=team, title=f"{team} {HOSTILE}")
     admin.create("backend-clusters", name="local", bootstrap_servers=kafka.bootstrap_servers.split(","))
-    admin.create("virtual-clusters", name="local", backend_cluster="local", namespace={"mode": "none"})
+    admin.create("virtual-clusters", name="local", backend_cluster="local", namespace={"mode": "none"},
+                 client_authentication=["plain"])
     for group, at in (("dev", port), ("prod", free_port())):
-        admin.create("gateway-groups", name=group, environment=group, title=HOSTILE, rest_url=f"http://127.0.0.1:{at}")
+        native = free_ports(5)
+        admin.create("gateway-groups", name=group, environment=group, title=HOSTILE, rest_url=f"http://127.0.0.1:{at}",
+                     kafka_url=f"127.0.0.1:{native}")
+        admin.create("listeners", name=f"{group}-kafka", gateway_group=group, protocol="kafka", address=f"127.0.0.1:{native}",
+                     kafka={"routing": "ports", "virtual_cluster": "local",
+                            "port_ranges": [{"first_node_id": 0, "last_node_id": 3, "port_base": native + 1}]})
         admin.create("listeners", name=f"{group}-http", gateway_group=group, protocol="http", address=f"127.0.0.1:{at}")
     admin.create("grants", team="shop", virtual_cluster="local", topic=topic, operations=["publish", "read"])
     admin.create("event-apis", name="other", major=1, team="shop", operations=["read"], exposures=["rest"],
@@ -64,6 +70,7 @@ def test_an_owner_publishes_a_topic_that_a_grant_gives(world, control, olga):
     assert page.locator("datalist option").count() == 1  # of the other topic no grant tells
     fill(page, topic=world, name="Not a name", title=HOSTILE, description="# Journey\n\n" + HOSTILE)
     page.get_by_role("checkbox", name="publish").check()
+    page.get_by_role("checkbox", name="native Kafka").check()
     page.get_by_role("button", name="Make a draft").click()
     page.locator("input[name=name][aria-invalid=true]").wait_for()
     olga.check_access()
@@ -146,10 +153,47 @@ def test_the_developer_tries_it_and_sees_what_was_used(control, dora):
     dora.check_unharmed()
 
 
+def native_client(control, page):
+    """A Kafka client as the page says: with the address of the environment, and the credential that it shows once."""
+    def shown(label):
+        return page.locator(".notice", has_text=label).locator("code").last.inner_text()
+
+    return KafkaHelper(control.admin.get("gateway-groups", "dev")["kafka_url"], {
+        "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+        "sasl.username": shown("User name, for Kafka"), "sasl.password": shown("Secret, for Kafka")})
+
+
+def test_the_developer_uses_it_with_a_native_client_and_sees_it_by_the_hour(world, control, dora):
+    page = dora.open("/event-apis/journey/v1")
+    page.get_by_role("tab", name="Kafka").click()
+    assert control.admin.get("gateway-groups", "dev")["kafka_url"] in page.get_by_role("tabpanel").inner_text()
+    page = dora.open("/applications/front")
+    page.get_by_label("Where it is used").fill("native")
+    page.get_by_role("button", name="Make a credential").click()
+    client = native_client(control, page)
+    wait_until(lambda: world in client.admin.list_topics(timeout=5).topics, 30, "the gateway to take the credential")
+    client.produce(world, [b'{"second": "event"}', b'{"third": "event"}'])
+
+    def hours():
+        return {row["operation"]: row["events"] for row in dora.http.get("/v1/usage?by=hour&application=front")["items"]}
+    wait_until(lambda: sum(row["events"] for row in dora.http.get("/v1/usage?by=hour&application=front")["items"]) >= 4, 30,
+               "the gateway to tell what the native client published")
+    assert hours().keys() == {"publish", "read"}
+    dora.open("/applications/front")
+    page.get_by_role("img", name="Events (UTC): 3 published, 1 read").wait_for()
+    dora.check_access()
+    dora.check_unharmed()
+
+
 def test_the_owner_sees_consumers_and_goes_on_to_production(world, control, olga):
     page = olga.open("/own/event-apis/journey/v1")
-    page.get_by_role("img", name="Events (UTC): 1 published, 1 read").wait_for()
+    page.get_by_role("img", name="Events (UTC): 3 published, 1 read").wait_for()
     page.get_by_role("cell", name="front", exact=True).wait_for()
+    page.locator("[name=topic]").fill("of-nobody")
+    page.locator("[name=listener]").select_option("prod-http")
+    page.get_by_role("button", name="Look at the difference").click()
+    page.locator("input[name=topic][aria-invalid=true]").wait_for()  # no grant gives it: the server refuses the dry run
+    page.locator("[name=topic]").fill("")
     page.locator("[name=listener]").select_option("prod-http")
     page.get_by_role("button", name="Look at the difference").click()
     page.get_by_role("dialog").get_by_text("It is not deployed there yet").wait_for()

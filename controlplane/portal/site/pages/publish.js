@@ -61,7 +61,7 @@ export async function publish() {
     h('div', { class: 'card' }, form({ submit: 'Make a draft', send: (values) => make(values, listeners) },
       h('div', { class: 'fields' },
         field({ name: 'virtual_cluster', label: 'Virtual cluster', required: true, options: used.map((cluster) => [cluster.name, cluster.title || cluster.name]) }),
-        field({ name: 'topic', label: 'Topic', required: true, list: 'topics', spellcheck: 'false', help: `${topics.length} were found.` }),
+        field({ name: 'topic', label: 'Topic', required: true, list: 'topics', spellcheck: 'false', help: topics.length > 0 ? 'Suggestions are what gateways have found.' : 'Gateways have found none that you may publish.' }),
         field({ name: 'listener', label: 'Served by', required: true, options: listenerOptions(listeners) }),
         field({ name: 'team', label: 'Team', required: true, options: teamOptions() }),
         field({ name: 'name', label: 'Name', required: true, autocapitalize: 'none', spellcheck: 'false', help: 'The first part of its address.' }),

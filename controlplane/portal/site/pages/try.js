@@ -25,7 +25,7 @@ async function ask(url, options) {
   try {
     response = await fetch(url, { ...options, mode: 'cors', credentials: 'omit', cache: 'no-store' });
   } catch {
-    throw new Problem(0, { detail: `The gateway cannot be reached from this page. Its group needs a policy "cors" with the origin ${location.origin}: ask the platform team.` });
+    throw new Problem(0, { detail: `The gateway cannot be reached from this page. It may be away; if it is not, its group needs a policy "cors" with the origin ${location.origin}: ask the platform team.` });
   }
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, answer);
