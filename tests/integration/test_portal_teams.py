@@ -1,12 +1,14 @@
 """Whose is whose in the portal: every cell of portal_teams.txt, and what owners of a team can do."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
 from sluice_support import wait_until
 from sluice_support.catalog import CatalogSamples
+from sluice_support.operations import of_document
 from sluice_support.portal import Browser, newcomer
 
 WHO = ["owner", "member", "rival", "viewer"]
@@ -51,6 +53,7 @@ class Teams:
         "team": lambda self: self.a,
         "token": lambda self: self.samples.create("api-tokens")["id"],
         "policy": lambda self: self.samples.create("policies")["id"],
+        "draft": lambda self: self.samples.create("event-apis", lifecycle="draft")["id"],
         "invitation": lambda self: self.admin.create("invitations", team=self.a, role="guest")["id"],
     }
 
@@ -58,6 +61,9 @@ class Teams:
         if word in self.SPECIAL:
             return self.SPECIAL[word](self)
         return self.samples.create(f"{word}s")["id"]
+
+    # What an action starts from, beside what was just made.
+    BEFORE = {"suspend": ["approve"], "resume": ["approve", "suspend"]}
 
     def theirs(self, kind):
         """Something of the rival's, for what would be put upon the team A."""
@@ -77,6 +83,8 @@ class Teams:
         parts = ["/v1", kind, *(self.make(part[1:-1]) if part.startswith("{") else part for part in rest)]
         if kind == "invitations" and method == "POST":
             return method, "/v1/invitations", {"role": "guest", "team": self.a}
+        for step in self.BEFORE.get(parts[-1], ()):
+            self.admin.act(kind, parts[2], step)
         if method == "POST" and not rest:
             return method, "/v1/" + kind, self.samples.body(kind)
         if parts[-1] in ("add-member", "remove-member"):
@@ -92,6 +100,19 @@ class Teams:
 @pytest.fixture(scope="module")
 def teams(module_servers):
     return Teams(module_servers.control(portal_sign_in_failures=0))
+
+
+# Kinds that belong to teams. PUT is PATCH with all fields.
+TEAMS_THINGS = {"applications", "credentials", "subscriptions", "event-apis", "deployments", "products", "plans", "policies",
+                "teams", "invitations"}
+
+
+def test_every_operation_on_what_teams_have_has_a_row(teams):
+    document = teams.admin.request("GET", "/openapi.json", expect=200).json()
+    wanted = {re.sub(r"\{.*?\}", "{}", operation).replace("/v1/", "") for operation in of_document(document)
+              if operation.partition("/v1/")[2].partition("/")[0] in TEAMS_THINGS and "{" in operation and not operation.startswith("PUT ")}
+    rows = {re.sub(r"\{.*?\}", "{}", operation) for operation in MATRIX}
+    assert len(wanted) > 30 and not wanted - rows, sorted(wanted - rows)
 
 
 @pytest.mark.parametrize("operation", MATRIX)
