@@ -102,17 +102,17 @@ def teams(module_servers):
     return Teams(module_servers.control(portal_sign_in_failures=0))
 
 
-# Kinds that belong to teams. PUT is PATCH with all fields.
+# Kinds that belong to teams. Reading is not bound to them, and PUT is PATCH with all fields.
 TEAMS_THINGS = {"applications", "credentials", "subscriptions", "event-apis", "deployments", "products", "plans", "policies",
                 "teams", "invitations"}
 
 
-def test_every_operation_on_what_teams_have_has_a_row(teams):
+def test_every_change_of_what_teams_have_has_a_row(teams):
     document = teams.admin.request("GET", "/openapi.json", expect=200).json()
     wanted = {re.sub(r"\{.*?\}", "{}", operation).replace("/v1/", "") for operation in of_document(document)
-              if operation.partition("/v1/")[2].partition("/")[0] in TEAMS_THINGS and "{" in operation and not operation.startswith("PUT ")}
+              if operation.partition("/v1/")[2].partition("/")[0] in TEAMS_THINGS and "{" in operation and not operation.startswith(("GET ", "PUT "))}
     rows = {re.sub(r"\{.*?\}", "{}", operation) for operation in MATRIX}
-    assert len(wanted) > 30 and not wanted - rows, sorted(wanted - rows)
+    assert len(wanted) > 20 and not wanted - rows, sorted(wanted - rows)
 
 
 @pytest.mark.parametrize("operation", MATRIX)

@@ -19,6 +19,8 @@ PLACES = {
     "/own/event-apis/:name/:major": lambda made: f"/own/event-apis/{made['event-apis']['name']}/v1",
     "/applications/:name": lambda made: f"/applications/{made['applications']['name']}",
     "/subscribe/:product/:plan": lambda made: f"/subscribe/{made['products']['name']}/{made['plans']['name']}",
+    "/operate/scorecards/rules/:name": lambda made: f"/operate/scorecards/rules/{made['scorecard-rules']['name']}",
+    "/own/rest-apis/:name": lambda made: f"/own/rest-apis/{made['rest-apis']['name']}",
     "/rest-apis/:name": lambda made: f"/rest-apis/{made['rest-apis']['name']}",
 }
 # Fields that some page must have shown: else this test would look at empty pages.
