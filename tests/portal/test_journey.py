@@ -60,7 +60,7 @@ def fill(page, **fields):
 
 
 def test_an_owner_publishes_a_topic_that_a_grant_gives(world, control, olga):
-    wait_until(lambda: world in [t["name"] for t in olga.http.get("/v1/backend-clusters/local/topics")["items"]], 60,
+    wait_until(lambda: world in [t["name"] for t in olga.http.get("/v1/backend-clusters/local/topics")["items"]], 120,
                "the topic to be found")
     page = olga.open("/own")
     olga.check_access()
