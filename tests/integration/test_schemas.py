@@ -58,7 +58,7 @@ def shop(module_servers, kafka, registry, double):
     shop.admin.create("schema-registries", name="real", url=registry.url)
     shop.admin.create("schema-registries", name="double", url=double.url, latest_ttl="1s", cache_ttl="1s",
                       missing_ttl="1s")
-    registry.wait_ready(registry.answers, timeout=60, what="answering")
+    registry.wait_ready(registry.answers, timeout=180, what="answering")
     return shop
 
 
