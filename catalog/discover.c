@@ -302,7 +302,8 @@ char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc
     slc_buf_init(&match, MATCH_MAX);
     slc_buf_init(&out, PAGE_MAX);
     bool words = query->words != NULL && query->words[strspn(query->words, " \t\r\n")] != '\0';
-    bool ok = check(query, viewer, err) && (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
+    bool ok = check(query, viewer, err) &&
+              (query->cursor == NULL || cursor_parse(query->cursor, &after, err)) &&
               (!words || make_match(query->words, &match, err)) &&
               run(txn, query, viewer, words ? (const char *)match.data : NULL, &after, &out, err);
     char *text = ok ? slc_buf_steal(&out, len) : NULL;

@@ -34,9 +34,9 @@ typedef struct slc_discover_query {
     const char *cursor;                                          /* of the page before; NULL: the start */
 } slc_discover_query;
 
-/* {items: [...], next}: new JSON text of *len bytes. With words the best come first, else in the order of the key. An item has {kind,
- * key, name, title, summary, team, team_title, lifecycle, sunset_at, tags, served} and, of an event API,
- * {major, operations, exposures, environments}; of a REST API {version, operation_count}. */
+/* {items: [...], next}: new JSON text of *len bytes. With words the best come first, else in the order of the
+ * key. An item has {kind, key, name, title, summary, team, team_title, lifecycle, sunset_at, tags, served} and,
+ * of an event API, {major, operations, exposures, environments}; of a REST API {version, operation_count}. */
 char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_discover_viewer *viewer,
                         size_t *len, slc_error *err) SLC_CHECKED;
 
