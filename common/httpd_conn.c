@@ -1,7 +1,6 @@
 /* One connection of the httpd. evhttp owns it; we follow it:
  *
- *   accepted (slc_httpd_conn_new) -> adopted in the same turn of the loop -> requests -> closed by evhttp
- * (on_close)
+ *   accepted (slc_httpd_conn_new) -> adopted in the same turn of the loop -> requests -> closed (on_close)
  *
  * evhttp tells about a new connection only by asking for its bufferevent, before the evhttp_connection exists.
  * A little later that is the argument of the bufferevent's callbacks, which is how it is adopted, and from then
@@ -131,8 +130,8 @@ static int status_at(struct evbuffer *output, size_t offset)
     return sscanf(line, "HTTP/%*d.%*d %d", &status) == 1 ? status : -1;
 }
 
-/* A bufferevent's own timeout will not do: libevent lets it win over a socket that can be written when both are
- * found in one turn of the loop, so a turn that takes long would cut clients that have waited for it. */
+/* Not by a bufferevent's timeout: in libevent it wins over a socket that can be written when one turn of the
+ * loop finds both, so that a turn that takes long would cut clients. */
 static void watch_stalls(struct slc_httpd_conn *conn, const struct evbuffer_cb_info *info)
 {
     if (info->orig_size + info->n_added == info->n_deleted)
@@ -147,10 +146,9 @@ static void on_stalled(evutil_socket_t fd, short what, void *arg)
     struct slc_httpd_conn *conn = arg;
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
     struct pollfd socket = {.fd = bufferevent_getfd(conn->bev), .events = POLLOUT};
-    if (poll(&socket, 1, 0) > 0 && (socket.revents & POLLOUT) != 0) { /* we are late, and not the client */
-        SLC_BUG_ON(event_add(&conn->stalled, conn->httpd->deadline) != 0);
+    bool late = poll(&socket, 1, 0) > 0 && (socket.revents & POLLOUT) != 0; /* we, and not the client */
+    if (late && event_add(&conn->stalled, conn->httpd->deadline) == 0)
         return;
-    }
     bufferevent_disable(conn->bev, EV_WRITE);
     bufferevent_trigger_event(conn->bev, BEV_EVENT_WRITING | BEV_EVENT_TIMEOUT, 0);
 }
@@ -314,8 +312,7 @@ void slc_httpd_conn_abort(struct slc_httpd_conn *conn)
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     struct slc_httpd_conn *conn = arg;
     SLC_CHECK_MAGIC(conn, SLC_HTTPD_CONN_MAGIC);
     if (conn->linger_fd >= 0)
