@@ -125,13 +125,19 @@ def test_pages_while_kafka_is_away(world, broker):
     assert sorted(event["id"] for event in found) == sorted(ids)
 
 
+def told(events):
+    """The messages among them. A busy broker may be out of reach for a moment, of which readers are told, too."""
+    assert {event.event for event in events} <= {"message", "error"}
+    return [event for event in events if event.event == "message"]
+
+
 def test_every_201_of_a_killed_gateway_is_in_kafka(world, broker):
     """And its reader goes on where it was, with nothing lost and nothing twice."""
     with world.stream() as stream, Publishers(world, count=8) as publishers:
         publishers.wait(201, 60)
         world.gateway.kill()
         wait_until(lambda: publishers.statuses()[None] > 0, 60, "the publishers to notice")
-        seen = stream.wait_end()
+        seen = told(stream.wait_end())
 
     world.gateway.start()
     world.wait_served()
@@ -139,8 +145,8 @@ def test_every_201_of_a_killed_gateway_is_in_kafka(world, broker):
     assert publishers.stored() <= set(stored)
     # An event counts when it came whole: its id, not one whose data was cut off.
     with world.stream(headers={"Last-Event-ID": seen[-1].id} if seen else {}, query="?from=earliest") as stream:
-        seen += stream.take(sum(stored.values()) - len(seen))
-    assert {event.event for event in seen} == {"message"}
+        while len(seen) < sum(stored.values()):
+            seen += told(stream.take(1))
     assert collections.Counter(event.json()["data"]["n"] for event in seen) == stored
 
 
@@ -160,7 +166,9 @@ def test_a_reader_moves_between_gateways(world, broker, servers):
         for turn in range(4):
             with second.stream(headers={"Last-Event-ID": cursor}) if turn % 2 else world.stream(
                     headers={"Last-Event-ID": cursor}) as stream:
-                events = stream.take(5)
+                events = []
+                while len(events) < 5:
+                    events += told(stream.take(1))
                 seen += [event.json()["data"]["n"] for event in events]
                 cursor = events[-1].id
 
@@ -175,7 +183,8 @@ def test_a_reader_moves_between_gateways(world, broker, servers):
 
     wait_until(rest, 60, "the reader to have every event")
     assert len(seen) == len(set(seen)), "an event came twice"
-    assert publishers.stored() == set(seen)
+    unknown = {n for n, (status, _) in publishers.answers.items() if status in (504, None)}  # slow; stored or not
+    assert publishers.stored() <= set(seen) <= publishers.stored() | unknown
 
 
 def forbid(broker, topic, operation):

@@ -158,8 +158,13 @@ def test_readers_that_never_read_are_cut_and_cost_little(hostile, kafka):
         values = [json.dumps({"n": n, "filler": "x" * 20_000}).encode() for n in range(300)]
         kafka.produce(hostile.topic, values)
         assert sorted(event.json()["data"]["n"] for event in attentive.take(300)) == list(range(300))
-        streams = 'sluice_streams{event_api="orders.v1"}'
-        wait_until(lambda: hostile.gateway.metrics()[streams] == 1, what="those who do not read to be cut")
+
+        def only_one_is_left():
+            streams = hostile.gateway.metrics()['sluice_streams{event_api="orders.v1"}']
+            assert streams == 1, streams
+            return True
+
+        wait_until(only_one_is_left, 90, "those who do not read to be cut")
         assert resident_mib(hostile.gateway.pid) - before < 64
 
 
