@@ -76,7 +76,7 @@ def ask_coordinator(*arguments, **tree):
 
 
 def join(wire, group, metadata, protocol="consumer"):
-    return ask_coordinator(wire, JOIN_GROUP, 3, GroupId=group, SessionTimeoutMs=60_000, RebalanceTimeoutMs=1000,
+    return ask_coordinator(wire, JOIN_GROUP, 3, GroupId=group, SessionTimeoutMs=60_000, RebalanceTimeoutMs=60_000,
                            MemberId="", ProtocolType=protocol, Protocols=[{"Name": "range", "Metadata": metadata}])
 
 

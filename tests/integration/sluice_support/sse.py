@@ -135,6 +135,14 @@ class SseReader:
                 events.append(event)
         return events
 
+    def find(self, count, wanted, timeout=60.0):
+        """The next `count` events for which wanted(event) holds. Others are passed over: a gateway learns of an event with
+        its next fetch, so that what was published just before may come first on a stream of what is new."""
+        deadline, found = time.monotonic() + timeout, []
+        while len(found) < count:
+            found += [event for event in self.take(1, max(0.01, deadline - time.monotonic())) if wanted(event)]
+        return found
+
     def wait_end(self, timeout=30.0):
         """Waits until the other side has ended the stream; returns the events that came before."""
         deadline, events = time.monotonic() + timeout, []
