@@ -149,7 +149,7 @@ def test_native_sessions_leave_authentication_and_access(shop):
 
 
 def test_the_trail_is_a_topic_too(shop):
-    consumer = Consumer({"bootstrap.servers": shop.bootstrap, "group.id": "audit", "auto.offset.reset": "earliest"})
+    consumer = Consumer({"bootstrap.servers": shop.bootstrap, "group.id": shop.audit_topic, "auto.offset.reset": "earliest"})
     consumer.subscribe([shop.audit_topic])
     wanted = {("authentication", "http"), ("authentication", "kafka"), ("access", "http")}
     seen = set()

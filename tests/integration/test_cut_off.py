@@ -87,7 +87,7 @@ def test_the_longest_staleness_ends_native_sessions_until_contact_is_made_again(
     send(1)
     wait_until(lambda: outcome_of(1), 60, "service")
     assert outcomes[1] is None
-    consumer = Consumer({"bootstrap.servers": native.bootstrap_servers, "group.id": "g", "fetch.wait.max.ms": 50000})
+    consumer = Consumer({"bootstrap.servers": native.bootstrap_servers, "group.id": own.topic, "fetch.wait.max.ms": 50000})
     consumer.assign([TopicPartition(own.topic, 0, OFFSET_END)])
     wait_until(lambda: consumer.poll(0.05) is None and gauge(_FETCHES) > 0, 60, "a fetch that nothing answers")
     own.control.kill()

@@ -133,7 +133,7 @@ def parts(record):
 
 def consume_from_start(shop, count):
     """What so many records from the start of the topic are to a native client."""
-    consumer = Consumer({**shop.native.config, "group.id": f"{shop.application}.readers", "enable.auto.commit": False})
+    consumer = Consumer({**shop.native.config, "group.id": f"{shop.application}.{shop.topic}", "enable.auto.commit": False})
     consumer.assign([TopicPartition(shop.topic, 0, OFFSET_BEGINNING)])
     try:
         found = consumer.consume(count, timeout=60)
@@ -216,7 +216,7 @@ def test_a_transaction_is_written_by_the_rules(shop, kafka):
     with rules(shop, {"in": "publish", "action": "add", "name": "via", "value": "a"}, probe("X-Transaction")):
         arrived(shop, "X-Transaction")
         producer = Producer({**shop.native.config, "compression.type": "lz4",
-                             "transactional.id": f"{shop.application}.writer"})
+                             "transactional.id": f"{shop.application}.{shop.topic}"})
         producer.init_transactions(60)
         for value, finish in ((b"aborted", producer.abort_transaction), (b"committed", producer.commit_transaction)):
             producer.begin_transaction()

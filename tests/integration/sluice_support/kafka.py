@@ -5,9 +5,12 @@ import uuid
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient as KafkaAdmin
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import NewTopic, OffsetSpec
 
 from .wait import wait_until
+
+LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+              KafkaError.KAFKA_STORAGE_ERROR, KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
 
 
 class KafkaHelper:
@@ -41,10 +44,19 @@ class KafkaHelper:
         deadline = time.monotonic() + 60
         while True:
             topic = self.admin.list_topics(name, timeout=30).topics[name]
-            if len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
+            if len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()) and \
+                    self._leads(name, partitions):
                 return
             assert time.monotonic() < deadline, f"topic {name} got no leaders"
             time.sleep(0.05)
+
+    def _leads(self, name, partitions):
+        """A broker tells of its partitions before it leads them. Who may not know counts as answered."""
+        ends = self.admin.list_offsets({TopicPartition(name, n): OffsetSpec.latest() for n in range(partitions)})
+        try:
+            return all(end.result(60) for end in ends.values())
+        except KafkaException as error:
+            return error.args[0].code() not in LEADERLESS
 
     def topic_id(self, name):
         """Its 16 bytes."""
