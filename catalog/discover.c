@@ -66,6 +66,29 @@ char *slc_discover_teams(const slc_discover_viewer *viewer)
                                                      : slc_strdup("[]");
 }
 
+/* ---- keys ---- */
+
+/* Its length before it, so that no text can look like two. */
+static void add_part(slc_buf *out, const char *text)
+{
+    if (text == NULL)
+        slc_buf_adds(out, "-,");
+    else
+        slc_buf_addf(out, "%zu:%s,", strlen(text), text);
+}
+
+void slc_discover_key(const slc_discover_query *query, const slc_discover_viewer *viewer, slc_buf *out)
+{
+    const char *const parts[] = {query->words,     query->kind,     query->tag,         query->team,
+                                 query->lifecycle, query->protocol, query->environment, query->cursor};
+    char *teams = slc_discover_teams(viewer);
+    slc_buf_addf(out, "%d%d%d %d ", viewer->event_apis, viewer->rest_apis, viewer->visitor, query->limit);
+    add_part(out, teams);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        add_part(out, parts[i]);
+    free(teams);
+}
+
 /* ---- words ---- */
 
 /* "new ord" becomes "new"* "ord"*: nothing that somebody types is an operator of FTS5. */

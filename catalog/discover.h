@@ -10,6 +10,7 @@
 
 #include "catalog/catalog.h"
 
+struct slc_buf;
 struct slc_identity;
 
 /* Who looks. All zero sees nothing. */
@@ -39,6 +40,10 @@ typedef struct slc_discover_query {
  * of an event API, {major, operations, exposures, environments}; of a REST API {version, operation_count}. */
 char *slc_discover_list(slc_txn *txn, const slc_discover_query *query, const slc_discover_viewer *viewer,
                         size_t *len, slc_error *err) SLC_CHECKED;
+
+/* Adds all that the answer to slc_discover_list depends on besides the catalog, so that two who have the same
+ * key at the same revision get the same: every field of the query, and what the viewer may see. */
+void slc_discover_key(const slc_discover_query *query, const slc_discover_viewer *viewer, struct slc_buf *out);
 
 /* New; SLC_NOT_FOUND also for what they may not know of. An event API as slc_entity_get has it, with kind,
  * deployments:

@@ -178,7 +178,9 @@ static bool start_admin(struct control *control, slc_error *err)
                                  .kept_bytes = settings->admin_kept_bytes,
                                  .portal_url = url,
                                  .export_rows = settings->usage_export_rows,
-                                 .explained = (unsigned)settings->admin_explained};
+                                 .explained = (unsigned)settings->admin_explained,
+                                 .pages = (size_t)settings->admin_pages,
+                                 .page_bytes = (size_t)settings->admin_page_bytes};
     control->admin = slc_admin_new(control->loop, control->catalog, control->grpc, &options, err);
     free(url);
     return control->admin != NULL;

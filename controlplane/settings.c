@@ -40,6 +40,12 @@ const slc_setting slc_control_settings_table[] = {
     {"admin-limits.explained-groups", SLC_SET_INT, "2",
      "gateway groups whose configuration is kept in memory to explain decisions; others are compiled anew",
      AT(admin_explained), 1, 1000},
+    {"admin-limits.catalog-pages", SLC_SET_INT, "1000",
+     "pages of the catalog that are kept in memory until anything changes, those asked for last; 0: none",
+     AT(admin_pages), 0, 1000000},
+    {"admin-limits.catalog-page-bytes", SLC_SET_SIZE, "16MiB",
+     "bytes of all of them; one of more than an eighth of it is not kept. 0: none", AT(admin_page_bytes), 0,
+     64LL << 30},
 
     {"portal.enabled", SLC_SET_BOOL, "true", "serve the developer portal", AT(portal_enabled), 0, 0},
     {"portal.address", SLC_SET_ADDRESS, "127.0.0.1:8002", "where the portal listens", AT(portal_address), 0, 0},

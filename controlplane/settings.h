@@ -28,6 +28,8 @@ typedef struct slc_control_settings {
     int64_t admin_connections;
     int64_t admin_kept_bytes;
     int64_t admin_explained;
+    int64_t admin_pages;
+    int64_t admin_page_bytes;
     bool portal_enabled;
     char *portal_address;
     char *portal_public_url;

@@ -22,6 +22,7 @@
 #include "controlplane/admin/download.h"
 #include "controlplane/admin/explain_groups.h"
 #include "controlplane/admin/idempotency.h"
+#include "controlplane/admin/kept_pages.h"
 #include "controlplane/admin/surface.h"
 #include "controlplane/admin/work.h"
 
@@ -47,6 +48,7 @@ struct slc_admin {
     unsigned open_calls;
     slc_works works;
     slc_explain_groups *explained;
+    slc_kept_pages *pages;
     slc_certificate_watch *certificate; /* NULL: plain HTTP */
     struct event *drain_timer;
     void (*drained)(void *arg);
@@ -66,6 +68,12 @@ static const slc_metric metrics[] = {
      "1 when SQLite found the catalog's database damaged.",
      {NULL},
      0,
+     NULL},
+    {"sluice_catalog_pages_total",
+     SLC_COUNTER,
+     "Pages of the catalog by where they came from: hit (kept in memory), miss (made anew).",
+     {"result"},
+     2,
      NULL},
     {"sluice_catalog_waiting", SLC_GAUGE, "Transactions that wait for the catalog.", {"queue"}, 0, NULL},
     {"sluice_backup_last_success_timestamp_seconds",
@@ -112,6 +120,7 @@ slc_admin *slc_admin_new(slc_loop *loop, slc_catalog *catalog, slc_control_grpc 
     admin->export_rows = options->export_rows;
     TAILQ_INIT(&admin->works);
     admin->explained = slc_explain_groups_new(options->explained);
+    admin->pages = slc_kept_pages_new(options->pages, options->page_bytes);
     if (options->tls_certificate_file != NULL && options->tls_certificate_file[0] != '\0') {
         slc_tls_options tls = {.cert_file = options->tls_certificate_file, .key_file = options->tls_key_file};
         admin->tls = slc_tls_server_new(&tls, err);
@@ -146,6 +155,7 @@ void slc_admin_free(slc_admin *admin)
     slc_certificate_watch_free(admin->certificate);
     slc_tls_unref(admin->tls);
     slc_explain_groups_free(admin->explained);
+    slc_kept_pages_free(admin->pages);
     free(admin->portal_url);
     admin->magic = 0;
     free(admin);
@@ -165,6 +175,11 @@ uint16_t slc_admin_port(const slc_admin *admin)
 slc_explain_groups *slc_admin_explained(const slc_admin *admin)
 {
     return admin->explained;
+}
+
+slc_kept_pages *slc_admin_pages(const slc_admin *admin)
+{
+    return admin->pages;
 }
 
 const char *slc_admin_portal_url(const slc_admin *admin)

@@ -21,10 +21,11 @@ typedef struct slc_admin_options {
     const char *tls_key_file;
     int64_t tls_reload_ms; /* how often the certificate's file is looked at; 0: only when told */
     slc_httpd_limits limits;
-    int64_t export_rows;    /* of a CSV file */
-    int64_t kept_bytes;     /* of large answers that are kept by Idempotency-Key */
-    const char *portal_url; /* where browsers find the portal, for links; NULL: there is none */
-    unsigned explained;     /* groups whose configuration is kept in memory for POST /v1/explain */
+    int64_t export_rows;      /* of a CSV file */
+    int64_t kept_bytes;       /* of large answers that are kept by Idempotency-Key */
+    const char *portal_url;   /* where browsers find the portal, for links; NULL: there is none */
+    unsigned explained;       /* groups whose configuration is kept in memory for POST /v1/explain */
+    size_t pages, page_bytes; /* of the catalog that are kept in memory; 0: none */
 } slc_admin_options;
 
 /* Registers the metrics of this module; once, before threads start. */
@@ -53,6 +54,8 @@ slc_catalog *slc_admin_catalog(const slc_admin *admin);
 slc_control_grpc *slc_admin_grpc(const slc_admin *admin);
 struct slc_explain_groups;
 struct slc_explain_groups *slc_admin_explained(const slc_admin *admin);
+struct slc_kept_pages;
+struct slc_kept_pages *slc_admin_pages(const slc_admin *admin); /* NULL: none are kept */
 
 /* The OpenAPI 3.1 document, from the tables of routes and kinds: new reference. */
 json_t *slc_openapi_document(void);

@@ -4,7 +4,9 @@
 
 #include "catalog/discover.h"
 #include "catalog/rest_document.h"
+#include "controlplane/admin/admin.h"
 #include "controlplane/admin/handlers.h"
+#include "controlplane/admin/kept_pages.h"
 #include "controlplane/admin/markdown.h"
 
 #define HTML_MAX_BYTES (512 << 10)
@@ -53,7 +55,7 @@ bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err)
                                       .limit = slc_call_limit(call, err)};
     if (query.limit < 0 || !slc_call_query_only(call, known, err) || !check_lengths(call, err))
         return false;
-    call->text = slc_discover_list(txn, &query, &viewer, &call->text_len, err);
+    call->text = slc_kept_pages_list(slc_admin_pages(call->admin), txn, &query, &viewer, &call->text_len, err);
     call->text_type = "application/json";
     return call->text != NULL;
 }
