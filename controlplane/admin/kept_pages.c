@@ -11,7 +11,7 @@
 #include "common/metrics.h"
 
 #define KEY_MAX_BYTES (64 << 10) /* more: somebody in very many teams, whose pages are not kept */
-#define LARGEST_PART 8 /* one page has at most this part of all bytes */
+#define LARGEST_PART  8          /* one page has at most this part of all bytes */
 
 struct page {
     LIST_ENTRY(page) same_hash;
@@ -108,8 +108,8 @@ static struct page *find(slc_kept_pages *pages, uint64_t hash, const void *key, 
     return NULL;
 }
 
-/* Forgets what was made at an earlier revision. False when this one is the earlier: a reader that began before the
- * last change. */
+/* Forgets what was made at an earlier revision. False when this one is the earlier: a reader that began before
+ * the last change. */
 static bool reach(slc_kept_pages *pages, uint64_t revision)
 {
     if (revision > pages->revision) {
@@ -151,8 +151,8 @@ static struct page *page_new(uint64_t hash, const void *key, size_t key_len, con
     return page;
 }
 
-void slc_kept_pages_put(slc_kept_pages *pages, uint64_t revision, const void *key, size_t key_len, const char *text,
-                   size_t len)
+void slc_kept_pages_put(slc_kept_pages *pages, uint64_t revision, const void *key, size_t key_len,
+                        const char *text, size_t len)
 {
     size_t size = size_of(key_len, len);
     if (pages == NULL || revision == 0 || size > pages->bytes_max / LARGEST_PART)
@@ -175,7 +175,7 @@ void slc_kept_pages_put(slc_kept_pages *pages, uint64_t revision, const void *ke
 }
 
 char *slc_kept_pages_list(slc_kept_pages *pages, slc_txn *txn, const slc_discover_query *query,
-                     const slc_discover_viewer *viewer, size_t *len, slc_error *err)
+                          const slc_discover_viewer *viewer, size_t *len, slc_error *err)
 {
     slc_buf key;
     if (pages == NULL)

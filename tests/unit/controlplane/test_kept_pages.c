@@ -1,5 +1,5 @@
-/* Pages of the catalog that are kept: what is found again, what goes first, and that nobody ever sees another thing
- * than the catalog would show them now. */
+/* Pages of the catalog that are kept: what is found again, what goes first, and that nobody ever sees another
+ * thing than the catalog would show them now. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,8 +213,9 @@ static void setup_catalog(void)
     t_setup();
     pages = slc_kept_pages_new(1000, 1 << 20);
     t_make_samples(NULL);
-    t_make("event-apis", "{'name': 'payments', 'major': 1, 'team': 'platform', 'operations': ['read'], 'exposures': "
-                         "['rest'], 'lifecycle': 'draft'}");
+    t_make("event-apis",
+           "{'name': 'payments', 'major': 1, 'team': 'platform', 'operations': ['read'], 'exposures': "
+           "['rest'], 'lifecycle': 'draft'}");
     make_viewers();
     t_make("event-apis", "{'name': 'ledger', 'major': 1, 'team': 'bank', 'operations': ['read'], 'exposures': "
                          "['kafka']}");
