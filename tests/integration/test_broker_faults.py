@@ -14,7 +14,6 @@ from sluice_support import Publishers, SampleApi, free_port, wait_until
 DEADLINE = "2s"
 # Where each publication counts, none may be given up because the machine is slow.
 patient = pytest.mark.parametrize("world", ["50s"], indirect=True)
-pytestmark = pytest.mark.timeout(240)  # brokers are started again and again
 
 
 @pytest.fixture(scope="module")

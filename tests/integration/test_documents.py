@@ -9,8 +9,6 @@ import subprocess
 import pytest
 import requests
 
-pytestmark = pytest.mark.timeout(240)  # the validators are large programs
-
 NODE_DIR = pathlib.Path(os.environ.get("SLUICE_NODE_DIR", "/nonexistent"))
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "node"
 SCHEMA = {
