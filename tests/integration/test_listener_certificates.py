@@ -53,11 +53,6 @@ def stage(module_servers, kafka, tmp_path_factory):
     return stage
 
 
-def _logged(gateway, message):
-    lines = [json.loads(line) for line in gateway.log().decode().splitlines() if line.startswith("{") and line.endswith("}")]
-    return [line for line in lines if line["message"] == message]
-
-
 def _listener(stage, name, mounted):
     port = free_port()
     stage.admin.create("listeners", name=name, gateway_group=stage.group, protocol="http", address=f"127.0.0.1:{port}",
@@ -72,7 +67,7 @@ def _wait_shown(mounted, port, what):
         except OSError:
             return False  # the port is not open yet
 
-    wait_until(shown, 40, what)
+    wait_until(shown, 60, what)
 
 
 def _until(connection, size):
@@ -100,12 +95,12 @@ def test_a_renewed_certificate_is_shown_and_open_connections_go_on(stage, tmp_pa
     _wait_shown(mounted, port, "the third certificate")
     assert stage.gateway.metrics()["sluice_config_applied_version"] == version, "no change of the configuration"
 
-    good, before = mounted.shown, len(_logged(stage.gateway, STAYS))
+    good, before = mounted.shown, len(stage.gateway.entries(STAYS))
     mounted.install("unfit", key_of=key)
-    refusals = wait_until(lambda: _logged(stage.gateway, STAYS)[before:], 40, "the refusal")
+    refusals = wait_until(lambda: stage.gateway.entries(STAYS)[before:], 60, "the refusal")
     assert "renewed" in refusals[0]["error"] and str(mounted.certificate) in refusals[0]["error"], refusals
     mounted.shown = good
-    assert mounted.is_shown(port)
+    _wait_shown(mounted, port, "the third certificate in every worker")
     mounted.install("fourth")
     _wait_shown(mounted, port, "the fourth certificate")
     assert stage.gateway.metrics()['sluice_listener_certificate_expiry_timestamp_seconds{listener="renewed"}'] > 0
@@ -130,7 +125,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for(stage, tmp_path):
         text = json.dumps(node.get("last_nack"))
         return "listener/late" in text and text
 
-    assert str(mounted.key) in wait_until(nack, 40, "the NACK")
+    assert str(mounted.key) in wait_until(nack, 60, "the NACK")
     mounted.install("late")
     _wait_shown(mounted, port, "the certificate")
 

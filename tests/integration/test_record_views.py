@@ -80,8 +80,8 @@ def shop(module_servers, kafka, tmp_path_factory):
         admin.create("subscriptions", application=name, plan=f"{sample.product}.{plan}", environment="dev")
     shop.plain, shop.chosen = Caller(shop, issuer, "plain"), Caller(shop, issuer, "chosen", groups=["support"])
     for caller in (shop.plain, shop.chosen):
-        wait_until(lambda: caller.request("HEAD").status_code == 200, 20, "the subscription")
-        wait_until(lambda: shop.topic in caller.native.admin.list_topics(timeout=3).topics, 20, "the listener")
+        wait_until(lambda: caller.request("HEAD").status_code == 200, 60, "the subscription")
+        wait_until(lambda: shop.topic in caller.native.admin.list_topics(timeout=3).topics, 60, "the listener")
     yield shop
     issuer.close()
 
@@ -100,11 +100,12 @@ def policies(shop, *listed):
         for kind, config, fields in [*listed, ("headers", {"rules": [rule]}, {})]:
             name = f"p-{uuid.uuid4().hex[:8]}"
             scope = {"kind": "event-api", "ref": shop.sample.event_api}
-            shop.admin.create("policies", **{"name": name, "type": kind, "config": config, "scope": scope, **fields})
+            made = shop.admin.create("policies", **{"name": name, "type": kind, "config": config, "scope": scope, **fields})
             stack.callback(shop.admin.delete, "policies", name)
-        wait_until(lambda: mark in shop.plain.request("HEAD").headers, what="the policies")
+        shop.sample.wait_in_force(made)
+        assert mark in shop.plain.request("HEAD").headers
         yield
-    wait_until(lambda: mark not in shop.plain.request("HEAD").headers, what="the policies to go")
+    shop.sample.wait_in_force()
 
 
 ORDERS = [{"id": 1, "card": "4111-2222"}, {"id": 2, "card": "5500-0004"}, {"id": 3, "card": "6011-0009"}]

@@ -165,9 +165,9 @@ def test_rules_change_nothing_for_gateways_and_rollbacks_pass_them(stage):
         before = len(versions())
         admin.create("listeners", name=f"l{next(_numbers)}", gateway_group="edge", protocol="http",
                      address=f"127.0.0.1:{free_port()}")
-        wait_until(lambda: len(versions()) > before, 20, "a new version")
+        wait_until(lambda: len(versions()) > before, 60, "a new version")
 
-    wait_until(versions, 20, "the first version")
+    wait_until(versions, 60, "the first version")
     change_something()
     count = len(versions())
     admin.create("scorecard-rules", name="strict", condition="false", hint="Nothing helps.", blocking=True, tags=["later"])

@@ -145,21 +145,21 @@ def test_native_requests_have_spans_with_links_to_their_records(module_servers, 
     gateway = own.start_gateway(module_servers, tracing_endpoint=collector.url, tracing_kafka_sampled_per_mille=1000,
                                 tracing_sampled_per_mille=0, tracing_interval="50ms")
     helper = KafkaHelper(cluster.bootstrap_servers, _sasl(own))
-    wait_until(lambda: helper.admin.list_topics(timeout=3), 20, "the native listener")
+    wait_until(lambda: helper.admin.list_topics(timeout=3), 60, "the native listener")
     topic = helper.create_topic("paid", partitions=1, exact=True)
     trace = uuid.uuid4().hex
     record = f"00-{trace}-{PARENT}-01".encode()
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, **_sasl(own), "compression.codec": codec})
     producer.produce(topic, b"x" * 1000, headers=[("traceparent", record), ("other", None)])
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     [read] = helper.consume_all(topic)
     assert read.headers() == [("traceparent", record), ("other", None)], "records pass as they are"
 
     def linked(name):
         return [s for s in collector.find(name=name, sluice__virtual_cluster="shop") if (trace, PARENT) in s.links]
 
-    sent = wait_until(lambda: linked(f"Produce {topic}"), 30, "the span of the Produce")[0]
-    got = wait_until(lambda: linked(f"Fetch {topic}"), 30, "the span of the Fetch")[0]
+    sent = wait_until(lambda: linked(f"Produce {topic}"), 60, "the span of the Produce")[0]
+    got = wait_until(lambda: linked(f"Fetch {topic}"), 60, "the span of the Fetch")[0]
     for span, kind in ((sent, "send"), (got, "receive")):
         assert (span.parent_id, span.kind, span.status) == ("", 2, 0) and span.trace_id != trace
         facts = span.attributes
