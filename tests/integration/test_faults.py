@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sluice_support import Gateway, Program, SampleApi, wait_until
-
+from sluice_support.disk import Disk
 
 
 @pytest.fixture
