@@ -2,8 +2,6 @@
 
 import base64
 import json
-import re
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from sluice_support import SampleApi, SseReader, free_port, wait_until
+from sluice_support import SampleApi, wait_until
 
 QUICK = {"node_heartbeat": "200ms", "node_lost_after": "1500ms"}
 

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 import requests
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from kafka.record.util import calc_crc32c as crc32c
 
 from sluice_support import Definitions, KafkaHelper, SampleApi, SseReader, Wire, free_ports, record_batch, wait_until

@@ -5,7 +5,6 @@ tellings beside each other at one Kafka do not meet. In what is compared, everyt
 names, addresses, ids, times, figures of speed.
 """
 
-import os
 import re
 import subprocess
 import time
