@@ -198,9 +198,9 @@ def test_a_filter_that_shows_nothing_lets_readers_come_to_the_end(shop, kafka):
 
 
 def letters_of(kafka, topic, count):
-    found = wait_until(lambda: (records := kafka.consume_all(topic)) if kafka.end_offsets(topic)[0] >= count else None,
-                       what="the dead letters")
-    return [(record.value(), dict(record.headers())) for record in records] if (records := found) else []
+    records = wait_until(lambda: kafka.consume_all(topic) if kafka.end_offsets(topic)[0] >= count else None,
+                         what="the dead letters")
+    return [(record.value(), dict(record.headers())) for record in records]
 
 
 def test_what_is_rejected_on_publish_is_not_stored_and_put_aside(shop, kafka):
