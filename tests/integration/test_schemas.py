@@ -342,7 +342,7 @@ def test_readers_wait_while_the_registry_is_away(shop, kafka, double):
         double.gone.add(number)  # deleted: what comes from then on cannot be read, and one can seek behind it
         wait_until(lambda: native_error(api, 0) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG), 60, "the schema's end")
         kafka.produce(api.topic, [good, None])
-        wait_until(lambda: ["error" in event for event in api.events(4)] == [True, True, True, False], 60, "errors in the page")
+        wait_until(lambda: ["error" in event for event in api.events(4)[2:]] == [True, False], 60, "the error in the page")
         assert read_from(api, 3).value() is None
 
 
