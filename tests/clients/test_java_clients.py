@@ -56,7 +56,7 @@ def _exactly_once(java, target):
         wait_until(lambda: len(_members(kafka, f"{source}-group")) == 2, 60, "both instances in the group")
     again = java.start("ExactlyOnce", *arguments, f"{source}-b", RECORDS)
     for instance in (stays, again):
-        outcome = instance.result(180)
+        outcome = instance.result(300)
         assert outcome.status == 0, f"{target.name}: {outcome.errors}"
     values = [record.value().decode() for record in kafka.consume_all(sink)]
     return sorted(values)

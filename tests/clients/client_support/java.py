@@ -13,7 +13,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[1]
 _KAFKA = _HERE.parents[1] / "scripts" / "kafka"
-_CALL_SECONDS = 180  # after this a call has hung
+_CALL_SECONDS = 400  # after this a call has hung
 
 
 @dataclass

@@ -79,7 +79,7 @@ _VARIABLE = (
 )
 
 
-_LOOK_SECONDS = 40
+_LOOK_SECONDS = 120
 
 
 def normalise(text, word, step):
@@ -111,7 +111,7 @@ class Telling:
     def _call(self, tool, arguments, stdin):
         if "." in tool or tool[0].isupper():
             return self.java.run(tool, *arguments, stdin=stdin)
-        done = subprocess.run([tool, *arguments], input=stdin, capture_output=True, text=True, timeout=150)
+        done = subprocess.run([tool, *arguments], input=stdin, capture_output=True, text=True, timeout=300)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def _take(self, step):

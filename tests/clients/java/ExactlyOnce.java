@@ -99,7 +99,7 @@ public final class ExactlyOnce {
         renewProducer();
         Set<TopicPartition> partitions = consumer.partitionsFor(arguments[1]).stream()
                 .map(info -> new TopicPartition(info.topic(), info.partition())).collect(Collectors.toSet());
-        long deadline = System.nanoTime() + 90_000_000_000L;
+        long deadline = System.nanoTime() + 250_000_000_000L;
         while (true) {
             ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(100));
             if (!records.isEmpty()) {

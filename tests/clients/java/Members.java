@@ -83,7 +83,7 @@ public final class Members {
     }
 
     private void pollUntil(String what, BooleanSupplier condition) {
-        long deadline = System.nanoTime() + 40_000_000_000L;
+        long deadline = System.nanoTime() + 150_000_000_000L;
         while (!condition.getAsBoolean()) {
             members.forEach(Member::poll);
             if (System.nanoTime() > deadline) {

@@ -16,7 +16,7 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  * committed, and seeks behind what fails. A share consumer accepts what it gets.
  */
 public final class Reads {
-    private static final long LIMIT_NS = 60_000_000_000L;
+    private static final long LIMIT_NS = 150_000_000_000L;
 
     private static Map<String, Object> config(String[] arguments) {
         Map<String, Object> config = new HashMap<>();

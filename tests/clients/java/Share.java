@@ -66,7 +66,7 @@ public final class Share {
 
     public static void main(String[] arguments) {
         write(arguments);
-        long deadline = System.nanoTime() + 40_000_000_000L;
+        long deadline = System.nanoTime() + 150_000_000_000L;
         try (KafkaShareConsumer<String, String> first = member(arguments);
                 KafkaShareConsumer<String, String> second = member(arguments)) {
             while (DONE.size() < RECORDS) {

@@ -73,7 +73,7 @@ public final class Streams {
 
     /** Every count that was published, until the last words' are there. */
     private void readUntil(KafkaConsumer<String, Long> consumer, Map<String, Long> counts, Map<String, Long> wanted) {
-        long deadline = System.nanoTime() + 50_000_000_000L;
+        long deadline = System.nanoTime() + 150_000_000_000L;
         while (!counts.equals(wanted)) {
             for (ConsumerRecord<String, Long> record : consumer.poll(Duration.ofMillis(100))) {
                 long before = counts.getOrDefault(record.key(), 0L);

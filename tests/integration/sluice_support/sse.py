@@ -28,7 +28,7 @@ class SseReader:
     `last_id` is what a browser would send as Last-Event-ID; `comments` and `retry_ms` collect the rest.
     """
 
-    def __init__(self, url, headers=None, timeout=30.0, context=None, receive_buffer=None):
+    def __init__(self, url, headers=None, timeout=90.0, context=None, receive_buffer=None):
         parts = urlsplit(url)
         if parts.scheme == "https":
             self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
@@ -111,7 +111,7 @@ class SseReader:
         """How many events have come and were not taken yet."""
         return self._queue.qsize()
 
-    def next(self, timeout=30.0):
+    def next(self, timeout=90.0):
         """The next event; None when the stream has ended. Fails after `timeout` seconds without either."""
         try:
             item = self._queue.get(timeout=timeout)
@@ -122,7 +122,7 @@ class SseReader:
             return None
         return item
 
-    def take(self, count, timeout=60.0):
+    def take(self, count, timeout=90.0):
         """The next `count` events. That the backend is out of reach, as a slow machine's may seem for a moment, is told in
         between and is none of them: the stream goes on."""
         deadline, events = time.monotonic() + timeout, []
@@ -135,7 +135,7 @@ class SseReader:
                 events.append(event)
         return events
 
-    def find(self, count, wanted, timeout=60.0):
+    def find(self, count, wanted, timeout=90.0):
         """The next `count` events for which wanted(event) holds. Others are passed over: a gateway learns of an event with
         its next fetch, so that what was published just before may come first on a stream of what is new."""
         deadline, found = time.monotonic() + timeout, []
@@ -143,7 +143,7 @@ class SseReader:
             found += [event for event in self.take(1, max(0.01, deadline - time.monotonic())) if wanted(event)]
         return found
 
-    def wait_end(self, timeout=30.0):
+    def wait_end(self, timeout=90.0):
         """Waits until the other side has ended the stream; returns the events that came before."""
         deadline, events = time.monotonic() + timeout, []
         while (event := self.next(max(0.01, deadline - time.monotonic()))) is not None:

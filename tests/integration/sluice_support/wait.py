@@ -1,16 +1,20 @@
 """Waiting for conditions, never for time; and ports that nobody uses."""
 
+import os
 import random
 import socket
 import time
 
+PATIENCE = float(os.environ.get("SLUICE_TEST_PATIENCE", "2.5"))  # by how much every wait is longer than it says
+
 
 def wait_until(condition, timeout=30.0, what="the condition", interval=0.05):
-    """Calls `condition` until it returns something true, and returns that. Fails, naming `what`, after `timeout` s, of
-    which there are many: a loaded machine is slow, and who is not disappointed does not wait.
+    """Calls `condition` until it returns something true, and returns that. Fails, naming `what`, after `timeout` s times
+    PATIENCE: a loaded machine is slow, and who is not disappointed does not wait.
 
     An exception of the condition counts as "not yet" and is told at the end.
     """
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     last_error = None
     while True:
