@@ -1,5 +1,8 @@
 """What is away is said to be, and everything else goes on: gateways, backends, and the portal's own server."""
 
+import contextlib
+import signal
+
 import pytest
 
 from sluice_support import SampleApi, free_port, wait_until
@@ -17,7 +20,7 @@ def sample(module_servers, control):
     control.admin.patch("gateway-groups", "dev", rest_url=f"http://127.0.0.1:{sample.port}")
     control.admin.create("policies", name="portal", type="cors", scope={"kind": "group", "ref": "dev"},
                          config={"origins": [control.portal_url]})
-    sample.gateway = module_servers.gateway(control.join_string(sample.group))
+    sample.gateway = module_servers.gateway(control.join_string(sample.group), publish_deadline="3s")
     return sample
 
 
@@ -27,6 +30,20 @@ def ada(people, sample, control):
     person.http.post("/v1/applications", expect=201, name="trial", team=sample.team)
     person.http.post("/v1/subscriptions", expect=201, application="trial", plan=sample.plan, environment="dev")
     return person
+
+
+@contextlib.contextmanager
+def silent(program, page):
+    """The program takes connections and answers nothing; the page waits a twentieth of what it else would."""
+    page.evaluate("""() => {
+      const timeout = AbortSignal.timeout.bind(AbortSignal);
+      AbortSignal.timeout = (ms) => timeout(ms / 20);
+    }""")
+    program.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        program.signal(signal.SIGCONT)
 
 
 def test_a_backend_that_is_away_is_named_and_publishing_goes_on(sample, control, ada):
@@ -43,6 +60,37 @@ def test_a_backend_that_is_away_is_named_and_publishing_goes_on(sample, control,
     page.get_by_role("button", name="Make a draft").click()
     page.wait_for_url("**/own/event-apis/later/v1")
     ada.check_unharmed()
+
+
+def test_who_publishes_to_a_backend_that_is_away_is_told_and_goes_on(sample, ada):
+    page = ada.open("/event-apis/orders/v1/try")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("status").get_by_text("The backend is out of reach").wait_for()
+    page.locator("[name=event]").fill('{"kept": true}')
+    for _ in range(2):
+        page.get_by_role("button", name="Publish").click()
+        said = page.get_by_role("alert").get_by_text(f"The gateway at http://127.0.0.1:{sample.port} answered 50")
+        said.wait_for()
+        assert "try again later" in said.inner_text()
+        page.wait_for_function("() => !document.querySelector('form button[disabled]')")
+    assert page.locator("[name=event]").input_value() == '{"kept": true}'
+    ada.check_access()
+
+
+def test_a_gateway_that_says_nothing_is_told_in_bounded_time(sample, ada):
+    page = ada.page
+    with silent(sample.gateway, page):
+        page.get_by_role("button", name="Publish").click()
+        said = page.get_by_role("alert").get_by_text(f"The gateway at http://127.0.0.1:{sample.port} did not answer")
+        said.wait_for()
+        assert "may be stored twice" in said.inner_text()
+        page.get_by_role("button", name="Stop").click()
+        ada.see("Stopped")
+        page.get_by_role("button", name="Start").click()
+        page.get_by_role("status").get_by_text("did not answer within").wait_for()
+        ada.check_access()
+        page.get_by_role("button", name="Stop").click()
+        ada.see("Stopped")
 
 
 def test_a_gateway_that_is_away_is_shown_and_explained(sample, ada):
@@ -64,6 +112,16 @@ def test_a_gateway_that_is_away_is_shown_and_explained(sample, ada):
     sample.gateway.start()
     ada.open("/operate")
     ada.page.get_by_role("row").filter(has_text=node["name"]).get_by_text("connected", exact=True).wait_for(timeout=60000)
+
+
+def test_a_portal_that_says_nothing_is_told_in_bounded_time(control, ada):
+    page = ada.open("/own/event-apis/later/v1")
+    page.locator("[name=description]").fill("A long text.")
+    with silent(control, page):
+        page.get_by_role("button", name="Save").click()
+        ada.see("The portal did not answer within")
+    assert page.locator("[name=description]").input_value() == "A long text."
+    ada.check_unharmed()
 
 
 def test_when_the_portal_itself_is_away_what_was_written_stays(sample, control, ada):

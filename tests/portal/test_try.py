@@ -88,6 +88,23 @@ def test_events_are_published_and_seen_live_as_text(sample, control, people):
     eva.check_unharmed()
 
 
+def test_a_page_from_before_a_gateway_had_its_address_goes_on_by_itself(sample, control, people):
+    eva = people("eva", "developer", "web")
+    control.admin.patch("gateway-groups", "dev", rest_url="https://elsewhere.example")
+    wait_until(lambda: "https://elsewhere.example" in eva.http.request("GET", "/").headers["Content-Security-Policy"],
+               60, "pages to have the old address")
+    page = eva.open("/event-apis/orders/v1")
+    control.admin.patch("gateway-groups", "dev", rest_url=f"http://127.0.0.1:{sample.port}")
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_label("As the application").select_option("trial")
+    page.get_by_role("button", name="Start").click()
+    eva.see("The stream is open.")
+    page.get_by_role("button", name="Stop").click()
+    eva.see("Stopped")
+    wait_until(lambda: live_credentials(eva, "trial") == [], 60, "the credentials of all tries to be revoked")
+    eva.trouble.clear()  # what the policy kept the page from is in the console
+
+
 def test_the_documents_of_the_gateway_are_read_and_kept(sample, people):
     eva = people("eva", "developer", "web")
     page = eva.open("/event-apis/orders/v1")

@@ -1,124 +1,79 @@
 // Trying an event API as one's own application: live events, and a form to publish. The page makes a credential that
 // ends after an hour, holds it in memory alone, and revokes it when somebody stops or leaves.
 import { h, notice, replace, say } from '../shell/dom.js';
-import { Problem, key, may, post } from '../shell/api.js';
+import { Problem, may } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
 import { all } from '../shell/parts.js';
 import { leaving } from '../shell/router.js';
 import { ownApplications } from './applications.js';
 import { load, pathOf } from './catalog.js';
 import { base } from './snippets.js';
+import { Trial } from './trial.js';
 
-const LIFE_MS = 3600000;
-const TAKEN_MS = 30000; // how long a gateway may need to learn of a credential
-const RETRY_MS = 500;
-const REOPEN_MS = 2000;
 const RELOAD_MS = 60000;
+const RELOADS = 3;
 const SHOWN = 200;
 const RELOADED = 'sluice-try-reloaded';
 
-const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+let current = null; // one at a time: {trial, wish}
 
-// A gateway answers with problem documents too. What it does not answer may be its absence, or that pages may not ask it.
-async function ask(url, options) {
-  let response;
-  try {
-    response = await fetch(url, { ...options, mode: 'cors', credentials: 'omit', cache: 'no-store' });
-  } catch {
-    throw new Problem(0, { detail: `The gateway cannot be reached from this page. It may be away; if it is not, its group needs a policy "cors" with the origin ${location.origin}: ask the platform team.` });
-  }
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, answer);
-  return answer;
-}
-
-// Of the addresses that pages may connect to, this one has an old list: it is read anew with the page. Not again and
-// again, since an address may be one that no page may connect to.
-function reloadOnce(event) {
-  if (event.effectiveDirective !== 'connect-src' || Date.now() - Number(sessionStorage.getItem(RELOADED)) < RELOAD_MS) return;
-  sessionStorage.setItem(RELOADED, String(Date.now()));
+// Of the addresses that pages may connect to, this one has an old list: it is read anew with the page, which goes on with
+// what it was about. The server reads the list after each page, so the second time it is surely new; not more often, since
+// an address may be one that no page may connect to.
+function reloadFew(event) {
+  if (event.effectiveDirective !== 'connect-src' || !current) return;
+  const before = remembered();
+  const recent = Date.now() - (before?.at ?? 0) < RELOAD_MS;
+  if (recent && before.times >= RELOADS) return;
+  const written = document.querySelector('[name=event]')?.value ?? current.wish.written;
+  remember({ at: Date.now(), times: recent ? before.times + 1 : 1, path: location.pathname, wish: { ...current.wish, written } });
   location.reload();
 }
 
-class Trial {
-  constructor(address, application) {
-    this.events = `${address}/events`;
-    this.application = application;
-    this.ended = false;
-  }
+function remember(what) {
+  sessionStorage.setItem(RELOADED, JSON.stringify(what));
+}
 
-  async begin() {
-    this.credential = await post('/v1/credentials', { application: this.application, type: 'secret', title: 'Tried in the portal', expires_at: new Date(Date.now() + LIFE_MS).toISOString() });
-    if (this.ended) await this.end();
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(RELOADED));
+  } catch {
+    return null;
   }
+}
 
-  async end() {
-    this.ended = true;
-    this.source?.close();
-    const { credential } = this;
-    this.credential = null;
-    if (credential) await post(`/v1/credentials/${key(credential.id)}/revoke`);
-  }
-
-  headers() {
-    return { 'X-API-Key': this.credential.api_key, 'Content-Type': 'application/json' };
-  }
-
-  // Until the gateway has learnt of the credential it does not know it.
-  async known(act) {
-    const until = Date.now() + TAKEN_MS;
-    for (;;) {
-      try {
-        return await act();
-      } catch (problem) {
-        if (this.ended || ![401, 403, 404].includes(problem.status) || Date.now() > until) throw problem;
-        await pause(RETRY_MS);
-      }
-    }
-  }
-
-  publish(text) {
-    return this.known(() => ask(this.events, { method: 'POST', headers: this.headers(), body: text }));
-  }
-
-  // The ticket has ended: with another one.
-  async reopen(onEvent, onState) {
-    await pause(REOPEN_MS);
-    if (!this.ended) await this.stream(onEvent, onState);
-  }
-
-  async stream(onEvent, onState) {
-    const { ticket } = await this.known(() => ask(`${this.events}/tickets`, { method: 'POST', headers: this.headers(), body: JSON.stringify({ origin: location.origin }) }));
-    if (this.ended) return;
-    this.source = new EventSource(`${this.events}?ticket=${encodeURIComponent(ticket)}`);
-    this.source.onopen = () => onState('The stream is open.');
-    this.source.onerror = () => {
-      if (this.ended) return;
-      onState('The stream was interrupted; it is resumed.');
-      if (this.source.readyState === EventSource.CLOSED) this.reopen(onEvent, onState).catch((problem) => onState(problem.message));
-    };
-    this.source.onmessage = (event) => onEvent(event.data);
-  }
+// What this page was about before it was loaded anew, once.
+function wishBefore() {
+  const before = remembered();
+  if (!before?.wish || before.path !== location.pathname) return null;
+  remember({ ...before, wish: null });
+  return before.wish;
 }
 
 function show(list, data) {
   let text = data;
   try {
     const event = JSON.parse(data);
-    text = `${event.time ?? ''}  ${event.id ?? ''}\n${event.data_base64 !== undefined ? event.data_base64 : JSON.stringify(event.data, null, 2)}`;
+    const { error } = event;
+    const shown = error ? `It cannot be shown: ${error.detail || error.title}` : event.data_base64 ?? JSON.stringify(event.data, null, 2);
+    text = `${event.time ?? ''}  ${event.id ?? ''}\n${shown}`;
   } catch { /* as it came */ }
   list.prepend(h('pre', { class: 'wrap' }, text));
   while (list.childElementCount > SHOWN) list.lastElementChild.remove();
 }
 
 function reading(trial) {
-  const state = h('p', { class: 'quiet', role: 'status' }, 'Waiting for the gateway…');
+  const state = h('div', { role: 'status' });
   const list = h('div', { role: 'log', 'aria-label': 'Live events', tabindex: '0' });
-  trial.stream((data) => show(list, data), (text) => replace(state, text)).catch((problem) => replace(state, problem.message));
+  const tell = (text, bad = false) => {
+    if (state.textContent !== text) replace(state, bad ? notice('bad', h('p', {}, text)) : h('p', { class: 'quiet' }, text));
+  };
+  tell('Waiting for the gateway…');
+  trial.stream({ event: (data) => show(list, data), state: tell }).catch((problem) => tell(`${problem.message} Start again to go on.`, true));
   return h('section', { class: 'card' }, h('h2', {}, 'Live events'), state, h('div', { class: 'live' }, list));
 }
 
-function publishing(trial) {
+function publishing(trial, written) {
   const done = h('div', {});
   return h('section', { class: 'card' }, h('h2', {}, 'Publish'), done, form({
     submit: 'Publish',
@@ -128,11 +83,16 @@ function publishing(trial) {
       } catch (error) {
         throw new Problem(400, { errors: [{ pointer: '/event', detail: `This is not JSON: ${error.message}` }] });
       }
-      const stored = await trial.publish(values.event);
-      replace(done, notice('good', h('p', {}, `Stored as ${stored.id}.`)));
+      replace(done, h('p', { class: 'quiet', role: 'status' }, 'Waiting for the gateway…'));
+      let stored = null;
+      try {
+        stored = await trial.publish(values.event);
+      } finally {
+        replace(done, stored && notice('good', h('p', {}, `Stored as ${stored.id}.`)));
+      }
       say('The event is stored.');
     },
-  }, field({ name: 'event', label: 'Event (JSON)', rows: 6, required: true, value: '{\n  "hello": "world"\n}', spellcheck: 'false' })));
+  }, field({ name: 'event', label: 'Event (JSON)', rows: 6, required: true, value: written ?? '{\n  "hello": "world"\n}', spellcheck: 'false' })));
 }
 
 // The plan by which the application may use the event API there, or a problem that says what is missing.
@@ -144,13 +104,11 @@ async function planOf(api, application, environment) {
   return plan;
 }
 
-let current = null; // one at a time
-
-async function run(api, values, place) {
-  current?.end().catch(() => {});
-  const plan = await planOf(api, values.application, values.environment);
-  const deployment = api.deployments.find((item) => item.environment === values.environment && item.rest_url);
-  const trial = new Trial(base(api, deployment), values.application);
+async function run(api, wish, place) {
+  current?.trial.end().catch(() => {});
+  const plan = await planOf(api, wish.application, wish.environment);
+  const deployment = api.deployments.find((item) => item.environment === wish.environment && item.rest_url);
+  const trial = new Trial(base(api, deployment), wish.application);
   const allowed = (operation) => api.operations.includes(operation) && plan.operations.includes(operation);
   const stop = h('button', {
     type: 'button',
@@ -164,22 +122,34 @@ async function run(api, values, place) {
       say('Stopped.');
     },
   }, 'Stop');
-  current = trial;
+  current = { trial, wish };
   leaving(() => trial.end().catch(() => {}));
   await trial.begin();
   replace(place,
     h('p', {}, stop),
-    allowed('publish') && api.exposures.includes('rest') && publishing(trial),
+    allowed('publish') && api.exposures.includes('rest') && publishing(trial, wish.written),
     allowed('read') && api.exposures.includes('sse') && reading(trial));
+}
+
+// Goes on where the page was before it was loaded anew, if that is still possible.
+async function goOn(api, applications, environments, place) {
+  const wish = wishBefore();
+  if (!wish || !environments.includes(wish.environment) || !applications.some(([name]) => name === wish.application)) return;
+  try {
+    await run(api, wish, place);
+  } catch (problem) {
+    replace(place, notice('bad', h('p', {}, problem.message)));
+  }
 }
 
 export async function tryOut({ params }) {
   const api = await load(`${params.name}.${params.major}`);
-  document.addEventListener('securitypolicyviolation', reloadOnce);
-  leaving(() => document.removeEventListener('securitypolicyviolation', reloadOnce));
+  document.addEventListener('securitypolicyviolation', reloadFew);
+  leaving(() => document.removeEventListener('securitypolicyviolation', reloadFew));
   const applications = may('credentials:write') ? await ownApplications() : [];
   const environments = [...new Set(api.deployments.filter((deployment) => deployment.rest_url).map((deployment) => deployment.environment))];
   const place = h('div', {});
+  await goOn(api, applications, environments, place);
   return h('div', {}, h('h1', {}, `Try ${api.title || api.name}`),
     applications.length === 0 || environments.length === 0
       ? notice('', h('p', {}, 'To try it you need an application of one of your teams with an approved subscription, in an environment with a public address. ', h('a', { href: pathOf(`${api.name}.v${api.major}`) }, 'Look at its plans')))

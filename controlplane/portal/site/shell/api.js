@@ -1,5 +1,7 @@
 // Requests to this server: the session's cookie goes along by itself, its CSRF token by us.
 
+const ANSWER_MS = 60000;
+
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `The server answered ${status}.`);
@@ -41,19 +43,20 @@ async function read(response) {
 
 // The parsed answer; throws a Problem when the server refuses, and one of status 0 when it is not reached.
 export async function request(method, path, body, headers = {}) {
-  const options = { method, keepalive: method !== 'GET' && body === undefined, headers: { Accept: 'application/json', ...headers }, credentials: 'same-origin', cache: 'no-store', redirect: 'error' };
+  const options = { method, keepalive: method !== 'GET' && body === undefined, headers: { Accept: 'application/json', ...headers }, credentials: 'same-origin', cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(ANSWER_MS) };
   if (method !== 'GET' && session.csrf) options.headers['X-CSRF-Token'] = session.csrf;
   if (body !== undefined) {
     options.headers['Content-Type'] ??= 'application/json';
     options.body = JSON.stringify(body);
   }
   let response;
+  let answer;
   try {
     response = await fetch(path, options);
-  } catch {
-    throw new Problem(0, { detail: 'The portal cannot be reached. Check your connection and try again.' });
+    answer = await read(response);
+  } catch (error) {
+    throw new Problem(0, { detail: error.name === 'TimeoutError' ? `The portal did not answer within ${ANSWER_MS / 1000} s. Whether it did what was asked is not known: look before you try again.` : 'The portal cannot be reached. Check your connection and try again.' });
   }
-  const answer = await read(response);
   if (response.ok) return answer;
   const problem = new Problem(response.status, answer && typeof answer === 'object' ? answer : {});
   if (response.status === 401 && session.signed_in) setSession({ ...session, signed_in: false, csrf: undefined, user: null, rights: [] });
