@@ -1,4 +1,4 @@
-/* create, delete, act: single objects. */
+/* create, update, delete, act: single objects. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +52,47 @@ int slc_cmd_create(slc_ctl *ctl)
     json_t *made = slc_ctl_send(ctl, "POST", path, body);
     int status = made != NULL ? slc_output_item(ctl, kind, made) : SLC_EXIT_FAILED;
     json_decref(made);
+    json_decref(body);
+    return status;
+}
+
+/* What is not named stays, whoever else changes it meanwhile: therefore any revision is taken. */
+static json_t *send_patch(slc_ctl *ctl, const char *path, const json_t *body)
+{
+    static const char *const headers[] = {"If-Match: *", NULL};
+    slc_ctl_answer answer;
+    slc_error err = {0};
+    size_t len = 0;
+    char *text = slc_json_print(body, &len);
+    slc_ctl_request request = {
+        .method = "PATCH", .path = path, .body = text, .body_len = len, .headers = headers, .repeatable = true};
+    json_t *changed = NULL;
+    if (slc_ctl_call(ctl, &request, &answer)) {
+        changed = slc_json_parse((const char *)answer.body.data, answer.body.len, SLC_ANSWER_MAX_BYTES, &err);
+        if (changed == NULL)
+            slc_ctl_fail("the answer cannot be read: %s", err.message);
+    }
+    slc_answer_release(&answer);
+    free(text);
+    return changed;
+}
+
+int slc_cmd_update(slc_ctl *ctl)
+{
+    const char *kind = slc_ctl_kind(ctl->args.words[0]);
+    char path[PATH_CHARS];
+    json_t *body = kind != NULL ? read_body(ctl, 2) : NULL;
+    if (body == NULL)
+        return SLC_EXIT_USAGE;
+    if (json_object_size(body) == 0) {
+        json_decref(body);
+        return slc_ctl_usage(ctl, "what to change is missing: FIELD=VALUE, or --file");
+    }
+    snprintf(path, sizeof path, "/v1/%s/", kind);
+    slc_ctl_path_add(path, sizeof path, ctl->args.words[1]);
+    json_t *changed = send_patch(ctl, path, body);
+    int status = changed != NULL ? slc_output_item(ctl, kind, changed) : SLC_EXIT_FAILED;
+    json_decref(changed);
     json_decref(body);
     return status;
 }

@@ -247,7 +247,14 @@ const slc_command slc_commands[] = {
      "For what cannot be declared: credentials, subscriptions. Values are YAML; a.b=1 sets b within a; "
      "field=@FILE takes "
      "the text of a file.",
-     "sluicectl create credential application=shop type=secret", body_options, slc_cmd_create},
+     "sluicectl create credential application=shop type=secret\n"
+     "sluicectl create rest-api name=stock team=shop document=@openapi.yaml",
+     body_options, slc_cmd_create},
+    {"update", "KIND KEY [FIELD=VALUE...]", 2, -1, "Change fields of one object",
+     "What is not named stays. Values are as those of create; null takes a field away.",
+     "sluicectl update rest-api stock document=@openapi.yaml\n"
+     "sluicectl update user ann disabled=true",
+     body_options, slc_cmd_update},
     {"delete", "KIND KEY...", 2, -1, "Delete objects that nothing refers to", NULL, NULL, NULL, slc_cmd_delete},
     {"act", "KIND KEY ACTION [FIELD=VALUE...]", 3, -1, "Act on one object, such as approve a subscription",
      "sluicectl kinds lists the actions.", "sluicectl act subscription 4p9b3azkc1qdgy82 approve reason=welcome",

@@ -22,6 +22,7 @@ int slc_cmd_diff(struct slc_ctl *ctl);
 int slc_cmd_apply(struct slc_ctl *ctl);
 /* cmd_write.c */
 int slc_cmd_create(struct slc_ctl *ctl);
+int slc_cmd_update(struct slc_ctl *ctl);
 int slc_cmd_delete(struct slc_ctl *ctl);
 int slc_cmd_act(struct slc_ctl *ctl);
 /* cmd_rollback.c, cmd_promote.c, cmd_explain.c */

@@ -1,11 +1,13 @@
 """The portal's server: how people come in, what a session is, and what other sites cannot do with it."""
 
 import re
+import subprocess
 import threading
 
 import pytest
 
 from sluice_support import wait_until
+from sluice_support.ctl import Ctl
 from sluice_support.portal import PASSWORD, Browser, newcomer
 
 ANYTHING = {"If-Match": "*"}
@@ -259,6 +261,28 @@ def test_a_changed_password_ends_every_other_session(control):
 
 # ---- a password that is lost ----
 
+def test_when_no_administrator_can_come_in_the_machine_lets_one_in(servers, tmp_path):
+    """As docs/operations.md says: a new token with the control plane stopped, and with it the account, or another one."""
+    control = servers.control()
+    newcomer(control, "chief", "platform-admin")
+    control.admin.patch("users", "chief", disabled=True)
+    for token in control.admin.list("api-tokens"):
+        control.admin.patch("api-tokens", token["id"], scopes=["teams:read"])
+    control.stop()
+    made = subprocess.run([control.command[0], "--data-dir", str(control.data_dir), "--new-admin-token"], check=True,
+                          capture_output=True, text=True, timeout=100).stdout
+    control.start()
+    ctl = Ctl(servers.build_dir, tmp_path, control.admin_url, made.split("administrator token: ")[1].split()[0])
+    ctl.run("update", "user", "chief", "disabled=false")
+    browser = Browser(control.portal_url)
+    link = ctl.json("act", "user", "chief", "reset-password")["link"]
+    assert browser.post("/auth/reset/accept", token=link.partition("#")[2], password=PASSWORD)["user"]["name"] == "chief"
+    assert Browser(control.portal_url).sign_in("chief")["user"]["roles"] == ["platform-admin"]
+    link = ctl.json("create", "invitation", "role=platform-admin")["link"]
+    assert Browser(control.portal_url).accept({"token": link.partition("#")[2]}, "deputy")["user"]["roles"] == [
+        "platform-admin"]
+
+
 def reset(control, name, **body):
     return control.admin.request("POST", f"/v1/users/{name}/reset-password", json=body or None, expect=200).json()
 
@@ -308,13 +332,13 @@ def test_who_is_disabled_gets_no_link_and_uses_none(control, browser):
 
 
 def test_nobody_takes_over_an_account_that_has_more_rights(control):
-    newcomer(control, "root", "platform-admin")
+    newcomer(control, "boss", "platform-admin")
     newcomer(control, "peer", "viewer")
     control.admin.create("roles", name="helpdesk", permissions=["users:read", "users:reset-password", "event-apis:read"])
     control.admin.create("roles", name="reader", permissions=["event-apis:read"])
     helper = newcomer(control, "helga", "helpdesk")
     newcomer(control, "reed", "reader")
-    helper.post("/v1/users/root/reset-password", expect=403)
+    helper.post("/v1/users/boss/reset-password", expect=403)
     helper.post("/v1/users/peer/reset-password", expect=403)
     assert helper.post("/v1/users/reed/reset-password")["token"].startswith("slp_")
     newcomer(control, "wendy", "reader").post("/v1/users/reed/reset-password", expect=403)

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from sluice_support import Authority, free_port, wait_until
+from sluice_support.catalog import openapi
 from sluice_support.ctl import Ctl
 
 GITOPS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "examples" / "gitops"
@@ -300,6 +301,26 @@ def test_objects_are_listed_shown_made_and_deleted(own):
     assert "409" in refused and "event-apis/orders.v1" in refused
     own.run("delete", "event-api", "orders.v1")
     assert "404" in own.err("get", "event-api", "orders.v1", expect=1)
+
+
+def test_an_openapi_document_is_imported_from_a_file_and_again(own, tmp_path):
+    own.run("create", "team", "name=shop")
+    first = write(tmp_path, "openapi.yaml", "openapi: 3.1.0\ninfo: {title: Stock, version: 1.0.0}\npaths:\n  /items: {get: {summary: All}}\n")
+    second = write(tmp_path, "openapi.json", openapi("Warehouse", {"/items": {"get": {}, "put": {}}}))
+    made = own.json("create", "rest-api", "name=stock", "team=shop", f"document=@{first}")
+    assert (made["title"], made["operation_count"], made["document"]) == ("Stock", 1, first.read_text())
+    again = own.json("update", "rest-api", "stock", f"document=@{second}", "lifecycle=published")
+    assert (again["title"], again["operation_count"], again["lifecycle"]) == ("Warehouse", 2, "published")
+    own.run("update", "rest-api", "stock", "title=Ours", "tags=[a, b]")
+    own.run("update", "rest-api", "stock", "title=null")
+    kept = own.json("get", "rest-api", "stock")
+    assert (kept["title"], kept["tags"], kept["document"]) == ("Warehouse", ["a", "b"], second.read_text())
+    write(tmp_path, "openapi.yaml", "openapi: 2.0\n")
+    refused = own.err("update", "rest-api", "stock", f"document=@{first}", expect=1)
+    assert "400" in refused and "/document" in refused
+    assert "nothing.yaml" in own.err("create", "rest-api", "name=x", "team=shop", "document=@nothing.yaml", expect=2)
+    assert "what to change is missing" in own.err("update", "rest-api", "stock", expect=2)
+    assert "404" in own.err("update", "rest-api", "other", "title=x", expect=1)
 
 
 def test_watching_shows_changes(own):

@@ -28,7 +28,7 @@ function buttons(team, member, again) {
   return h('div', { class: 'row' },
     h('button', {
       type: 'button',
-      'aria-label': member.owner ? `${name} owns the team no more` : `Make ${name} an owner`,
+      'aria-label': member.owner ? `No owner: ${name}` : `Make owner: ${name}`,
       onclick: async () => {
         await post(`${path}/add-member`, { user: member.id, owner: !member.owner });
         say('Changed.');
@@ -38,7 +38,7 @@ function buttons(team, member, again) {
     h('button', {
       type: 'button',
       class: 'bad',
-      'aria-label': `Put ${name} out of the team`,
+      'aria-label': `Put out: ${name}`,
       onclick: () => ask('Put somebody out of the team?', `${name} has no part in what belongs to ${team.title || team.name} any more.`, 'Put out', async () => {
         await post(`${path}/remove-member`, { user: member.id });
         say(`${name} is out of the team.`);

@@ -1,6 +1,6 @@
 // Pages by path. A page is a function of ({params, query, main}) that returns an element, or a promise of one.
 import { h, notice, replace, say } from './dom.js';
-import { may, onSession, session } from './api.js';
+import { Problem, may, onSession, session } from './api.js';
 
 const routes = [];
 let shown = 0;
@@ -125,8 +125,22 @@ function onClick(event) {
   go(link.pathname + link.search);
 }
 
+let unheard = null;
+
+// What a button asked for in vain, and nothing else tells of.
+function onUnheard(event) {
+  if (!(event.reason instanceof Problem)) return;
+  event.preventDefault();
+  unheard?.remove();
+  unheard = notice('bad', h('p', {}, event.reason.message));
+  unheard.tabIndex = -1;
+  document.getElementById('main').prepend(unheard);
+  unheard.focus();
+}
+
 export function start() {
   document.addEventListener('click', onClick);
+  addEventListener('unhandledrejection', onUnheard);
   addEventListener('popstate', show);
   addEventListener('pagehide', leave);
   onSession(menu);
