@@ -152,15 +152,15 @@ bool slc_usage_node_seen(slc_txn *txn, const slc_node_report *report, slc_error 
 {
     static const char sql[] =
         "INSERT INTO node_status (node_id, build, boot_id, last_seen, connected, draining, connections, "
-        "applied_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, max(?8, 0)) "
+        "applied_version, problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, max(?8, 0), nullif(?9, '')) "
         "ON CONFLICT (node_id) DO UPDATE SET build = coalesce(excluded.build, build), "
         "boot_id = coalesce(excluded.boot_id, boot_id), last_seen = excluded.last_seen, "
         "connected = excluded.connected, draining = excluded.draining, connections = excluded.connections, "
-        "applied_version = iif(?8 < 0, applied_version, ?8), "
+        "applied_version = iif(?8 < 0, applied_version, ?8), problem = excluded.problem, "
         "nack_version = iif(?8 >= nack_version, NULL, nack_version)";
-    return slc_txn_exec(txn, err, sql, "sssiiiii", report->node_id, report->build, report->boot_id,
+    return slc_txn_exec(txn, err, sql, "sssiiiiis", report->node_id, report->build, report->boot_id,
                         slc_txn_now_ms(txn), (int64_t)report->connected, (int64_t)report->draining,
-                        report->connections, report->applied_version);
+                        report->connections, report->applied_version, report->problem);
 }
 
 bool slc_usage_node_nack(slc_txn *txn, const char *node_id, int64_t version, const char *entity,
@@ -220,6 +220,8 @@ static void show_status(slc_txn *txn, sqlite3_stmt *stmt, bool known, bool revok
         json_object_set_new(out, "draining", json_boolean(sqlite3_column_int(stmt, 3) != 0));
         json_object_set_new(out, "connections", json_integer(sqlite3_column_int64(stmt, 4)));
         show_nack(stmt, out);
+        if (slc_column_text(stmt, 10) != NULL)
+            json_object_set_new(out, "problem", json_string(slc_column_text(stmt, 10)));
     }
     json_object_set_new(out, "applied_version", json_integer(known ? sqlite3_column_int64(stmt, 5) : 0));
     json_object_set_new(out, "state", json_string(revoked ? "revoked" : state));
@@ -246,7 +248,7 @@ static bool show_node(slc_txn *txn, const json_t *stored, json_t *out, slc_error
 {
     static const char sql[] =
         "SELECT build, last_seen, connected, draining, connections, applied_version, nack_version, "
-        "nack_entity, nack_message, nack_at FROM usage.node_status WHERE node_id = ?1";
+        "nack_entity, nack_message, nack_at, problem FROM usage.node_status WHERE node_id = ?1";
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", slc_get_text(stored, "id"));
     int rc = stmt == NULL ? -1 : slc_txn_step(txn, stmt, err);
     if (rc >= 0)

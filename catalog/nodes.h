@@ -55,6 +55,7 @@ typedef struct slc_node_report {
     bool draining;
     int64_t connections;
     int64_t applied_version; /* -1: keep what is known */
+    const char *problem;     /* what is wrong though it serves; NULL or "": nothing */
 } slc_node_report;
 
 /* The node was heard of just now (or, with connected false, its stream has ended). A version at or above the

@@ -181,8 +181,7 @@ static bool plan_listener(struct slc_gateway *gateway, struct planned *planned, 
                           slc_error *err)
 {
     struct slc_open_listener *open = find_open(gateway, listener);
-    bool changed =
-        open == NULL || memcmp(open->listener->digest, listener->digest, sizeof listener->digest) != 0;
+    bool changed = open == NULL || !slc_listener_same_tls(open->listener->msg, listener->msg);
     slc_tls *tls = NULL;
     planned->listener = slc_listener_ref(listener);
     if (listener->msg->tls && changed && (tls = slc_gateway_load_tls(listener, err)) == NULL)

@@ -2,11 +2,12 @@
  * cert-manager, Kubernetes and Certbot change them. The main thread's.
  *
  * New connections get the new one, open ones go on. One that is not good (a key that is not its key, a file
- * that is half written) is logged, and what was there stays until the files change again.
+ * that is half written) is logged and told, and what was there stays until the files change again.
  */
 #ifndef SLC_DATAPLANE_CERTIFICATES_H
 #define SLC_DATAPLANE_CERTIFICATES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/loop.h"
@@ -24,6 +25,9 @@ void slc_certificates_free(slc_certificates *certificates); /* NULL is fine */
 void slc_certificates_begin(slc_certificates *certificates);
 void slc_certificates_follow(slc_certificates *certificates, slc_listener *listener, slc_tls *tls);
 void slc_certificates_end(slc_certificates *certificates);
+
+/* Which could not be read again, and why; "": every one could. Any thread. */
+void slc_certificates_problem(slc_certificates *certificates, char *text, size_t size);
 
 /* Reads all of them at once. */
 void slc_certificates_reread(slc_certificates *certificates);

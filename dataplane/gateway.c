@@ -103,6 +103,7 @@ static void status(void *arg, slc_config_status *out)
     }
     int64_t since_ms = slc_wall_ms() - slc_gateway_limits_of(gateway)->kafka_conflict_memory_ms;
     out->conflict_count = slc_conflicts_list(out->conflicts, since_ms);
+    slc_certificates_problem(gateway->certificates, out->problem, sizeof out->problem);
 }
 
 static void refuse_here(void *arg)

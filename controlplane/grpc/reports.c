@@ -101,6 +101,8 @@ slc_report *slc_report_new(slc_config_stream *stream)
     report->seen.applied_version = stream->applied_version;
     report->seen.connections = stream->connections;
     report->seen.draining = stream->draining;
+    memcpy(report->problem, stream->problem, sizeof report->problem);
+    report->seen.problem = report->problem;
     return report;
 }
 
@@ -111,6 +113,8 @@ static void merge(slc_report *older, slc_report *newer)
     seen.node_id = older->node_id;
     seen.boot_id = older->seen.boot_id;
     seen.build = older->seen.build;
+    memcpy(older->problem, newer->problem, sizeof older->problem);
+    seen.problem = older->problem;
     older->seen = seen;
     free(newer);
 }

@@ -324,6 +324,7 @@ static void on_status(slc_config_stream *stream, const Sluice__Config__V1__Statu
 {
     stream->connections = status->connections;
     stream->draining = status->draining;
+    copy_text(stream->problem, sizeof stream->problem, status->problem);
     slc_conflicts_said(stream, status);
     slc_report_send(stream, slc_report_new(stream));
 }

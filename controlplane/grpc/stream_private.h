@@ -5,8 +5,9 @@
 
 #include "controlplane/grpc/grpc_private.h"
 
-#define SLC_PEER_CHARS    72
-#define SLC_NODE_TEXT_MAX 300 /* of what a node says about itself */
+#define SLC_PEER_CHARS       72
+#define SLC_NODE_TEXT_MAX    300 /* of what a node says about itself */
+#define SLC_NODE_PROBLEM_MAX 512
 
 struct slc_question; /* ask.c */
 typedef struct slc_report slc_report;
@@ -29,6 +30,7 @@ struct slc_config_stream {
     int64_t applied_version;
     uint32_t connections; /* as it last said */
     json_t *conflicts;    /* that it last told of; NULL: none */
+    char problem[SLC_NODE_PROBLEM_MAX];
     uint32_t told_group_size;
     bool draining;
 
@@ -53,6 +55,7 @@ struct slc_config_stream {
 struct slc_report {
     char node_id[SLC_NODE_ID_CHARS];
     char build[128], boot_id[64], entity[SLC_NODE_TEXT_MAX], message[SLC_NODE_TEXT_MAX];
+    char problem[SLC_NODE_PROBLEM_MAX];
     slc_node_report seen;
     bool nack;
     int64_t nack_version;

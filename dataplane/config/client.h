@@ -37,6 +37,7 @@ typedef struct slc_config_status {
     } listeners[SLC_CONFIG_MAX_LISTENERS];
     slc_conflict conflicts[SLC_CONFLICTS_MAX];
     size_t conflict_count;
+    char problem[512]; /* what is wrong though it serves; "": nothing */
 } slc_config_status;
 
 /* Whether this gateway takes inventory of the group's backends. */

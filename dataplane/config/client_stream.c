@@ -211,6 +211,7 @@ void slc_client_heartbeat(slc_config_client *client)
     body.applied_version = atomic_load(&client->applied_version);
     body.connections = status->connections;
     body.draining = status->draining;
+    body.problem = status->problem;
     body.n_listeners = status->listener_count;
     body.listeners = list;
     for (size_t i = 0; i < status->listener_count; i++) {

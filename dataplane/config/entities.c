@@ -61,6 +61,25 @@ static bool same_digest(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, SLC_SHA256_BYTES) == 0;
 }
 
+bool slc_listener_same_tls(const pb_listener *a, const pb_listener *b)
+{
+    const pb_listener *both[] = {a, b};
+    uint8_t digests[2][SLC_SHA256_BYTES];
+    for (size_t i = 0; i < 2; i++) {
+        pb_listener tls = SLUICE__SNAPSHOT__V1__LISTENER__INIT;
+        tls.protocol = both[i]->protocol; /* ALPN follows from it */
+        tls.tls = both[i]->tls;
+        tls.certificate_pem = both[i]->certificate_pem;
+        tls.certificate_file = both[i]->certificate_file;
+        tls.key = both[i]->key;
+        tls.client_ca_pem = both[i]->client_ca_pem;
+        tls.client_auth = both[i]->client_auth;
+        tls.min_tls_version = both[i]->min_tls_version;
+        slc_message_digest(&tls, NULL, digests[i]);
+    }
+    return same_digest(digests[0], digests[1]);
+}
+
 /* ---- one of each ---- */
 
 static void *build_backend(struct context *context, const void *message)
@@ -120,7 +139,7 @@ static void *build_listener(struct context *context, const void *message)
     char field[160];
 
     snprintf(field, sizeof(field), "listener/%s", msg->name);
-    if (!slc_listener_check(msg, context->err))
+    if (!slc_listener_check(msg, old != NULL ? old->msg : NULL, context->err))
         return NULL;
     bool by_name = strcmp(msg->kafka_routing, "sni") == 0; /* then it may be for every virtual cluster */
     if (msg->virtual_cluster_id[0] != '\0' || (strcmp(msg->protocol, "kafka") == 0 && !by_name)) {

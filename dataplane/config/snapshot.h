@@ -129,6 +129,8 @@ bool slc_event_api_offers(const slc_event_api *api, Sluice__Snapshot__V1__Operat
 bool slc_vcluster_takes(const slc_vcluster *vcluster, const char *way);
 /* Does it ask clients for a certificate? */
 bool slc_listener_asks_certificate(const slc_listener *listener);
+/* Do both say the same of TLS? What files hold by now is not looked at. */
+bool slc_listener_same_tls(const Sluice__Snapshot__V1__Listener *a, const Sluice__Snapshot__V1__Listener *b);
 
 /* Lists: borrowed, live as long as the snapshot. */
 slc_backend *const *slc_snapshot_backends(const slc_snapshot *snapshot, size_t *count);

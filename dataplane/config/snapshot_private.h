@@ -93,7 +93,10 @@ bool slc_identities_check(const slc_snapshot *snapshot, const slc_snapshot *prev
 /* validate.c: what one entity says, without what it refers to. `field` is the entity. */
 bool slc_backend_check(const pb_backend *msg, slc_error *err) SLC_CHECKED;
 bool slc_vcluster_check(const pb_vcluster *msg, slc_error *err) SLC_CHECKED;
-bool slc_listener_check(const pb_listener *msg, slc_error *err) SLC_CHECKED;
+/* `before` is what it was, NULL: it is new. Its certificate and key are checked when they are others than
+ * before: files that are read again are dataplane/certificates.h's, and a pair that does not fit must keep
+ * nothing else out. */
+bool slc_listener_check(const pb_listener *msg, const pb_listener *before, slc_error *err) SLC_CHECKED;
 bool slc_event_api_check(const pb_event_api *msg, slc_error *err) SLC_CHECKED;
 bool slc_policy_check(const pb_policy *msg, slc_error *err) SLC_CHECKED;
 bool slc_issuer_check(const pb_issuer *msg, slc_error *err) SLC_CHECKED;

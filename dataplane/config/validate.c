@@ -206,7 +206,7 @@ static bool check_networks(const pb_listener *msg, const char *field, slc_error 
     return true;
 }
 
-bool slc_listener_check(const pb_listener *msg, slc_error *err)
+bool slc_listener_check(const pb_listener *msg, const pb_listener *before, slc_error *err)
 {
     static const char *const protocols[] = {"http", "kafka", NULL};
     static const char *const client_auths[] = {"", "none", "request", "require", NULL};
@@ -226,7 +226,8 @@ bool slc_listener_check(const pb_listener *msg, slc_error *err)
         return true;
     if (strcmp(msg->client_auth, "require") == 0 && msg->client_ca_pem[0] == '\0')
         return slc_fail(err, SLC_INVALID, field, "requires client certificates but has no CA to check them");
-    return check_tls(msg->certificate_pem, msg->certificate_file, msg->key, msg->client_ca_pem,
+    return (before != NULL && slc_listener_same_tls(msg, before)) ||
+           check_tls(msg->certificate_pem, msg->certificate_file, msg->key, msg->client_ca_pem,
                      msg->min_tls_version, field, err);
 }
 

@@ -47,7 +47,7 @@ class Mounted:
 
 @pytest.fixture(scope="module")
 def stage(module_servers, kafka, tmp_path_factory):
-    stage = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders", partitions=1))
+    stage = SampleApi(module_servers.control(node_heartbeat="200ms"), kafka.bootstrap_servers, kafka.create_topic("orders", partitions=1))
     stage.authority = Authority(tmp_path_factory.mktemp("authority"))
     stage.start_gateway(module_servers, listeners_certificate_reload="100ms", config_retry_max="500ms")
     return stage
@@ -58,6 +58,15 @@ def _listener(stage, name, mounted):
     stage.admin.create("listeners", name=name, gateway_group=stage.group, protocol="http", address=f"127.0.0.1:{port}",
                        tls=mounted.tls)
     return port
+
+
+def _node(stage):
+    [node] = stage.admin.list("gateway-nodes", group=stage.group)
+    return node
+
+
+def _problem(stage):
+    return _node(stage).get("problem")
 
 
 def _wait_shown(mounted, port, what):
@@ -106,6 +115,34 @@ def test_a_renewed_certificate_is_shown_and_open_connections_go_on(stage, tmp_pa
     assert stage.gateway.metrics()['sluice_listener_certificate_expiry_timestamp_seconds{listener="renewed"}'] > 0
 
 
+def test_a_pair_that_does_not_fit_keeps_no_other_configuration_out(stage, tmp_path):
+    """The certificate stays, everything else is taken, and the node says what is wrong there until it is mended."""
+    mounted = Mounted(stage.authority, tmp_path / "tls")
+    key = mounted.install("fitting")
+    port = _listener(stage, "mounted", mounted)
+    _wait_shown(mounted, port, "the certificate")
+    good = mounted.shown
+    mounted.install("misfit", key_of=key)
+    mounted.shown = good
+    problem = wait_until(lambda: _problem(stage), 60, "the node to say so")
+    assert "listener mounted" in problem and str(mounted.certificate) in problem and "key" in problem, problem
+
+    fresh = stage.new_credential(stage.application)
+    wait_until(lambda: stage.publish({}, key=fresh["api_key"]).status_code == 201, 60, "a new credential to be in force")
+    stage.wait_in_force(stage.admin.patch("listeners", "mounted", advertised_host="edge.test"))
+    other = Mounted(stage.authority, tmp_path / "other")
+    other.install("of-another-listener")
+    _wait_shown(other, _listener(stage, "beside", other), "the certificate of a new listener")
+    assert mounted.is_shown(port) and "last_nack" not in _node(stage) and _problem(stage) == problem
+
+    os.remove(mounted.folder / "misfit" / "tls.key")
+    wait_until(lambda: (now := _problem(stage)) and str(mounted.key) in now, 60, "the node to miss the file")
+    assert mounted.is_shown(port)
+    mounted.install("mended")
+    _wait_shown(mounted, port, "the certificate that was mended")
+    wait_until(lambda: _problem(stage) is None, 60, "the node to be content")
+
+
 def test_native_listeners_follow_their_files_too(stage, tmp_path):
     mounted = Mounted(stage.authority, tmp_path / "tls")
     mounted.install("first-of-kafka")
@@ -121,8 +158,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for(stage, tmp_path):
     port = _listener(stage, "late", mounted)
 
     def nack():
-        [node] = stage.admin.list("gateway-nodes", group=stage.group)
-        text = json.dumps(node.get("last_nack"))
+        text = json.dumps(_node(stage).get("last_nack"))
         return "listener/late" in text and text
 
     assert str(mounted.key) in wait_until(nack, 60, "the NACK")

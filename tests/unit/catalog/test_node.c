@@ -110,6 +110,27 @@ START_TEST(a_refusal_is_shown_until_something_newer_is_applied)
 }
 END_TEST
 
+static bool complain(slc_txn *txn, void *arg, slc_error *err)
+{
+    slc_node_report said = {.node_id = node_id, .connected = true, .applied_version = -1, .problem = arg};
+    return slc_usage_node_seen(txn, &said, err);
+}
+
+START_TEST(a_problem_is_shown_until_the_node_says_that_there_is_none)
+{
+    char text[] = "its certificate stays as it was";
+    ck_assert(slc_catalog_usage_sync(t_catalog, complain, text, &t_error));
+    json_t *node = t_get("gateway-nodes", node_id);
+    ck_assert_str_eq(t_text(node, "problem"), text);
+    json_decref(node);
+    *text = '\0';
+    ck_assert(slc_catalog_usage_sync(t_catalog, complain, text, &t_error));
+    node = t_get("gateway-nodes", node_id);
+    ck_assert_ptr_null(json_object_get(node, "problem"));
+    json_decref(node);
+}
+END_TEST
+
 START_TEST(heartbeats_leave_the_catalog_alone)
 {
     char before[32];
@@ -249,6 +270,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_node_is_shown_with_what_it_reports);
     tcase_add_test(tc, silence_makes_a_node_lost);
     tcase_add_test(tc, a_refusal_is_shown_until_something_newer_is_applied);
+    tcase_add_test(tc, a_problem_is_shown_until_the_node_says_that_there_is_none);
     tcase_add_test(tc, heartbeats_leave_the_catalog_alone);
     tcase_add_test(tc, a_revoked_node_cannot_renew);
     tcase_add_test(tc, a_pod_is_revoked_with_all_of_its_nodes);

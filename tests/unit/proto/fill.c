@@ -247,6 +247,14 @@ static unsigned unknown_in_field(const ProtobufCMessage *message, const Protobuf
     return below != NULL ? fill_unknown(below) : 0;
 }
 
+uint32_t fill_chosen(const ProtobufCMessage *message)
+{
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+        if (is_oneof(&message->descriptor->fields[i]))
+            return *(uint32_t *)at(message, message->descriptor->fields[i].quantifier_offset);
+    return 0;
+}
+
 unsigned fill_unknown(const ProtobufCMessage *message)
 {
     unsigned unknown = message->n_unknown_fields;

@@ -4,6 +4,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* New; every field set, of each oneof the `choice`-th (modulo how many there are), lists with two items. Free
  * with fill_free. */
@@ -11,6 +12,8 @@ ProtobufCMessage *fill_message(const ProtobufCMessageDescriptor *descriptor, uns
 void fill_free(ProtobufCMessage *message);
 /* How many choices the largest oneof of the message itself has; 1 without any. */
 unsigned fill_choices(const ProtobufCMessageDescriptor *descriptor);
+/* The field that is set of the message's first oneof; 0: none. */
+uint32_t fill_chosen(const ProtobufCMessage *message);
 /* Does every field that the message has hold what `expected` has there? Those that a later version of the
  * program has are absent in what an older one wrote. `*why`, NULL before, names the first that differs. */
 bool fill_same(const ProtobufCMessage *message, const ProtobufCMessage *expected, const char **why);

@@ -34,6 +34,7 @@ function nodeButtons(node, again) {
 
 function configuration(node) {
   if (node.last_nack) return h('span', {}, `${node.applied_version ?? 0} `, h('span', { class: 'tag bad' }, `refused ${node.last_nack.version}`), h('br'), h('span', { class: 'small' }, node.last_nack.message ?? ''));
+  if (node.problem) return h('span', {}, `${node.applied_version ?? 0} `, h('span', { class: 'tag bad' }, 'problem'), h('br'), h('span', { class: 'small' }, node.problem));
   return String(node.applied_version ?? 0);
 }
 

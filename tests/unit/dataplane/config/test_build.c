@@ -2,9 +2,11 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../common_rpc/certs.h"
 #include "common/alloc.h"
+#include "common/file.h"
 #include "dataplane/config/snapshot_private.h"
 #include "maker.h"
 #include "proto/bounded.h"
@@ -446,6 +448,42 @@ START_TEST(credential_of_an_application_that_is_not_sent_is_known)
 }
 END_TEST
 
+/* Files are read again by themselves: what they hold by now keeps nothing else out. */
+START_TEST(an_unchanged_certificate_is_not_looked_at_again)
+{
+    slc_error err;
+    test_ca *ca = test_ca_new("test");
+    char *cert, *key, path[] = "/tmp/sluice-test-key-XXXXXX";
+    Sluice__Snapshot__V1__Secret secret = SLUICE__SNAPSHOT__V1__SECRET__INIT;
+
+    test_ca_issue(ca, "edge", "DNS:localhost", &cert, &key);
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert(slc_file_write_atomic(path, key, strlen(key), 0600, &err));
+    secret.source_case = SLUICE__SNAPSHOT__V1__SECRET__SOURCE_FILE;
+    secret.file = path;
+    maker->listener[0].tls = true;
+    maker->listener[0].certificate_pem = cert;
+    maker->listener[0].key = &secret;
+    slc_snapshot *first = maker_build(maker, NULL), *second;
+    ck_assert(slc_file_write_atomic(path, "none", 4, 0600, &err));
+    maker->listener[0].advertised_host = "edge.test";
+    maker->group.max_staleness_ms = 5000;
+    second = maker_build(maker, first);
+    ck_assert_str_eq(slc_snapshot_listener_by_id(second, "listener-1")->msg->advertised_host, "edge.test");
+    maker_fails(maker, NULL, "listener/edge"); /* to somebody who has none yet it matters */
+    maker->listener[0].min_tls_version = "1.3";
+    maker_fails(maker, first, "listener/edge"); /* and it would have to be loaded for this */
+    slc_snapshot_unref(second);
+    slc_snapshot_unref(first);
+    unlink(path);
+    free(cert);
+    free(key);
+    test_ca_free(ca);
+}
+END_TEST
+
 START_TEST(certificate_and_key_must_belong_together)
 {
     test_ca *ca = test_ca_new("test");
@@ -628,6 +666,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_wrong_is_refused_after_a_good_one_too, 0, bad_count);
     tcase_add_test(tcase, credential_of_an_application_that_is_not_sent_is_known);
     tcase_add_test(tcase, certificate_and_key_must_belong_together);
+    tcase_add_test(tcase, an_unchanged_certificate_is_not_looked_at_again);
     tcase_add_test(tcase, manifest_out_of_order_is_refused);
     tcase_add_test(tcase, manifest_with_unknown_kind_or_bucket_is_refused);
     tcase_add_test(tcase, identity_in_a_wrong_bucket_is_refused);
