@@ -9,8 +9,8 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from sluice_support import NativeCluster, SampleApi, wait_until
 
 PARTITIONS = 4
-# A client comes again at once, and not after the ten seconds that its pauses grow to.
-QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
+# A client comes again at once, and not after the ten seconds that its pauses grow to; that a port is closed is no news.
+QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500, "log_level": 0}
 
 
 class _Numbers(threading.Thread):
