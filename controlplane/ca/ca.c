@@ -244,8 +244,9 @@ static bool is_ours(slc_ca *ca, X509 *certificate, char *uri, size_t uri_size, s
                         "no authority that this control plane trusts issued the certificate to a node (its "
                         "authority may have been retired): enrol again with a new join string");
     if (slc_x509_not_after_ms(certificate) + ca->renewal_window_ms < ca->clock())
-        return slc_fail(err, SLC_UNAUTHENTICATED, NULL,
-                        "the certificate expired too long ago to be renewed: enrol again");
+        return slc_fail(
+            err, SLC_UNAUTHENTICATED, NULL,
+            "the certificate expired too long ago to be renewed: enrol again with a new join string");
     return true;
 }
 

@@ -143,6 +143,31 @@ def test_an_expired_node_renews_within_the_window_and_enrols_again_after_it(serv
     wait_until(lambda: any("expired too long ago" in reason for reason in reasons()), what="the reason in the log")
 
 
+def test_who_was_away_for_too_long_serves_on_and_says_what_it_needs(servers):
+    """Its join string has no use left: it works from what is on its disk until it is given another."""
+    control = servers.control(**SHORT, node_certificate_lifetime="2s", node_renewal_window="1h")
+    control.admin.create("gateway-groups", name="dev", environment="dev")
+    gateway = _gateway(servers, control, control.join_string("dev"))
+    node = _node_of(gateway)["node_id"]
+    wait_until((gateway.state_dir / "cache" / "manifest").exists, what="the configuration on its disk")
+    gateway.stop()
+    control.stop()
+    control.command += ["--node-renewal-window", "0s"]
+    control.start()
+    valid = lambda: control.admin.request("GET", "/v1/node-ca").json()["authorities"][0]["nodes_with_valid_certificate"]
+    wait_until(lambda: valid() == 0, what="the certificate to expire")
+    gateway.start()  # and is ready
+    reason = wait_until(lambda: gateway.entries("the certificate could not be renewed"), what="the reason in the log")[-1]["reason"]
+    assert "expired too long ago" in reason and "new join string" in reason, reason
+    wait_until(lambda: gateway.entries("enrolment failed"), what="the join string to be tried once more")
+    assert gateway.ready() and _node_of(gateway)["node_id"] == node
+    gateway.stop()
+    gateway.command[gateway.command.index("--join") + 1] = control.join_string("dev", uses=50)  # certificates end soon
+    gateway.start()
+    wait_until(lambda: _connected(gateway), what="the node to enrol again")
+    assert _node_of(gateway)["node_id"] != node
+
+
 def test_retirement_by_force_shuts_out_who_has_not_renewed_until_it_is_told_the_new_pin(servers):
     control = servers.control(**{**SHORT, "node_ca_rotation_spread": "7d"})
     control.admin.create("gateway-groups", name="dev", environment="dev")
