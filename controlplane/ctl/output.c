@@ -10,7 +10,7 @@
 #include "common/json.h"
 #include "controlplane/ctl/schema.h"
 
-#define COLUMNS_MAX    8
+#define COLUMNS_MAX    9
 #define YAML_MAX_BYTES (1u << 30)
 #define VALUE_CHARS    100 /* of a changed value */
 
@@ -20,7 +20,8 @@ static const struct columns {
 } kinds_columns[] = {
     {"gateway-groups", {"environment", "rest_url", "kafka_url", "manager"}},
     {"gateway-nodes",
-     {"name", "group", "state", "version", "applied_version", "connections", "draining", "last_seen"}},
+     {"name", "group", "state", "version", "applied_version", "connections", "draining", "last_seen",
+      "problem"}},
     {"enrolment-tokens", {"group", "uses_left", "expires_at"}},
     {"backend-clusters", {"bootstrap_servers", "authentication.mechanism", "manager"}},
     {"virtual-clusters", {"backend_cluster", "namespace.mode", "namespace.prefix", "manager"}},

@@ -89,11 +89,13 @@ static void *build_backend(struct context *context, const void *message)
     uint8_t digest[SLC_SHA256_BYTES];
     slc_backend *backend;
 
-    if (!slc_backend_check(msg, context->err))
-        return NULL;
+    /* One that is as before was checked. Its secrets may be files that are away just now, which must keep
+     * nothing else out: they are read again when brokers are connected to. */
     slc_message_digest(msg, NULL, digest);
     if (old != NULL && same_digest(old->digest, digest))
         return slc_backend_ref(old);
+    if (!slc_backend_check(msg, context->err))
+        return NULL;
     backend = slc_calloc(1, sizeof(*backend));
     backend->refs = 1;
     backend->msg = msg;

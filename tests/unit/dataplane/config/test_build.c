@@ -484,6 +484,33 @@ START_TEST(an_unchanged_certificate_is_not_looked_at_again)
 }
 END_TEST
 
+START_TEST(a_secret_of_an_unchanged_backend_that_is_away_keeps_nothing_out)
+{
+    slc_error err;
+    char path[] = "/tmp/sluice-test-password-XXXXXX";
+    Sluice__Snapshot__V1__Secret secret = SLUICE__SNAPSHOT__V1__SECRET__INIT;
+
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert(slc_file_write_atomic(path, "password", 8, 0600, &err));
+    secret.source_case = SLUICE__SNAPSHOT__V1__SECRET__SOURCE_FILE;
+    secret.file = path;
+    maker->backend[0].mechanism = "PLAIN";
+    maker->backend[0].username = "sluice";
+    maker->backend[0].password = &secret;
+    slc_snapshot *first = maker_build(maker, NULL), *second;
+    unlink(path);
+    maker->group.max_staleness_ms = 5000;
+    second = maker_build(maker, first);
+    ck_assert_int_eq(slc_snapshot_group(second)->max_staleness_ms, 5000);
+    maker->backend[0].username = "another";
+    maker_fails(maker, first, "backend/local");
+    slc_snapshot_unref(second);
+    slc_snapshot_unref(first);
+}
+END_TEST
+
 START_TEST(certificate_and_key_must_belong_together)
 {
     test_ca *ca = test_ca_new("test");
@@ -666,6 +693,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_wrong_is_refused_after_a_good_one_too, 0, bad_count);
     tcase_add_test(tcase, credential_of_an_application_that_is_not_sent_is_known);
     tcase_add_test(tcase, certificate_and_key_must_belong_together);
+    tcase_add_test(tcase, a_secret_of_an_unchanged_backend_that_is_away_keeps_nothing_out);
     tcase_add_test(tcase, an_unchanged_certificate_is_not_looked_at_again);
     tcase_add_test(tcase, manifest_out_of_order_is_refused);
     tcase_add_test(tcase, manifest_with_unknown_kind_or_bucket_is_refused);
