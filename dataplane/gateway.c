@@ -17,6 +17,7 @@
 #include "common/metrics.h"
 #include "common/process_metrics.h"
 #include "common/version.h"
+#include "dataplane/broker/kafka_inflate.h"
 #include "dataplane/crypt/keys.h"
 #include "dataplane/gateway_private.h"
 #include "dataplane/http/front.h"
@@ -299,6 +300,16 @@ void slc_gateway_register_metrics(void)
     slc_schemas_register_metrics();
 }
 
+static void look_at_librdkafka(void)
+{
+    const char *name = slc_kafka_inflates_unlimited();
+    if (name != NULL)
+        slc_log(SLC_LOG_ERROR,
+                "records.inflated-limit does not hold for what is read over HTTP: this librdkafka inflates by "
+                "functions of its own. Use one that is linked with the system's zlib, LZ4 and zstd",
+                LS("function", name), LS("librdkafka", rd_kafka_version_str()));
+}
+
 bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
 {
     struct slc_gateway gateway = {.magic = SLC_GATEWAY_MAGIC, .settings = settings};
@@ -320,6 +331,7 @@ bool slc_gateway_run(const slc_gateway_settings *settings, slc_error *err)
               start_observe(&gateway, err) && (gateway.inventory = slc_inventory_new(err)) != NULL &&
               start_client(&gateway, err);
     if (ok) {
+        look_at_librdkafka();
         slc_inventory_connect(gateway.inventory, gateway.client);
         slc_gateway_usage_start(&gateway);
         slc_log(SLC_LOG_INFO, "gateway started", LS("version", SLC_VERSION),

@@ -5,7 +5,8 @@
  * says then, and how one goes on behind the batch, is in kafka_consumer.c. Snappy, which it has built in, makes
  * at most 21 bytes of one.
  *
- * If they were not called there would be no limit: integration.unreadable_batches would notice.
+ * Were they not called there would be no limit: a librdkafka that has these libraries within itself would call
+ * its own. A gateway looks when it starts (slc_kafka_inflates_unlimited).
  */
 #include "dataplane/broker/kafka_inflate.h"
 
@@ -18,6 +19,7 @@
 #include <zstd_errors.h>
 
 #include "common/assert.h"
+#include "dataplane/broker/interposed.h"
 
 #define NAME "sluice-inflate"
 
@@ -122,4 +124,19 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
 void slc_kafka_limit_inflated(rd_kafka_conf_t *conf, size_t bytes)
 {
     rd_kafka_conf_interceptor_add_on_new(conf, NAME, on_new, (void *)(uintptr_t)bytes);
+}
+
+const char *slc_kafka_inflates_unlimited(void)
+{
+    const struct {
+        const char *name;
+        uintptr_t function;
+    } ours[] = {{"inflate", (uintptr_t)inflate},
+                {"LZ4F_getFrameInfo", (uintptr_t)LZ4F_getFrameInfo},
+                {"LZ4F_decompress", (uintptr_t)LZ4F_decompress},
+                {"ZSTD_decompress", (uintptr_t)ZSTD_decompress}};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (!slc_is_interposed((uintptr_t)rd_kafka_version, ours[i].name, ours[i].function))
+            return ours[i].name;
+    return NULL;
 }

@@ -10,6 +10,10 @@
  */
 void slc_kafka_limit_inflated(rd_kafka_conf_t *conf, size_t bytes);
 
+/* The limit holds for what librdkafka inflates by functions that it finds outside of itself: the name of one
+ * that it does not call so, NULL when all is well. Any thread. */
+const char *slc_kafka_inflates_unlimited(void);
+
 /* Does an error of a consumer say that the batch at its offset cannot be read, so that it comes again for ever?
  */
 static inline bool slc_kafka_is_unreadable(rd_kafka_resp_err_t code)
