@@ -1,6 +1,7 @@
 /* Where a batch ends that librdkafka cannot read. It tells of such a batch where it begins, and asks for it
  * again for ever; to go on behind it one must know its last offset, which only its header says. So the gateway
- * fetches that one batch itself, and looks at nothing else of it. On `queries`.
+ * fetches that one batch itself, and looks at nothing else of it: it may be of a format that is not known here
+ * either. On `queries`.
  */
 #include <stdlib.h>
 
@@ -60,19 +61,19 @@ static char *find_leader(slc_kafka *kafka, const struct search *search, slc_erro
     return server;
 }
 
-/* The first batch that ends at the offset or behind it. */
+/* The first batch that ends at the offset or behind it. One that says to end behind all that there is does not:
+ * what comes next has the high watermark for its offset. */
 static bool read_place(const slc_kafka_fetched *fetched, int64_t offset, slc_kafka_batch_place *place,
                        slc_error *err)
 {
-    slc_batch batch;
-    size_t at = 0;
+    slc_batch_extent extent;
     if (fetched->error != 0)
         return slc_kafka_fail(err, (rd_kafka_resp_err_t)fetched->error, "fetching a batch");
-    while (slc_batch_next(fetched->records, fetched->len, &at, &batch, err) == SLC_BATCH) {
-        int64_t last = slc_batch_last_offset(&batch);
-        if (last < offset || last < batch.base_offset)
+    for (size_t at = 0; slc_batch_extent_at(fetched->records, fetched->len, at, &extent); at += extent.len) {
+        if (extent.last < offset)
             continue;
-        *place = (slc_kafka_batch_place){batch.base_offset, last, batch.max_timestamp};
+        int64_t last = extent.last < fetched->high_watermark ? extent.last : fetched->high_watermark - 1;
+        *place = (slc_kafka_batch_place){extent.first, last > offset ? last : offset, extent.max_timestamp};
         return true;
     }
     return slc_fail(err, SLC_CORRUPT, NULL, "the broker has no batch with the offset %lld", (long long)offset);

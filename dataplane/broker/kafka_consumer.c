@@ -27,6 +27,7 @@ typedef struct slc_kafka_consumer {
     char *topic;
     uint8_t topic_id[16]; /* zero: unknown */
     int64_t *offsets;     /* to start from */
+    bool *left;           /* by partition: not assigned, until it is known where to go on */
     int32_t partitions;
     slc_consumer_callbacks callbacks;
     void *ctx;
@@ -187,6 +188,7 @@ static void unassign(slc_kafka_consumer *consumer, int32_t partition)
     rd_kafka_topic_partition_list_add(list, consumer->topic, partition);
     rd_kafka_error_destroy(rd_kafka_incremental_unassign(consumer->handle->rk, list));
     rd_kafka_topic_partition_list_destroy(list);
+    consumer->left[partition] = true;
 }
 
 static void tell_unreadable(slc_kafka_consumer *consumer, const struct command *command)
@@ -307,6 +309,11 @@ static size_t hand_over(slc_kafka_consumer *consumer, rd_kafka_message_t **messa
     size_t ready = 0, total = 0;
     for (ssize_t i = 0; i < count; i++) {
         rd_kafka_message_t *message = messages[i];
+        if (message->partition >= 0 && message->partition < consumer->partitions &&
+            consumer->left[message->partition]) {
+            rd_kafka_message_destroy(message); /* it comes again, behind the batch that is looked for */
+            continue;
+        }
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             records[ready] = to_record(&consumer->builder, message);
             consumer->taken_bytes += records[ready++]->size_bytes;
@@ -380,8 +387,10 @@ static void assign(slc_kafka_consumer *consumer, int32_t partition, int64_t offs
             rd_kafka_topic_partition_list_add(list, consumer->topic, i)->offset =
                 partition < 0 ? consumer->offsets[i] : offset;
     }
-    if (partition >= 0)
+    if (partition >= 0 && !consumer->left[partition])
         rd_kafka_error_destroy(rd_kafka_incremental_unassign(consumer->handle->rk, list));
+    if (partition >= 0)
+        consumer->left[partition] = false;
     rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->handle->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (error != NULL) {
@@ -438,6 +447,7 @@ slc_consumer *slc_kafka_consume(slc_broker *broker, const char *topic, const uin
     consumer->topic = slc_strdup(topic);
     memcpy(consumer->topic_id, topic_id, sizeof consumer->topic_id);
     consumer->offsets = slc_memdup(offsets, (size_t)partitions * sizeof *offsets);
+    consumer->left = slc_calloc((size_t)partitions + 1, sizeof *consumer->left);
     consumer->partitions = partitions;
     consumer->callbacks = *callbacks;
     consumer->ctx = ctx;
@@ -491,6 +501,7 @@ static void gone(slc_kafka_consumer *consumer)
     consumer->magic = 0;
     free(consumer->topic);
     free(consumer->offsets);
+    free(consumer->left);
     free(consumer);
 }
 

@@ -40,6 +40,8 @@ static bool visit(void *ctx, const slc_kafka_event *ev, slc_error *err)
     (void)err;
     if (slc_kafka_event_is(ev, "ErrorCode") && ev->number != 0) {
         fetched->error = (int16_t)ev->number;
+    } else if (slc_kafka_event_is(ev, "HighWatermark")) {
+        fetched->high_watermark = ev->number;
     } else if (slc_kafka_event_is(ev, "Records") && fetched->records == NULL && ev->len > 0) {
         fetched->records = ev->data;
         fetched->len = ev->len;

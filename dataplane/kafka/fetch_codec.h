@@ -21,6 +21,7 @@ bool slc_kafka_fetch_request(slc_buf *out, int32_t correlation_id, const char *c
 
 typedef struct slc_kafka_fetched {
     int16_t error;          /* of the answer or of the partition: Kafka's code, 0 for none */
+    int64_t high_watermark; /* the offset of what comes next that consumers may read */
     const uint8_t *records; /* batches, into the frame; NULL: none */
     size_t len;
 } slc_kafka_fetched;

@@ -80,6 +80,31 @@ enum slc_batch_step slc_batch_next(const uint8_t *data, size_t len, size_t *at, 
     return SLC_BATCH;
 }
 
+bool slc_batch_extent_at(const uint8_t *data, size_t len, size_t at, slc_batch_extent *extent)
+{
+    size_t left = len - at;
+    const uint8_t *bytes = data + at;
+    if (left <= AT_MAGIC)
+        return false;
+    bool old = bytes[AT_MAGIC] < MAGIC_2;
+    size_t least = old ? AT_MAGIC + 1 : SLC_BATCH_HEADER_BYTES;
+    int32_t length = (int32_t)slc_kafka_get32(bytes + AT_LENGTH);
+    if (length < 0 || (size_t)length > left - SLC_BATCH_PREFIX_BYTES ||
+        SLC_BATCH_PREFIX_BYTES + (size_t)length < least)
+        return false;
+    int64_t first = (int64_t)slc_kafka_get64(bytes);
+    *extent = (slc_batch_extent){first, first, -1, SLC_BATCH_PREFIX_BYTES + (size_t)length};
+    if (old)
+        return true;
+    slc_batch batch;
+    read_header(bytes, extent->len, &batch);
+    if (batch.last_offset_delta > 0 && slc_batch_last_offset(&batch) > first)
+        extent->last = slc_batch_last_offset(&batch);
+    if (slc_batch_crc_holds(&batch))
+        extent->max_timestamp = batch.max_timestamp;
+    return true;
+}
+
 bool slc_batch_crc_holds(const slc_batch *batch)
 {
     return slc_crc32c(0, batch->bytes + AT_ATTRIBUTES, batch->len - AT_ATTRIBUTES) == batch->crc;

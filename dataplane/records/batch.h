@@ -56,6 +56,18 @@ enum slc_batch_step {
 enum slc_batch_step slc_batch_next(const uint8_t *data, size_t len, size_t *at, slc_batch *batch,
                                    slc_error *err) SLC_CHECKED;
 
+/* Where a batch lies, as far as that can be said of one that cannot be read. */
+typedef struct slc_batch_extent {
+    int64_t first, last;   /* offsets; last >= first */
+    int64_t max_timestamp; /* milliseconds since 1970; -1: unknown, also where the checksum does not hold */
+    size_t len;
+} slc_batch_extent;
+
+/* Of the batch at data[at], of whatever format: what those to come will have in common with those there are is
+ * its place, its length, and from 2 on, as brokers take it, its last offset; a message of the formats 0 and 1
+ * has one offset, the last of those in it. False: it is cut off, or its length cannot be. */
+bool slc_batch_extent_at(const uint8_t *data, size_t len, size_t at, slc_batch_extent *extent);
+
 /* Does the checksum hold? */
 bool slc_batch_crc_holds(const slc_batch *batch);
 

@@ -6,6 +6,8 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "dataplane/kafka/wire.h"
+#include "dataplane/records/batch_layout.h"
 #include "dataplane/records/rewrite_private.h"
 #include "dataplane/records/varint.h"
 
@@ -77,6 +79,35 @@ static enum slc_rewritten leave_out(struct walk *w, const slc_batch *batch, size
     return SLC_REWRITTEN_FAILED;
 }
 
+/* As brokers write one of which compaction has left nothing. */
+static bool add_gap(const slc_batch_extent *extent, slc_buf *out, slc_error *err)
+{
+    uint8_t header[SLC_BATCH_HEADER_BYTES];
+    slc_batch empty = {.bytes = header, .base_offset = extent->first};
+    memset(header, 0xff, sizeof header); /* no leader epoch, no times, no producer */
+    slc_kafka_put(header + AT_BASE_OFFSET, (uint64_t)extent->first, 8);
+    header[AT_MAGIC] = 2;
+    slc_kafka_put(header + AT_LAST_OFFSET_DELTA, (uint64_t)(extent->last - extent->first), 4);
+    return slc_batch_add_empty(&empty, out, err);
+}
+
+/* A batch of a format or codec that is not known: the same as one that is damaged. */
+static bool pass_over(struct walk *w, size_t *at, size_t len, slc_error *err)
+{
+    slc_batch_extent extent;
+    if (!w->rules->consume || !slc_batch_extent_at(w->data, len, *at, &extent) ||
+        (extent.last >= w->rules->from_offset && !slc_rewrite_forgives(w->rules, w->report, err)))
+        return false;
+    slc_error_clear(err);
+    if (!catch_up(w, *at, err) || !add_gap(&extent, w->out, err))
+        return false;
+    w->report->batches++;
+    w->changed = true;
+    *at += extent.len;
+    w->copied = w->report->used_bytes = *at;
+    return true;
+}
+
 static enum slc_rewritten take_batch(struct walk *w, const slc_batch *batch, slc_error *err)
 {
     const slc_rewrite_rules *rules = w->rules;
@@ -126,7 +157,10 @@ enum slc_rewritten slc_records_rewrite(slc_rewriter *rewriter, const uint8_t *da
     slc_batch batch;
     enum slc_batch_step step;
     *report = (slc_rewrite_report){0};
-    while ((step = slc_batch_next(data, len, &at, &batch, err)) == SLC_BATCH) {
+    while ((step = slc_batch_next(data, len, &at, &batch, err)) == SLC_BATCH ||
+           (step == SLC_BATCH_FAILED && pass_over(&w, &at, len, err))) {
+        if (step == SLC_BATCH_FAILED)
+            continue;
         enum slc_rewritten done = take_batch(&w, &batch, err);
         if (done == SLC_REWRITTEN_FAILED)
             return stop(&w, start, err);

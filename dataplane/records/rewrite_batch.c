@@ -230,7 +230,8 @@ static bool inflate_records(struct pass *p, slc_error *err)
     if (codec != SLC_CODEC_NONE && batch->records_len > 0 &&
         !slc_inflate(p->rewriter->compression, codec, batch->records, batch->records_len, &p->data,
                      &p->data_len, err))
-        return slc_fail_context(err, "the record batch at offset %" PRId64, batch->base_offset);
+        return slc_fail_context(err, "the record batch at offset %" PRId64 ", which ends with %" PRId64,
+                                batch->base_offset, slc_batch_last_offset(batch));
     p->run = p->data;
     return true;
 }
@@ -239,8 +240,9 @@ static bool admit(const slc_batch *batch, const slc_rewrite_rules *rules, slc_er
 {
     if (!slc_batch_crc_holds(batch))
         return slc_fail(err, SLC_CORRUPT, NULL,
-                        "The checksum of the record batch at offset %" PRId64 " does not match its %zu bytes.",
-                        batch->base_offset, batch->len);
+                        "The checksum of the record batch at offset %" PRId64 ", which ends with %" PRId64
+                        ", does not match its %zu bytes.",
+                        batch->base_offset, slc_batch_last_offset(batch), batch->len);
     if ((batch->attributes & SLC_BATCH_CONTROL) != 0 && !rules->consume)
         return slc_fail(err, SLC_INVALID, NULL, "Clients may not write control batches.");
     return true;

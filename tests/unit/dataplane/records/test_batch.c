@@ -196,6 +196,42 @@ START_TEST(test_header_that_lies)
 }
 END_TEST
 
+START_TEST(test_where_a_batch_lies_is_known_of_whatever_format)
+{
+    static const struct {
+        size_t at;
+        int bytes;
+        uint64_t value;
+        int64_t last;
+    } cases[] = {
+        {16, 1, 3, 75},          {16, 1, 1, 70}, {16, 1, 0, 70},          {21, 2, 7, 75},
+        {23, 4, 0xfffffffb, 70}, {23, 4, 9, 79}, {57, 4, 0xffffffff, 75}, {70, 1, 0x55, 75},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        slc_batch_extent extent;
+        fixture_init(&f);
+        put_batch(&f.in, &plain, three, 3);
+        ck_assert(slc_batch_extent_at(f.in.data, f.in.len, 0, &extent));
+        ck_assert_int_eq(extent.max_timestamp, (int64_t)plain.max_timestamp);
+        for (int byte = 0; byte < cases[i].bytes; byte++)
+            f.in.data[cases[i].at + (size_t)byte] =
+                (uint8_t)(cases[i].value >> 8 * (cases[i].bytes - 1 - byte));
+        ck_assert(slc_batch_extent_at(f.in.data, f.in.len, 0, &extent));
+        ck_assert_int_eq(extent.first, 70);
+        ck_assert_int_eq(extent.last, cases[i].last);
+        ck_assert_uint_eq(extent.len, f.in.len);
+        ck_assert(extent.max_timestamp == -1 || cases[i].at == 16); /* which the checksum does not cover */
+        for (size_t len = 0; len < f.in.len; len++) {
+            uint8_t *copy = slc_memdup(f.in.data, len);
+            ck_assert(!slc_batch_extent_at(copy, len, 0, &extent));
+            free(copy);
+        }
+        slc_buf_release(&f.in);
+    }
+}
+END_TEST
+
 static enum slc_batch_cursor_step read_all(struct fixture *f, const uint8_t *data, size_t len)
 {
     slc_batch_cursor cursor;
@@ -275,6 +311,7 @@ int main(void)
     tcase_add_test(tcase, test_log_append_time_is_that_of_the_batch);
     tcase_add_test(tcase, test_batches_behind_each_other_and_one_that_is_cut_off);
     tcase_add_loop_test(tcase, test_header_that_lies, 0, sizeof(lies) / sizeof(lies[0]));
+    tcase_add_test(tcase, test_where_a_batch_lies_is_known_of_whatever_format);
     tcase_add_test(tcase, test_counts_that_lie);
     tcase_add_loop_test(tcase, test_damaged_record, 0, sizeof(damaged) / sizeof(damaged[0]));
     suite_add_tcase(suite, tcase);

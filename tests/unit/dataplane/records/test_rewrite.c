@@ -486,6 +486,41 @@ START_TEST(test_a_share_group_does_without_a_batch_that_is_damaged)
 }
 END_TEST
 
+/* Of a format that comes after those that are known, and of a codec: one that is sealed says which. */
+START_TEST(test_a_batch_that_nobody_here_can_read_is_passed_like_one_that_is_damaged)
+{
+    for (int turn = 0; turn < 4; turn++) {
+        bool share = turn % 2 != 0;
+        struct fixture f;
+        slc_batch batch;
+        size_t at_byte = 0;
+        fixture_init(&f, true);
+        put_poisoned(&f);
+        f.reject = NULL;
+        f.rules.from_offset = share ? INT64_MIN : 20;
+        f.rules.share = share;
+        ck_assert_int_eq(slc_batch_next(f.in.data, f.in.len, &at_byte, &batch, &f.err), SLC_BATCH);
+        f.in.data[at_byte + (turn < 2 ? 16 : 22)] |= 7;
+        ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_CHANGED);
+        ck_assert_int_eq(f.report.left_out.code, share ? SLC_UNSUPPORTED : SLC_OK);
+        ck_assert_uint_eq(f.report.used_bytes, f.in.len);
+        at_byte = 0;
+        for (int i = 0; i < 3; i++) {
+            ck_assert_int_eq(slc_batch_next(f.out.data, f.out.len, &at_byte, &batch, &f.err), SLC_BATCH);
+            ck_assert_int_eq(batch.base_offset, 10 * i);
+            ck_assert_int_eq(slc_batch_last_offset(&batch), i == 1 ? 12 : 10 * i);
+            ck_assert_int_eq(batch.count, i == 1 ? 0 : 1);
+            ck_assert(slc_batch_crc_holds(&batch));
+        }
+        f.rules = (slc_rewrite_rules){.record = decide, .ctx = &f, .consume = true, .from_offset = 12};
+        slc_buf_clear(&f.out);
+        ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_FAILED);
+        ck_assert_int_eq(f.err.code, SLC_UNSUPPORTED);
+        fixture_release(&f);
+    }
+}
+END_TEST
+
 /* Else what is behind it, and would be there a moment later, were lost. */
 START_TEST(test_a_share_group_gets_nothing_while_something_is_out_of_reach)
 {
@@ -595,6 +630,7 @@ int main(void)
     tcase_add_test(tcase, test_one_can_seek_past_a_batch_that_is_damaged);
     tcase_add_test(tcase, test_a_share_group_does_without_a_record_that_fails);
     tcase_add_test(tcase, test_a_share_group_does_without_a_batch_that_is_damaged);
+    tcase_add_test(tcase, test_a_batch_that_nobody_here_can_read_is_passed_like_one_that_is_damaged);
     tcase_add_test(tcase, test_a_share_group_gets_nothing_while_something_is_out_of_reach);
     tcase_add_test(tcase, test_an_old_format_fails_clearly);
     tcase_add_loop_test(tcase, test_limits, 1, SLC_CODECS);
