@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 import requests
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -357,6 +357,35 @@ def test_the_number_in_a_header(shop, kafka, double):
         assert dict(stored.headers())["__value_schema_id"] == b"\x01" + guid
         assert api.produce({"value": b"\x04\x00\x00\x02", "headers": {"__value_schema_id": b"\x01" + guid}}) == [None]
         assert [event["data"]["id"] for event in api.events(2)] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["AVRO", "JSON"])
+def test_confluents_serializers_with_the_schema_in_a_header(shop, kafka, double, kind):
+    """They write the schema's GUID into a header, and read it there from what REST publishers send."""
+    api, client = Api(shop, kafka), SchemaRegistryClient({"url": double.url})
+    schema = json.dumps(ORDER if kind == "AVRO" else PERSON)
+    double.add(f"{api.topic}-value", schema, kind)
+    config = {"auto.register.schemas": False, "use.latest.version": True, "schema.id.serializer": header_schema_id_serializer}
+    if kind == "AVRO":
+        serialize, deserialize = AvroSerializer(client, schema, conf=config), AvroDeserializer(client)
+        values = [FULL, {**FULL, "id": 8}]
+    else:
+        serialize, deserialize = JSONSerializer(schema, client, conf=config), JSONDeserializer(
+            schema, schema_registry_client=client)
+        values = [{"name": "Ada"}, {"name": "Bo", "age": 3}]
+    with api.policy(source="registry", registry="double", id_in="header", check_subject=False, read="fail"):
+        headers = []
+        written = serialize(values[0], SerializationContext(api.topic, MessageField.VALUE, headers))
+        assert [name for name, _ in headers] == ["__value_schema_id"] and written[0] != 0
+        assert api.produce({"value": written, "headers": headers}) == [None]
+        assert api.post(values[1]).status_code == 201
+        assert [event["data"] for event in api.events(2)] == values
+        assert [event["data"] for event in api.stream(2)] == values
+        assert native_values(api)[0] == written
+        for record, value in zip(api.stored(), values):
+            context = SerializationContext(api.topic, MessageField.VALUE, record.headers())
+            assert deserialize(record.value(), context) == value
+        assert api.produce({"value": written[:-1], "headers": headers}) == [KafkaError.INVALID_RECORD]
 
 
 def test_while_the_registry_is_away(shop, kafka, double):
