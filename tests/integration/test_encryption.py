@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from sluice_support import wait_until
 from sluice_support.envelope import Envelope, open_envelope
@@ -160,6 +160,59 @@ def test_damaged_moved_and_plain_records_are_refused_and_can_be_passed(shop):
         shop.kafka.produce(shop.other, [{"value": value, "headers": header}])
     with shop.encrypted(scope={"kind": "virtual-cluster", "ref": shop.sample.virtual_cluster}):
         assert shop.fails_native(0, shop.other) is not None
+
+
+def moved(first, second, foreign, what):
+    """What somebody with access to the broker makes of records: of another topic, under another key, in another place."""
+    def record(value, key):
+        return {"value": value, "key": key, "headers": first.headers()}
+
+    yield record(foreign.value(), foreign.key())
+    yield record(first.value(), second.key())
+    yield record(first.value(), None)
+    if "key" in what:
+        yield record(first.value(), foreign.key())
+        yield record(None, foreign.key())  # a tombstone of the other topic's key
+    if "fields" in what:
+        mine, others = json.loads(first.value()), json.loads(second.value())
+        yield record(json.dumps({**mine, "card": mine["name"]}).encode(), first.key())
+        yield record(json.dumps({**mine, "card": others["card"]}).encode(), first.key())
+
+
+@pytest.mark.parametrize("what", [["value"], ["value", "key"], ["fields"], ["fields", "key"]], ids="-".join)
+def test_ciphertext_that_was_moved_is_refused_by_every_way(shop, what):
+    """Natively, in a page and in a stream: an error in its place, and all goes on behind it."""
+    cluster = {"kind": "virtual-cluster", "ref": shop.sample.virtual_cluster}
+    fields = {"fields": ["/card", "/name"]} if "fields" in what else {}
+    good = [{"card": "4111", "name": "Ada"}, {"card": "5500", "name": "Bo"}]
+    start, other = shop.end(), shop.end(shop.other)
+    cursor = shop.sample.page("?from=latest&wait=0s")["next"]
+    with shop.encrypted(what=what, bind_key=True, scope=cluster, **fields), \
+            shop.sample.stream(query=f"?cursor={cursor}") as stream:
+        sent = [{"value": json.dumps(order).encode(), "key": order["name"].encode()} for order in good]
+        shop.native.produce(shop.topic, sent)
+        shop.native.produce(shop.other, sent[:1])
+        first, second = shop.stored(start)
+        bad = list(moved(first, second, shop.stored(other, shop.other)[0], what))
+        shop.kafka.produce(shop.topic, bad)
+        shop.native.produce(shop.topic, [b'"behind"'])
+        expected = [*good, *["error"] * len(bad), "behind"]
+
+        def is_ours(event):  # what was stored just before may still come
+            return int(event["id"].split("-")[1]) >= start
+
+        def seen(events):
+            assert all(set(event) == {"id", "time", "error"} for event in events if "error" in event), events
+            return ["error" if "error" in event else event["data"] for event in events]
+
+        streamed = stream.find(len(expected), lambda event: is_ours(event.json()))
+        assert seen([event.json() for event in streamed]) == expected
+        paged = wait_until(lambda: (lambda ours: ours if len(ours) >= len(expected) else None)(
+            list(filter(is_ours, shop.page(cursor, len(expected))))), what="the events in pages")
+        assert seen(paged) == expected
+        for number in range(len(bad)):
+            assert shop.fails_native(start + 2 + number) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG), bad[number]
+        assert values(shop.read_native(start + 2 + len(bad), 1)) == [b'"behind"']
 
 
 def test_the_migration_window_lets_plaintext_through(shop):

@@ -82,10 +82,11 @@ class SecretShop:
             self.admin.delete("policies", name)
             self.sample.wait_in_force()
 
-    def ask(self, method="POST", **kwargs):
+    def ask(self, method="POST", headers=None, **kwargs):
         session = requests.Session()
         session.trust_env = False
-        return session.request(method, self.sample.url, headers={"X-API-Key": self.sample.key}, timeout=30, **kwargs)
+        return session.request(method, self.sample.url, headers={"X-API-Key": self.sample.key, **(headers or {})}, timeout=30,
+                               **kwargs)
 
     def end(self, topic=None):
         return self.kafka.end_offsets(topic or self.topic)[0]
