@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CONSUME = 1, CHANGE = 2, DROP = 4, REJECT = 8, KEEP_CHECKSUM = 16 };
+enum { CONSUME = 1, CHANGE = 2, DROP = 4, REJECT = 8, KEEP_CHECKSUM = 16, SHARE = 32 };
 
 struct plan {
     unsigned what;
@@ -82,7 +82,8 @@ static void make_checksums_right(uint8_t *data, size_t len)
         slc_kafka_put(data + at - batch.len + 17, slc_crc32c(0, batch.bytes + 21, batch.len - 21), 4);
 }
 
-/* Records of batches that failed have been described also, so that those are only compared when none did. */
+/* Records of batches that failed or were left out have been described also, so that those are only compared
+ * when none did. */
 static void check(slc_rewriter *rewriter, const struct plan *plan, const slc_rewrite_report *report,
                   const slc_buf *out, bool complete)
 {
@@ -110,8 +111,11 @@ static void rewrite(const uint8_t *data, size_t len, unsigned what)
     if ((what & CONSUME) == 0)
         what &= ~(unsigned)DROP;
     struct plan plan = {.what = what};
-    const slc_rewrite_rules rules = {
-        .record = decide, .ctx = &plan, .consume = (what & CONSUME) != 0, .from_offset = INT64_MIN};
+    const slc_rewrite_rules rules = {.record = decide,
+                                     .ctx = &plan,
+                                     .consume = (what & CONSUME) != 0,
+                                     .share = (what & (CONSUME | SHARE)) == (CONSUME | SHARE),
+                                     .from_offset = INT64_MIN};
     slc_rewriter *rewriter = slc_rewriter_new(&options);
     slc_rewrite_report report;
     slc_buf out;
@@ -123,7 +127,7 @@ static void rewrite(const uint8_t *data, size_t len, unsigned what)
     if (done == SLC_REWRITTEN_SAME)
         SLC_BUG_ON(!slc_buf_add(&out, data, report.used_bytes));
     if (done != SLC_REWRITTEN_FAILED)
-        check(rewriter, &plan, &report, &out, !report.stopped);
+        check(rewriter, &plan, &report, &out, !report.stopped && report.left_out.code == SLC_OK);
     slc_buf_release(&out);
     slc_rewriter_free(rewriter);
 }

@@ -40,11 +40,11 @@ static void produce(const char *servers, const char *codec, size_t size)
 {
     rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, servers, "compression.type", codec, 0);
     void *zeros = calloc(1, size);
-    ck_assert_int_eq(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("t"), RD_KAFKA_V_PARTITION(0),
-                                       RD_KAFKA_V_VALUE(zeros, size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                       RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, "t", NULL);
+    ck_assert_ptr_nonnull(topic);
+    ck_assert_int_eq(rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, zeros, size, NULL, 0, NULL), 0);
     ck_assert_int_eq(rd_kafka_flush(rk, WAIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(rk);
     free(zeros);
 }

@@ -354,13 +354,14 @@ START_TEST(what_is_fetched_is_found_with_its_error)
         slc_kafka_add_int32(&buf, 3);
         slc_kafka_add_int16(&buf, (int16_t)error); /* NOT_LEADER_OR_FOLLOWER */
         for (int i = 0; i < 3; i++)
-            slc_kafka_add_int64(&buf, 100);
-        slc_kafka_add_count(&buf, false, -1); /* aborted transactions */
+            slc_kafka_add_int64(&buf, 100 - i); /* high watermark, last stable, begin of the log */
+        slc_kafka_add_count(&buf, false, -1);   /* aborted transactions */
         slc_kafka_add_int32(&buf, -1);
         slc_kafka_add_bytes(&buf, false, (const uint8_t *)"batch", error == 0 ? 5 : 0);
         ck_assert_msg(slc_kafka_fetch_response(buf.data + 4, buf.len - 4, 3, &fetched, &err), "%s",
                       err.message);
         ck_assert_int_eq(fetched.error, error);
+        ck_assert_int_eq(fetched.high_watermark, 100);
         ck_assert_uint_eq(fetched.len, error == 0 ? 5 : 0);
         ck_assert(error != 0 || memcmp(fetched.records, "batch", 5) == 0);
         ck_assert(!slc_kafka_fetch_response(buf.data + 4, buf.len - 5, 3, &fetched, &err));
