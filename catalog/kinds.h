@@ -36,6 +36,21 @@ extern const char *const slc_lifecycle_values[]; /* in order */
         .name = "team", .type = SLC_F_REF, .ref = "teams", .flags = SLC_F_REQUIRED | SLC_F_FILTERABLE,         \
         .help = "The team that owns it."                                                                       \
     }
+/* What means what in the lifecycle differs: what_ says it. */
+#define SLC_FIELD_LIFECYCLE(what_)                                                                             \
+    {                                                                                                          \
+        .name = "lifecycle", .type = SLC_F_ENUM, .flags = SLC_F_FILTERABLE, .values = slc_lifecycle_values,    \
+        .default_json = "\"draft\"", .help = "Only moves forward; " what_                                      \
+    }
+#define SLC_FIELD_SUNSET_AT                                                                                    \
+    {                                                                                                          \
+        .name = "sunset_at", .type = SLC_F_TIMESTAMP, .help = "When a deprecated API will end."                \
+    }
+#define SLC_FIELD_DEPRECATED_AT                                                                                \
+    {                                                                                                          \
+        .name = "deprecated_at", .type = SLC_F_TIMESTAMP, .flags = SLC_F_READ_ONLY,                            \
+        .help = "When it became deprecated."                                                                   \
+    }
 #define SLC_FIELD_END                                                                                          \
     {                                                                                                          \
         .name = NULL                                                                                           \
