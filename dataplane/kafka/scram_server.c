@@ -174,6 +174,7 @@ bool slc_scram_server_challenge(slc_scram_server *scram, const uint8_t *verifier
     slc_buf_addf(&scram->auth, "r=%.*s%s,s=%s,i=%u", (int)scram->nonce_len, client, nonce, salt_text,
                  iterations);
     scram->nonce_at = begin + 2;
+    scram->client_nonce_len = scram->nonce_len;
     scram->nonce_len += strlen(nonce);
     slc_buf_add(out, scram->auth.data + begin, scram->auth.len - begin);
     return (!out->overflow && !scram->auth.overflow) ||
@@ -217,6 +218,19 @@ static bool take_proof(struct text text, uint8_t *decoded, size_t digest, const 
            slc_base64_decode(proof.at, (size_t)(proof.end - proof.at), decoded, digest) == (long)digest;
 }
 
+/* librdkafka before 2.6.1, which Debian 12 has, says its own part once more in front, and Kafka before 4.0
+ * takes it. What a replay would have to guess is the end. */
+static bool same_nonce(const slc_scram_server *scram, struct text nonce)
+{
+    const char *whole = (const char *)scram->auth.data + scram->nonce_at;
+    size_t len = (size_t)(nonce.end - nonce.at), own = scram->client_nonce_len;
+    if (len == scram->nonce_len + own && memcmp(nonce.at, whole, own) == 0) {
+        nonce.at += own;
+        len -= own;
+    }
+    return len == scram->nonce_len && memcmp(nonce.at, whole, len) == 0;
+}
+
 bool slc_scram_server_final(slc_scram_server *scram, const uint8_t *message, size_t len, slc_buf *out,
                             slc_error *err)
 {
@@ -230,8 +244,7 @@ bool slc_scram_server_final(slc_scram_server *scram, const uint8_t *message, siz
     if (!take(&text, 'c', &binding) || (size_t)(binding.end - binding.at) != strlen(scram->binding) ||
         memcmp(binding.at, scram->binding, strlen(scram->binding)) != 0)
         return malformed(err, "its header is another one than before");
-    if (!take(&text, 'r', &nonce) || (size_t)(nonce.end - nonce.at) != scram->nonce_len ||
-        memcmp(nonce.at, scram->auth.data + scram->nonce_at, scram->nonce_len) != 0)
+    if (!take(&text, 'r', &nonce) || !same_nonce(scram, nonce))
         return malformed(err, "its nonce is another one than before");
     if (!take_proof(text, decoded, digest, &proof_at))
         return malformed(err, "its proof");

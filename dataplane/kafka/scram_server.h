@@ -26,6 +26,7 @@ typedef struct slc_scram_server {
     char binding[16 + 2 * SLC_SCRAM_SERVER_MAX_NAME]; /* what c= of the last message must be */
     slc_buf auth;                                     /* AuthMessage so far */
     size_t nonce_at, nonce_len;                       /* the whole nonce, in auth */
+    size_t client_nonce_len;                          /* of it, the client's part */
     uint8_t stored_key[SLC_SCRAM_SERVER_MAX_DIGEST], server_key[SLC_SCRAM_SERVER_MAX_DIGEST];
 } slc_scram_server;
 

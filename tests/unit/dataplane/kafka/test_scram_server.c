@@ -11,8 +11,9 @@
 #include "tests/unit/common/unit.h"
 
 #define CLIENT_FIRST "n,,n=user,r=rOprNGfwEbeRWgbNEkqO"
+#define CLIENT_NONCE "rOprNGfwEbeRWgbNEkqO"
 #define SERVER_NONCE "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-#define NONCE        "rOprNGfwEbeRWgbNEkqO" SERVER_NONCE
+#define NONCE        CLIENT_NONCE SERVER_NONCE
 #define PROOF        "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 
 static const uint8_t pepper[32] = {7};
@@ -87,6 +88,22 @@ START_TEST(a_wrong_secret_is_refused)
     ck_assert(!final("c=biws,r=" NONCE ",p=" PROOF));
     ck_assert_int_eq(err.code, SLC_UNAUTHENTICATED);
     ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+/* librdkafka before 2.6.1. */
+START_TEST(a_client_that_says_its_nonce_once_more_gets_in)
+{
+    ck_assert(first(CLIENT_FIRST));
+    ck_assert(challenge("pencil"));
+    ck_assert_msg(final("c=biws,r=" CLIENT_NONCE NONCE ",p=1Y75+q7XaCGJj/r6vyQWwoNxSzV5ksS8xhp5Lqyriec="), "%s",
+                  err.message);
+    teardown();
+    setup();
+    ck_assert(first(CLIENT_FIRST));
+    ck_assert(challenge("pencil"));
+    ck_assert(!final("c=biws,r=" CLIENT_NONCE NONCE ",p=" PROOF)); /* the proof is of what was said */
+    ck_assert_int_eq(err.code, SLC_UNAUTHENTICATED);
 }
 END_TEST
 
@@ -189,6 +206,9 @@ static const char *const bad_finals[] = {
     "c=biws,r=" NONCE ",p=AAAA",
     "r=" NONCE ",c=biws,p=" PROOF,
     "c=biws,r=x" NONCE ",p=" PROOF,
+    "c=biws,r=" CLIENT_NONCE CLIENT_NONCE NONCE ",p=" PROOF,
+    "c=biws,r=" SERVER_NONCE NONCE ",p=" PROOF,
+    "c=biws,r=" CLIENT_NONCE ",p=" PROOF,
     "c=eSws,r=" NONCE ",p=" PROOF,
     "c=biws,r=" NONCE ",p=" PROOF ",x=1",
     "c=biws,r=" NONCE ",x=1,",
@@ -215,6 +235,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_example_of_the_rfc);
     tcase_add_test(tcase, a_wrong_secret_is_refused);
+    tcase_add_test(tcase, a_client_that_says_its_nonce_once_more_gets_in);
     tcase_add_test(tcase, nobody_is_refused_at_the_end);
     tcase_add_test(tcase, our_client_gets_in);
     tcase_add_loop_test(tcase, malformed_first_messages_are_refused, 0,
