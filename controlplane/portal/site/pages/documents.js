@@ -2,14 +2,9 @@
 // group. Where pages may not ask the gateway they are links alone.
 import { h, notice, replace } from '../shell/dom.js';
 import { code } from '../shell/parts.js';
+import { ask } from './trial.js';
 
 const DOCUMENTS = [['OpenAPI', 'openapi.json'], ['AsyncAPI', 'asyncapi.json']];
-
-async function read(url) {
-  const response = await fetch(url, { mode: 'cors', credentials: 'omit' });
-  if (!response.ok) throw new Error(`The gateway answered ${response.status}.`);
-  return JSON.stringify(await response.json(), null, 2);
-}
 
 // A file of this page's own: browsers save what comes from elsewhere only if that says so.
 function saved(text, name) {
@@ -20,11 +15,12 @@ export function documents(api, address, environment) {
   const place = h('div', { 'aria-live': 'polite' });
   const show = async (title, file) => {
     const url = `${address}/${file}`;
+    replace(place, h('p', { class: 'quiet' }, 'Waiting for the gateway…'));
     try {
-      const text = await read(url);
+      const text = JSON.stringify(await ask(url), null, 2);
       replace(place, h('p', {}, saved(text, `${api.name}.v${api.major}-${environment}-${file}`)), code(title, text));
-    } catch {
-      replace(place, notice('', h('p', {}, 'It cannot be shown here: the gateway is away, or has no policy "cors" for this page. ', h('a', { href: url, target: '_blank', rel: 'noopener' }, `Open the ${title} document`))));
+    } catch (problem) {
+      replace(place, notice('bad', h('p', {}, `It cannot be shown here. ${problem.message} `, h('a', { href: url, target: '_blank', rel: 'noopener' }, `Open the ${title} document`))));
     }
   };
   return h('div', {},

@@ -2,12 +2,13 @@
 import { h, notice, say, table } from '../shell/dom.js';
 import { key, may, patch, post } from '../shell/api.js';
 import { fields } from '../shell/diff.js';
-import { choices, field, form } from '../shell/form.js';
+import { field, form } from '../shell/form.js';
 import { all, ask, dialog, part, tag } from '../shell/parts.js';
 import { show } from '../shell/router.js';
 import { load, pathOf } from './catalog.js';
 import { decisions, memberOf } from './own.js';
-import { OPERATIONS, listenerOptions, places } from './publish.js';
+import { products } from './products.js';
+import { listenerOptions, places } from './publish.js';
 import { scorecard } from './scorecard.js';
 import { usage } from './usage.js';
 
@@ -75,31 +76,6 @@ function documentation(api) {
   field({ name: 'description', label: 'Documentation (Markdown)', rows: 10, value: api.description ?? '' }),
   h('details', {}, h('summary', {}, 'Examples'), exampleFields(api)),
   field({ name: 'changelog', label: 'What changed (Markdown)', rows: 6, value: api.changelog ?? '' })));
-}
-
-// A product of its own, with a first plan. What already bundles it is listed.
-function products(api) {
-  const list = table('Products', ['Product', 'State', 'Plans'], api.products.map((product) => [
-    product.title || product.name, tag(product.lifecycle), product.plans.map((plan) => `${plan.name} (${plan.approval === 'auto' ? 'at once' : 'asks you'})`).join(', ') || 'none',
-  ]), 'It is in no product.');
-  const made = may('products:write') && may('plans:write') && form({
-    submit: 'Make the product',
-    kind: '',
-    send: async (values) => {
-      await post('/v1/products', { name: values.product, team: api.team, visibility: values.visibility, lifecycle: 'published', event_apis: [keyOf(api)], ...(values.product_title ? { title: values.product_title } : {}) });
-      await post('/v1/plans', { product: values.product, name: values.plan, operations: values.plan_operations ?? [], approval: values.approval });
-      say('The product is made.');
-      await show();
-    },
-  },
-  h('div', { class: 'fields' },
-    field({ name: 'product', label: 'Name of the product', required: true, value: api.name, autocapitalize: 'none', spellcheck: 'false' }),
-    field({ name: 'product_title', label: 'Title of the product' }),
-    field({ name: 'visibility', label: 'Who sees it', required: true, options: [['signed-in', 'everybody who signed in'], ['teams', 'your team'], ['public', 'everybody']] }),
-    field({ name: 'plan', label: 'Name of the plan', required: true, value: 'standard', autocapitalize: 'none', spellcheck: 'false' }),
-    field({ name: 'approval', label: 'Subscriptions are approved', required: true, options: [['manual', 'by you'], ['auto', 'at once']] })),
-  choices({ name: 'plan_operations', label: 'What the plan allows', options: OPERATIONS.filter(([name]) => api.operations.includes(name)), chosen: api.operations }));
-  return h('section', { class: 'card' }, h('h2', {}, 'Products'), list, made && h('details', {}, h('summary', {}, 'New product'), made));
 }
 
 function consumers(api) {

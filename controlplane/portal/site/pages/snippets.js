@@ -5,43 +5,56 @@ export const base = (api, deployment) => (deployment.rest_url ? `${deployment.re
 const has = (api, operation) => api.operations.includes(operation);
 const example = '{"hello": "world"}';
 const text = (lines) => lines.filter((line) => line !== false).join('\n');
+// Events are published and read in pages where it is reached by "rest", and streamed by "sse".
+const ways = (api) => {
+  const rest = api.exposures.includes('rest');
+  return { publishes: rest && has(api, 'publish'), reads: rest && has(api, 'read'), streams: api.exposures.includes('sse') && has(api, 'read') };
+};
 
 function curl(api, events) {
+  const { publishes, reads, streams } = ways(api);
   return text([
     'key=...  # the API key of your application',
-    has(api, 'publish') && api.exposures.includes('rest') && `curl -H "X-API-Key: $key" -H 'Content-Type: application/json' -d '${example}' ${events}`,
-    has(api, 'read') && api.exposures.includes('rest') && `curl -H "X-API-Key: $key" '${events}?from=earliest&wait=10'`,
-    has(api, 'read') && api.exposures.includes('sse') && `curl -N -H "X-API-Key: $key" -H 'Accept: text/event-stream' ${events}`,
+    publishes && `curl -H "X-API-Key: $key" -H 'Content-Type: application/json' -d '${example}' ${events}`,
+    reads && `curl -H "X-API-Key: $key" '${events}?from=earliest&wait=10'`,
+    streams && `curl -N -H "X-API-Key: $key" -H 'Accept: text/event-stream' ${events}`,
   ]);
 }
 
 function javascript(api, events) {
+  const { publishes, reads, streams } = ways(api);
   return text([
     `const url = '${events}';`,
     "const headers = { 'X-API-Key': process.env.API_KEY };",
-    has(api, 'publish') && `await fetch(url, { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(${example}) });`,
-    has(api, 'read') && "let next = '';",
-    has(api, 'read') && 'for (;;) {',
-    has(api, 'read') && "  const page = await (await fetch(`${url}?wait=10${next && `&cursor=${encodeURIComponent(next)}`}`, { headers })).json();",
-    has(api, 'read') && '  for (const event of page.events) console.log(event.data);',
-    has(api, 'read') && '  next = page.next;',
-    has(api, 'read') && '}',
+    publishes && `await fetch(url, { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(${example}) });`,
+    reads && "let next = '';",
+    reads && 'for (;;) {',
+    reads && "  const page = await (await fetch(`${url}?wait=10${next && `&cursor=${encodeURIComponent(next)}`}`, { headers })).json();",
+    reads && '  for (const event of page.events) console.log(event.data);',
+    reads && '  next = page.next;',
+    reads && '}',
+    streams && !reads && "const stream = await fetch(url, { headers: { ...headers, Accept: 'text/event-stream' } });",
+    streams && !reads && 'for await (const lines of stream.body.pipeThrough(new TextDecoderStream())) console.log(lines);',
   ]);
 }
 
 function python(api, events) {
+  const { publishes, reads, streams } = ways(api);
   return text([
     'import os, requests',
     '',
     `url = "${events}"`,
     'headers = {"X-API-Key": os.environ["API_KEY"]}',
-    has(api, 'publish') && `requests.post(url, headers=headers, json=${example}).raise_for_status()`,
-    has(api, 'read') && 'cursor = None',
-    has(api, 'read') && 'while True:',
-    has(api, 'read') && '    page = requests.get(url, headers=headers, params={"wait": 10, "cursor": cursor}).json()',
-    has(api, 'read') && '    for event in page["events"]:',
-    has(api, 'read') && '        print(event["data"])',
-    has(api, 'read') && '    cursor = page["next"]',
+    publishes && `requests.post(url, headers=headers, json=${example}).raise_for_status()`,
+    reads && 'cursor = None',
+    reads && 'while True:',
+    reads && '    page = requests.get(url, headers=headers, params={"wait": 10, "cursor": cursor}).json()',
+    reads && '    for event in page["events"]:',
+    reads && '        print(event["data"])',
+    reads && '    cursor = page["next"]',
+    streams && !reads && 'stream = requests.get(url, headers={**headers, "Accept": "text/event-stream"}, stream=True)',
+    streams && !reads && 'for line in stream.iter_lines(decode_unicode=True):',
+    streams && !reads && '    print(line)',
   ]);
 }
 

@@ -25,8 +25,8 @@ function state(found) {
   ];
 }
 
-function more(found, query) {
-  return found.next && h('p', {}, h('a', { href: url('/operate/topics', { ...query, cursor: found.next }) }, 'Next page'));
+function more(found, query, name, title) {
+  return found.next && h('p', {}, h('a', { href: url('/operate/topics', { ...query, [name]: found.next }) }, title));
 }
 
 async function topics(query) {
@@ -36,15 +36,15 @@ async function topics(query) {
     table('Topics', ['Topic', 'Partitions', 'Replicas', 'Kept', 'Cleanup', 'Event APIs', 'May be exposed by'], found.items.map((topic) => [
       h('code', {}, topic.name), topic.partitions ?? '–', topic.replication ?? '–', duration(topic.retention_ms), topic.cleanup_policy ?? '–',
       topic.deployments.join(', ') || (topic.internal ? 'internal' : 'none'), topic.teams.join(', ') || 'nobody',
-    ]), 'No topic was found.'), more(found, query));
+    ]), 'No topic was found.'), more(found, query, 'cursor', 'More topics'));
 }
 
-async function groups(backend) {
-  const found = await get(url(`/v1/backend-clusters/${key(backend)}/groups`, { limit: PAGE }));
+async function groups(query) {
+  const found = await get(url(`/v1/backend-clusters/${key(query.backend)}/groups`, { cursor: query.groups, limit: PAGE }));
   return h('div', {}, found.groups_error && notice('bad', h('p', {}, found.groups_error)),
     table('Consumer groups', ['Group', 'State', 'Members', 'Behind by', 'Topics'], found.items.map((group) => [
       h('code', {}, group.id), group.state ?? '–', group.members ?? '–', group.lag === undefined ? 'nothing committed' : `${group.lag.toLocaleString()} events`, (group.topics ?? []).map((topic) => topic.name ?? topic).join(', ') || '–',
-    ]), 'No consumer group was found.'));
+    ]), 'No consumer group was found.'), more(found, query, 'groups', 'More consumer groups'));
 }
 
 // Who may not read backends still finds those of the virtual clusters.
@@ -63,6 +63,6 @@ export async function topicList({ query }) {
         field({ name: 'search', label: 'Name contains', type: 'search', value: given.search ?? '' }),
         field({ name: 'managed', label: 'Which', options: [['', 'all'], ['true', 'of event APIs'], ['false', 'of none']], value: given.managed ?? '' }))),
       part('Topics', () => topics(given)),
-      may('backend-clusters:read') && part('Consumer groups', () => groups(given.backend)),
+      may('backend-clusters:read') && part('Consumer groups', () => groups(given)),
     ]);
 }
