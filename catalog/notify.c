@@ -38,14 +38,20 @@ bool slc_notify_enqueue(slc_txn *txn, const char *webhook_id, const char *event,
     return ok;
 }
 
-/* Webhooks of everybody, and those of either team ("" for none). */
-static json_t *whom(slc_txn *txn, const char *event, const char *team, const char *other, slc_error *err)
+/* Webhooks of everybody; those of either team ("" for none); and, with `event_api` (else ""), those of the
+ * teams whose applications use it, or wait to. */
+static json_t *whom(slc_txn *txn, const char *event, const char *team, const char *other, const char *event_api,
+                    slc_error *err)
 {
     static const char sql[] =
-        "SELECT w.id FROM webhooks AS w WHERE w.enabled = 1 AND (w.team IS NULL OR w.team IN (?2, "
-        "?3)) AND EXISTS (SELECT 1 FROM json_each(w.events) WHERE value = ?1)";
+        "SELECT w.id FROM webhooks AS w WHERE w.enabled = 1 AND (w.team IS NULL OR w.team IN (?2, ?3) OR "
+        "w.team IN "
+        "(SELECT a.team FROM products_event_apis AS p JOIN subscriptions AS s ON s.product = p.owner_id JOIN "
+        "applications AS a ON a.id = s.application WHERE p.target_id = ?4 AND s.state IN ('pending', "
+        "'approved', "
+        "'suspended'))) AND EXISTS (SELECT 1 FROM json_each(w.events) WHERE value = ?1)";
     json_t *ids = json_array();
-    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "sss", event, team, other);
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ssss", event, team, other, event_api);
     int rc = stmt == NULL ? -1 : 1;
     while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1)
         json_array_append_new(ids, json_string(slc_column_text(stmt, 0)));
@@ -56,11 +62,10 @@ static json_t *whom(slc_txn *txn, const char *event, const char *team, const cha
     return NULL;
 }
 
-/* Takes `data`. */
-static bool tell(slc_txn *txn, const char *event, const char *team, const char *other, json_t *data,
-                 slc_error *err)
+/* To `ids` (NULL: they could not be read). Takes both. */
+static bool tell_them(slc_txn *txn, json_t *ids, const char *event, json_t *data, slc_error *err)
 {
-    json_t *ids = whom(txn, event, team != NULL ? team : "", other != NULL ? other : "", err), *id;
+    json_t *id;
     bool ok = ids != NULL;
     size_t i;
     json_array_foreach (ids, i, id)
@@ -68,6 +73,14 @@ static bool tell(slc_txn *txn, const char *event, const char *team, const char *
     json_decref(ids);
     json_decref(data);
     return ok;
+}
+
+/* Takes `data`. */
+static bool tell(slc_txn *txn, const char *event, const char *team, const char *other, json_t *data,
+                 slc_error *err)
+{
+    json_t *ids = whom(txn, event, team != NULL ? team : "", other != NULL ? other : "", "", err);
+    return tell_them(txn, ids, event, data, err);
 }
 
 /* ---- changes ---- */
@@ -140,7 +153,9 @@ static bool tell_event_api(slc_txn *txn, const json_t *before, const json_t *nex
     add_key(txn, data, "event_api", "event-apis", slc_get_text(next, "id"));
     add_key(txn, data, "team", "teams", slc_get_text(next, "team"));
     add_time(data, "sunset_at", slc_get_int(next, "sunset_at"));
-    return tell(txn, event, slc_get_text(next, "team"), NULL, data, err);
+    bool ends = strcmp(lifecycle, "published") != 0; /* that concerns who uses it */
+    json_t *ids = whom(txn, event, slc_get_text(next, "team"), "", ends ? slc_get_text(next, "id") : "", err);
+    return tell_them(txn, ids, event, data, err);
 }
 
 static bool tell_node(slc_txn *txn, const char *event, const char *id, const char *name, const char *group,

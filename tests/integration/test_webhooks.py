@@ -137,6 +137,33 @@ def test_a_team_hears_of_its_own(stage, receiver):
     assert not deliveries(stage, others)
 
 
+def test_who_uses_an_event_api_hears_of_its_end(stage, receiver):
+    admin, told = stage.admin, ("event_api.published", "event_api.deprecated", "event_api.retired")
+    for team in ("users", "waiting", "strangers", "former"):
+        admin.create("teams", name=team)
+    admin.create("event-apis", name="ending", major=1, team=stage.team, operations=["read"], exposures=["rest"])
+    admin.create("products", name="ending", team=stage.team, visibility="signed-in", lifecycle="published",
+                 event_apis=["ending.v1"])
+    for plan, approval in (("free", "auto"), ("asked", "manual")):
+        admin.create("plans", product="ending", name=plan, operations=["read"], approval=approval)
+    for team, plan in (("users", "free"), ("waiting", "asked"), ("former", "free"), ("strangers", None)):
+        admin.create("applications", name=f"app-of-{team}", team=team)
+        if plan:
+            made = admin.create("subscriptions", application=f"app-of-{team}", plan=f"ending.{plan}", environment="dev")
+        if team == "former":
+            admin.act("subscriptions", made["id"], "revoke")
+    hooks = {team: hook(stage, receiver, *told, team=team) for team in (stage.team, "users", "waiting", "strangers", "former")}
+    for change in ({"lifecycle": "published"}, {"lifecycle": "deprecated", "sunset_at": "2099-01-31T00:00:00Z"}, {"lifecycle": "retired"}):
+        admin.patch("event-apis", "ending.v1", **change)
+    receiver.wait(3 + 2 + 2)
+    heard = {team: sorted(item["event"] for item in deliveries(stage, webhook)) for team, webhook in hooks.items()}
+    ends = ["event_api.deprecated", "event_api.retired"]
+    assert heard == {stage.team: ["event_api.deprecated", "event_api.published", "event_api.retired"], "users": ends, "waiting": ends, "strangers": [], "former": []}
+    deprecated = next(json.loads(body) for _, _, body in receiver.got if b"event_api.deprecated" in body)
+    assert deprecated["data"] == {"event_api": "ending.v1", "lifecycle": "deprecated", "team": stage.team,
+                                  "sunset_at": "2099-01-31T00:00:00.000Z"}
+
+
 def test_a_receiver_that_fails_redirects_or_hangs_is_tried_again(stage, receiver):
     receiver.answers = [500, 302, "hang", 503]
     webhook = hook(stage, receiver)
