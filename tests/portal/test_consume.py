@@ -132,6 +132,29 @@ def test_usage_is_drawn_and_told(sample, control, dora):
     dora.check_unharmed()
 
 
+def test_an_application_that_is_not_used_any_more_goes(sample, control, dora):
+    dora.http.post("/v1/applications", expect=201, name="brief", team="web")
+    dora.http.post("/v1/credentials", expect=201, application="brief", type="secret")
+    page = dora.open("/applications/brief")
+    page.get_by_role("button", name="Delete the application").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    dialog.get_by_text("still referred to").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    confirm(dora, "Revoke", "Revoke")
+    row = page.get_by_role("region", name="Credentials")
+    row.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    dora.see("There is no credential yet.")
+    dora.check_access()
+    page.get_by_role("button", name="Delete the application").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    page.wait_for_url("**/applications")
+    control.admin.request("GET", "/v1/applications/brief", expect=404)
+    dora.check_unharmed()
+
+
 def test_the_list_has_the_applications_of_ones_teams(sample, dora, people):
     page = dora.open("/applications")
     assert page.get_by_role("link", name="reports").count() == 1

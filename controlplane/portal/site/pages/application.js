@@ -26,7 +26,18 @@ function state(credential) {
 
 function credentialButtons(credential, place, again) {
   const name = credential.title || credential.id;
-  if (credential.revoked_at) return null;
+  if (credential.revoked_at) {
+    return h('button', {
+      type: 'button',
+      class: 'bad',
+      'aria-label': `Delete ${name}`,
+      onclick: () => ask('Delete the credential?', `${name} is revoked already. Deleted, it is in the audit trail alone.`, 'Delete', async () => {
+        await del(`/v1/credentials/${key(credential.id)}`);
+        say('The credential is deleted.');
+        await again();
+      }),
+    }, 'Delete');
+  }
   return h('div', { class: 'row' },
     credential.type === 'secret' && h('button', {
       type: 'button',
@@ -99,7 +110,7 @@ function removal(application) {
   return h('p', {}, h('button', {
     type: 'button',
     class: 'bad',
-    onclick: () => ask('Delete the application?', `${application.name} is deleted. Its credentials and subscriptions have to be deleted before.`, 'Delete', async () => {
+    onclick: () => ask('Delete the application?', `${application.name} is deleted. Its subscriptions have to be ended, and its credentials revoked and deleted before.`, 'Delete', async () => {
       await del(`/v1/applications/${key(application.name)}`);
       say('The application is deleted.');
       await go('/applications');
