@@ -245,8 +245,8 @@ const slc_setting slc_gateway_settings_table[] = {
     {"kafka.rewrite-limit", SLC_SET_SIZE, "64MiB", "largest answer that is held in memory to be rewritten",
      AT(limits.kafka_rewrite_bytes), 1024 * 1024, GIB},
     {"records.inflated-limit", SLC_SET_SIZE, "64MiB",
-     "largest batch of records that policies look into, when it is inflated", AT(limits.records_inflated_bytes),
-     1024 * 1024, GIB},
+     "largest batch of records, when it is inflated, that policies look into or that is read over HTTP",
+     AT(limits.records_inflated_bytes), 1024 * 1024, GIB},
     {"records.wait", SLC_SET_DURATION, "5s",
      "longest wait of a request or an answer for what policies on its records need, such as a key or a schema; "
      "then a "

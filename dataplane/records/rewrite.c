@@ -1,6 +1,7 @@
 /* The records of a partition: batch after batch, and what becomes of those that fail. */
 #include "dataplane/records/rewrite.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,9 +96,10 @@ static bool add_gap(const slc_batch_extent *extent, slc_buf *out, slc_error *err
 static bool pass_over(struct walk *w, size_t *at, size_t len, slc_error *err)
 {
     slc_batch_extent extent;
-    if (!w->rules->consume || !slc_batch_extent_at(w->data, len, *at, &extent) ||
-        (extent.last >= w->rules->from_offset && !slc_rewrite_forgives(w->rules, w->report, err)))
+    if (!w->rules->consume || !slc_batch_extent_at(w->data, len, *at, &extent))
         return false;
+    if (extent.last >= w->rules->from_offset && !slc_rewrite_forgives(w->rules, w->report, err))
+        return slc_fail_context(err, "the record batch that ends with %" PRId64, extent.last);
     slc_error_clear(err);
     if (!catch_up(w, *at, err) || !add_gap(&extent, w->out, err))
         return false;

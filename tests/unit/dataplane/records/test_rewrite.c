@@ -516,6 +516,7 @@ START_TEST(test_a_batch_that_nobody_here_can_read_is_passed_like_one_that_is_dam
         slc_buf_clear(&f.out);
         ck_assert_int_eq(rewrite(&f), SLC_REWRITTEN_FAILED);
         ck_assert_int_eq(f.err.code, SLC_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(f.err.message, "ends with 12"));
         fixture_release(&f);
     }
 }
