@@ -14,8 +14,12 @@
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
 #define CURSOR_MAX    512
-#define FILTERS_MAX   16
+#define FILTERS_MAX   32
+#define LABELS_MAX    8
 #define SQL_MAX_BYTES 32768
+
+#define HAS_LABEL    "EXISTS (SELECT 1 FROM json_each(%s) AS l WHERE l.key = ?%d AND l.value = ?%d)"
+#define GROUP_LABELS "(SELECT g.labels FROM gateway_groups AS g WHERE g.id = t.\"group\")"
 
 #define TEAMS_PARAMETER 40 /* of slc_kind.visible */
 
@@ -102,10 +106,44 @@ static const slc_field *filter_field(const slc_kind *kind, const char *name)
     return field != NULL && (field->flags & SLC_F_FILTERABLE) != 0 ? field : NULL;
 }
 
+/* One that has the label; a gateway also by its group's. */
+static bool add_label(const slc_kind *kind, const char *pair, size_t len, struct filters *filters, slc_buf *sql,
+                      slc_error *err)
+{
+    const char *equals = memchr(pair, '=', len);
+    if (equals == NULL || equals == pair)
+        return slc_fail(err, SLC_INVALID, "label", "is KEY=VALUE, or up to %d of them with commas between them",
+                        LABELS_MAX);
+    size_t key_len = (size_t)(equals - pair);
+    int key = 3 + filters->count;
+    filters->values[filters->count++] = json_stringn(pair, key_len);
+    filters->values[filters->count++] = json_stringn(equals + 1, len - key_len - 1);
+    bool node = strcmp(kind->name, "gateway-nodes") == 0;
+    return slc_buf_adds(sql, " AND (") && slc_buf_addf(sql, HAS_LABEL, "t.labels", key, key + 1) &&
+           (!node || (slc_buf_adds(sql, " OR ") && slc_buf_addf(sql, HAS_LABEL, GROUP_LABELS, key, key + 1))) &&
+           slc_buf_adds(sql, ")");
+}
+
+static bool add_labels(const slc_kind *kind, const char *text, struct filters *filters, slc_buf *sql,
+                       slc_error *err)
+{
+    for (int i = 0; i < LABELS_MAX && filters->count + 2 <= FILTERS_MAX; i++) {
+        size_t len = strcspn(text, ",");
+        if (!add_label(kind, text, len, filters, sql, err))
+            return false;
+        text += len;
+        if (*text++ == '\0')
+            return true;
+    }
+    return slc_fail(err, SLC_INVALID, "label", "are too many");
+}
+
 static bool add_filter(slc_txn *txn, const slc_kind *kind, const char *name, const json_t *given,
                        struct filters *filters, slc_buf *sql, slc_error *err)
 {
     const slc_field *field = filter_field(kind, name);
+    if (strcmp(name, "label") == 0 && json_is_string(given) && slc_kind_has_labels(kind))
+        return add_labels(kind, json_string_value(given), filters, sql, err);
     if (field == NULL)
         return slc_fail(err, SLC_INVALID, name, "a list of %s cannot be filtered by it", kind->name);
     if (!json_is_string(given) || filters->count == FILTERS_MAX)

@@ -90,6 +90,11 @@ const slc_field *slc_kind_common_fields(const slc_kind *kind)
     return (kind->flags & SLC_KIND_LOG) != 0 ? log_common_fields : common_fields;
 }
 
+bool slc_kind_has_labels(const slc_kind *kind)
+{
+    return slc_field_find(slc_kind_common_fields(kind), "labels") != NULL;
+}
+
 const slc_field *slc_field_find(const slc_field *fields, const char *name)
 {
     for (const slc_field *field = fields; field->name != NULL; field++)

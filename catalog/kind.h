@@ -171,6 +171,7 @@ const slc_kind *slc_kind_find(const char *name); /* NULL when there is none */
 /* The fields that every kind has too: id, revision, manager, labels, created_at, updated_at (of a SLC_KIND_LOG
  * kind: id and created_at). */
 const slc_field *slc_kind_common_fields(const slc_kind *kind);
+bool slc_kind_has_labels(const slc_kind *kind);
 const slc_field *slc_field_find(const slc_field *fields, const char *name); /* NULL when there is none */
 const slc_action *slc_kind_action(const slc_kind *kind, const char *name);  /* NULL when there is none */
 /* The bounds that hold, with the type's own filled in. Characters, value, milliseconds, items or bytes by type.

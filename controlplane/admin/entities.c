@@ -60,11 +60,14 @@ bool slc_route_list(slc_txn *txn, slc_call *call, slc_error *err)
     if (query.limit < 0)
         return false;
     json_t *filters = json_object();
-    for (pair = call->query.tqh_first; pair != NULL; pair = pair->next.tqe_next)
+    bool ok = true;
+    for (pair = call->query.tqh_first; ok && pair != NULL; pair = pair->next.tqe_next)
         if (strcmp(pair->key, "limit") != 0 && strcmp(pair->key, "cursor") != 0)
-            json_object_set_new(filters, pair->key, json_string(pair->value));
+            ok = json_object_set_new(filters, pair->key, json_string(pair->value)) == 0 ||
+                 slc_fail(err, SLC_INVALID, NULL, "the query string is not UTF-8");
     query.filters = filters;
-    call->answer = slc_entity_list(txn, call->target.kind, &query, err);
+    if (ok)
+        call->answer = slc_entity_list(txn, call->target.kind, &query, err);
     json_decref(filters);
     return call->answer != NULL;
 }

@@ -77,6 +77,12 @@ static void add_filters(json_t *parameters, const slc_kind *kind)
     json_array_append_new(parameters,
                           parameter("cursor", "query", false, "`next` of the page before.",
                                     json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_-]+$")));
+    if (slc_kind_has_labels(kind))
+        json_array_append_new(parameters,
+                              parameter("label", "query", false,
+                                        "Only those with these labels, KEY=VALUE with commas between them.",
+                                        json_pack("{s:s, s:s}", "type", "string", "pattern",
+                                                  "^[^=,]+=[^,]*(,[^=,]+=[^,]*){0,7}$")));
     for (size_t i = 0; i < 2; i++)
         for (const slc_field *field = groups[i]; field->name != NULL; field++)
             if ((field->flags & SLC_F_FILTERABLE) != 0)

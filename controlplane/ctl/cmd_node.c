@@ -17,11 +17,14 @@
 
 static json_t *list_nodes(slc_ctl *ctl)
 {
-    const char *group = slc_args_get(&ctl->args, "group");
+    static const char *const filters[] = {"group", "label"};
     char path[PATH_CHARS] = "/v1/gateway-nodes";
-    if (group != NULL) {
-        snprintf(path, sizeof path, "/v1/gateway-nodes?group=");
-        slc_ctl_path_add(path, sizeof path, group);
+    for (size_t i = 0, used = 0; i < 2; i++) {
+        const char *value = slc_args_get(&ctl->args, filters[i]);
+        if (value == NULL)
+            continue;
+        snprintf(path + strlen(path), sizeof path - strlen(path), "%c%s=", used++ == 0 ? '?' : '&', filters[i]);
+        slc_ctl_path_add(path, sizeof path, value);
     }
     return slc_ctl_list(ctl, path, 0);
 }

@@ -143,7 +143,11 @@ static const slc_option publish_options[] = {
     {"content-type", 0, "TYPE", "what it is (application/json)", false},
     END,
 };
-static const slc_option node_list_options[] = {{"group", 'g', "NAME", "of this group", false}, END};
+static const slc_option node_list_options[] = {
+    {"group", 'g', "NAME", "of this group", false},
+    {"label", 0, "KEY=VALUE", "of groups with this label; several with commas between them", false},
+    END,
+};
 static const slc_option node_join_options[] = {
     {"uses", 0, "N", "how many gateways may join with it (1)", false},
     {"expires-in", 0, "TIME", "how long (1h)", false},
@@ -216,6 +220,7 @@ const slc_command slc_commands[] = {
      "Kinds may be shortened as long as they are clear, and be singular. --watch prints again when something "
      "changes.",
      "sluicectl get event-apis -l team=payments\n"
+     "sluicectl get gateway-groups -l label=region=eu\n"
      "sluicectl get gateway-nodes --watch\n"
      "sluicectl get listener edge -o yaml",
      get_options, slc_cmd_get},

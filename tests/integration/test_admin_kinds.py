@@ -284,6 +284,7 @@ def test_bad_pages_and_filters_are_named(world, kind):
         assert refused_parameter(world.admin.request("GET", path, params={"cursor": cursor})) == {"cursor"}
     assert refused_parameter(world.admin.request("GET", path, params={"no-such": "1"})) == {"no-such"}
     assert refused_parameter(world.admin.request("GET", path, params={"labels": "1"})) == {"labels"}
+    assert world.admin.request("GET", f"{path}?manager=%ff").status_code == 400
     assert refused_parameter(world.admin.request("GET", f"{path}?limit=1&limit=2")) == {"limit"}
     for parameter in world.operations[f"GET {path}"]["parameters"]:
         name, schema = parameter["name"], parameter["schema"]

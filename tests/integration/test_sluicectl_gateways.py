@@ -110,6 +110,23 @@ def test_a_node_is_listed_drained_and_replaced(plane, servers):
     assert "no node has" in ctl.err("node", "drain", "edge-3", "--yes", expect=1)
 
 
+def test_groups_and_their_gateways_are_found_by_label(plane, servers):
+    ctl, admin = plane.ctl, plane.admin
+    for name, region in (("paris", "eu"), ("dublin", "eu"), ("tokyo", "ap")):
+        admin.create("gateway-groups", name=name, environment="prod", labels={"region": region, "city": name})
+        servers.gateway(plane.control.join_string(name), ready=False, node_name=f"edge-{name}", workers=1)
+    assert ctl.out("get", "gateway-groups", "-l", "label=region=eu", "-o", "name").split() == [
+        "gateway-groups/dublin", "gateway-groups/paris"]
+
+    def found(label):
+        nodes = json.loads(ctl.out("node", "list", "--label", label, "-o", "json"))
+        return sorted(node["name"] for node in nodes)
+
+    wait_until(lambda: found("region=eu") == ["edge-dublin", "edge-paris"], what="the gateways of both groups")
+    assert found("region=eu,city=paris") == ["edge-paris"] and found("region=us") == []
+    assert "KEY=VALUE" in ctl.err("node", "list", "--label", "region", expect=1)
+
+
 def test_a_deployment_is_promoted_with_its_difference_shown(plane):
     ctl, admin = plane.ctl, plane.admin
     admin.create("gateway-groups", name="prod", environment="prod")

@@ -111,6 +111,32 @@ START_TEST(filters_narrow_and_combine)
 }
 END_TEST
 
+START_TEST(labels_narrow)
+{
+    t_make("gateway-groups",
+           "{'name': 'paris', 'environment': 'prod', 'labels': {'region': 'eu', 'a.b/c': 'x=y'}}");
+    t_make("gateway-groups",
+           "{'name': 'dublin', 'environment': 'prod', 'labels': {'region': 'eu', 'tier': ''}}");
+    t_make("gateway-groups", "{'name': 'tokyo', 'environment': 'prod', 'labels': {'region': 'ap'}}");
+    t_make("gateway-groups", "{'name': 'bare', 'environment': 'prod'}");
+    const struct {
+        const char *filters;
+        size_t count;
+    } cases[] = {
+        {"{'label': 'region=eu'}", 2},           {"{'label': 'region=eu,tier='}", 1},
+        {"{'label': 'a.b/c=x=y'}", 1},           {"{'label': 'region=eu', 'name': 'paris'}", 1},
+        {"{'label': 'region=eu,region=ap'}", 0}, {"{'label': 'region=EU'}", 0},
+        {"{'label': 'region=e%'}", 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *page = t_list("gateway-groups", cases[i].filters, 0, NULL);
+        ck_assert_msg(json_array_size(json_object_get(page, "items")) == cases[i].count, "%s",
+                      cases[i].filters);
+        json_decref(page);
+    }
+}
+END_TEST
+
 struct bad_list {
     const char *kind, *cursor, *filters;
     int limit;
@@ -142,6 +168,13 @@ START_TEST(bad_queries_are_refused)
         {"teams", NULL, NULL, 1001, "limit"},
         {"teams", NULL, "{'title': 'x'}", 0, "title"},
         {"teams", NULL, "{'x': 'x'}", 0, "x"},
+        {"teams", NULL, "{'label': 'x'}", 0, "label"},
+        {"teams", NULL, "{'label': ''}", 0, "label"},
+        {"teams", NULL, "{'label': '=x'}", 0, "label"},
+        {"teams", NULL, "{'label': 'a=b,'}", 0, "label"},
+        {"teams", NULL, "{'label': 'a=1,b=2,c=3,d=4,e=5,f=6,g=7,h=8,i=9'}", 0, "label"},
+        {"teams", NULL, "{'label': 7}", 0, "label"},
+        {"audit-events", NULL, "{'label': 'a=b'}", 0, "label"},
         {"applications", NULL, "{'team': 'nobody'}", 0, "team"},
         {"users", NULL, "{'disabled': 'maybe'}", 0, "disabled"},
         {"event-apis", NULL, "{'major': 'one'}", 0, "major"},
@@ -183,6 +216,7 @@ static Suite *suite(void)
     tcase_add_test(tc, pages_are_stable_when_rows_come_and_go);
     tcase_add_test(tc, an_exact_last_page_has_no_next);
     tcase_add_test(tc, filters_narrow_and_combine);
+    tcase_add_test(tc, labels_narrow);
     tcase_add_test(tc, bad_queries_are_refused);
     tcase_add_test(tc, logs_come_newest_first);
     suite_add_tcase(s, tc);
