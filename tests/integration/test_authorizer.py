@@ -13,10 +13,10 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    ResourceType)
 from kafka.record.util import calc_crc32c
 
-from sluice_support import Definitions, NativeCluster, SampleApi, Wire, known, record_batch, wait_until
+from sluice_support import Definitions, NativeCluster, SampleApi, Wire, record_batch, wait_until
 from sluice_support.protocol import versions_of
 
-pytestmark = pytest.mark.skipif(not known("4.4"), reason="answers differ between versions of Kafka; docs/decisions/0013 holds the gateway to 4.4")
+pytestmark = pytest.mark.since("4.4", "answers differ between versions of Kafka; docs/decisions/0013 holds the gateway to 4.4")
 
 PASSWORD = "alices-secret"
 DENIALS = {29, 30, 31, 53}

@@ -130,7 +130,7 @@ def test_other_protocols_pass_as_they_are(attacker, kafka):
     assert members_at_the_broker(kafka, attacker.prefix + group) == [data + data]
 
 
-@pytest.mark.skipif(not known("4.0"), reason="patterns are evaluated by brokers since 4.0")
+@pytest.mark.since("4.0", "patterns are evaluated by brokers since 4.0")
 def test_no_text_repeats_a_pattern_with_anothers_names(sample, victim):
     """RE2 takes \\C, the broker's engine does not and says what it was sent."""
     tenant = Tenant(sample, "hide", {"aliases": [{"name": "shared", "topic": victim.backend(SECRET)}]})
@@ -143,7 +143,7 @@ def test_no_text_repeats_a_pattern_with_anothers_names(sample, victim):
         assert other.prefix.rstrip(".").encode() not in answer["ErrorMessage"]
 
 
-@pytest.mark.skipif(not known("4.2"), reason="streams groups are new in 4.2")
+@pytest.mark.since("4.2", "streams groups are new in 4.2")
 def test_a_streams_topology_is_of_ones_own_topics(attacker, victim):
     """The broker says which source topics are missing."""
     own, wire = attacker.create(f"source-{uuid.uuid4().hex[:8]}"), first_broker(attacker)
@@ -164,7 +164,7 @@ def test_a_streams_topology_is_of_ones_own_topics(attacker, victim):
         assert foreign.encode() in text
 
 
-@pytest.mark.skipif(not known("4.2"), reason="streams groups are new in 4.2")
+@pytest.mark.since("4.2", "streams groups are new in 4.2")
 def test_a_streams_topologys_patterns_are_looked_at(attacker):
     """Before a broker may read them: this one would end the prefix's part and begin another one."""
     topology = {"SubtopologyId": "0", "SourceTopics": [], "SourceTopicRegex": ["x)|(?:.*"], "StateChangelogTopics": [],
