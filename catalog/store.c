@@ -130,8 +130,8 @@ static bool open_usage(slc_catalog *catalog, const slc_catalog_options *options,
         move_aside(catalog->usage_path);
         ok = open_usage_once(catalog, options, err);
     }
-    return ok ||
-           slc_fail_context(err, "%s (it holds no configuration: it may be deleted)", catalog->usage_path);
+    return ok || slc_fail_context(err, "%s (it holds usage and no configuration: moved away, it is made anew)",
+                                  catalog->usage_path);
 }
 
 /* ---- catalog.db ---- */

@@ -157,9 +157,11 @@ def test_who_was_away_for_too_long_serves_on_and_says_what_it_needs(servers):
     valid = lambda: control.admin.request("GET", "/v1/node-ca").json()["authorities"][0]["nodes_with_valid_certificate"]
     wait_until(lambda: valid() == 0, what="the certificate to expire")
     gateway.start()  # and is ready
-    reason = wait_until(lambda: gateway.entries("the certificate could not be renewed"), what="the reason in the log")[-1]["reason"]
-    assert "expired too long ago" in reason and "new join string" in reason, reason
-    wait_until(lambda: gateway.entries("enrolment failed"), what="the join string to be tried once more")
+    # On a busy machine a try may fail for how long it took, as if clocks differed; it is tried again.
+    said = lambda what, text: any(text in entry["reason"] for entry in gateway.entries(what))
+    wait_until(lambda: said("the certificate could not be renewed", "expired too long ago to be renewed: enrol again with a new "
+                            "join string"), what="the reason in the log")
+    wait_until(lambda: said("enrolment failed", "used up"), what="the join string to be tried once more")
     assert gateway.ready() and _node_of(gateway)["node_id"] == node
     gateway.stop()
     gateway.command[gateway.command.index("--join") + 1] = control.join_string("dev", uses=50)  # certificates end soon

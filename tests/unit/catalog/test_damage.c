@@ -85,6 +85,28 @@ START_TEST(damaged_reports_of_nodes_are_made_anew)
 }
 END_TEST
 
+/* After an upgrade that was taken back. Unlike what is damaged it is whole, and somebody may want it. */
+START_TEST(reports_of_a_newer_version_are_left_alone)
+{
+    sqlite3 *db;
+    t_close();
+    ck_assert_int_eq(sqlite3_open(t_path("usage.db"), &db), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(db, "INSERT INTO schema_migrations VALUES (9999, 'later.sql', '', 0)", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    ck_assert(!t_try_open(&t_error));
+    ck_assert_int_eq(t_error.code, SLC_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(t_error.message, "usage.db"));
+    ck_assert_ptr_nonnull(strstr(t_error.message, "newer version"));
+    ck_assert_ptr_nonnull(strstr(t_error.message, "moved away, it is made anew"));
+    char *away = slc_asprintf("%s.away", t_path("usage.db"));
+    ck_assert_int_eq(rename(t_path("usage.db"), away), 0);
+    free(away);
+    t_open();
+}
+END_TEST
+
 /* What is damaged in use may be either file: the catalog goes on when it is not its own. */
 START_TEST(damaged_reports_of_nodes_do_not_stop_the_catalog)
 {
@@ -130,6 +152,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_file_that_is_no_database_is_refused);
     tcase_add_test(tc, damage_that_shows_in_use_stops_writing);
     tcase_add_test(tc, damaged_reports_of_nodes_are_made_anew);
+    tcase_add_test(tc, reports_of_a_newer_version_are_left_alone);
     tcase_add_test(tc, damaged_reports_of_nodes_do_not_stop_the_catalog);
     tcase_add_test(tc, a_directory_that_cannot_be_written_is_told);
     suite_add_tcase(s, tc);
