@@ -36,6 +36,12 @@ def world(control):
                  schema={"format": "json_schema", "definition": '{"title": "</script><b>"}'})
     admin.create("deployments", event_api="orders.v1", gateway_group="dev", virtual_cluster="local",
                  topic="orders", listener="http")
+    admin.create("listeners", name="native", gateway_group="dev", protocol="kafka", address="127.0.0.1:2",
+                 kafka={"routing": "ports", "virtual_cluster": "local",
+                        "port_ranges": [{"first_node_id": 0, "last_node_id": 1, "port_base": 3}]})
+    admin.create("event-apis", name="native", major=1, team="shop", operations=["read"], exposures=["kafka"])
+    admin.create("deployments", event_api="native.v1", gateway_group="dev", virtual_cluster="local", topic="orders",
+                 listener="native")
     admin.create("event-apis", name="secret", major=1, team="bank", operations=["read"], exposures=["rest"],
                  lifecycle="published")
     admin.create("products", name="orders", team="shop", title=HOSTILE, visibility="signed-in",
@@ -71,7 +77,7 @@ def test_a_long_list_comes_a_page_at_a_time(world, people):
     page = bob.open("/catalog?team=shop")
     assert page.get_by_role("article").count() == 30
     page.get_by_role("button", name="Show more").click()
-    page.wait_for_function("() => document.querySelectorAll('article').length === 46")
+    page.wait_for_function("() => document.querySelectorAll('article').length === 47")
     assert page.get_by_role("button", name="Show more").is_hidden()
     assert page.evaluate("() => document.activeElement.closest('li') === document.querySelectorAll('main li')[30]")
     bob.check_unharmed()
@@ -103,6 +109,19 @@ def test_first_steps_have_the_addresses_of_the_environment(world, people):
         assert wanted in page.get_by_role("tabpanel").inner_text()
         page.keyboard.press("ArrowRight")
     assert page.get_by_role("link", name="AsyncAPI").get_attribute("href") == "https://dev.example/orders/v1/asyncapi.json"
+
+
+def test_what_is_reached_by_kafka_alone_has_no_address_of_another_kind(world, people):
+    ben = people("ben", "developer", "shop")
+    page = ben.open("/event-apis/native/v1")
+    assert page.get_by_role("tab").all_inner_texts() == ["Kafka"]
+    assert "-b dev.example:19092" in page.get_by_role("tabpanel").inner_text()
+    assert "https://dev.example" not in page.content()
+    assert page.get_by_role("link", name="Try it").count() == 0
+    ben.open("/event-apis/native/v1/try")
+    ben.see("native Kafka alone")
+    ben.check_access()
+    ben.check_unharmed()
 
 
 def test_what_is_not_visible_is_not_there(world, people):

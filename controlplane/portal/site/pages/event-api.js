@@ -6,7 +6,7 @@ import { code, tabs, tag } from '../shell/parts.js';
 import { load, pathOf } from './catalog.js';
 import { documents } from './documents.js';
 import { scorecard } from './scorecard.js';
-import { base, snippets } from './snippets.js';
+import { base, overHttp, snippets } from './snippets.js';
 
 function facts(api) {
   const rule = api.key?.source && api.key.source !== 'none' ? `${api.key.source.replace('_', ' ')} ${api.key.pointer ?? api.key.header ?? ''}` : 'none';
@@ -68,12 +68,13 @@ function plans(api) {
 
 function environment(api, deployment) {
   const ways = snippets(api, deployment);
+  const http = deployment.rest_url && overHttp(api);
   return h('div', {},
     h('h3', {}, `${deployment.environment} `, h('span', { class: 'quiet' }, deployment.group_title || deployment.group)),
     h('dl', { class: 'facts' },
-      deployment.rest_url && [h('dt', {}, 'HTTP'), h('dd', {}, h('code', {}, `${base(api, deployment)}/events`))],
+      http && [h('dt', {}, 'HTTP'), h('dd', {}, h('code', {}, `${base(api, deployment)}/events`))],
       deployment.topic && deployment.kafka_url && [h('dt', {}, 'Kafka'), h('dd', {}, h('code', {}, deployment.kafka_url), ' topic ', h('code', {}, deployment.topic))]),
-    deployment.rest_url && documents(api, base(api, deployment), deployment.environment),
+    http && documents(api, base(api, deployment), deployment.environment),
     ways.length > 0
       ? tabs(`First steps in ${deployment.environment}`, ways.map(([title, text]) => [title, () => code(title, text)]))
       : h('p', { class: 'quiet' }, 'The gateway group has no public address yet: ask the platform team.'));
@@ -91,7 +92,7 @@ function start(api) {
 export async function eventApi({ params }) {
   const api = await load(`${params.name}.${params.major}`);
   return h('div', {},
-    h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('div', { class: 'row' }, may('credentials:write') && h('a', { class: 'button', href: `${pathOf(`${api.name}.v${api.major}`)}/try` }, 'Try it'), tag(api.lifecycle))),
+    h('div', { class: 'row apart' }, h('h1', {}, api.title || api.name), h('div', { class: 'row' }, may('credentials:write') && overHttp(api) && h('a', { class: 'button', href: `${pathOf(`${api.name}.v${api.major}`)}/try` }, 'Try it'), tag(api.lifecycle))),
     ending(api),
     api.description ? h('section', { class: 'card', 'aria-label': 'Documentation' }, markdown(api.description_html, api.description)) : null,
     facts(api), plans(api), start(api), examples(api), schema(api), changelog(api), session.signed_in && scorecard('event-apis', `${api.name}.v${api.major}`));

@@ -2,6 +2,9 @@
 
 export const base = (api, deployment) => (deployment.rest_url ? `${deployment.rest_url.replace(/\/+$/, '')}/${api.name}/v${api.major}` : null);
 
+// Is there anything of it over HTTP? Else gateways have no address and no documents of it either.
+export const overHttp = (api) => api.exposures.some((exposure) => exposure !== 'kafka');
+
 const has = (api, operation) => api.operations.includes(operation);
 const example = '{"hello": "world"}';
 const text = (lines) => lines.filter((line) => line !== false).join('\n');
@@ -70,7 +73,7 @@ function kafka(api, deployment) {
 // [title, text] pairs: what this deployment offers.
 export function snippets(api, deployment) {
   const address = base(api, deployment);
-  const http = address && api.exposures.some((exposure) => exposure !== 'kafka');
+  const http = address && overHttp(api);
   const events = `${address}/events`;
   return [
     ...(http ? [['curl', curl(api, events)], ['JavaScript', javascript(api, events)], ['Python', python(api, events)]] : []),

@@ -7,7 +7,7 @@ import { all } from '../shell/parts.js';
 import { leaving } from '../shell/router.js';
 import { ownApplications } from './applications.js';
 import { load, pathOf } from './catalog.js';
-import { base } from './snippets.js';
+import { base, overHttp } from './snippets.js';
 import { Trial } from './trial.js';
 
 const RELOAD_MS = 60000;
@@ -144,6 +144,7 @@ async function goOn(api, applications, environments, place) {
 
 export async function tryOut({ params }) {
   const api = await load(`${params.name}.${params.major}`);
+  if (!overHttp(api)) return h('div', {}, h('h1', {}, `Try ${api.title || api.name}`), notice('', h('p', {}, 'It is reached by native Kafka alone, which pages do not speak. ', h('a', { href: pathOf(`${api.name}.v${api.major}`) }, 'Its page has the first steps with a Kafka client'))));
   document.addEventListener('securitypolicyviolation', reloadFew);
   leaving(() => document.removeEventListener('securitypolicyviolation', reloadFew));
   const applications = may('credentials:write') ? await ownApplications() : [];
