@@ -42,3 +42,19 @@ def test_a_product_has_more_plans(control, olga):
     plan = control.admin.get("plans", "orders.fast")
     assert (plan["operations"], plan["approval"]) == (["read"], "auto")
     olga.check_unharmed()
+
+
+def test_many_consumers_come_a_page_at_a_time(control, olga):
+    control.admin.create("teams", name="crowd")
+    control.admin.create("gateway-groups", name="dev", environment="dev")
+    for i in range(101):
+        control.admin.create("applications", name=f"app{i:03}", team="crowd")
+        control.admin.create("subscriptions", application=f"app{i:03}", plan="orders.fast", environment="dev")
+    page = olga.open("/own/event-apis/orders/v1")
+    rows = page.get_by_role("region", name="Consumers of").locator("tbody tr")
+    assert rows.count() == 100
+    page.get_by_role("button", name="Show more").click()
+    page.wait_for_function("() => document.querySelectorAll('[aria-label^=\"Consumers of\"] tbody tr').length === 101")
+    assert page.evaluate("() => document.activeElement.closest('tr').rowIndex") == 101
+    olga.check_access()
+    olga.check_unharmed()

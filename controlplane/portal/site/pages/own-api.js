@@ -6,7 +6,7 @@ import { field, form } from '../shell/form.js';
 import { all, ask, dialog, part, tag } from '../shell/parts.js';
 import { show } from '../shell/router.js';
 import { load, pathOf } from './catalog.js';
-import { decisions, memberOf } from './own.js';
+import { memberOf, subscribers } from './own.js';
 import { products } from './products.js';
 import { listenerOptions, places } from './publish.js';
 import { scorecard } from './scorecard.js';
@@ -79,10 +79,9 @@ function documentation(api) {
 }
 
 function consumers(api) {
-  return part('Consumers', async (again) => {
-    const lists = await Promise.all(api.products.map((product) => all('/v1/subscriptions', { product: product.name })));
-    return decisions(lists.flat(), again, 'Consumers', 'Nobody has subscribed yet.');
-  });
+  return part('Consumers', async (again) => (api.products.length === 0
+    ? h('p', { class: 'quiet' }, 'Nobody can subscribe yet.')
+    : Promise.all(api.products.map((product) => subscribers(product, again)))));
 }
 
 // What the server says it would change (or why it refuses); then it is done, unless one of the two was changed meanwhile.

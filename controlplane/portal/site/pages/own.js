@@ -2,7 +2,7 @@
 import { h, say, table, when } from '../shell/dom.js';
 import { key, may, post, session } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
-import { all, dialog, pages, part, tag } from '../shell/parts.js';
+import { all, dialog, pages, part, tablePages, tag } from '../shell/parts.js';
 import { pathOf } from './catalog.js';
 import { scorecards } from './scorecard.js';
 
@@ -10,6 +10,7 @@ export const ownPath = (api) => `/own/event-apis/${key(api.name)}/v${api.major}`
 export const ownRestPath = (name) => `/own/rest-apis/${key(name)}`;
 export const memberOf = (team) => session.user.teams.some((own) => own.name === team) || may('all-teams:write');
 
+const SUBSCRIBERS = 100;
 const DONE = { approve: 'approved', refuse: 'refused', suspend: 'suspended', resume: 'resumed', revoke: 'revoked' };
 const POSSIBLE = { pending: ['approve', 'refuse'], approved: ['suspend', 'revoke'], suspended: ['resume', 'revoke'] };
 
@@ -27,22 +28,25 @@ function decide(item, verb, again) {
   }, field({ name: 'reason', label: 'Why', maxlength: 500, help: 'The subscriber sees it.' })));
 }
 
-export function decisions(items, again, caption, empty) {
-  return table(caption, ['Application', 'Product', 'Plan', 'Environment', 'State', 'Since', ''], items.map((item) => [
-    item.application, item.product, item.plan.split('.').pop(), item.environment, tag(item.state), when(item.created_at),
-    may('subscriptions:approve') && h('div', { class: 'row' }, (POSSIBLE[item.state] ?? []).map((verb) => h('button', {
-      type: 'button',
-      class: verb === 'approve' || verb === 'resume' ? '' : 'bad',
-      'aria-label': `${verb} ${item.application} for ${item.product} in ${item.environment}`,
-      onclick: () => decide(item, verb, again),
-    }, verb[0].toUpperCase() + verb.slice(1)))),
-  ]), empty);
-}
+const COLUMNS = ['Application', 'Product', 'Plan', 'Environment', 'State', 'Since', ''];
+
+const cells = (item, again) => [
+  item.application, item.product, item.plan.split('.').pop(), item.environment, tag(item.state), when(item.created_at),
+  may('subscriptions:approve') && h('div', { class: 'row' }, (POSSIBLE[item.state] ?? []).map((verb) => h('button', {
+    type: 'button',
+    class: verb === 'approve' || verb === 'resume' ? '' : 'bad',
+    'aria-label': `${verb} ${item.application} for ${item.product} in ${item.environment}`,
+    onclick: () => decide(item, verb, again),
+  }, verb[0].toUpperCase() + verb.slice(1)))),
+];
+
+// Whoever has subscribed to a product, a page at a time.
+export const subscribers = (product, again) => tablePages(`Consumers of ${product.title || product.name}`, COLUMNS, '/v1/subscriptions', { product: product.name, limit: SUBSCRIBERS }, (item) => cells(item, again), `Nobody has subscribed to ${product.title || product.name} yet.`);
 
 async function requests(again) {
   const products = (await Promise.all(session.user.teams.map((team) => all('/v1/products', { team: team.name })))).flat();
   const lists = await Promise.all(products.map((product) => all('/v1/subscriptions', { product: product.name, state: 'pending' })));
-  return decisions(lists.flat(), again, 'Requests', 'Nobody waits for you.');
+  return table('Requests', COLUMNS, lists.flat().map((item) => cells(item, again)), 'Nobody waits for you.');
 }
 
 function entry(api) {

@@ -1,5 +1,5 @@
 // What pages are made of beside forms: parts that load themselves, lists with pages, dialogs, code to copy, tags.
-import { h, notice, replace, say } from './dom.js';
+import { add, h, notice, replace, say, table } from './dom.js';
 import { get, url } from './api.js';
 import { leaving } from './router.js';
 
@@ -33,32 +33,45 @@ export function part(title, load, attributes = {}) {
   return h('section', { class: 'card', ...attributes }, title && h('h2', {}, title), body);
 }
 
-// A list of which more pages are loaded when somebody asks. `show(items)` gives one element for each item.
-export function pages(path, query, show, empty) {
-  const list = h('ul', { class: 'plain' });
+// Puts a page of `path` into `list`, by `show(item)`, and more when somebody asks; `whole` has the list, or is it.
+async function paged(path, query, { list, whole = list, show, empty }) {
   const more = h('button', { type: 'button' }, 'Show more');
-  const end = h('div', {}, more);
+  const wrong = h('div', {});
+  const end = h('div', {}, wrong, more);
   let cursor = null;
   const load = async () => {
     const page = await get(url(path, { ...query, cursor }));
     const first = list.childElementCount;
-    for (const item of page.items) list.append(h('li', {}, show(item)));
+    for (const item of page.items) list.append(show(item));
     cursor = page.next;
     end.hidden = !cursor;
     return first;
   };
   more.addEventListener('click', async () => {
     more.disabled = true;
+    replace(wrong);
     try {
       const first = await load();
       list.children[first]?.querySelector('a, button')?.focus();
       say(`${list.childElementCount} are shown.`);
     } catch (problem) {
-      end.append(notice('bad', h('p', {}, problem.message)));
+      replace(wrong, notice('bad', h('p', {}, problem.message)));
     }
     more.disabled = false;
   });
-  return load().then(() => (list.childElementCount === 0 ? h('p', { class: 'quiet' }, empty) : h('div', {}, list, end)));
+  await load();
+  return list.childElementCount === 0 ? h('p', { class: 'quiet' }, empty) : h('div', {}, whole, end);
+}
+
+// A list of which more pages are loaded when somebody asks. `show(item)` gives an element for each.
+export const pages = (path, query, show, empty) => paged(path, query, { list: h('ul', { class: 'plain' }), show: (item) => h('li', {}, show(item)), empty });
+
+// The same as a table: `cells(item)` is a row.
+export function tablePages(caption, columns, path, query, cells, empty) {
+  const whole = table(caption, columns, [[]]);
+  const list = whole.querySelector('tbody');
+  replace(list);
+  return paged(path, query, { list, whole, show: (item) => h('tr', {}, cells(item).map((cell) => add(h('td', {}), cell))), empty });
 }
 
 const PAGES_MAX = 20;
