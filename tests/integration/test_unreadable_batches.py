@@ -115,3 +115,4 @@ def test_a_large_bomb_takes_little_memory(shop, kafka):
     kafka.produce(shop.topic, [{"value": b'"behind"', "partition": 0}])
     assert [what for _, what in seen(pages(shop, cursor, 2))] == ["error", "behind"]
     assert peak_mebibytes(shop) - before < 200
+    assert b"records.inflated-limit does not hold" not in shop.gateway.log()
