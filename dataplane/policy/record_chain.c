@@ -294,6 +294,8 @@ static enum slc_record_verdict reject(slc_record_chain *chain, struct step *step
 {
     bool retriable = problem->code == SLC_UNAVAILABLE || problem->code == SLC_TIMEOUT;
     problem->policy = step->name;
+    if (turn->told)
+        return SLC_RECORD_REJECT;
     count(step, retriable ? SLC_RECORDS_RETRIABLE : SLC_RECORDS_REJECTED);
     if (!retriable && letters != NULL && step->dead_letter_topic != NULL)
         put_aside(chain, step, turn, letters, came, problem);
@@ -305,6 +307,8 @@ static void drop(slc_record_chain *chain, struct step *step, slc_record_turn *tu
                  const slc_policy_record *came, slc_record_problem *problem)
 {
     problem->policy = step->name;
+    if (turn->told)
+        return;
     count(step, problem->code == SLC_OK ? SLC_RECORDS_DROPPED : SLC_RECORDS_WITHHELD);
     if (problem->code != SLC_OK && letters != NULL && step->dead_letter_topic != NULL)
         put_aside(chain, step, turn, letters, came, problem);

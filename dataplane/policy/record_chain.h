@@ -54,8 +54,8 @@ bool slc_record_chain_holds(const slc_record_chain *chain, const slc_snapshot *s
 bool slc_record_chain_wants_headers(const slc_record_chain *chain);
 
 /* Puts a record through. On CHANGE `record` is what it became, valid until the next record of the same scratch.
- * On REJECT `problem` says why. SLC_RECORD_DROP and SLC_RECORD_REJECT are counted by policy. `letters` may be
- * NULL. */
+ * On REJECT `problem` says why. SLC_RECORD_DROP and SLC_RECORD_REJECT are counted by policy, once (turn->told).
+ * `letters` may be NULL. */
 enum slc_record_verdict slc_record_chain_run(slc_record_chain *chain, slc_record_turn *turn,
                                              slc_dead_letters *letters, slc_policy_record *record,
                                              slc_record_problem *problem);

@@ -39,6 +39,27 @@ void slc_record_work_trim(slc_record_work *work)
     slc_record_scratch_trim(&work->scratch, work->options.keep_bytes);
 }
 
+/* ---- what a message that comes again has told ---- */
+
+static slc_record_pause *pause_of(const slc_record_rules *rules, bool produce)
+{
+    return rules->pauses != NULL ? &rules->pauses[produce] : NULL;
+}
+
+static bool was_told(const slc_record_pause *pause, size_t at, int64_t offset)
+{
+    return pause != NULL && (at < pause->told_at || (at == pause->told_at && offset < pause->told_offset));
+}
+
+/* All before that place was told. */
+static void told_until(slc_record_pause *pause, size_t at, int64_t offset)
+{
+    if (pause == NULL || was_told(pause, at, offset))
+        return;
+    pause->told_at = at;
+    pause->told_offset = offset;
+}
+
 /* ---- one record ---- */
 
 struct pass {
@@ -47,6 +68,8 @@ struct pass {
     slc_record_turn turn;
     int32_t partition;
     int64_t from_offset;
+    size_t at;
+    slc_record_pause *pause; /* NULL: nothing is asked about again */
 };
 
 static uint32_t read_headers(slc_record_work *work, const slc_batch_record *record)
@@ -123,7 +146,12 @@ static enum slc_record_verdict ask(void *ctx, const slc_batch *batch, const slc_
         at_hand.header_count = read_headers(work, record);
         at_hand.headers = work->before;
     }
-    switch (slc_record_chain_run(pass->chain, &pass->turn, below ? NULL : work->letters, &at_hand, &problem)) {
+    pass->turn.told = was_told(pass->pause, pass->at, record->offset);
+    enum slc_record_verdict verdict =
+        slc_record_chain_run(pass->chain, &pass->turn, below ? NULL : work->letters, &at_hand, &problem);
+    if (verdict != SLC_RECORD_LATER && record->offset < INT64_MAX)
+        told_until(pass->pause, pass->at, record->offset + 1);
+    switch (verdict) {
     case SLC_RECORD_KEEP:
         return SLC_RECORD_KEEP;
     case SLC_RECORD_CHANGE:
@@ -168,8 +196,11 @@ static int16_t code_of(enum slc_code code, bool produce)
     }
 }
 
+/* Of a partition whose records were told to their end this is as well. */
 static void tell(const slc_record_rules *rules, const slc_view_batches *batches, const char *why)
 {
+    if (was_told(pause_of(rules, batches->produce), batches->at, INT64_MAX))
+        return;
     slc_access_tell(rules->access, batches->produce ? SLC_OP_WRITE : SLC_OP_READ,
                     (const uint8_t *)batches->topic, strlen(batches->topic), why);
 }
@@ -192,12 +223,14 @@ void slc_record_pause_end(slc_record_pause *pause)
 {
     slc_record_unwait(&pause->waiter);
     pause->until_ms = 0;
+    pause->told_at = 0;
+    pause->told_offset = 0;
 }
 
 /* NULL: it has waited long enough, or nobody can. */
 static slc_record_waiter *waiter_of(const slc_record_rules *rules, bool produce)
 {
-    slc_record_pause *pause = rules->pauses != NULL ? &rules->pauses[produce] : NULL;
+    slc_record_pause *pause = pause_of(rules, produce);
     bool waits = pause != NULL && (pause->until_ms == 0 || slc_monotonic_ms() < pause->until_ms);
     return waits ? &pause->waiter : NULL;
 }
@@ -234,6 +267,8 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
                         .chain = chain,
                         .turn = {.scratch = &work->scratch, .waiter = waiter_of(rules, batches->produce)},
                         .partition = batches->partition,
+                        .at = batches->at,
+                        .pause = pause_of(rules, batches->produce),
                         .from_offset = batches->produce ? INT64_MIN : batches->from_offset};
     const slc_rewrite_rules rules_of_pass = {.record = ask,
                                              .ctx = &pass,
@@ -263,10 +298,9 @@ static enum slc_kafka_verdict apply(const slc_record_rules *rules, slc_record_ch
     return SLC_KAFKA_REPLACE;
 }
 
-static enum slc_kafka_verdict map(slc_view_records *records, const slc_view_batches *batches,
-                                  slc_kafka_value *out, slc_view_failure *failure)
+static enum slc_kafka_verdict map_partition(const slc_record_rules *rules, const slc_view_batches *batches,
+                                            slc_kafka_value *out, slc_view_failure *failure)
 {
-    const slc_record_rules *rules = (const slc_record_rules *)records;
     slc_record_chain *chain;
     if (!slc_access_record_chain(rules->access, batches->produce ? SLC_RECORDS_PRODUCE : SLC_RECORDS_CONSUME,
                                  batches->topic, batches->backend, &chain))
@@ -274,6 +308,16 @@ static enum slc_kafka_verdict map(slc_view_records *records, const slc_view_batc
                     batches->produce ? SLC_KAFKA_TOPIC_AUTHORIZATION_FAILED : SLC_KAFKA_CORRUPT_MESSAGE,
                     "the condition of a policy on records cannot be evaluated", failure);
     return chain != NULL ? apply(rules, chain, batches, out, failure) : SLC_KAFKA_KEEP;
+}
+
+static enum slc_kafka_verdict map(slc_view_records *records, const slc_view_batches *batches,
+                                  slc_kafka_value *out, slc_view_failure *failure)
+{
+    const slc_record_rules *rules = (const slc_record_rules *)records;
+    enum slc_kafka_verdict verdict = map_partition(rules, batches, out, failure);
+    if (verdict != SLC_KAFKA_LATER)
+        told_until(pause_of(rules, batches->produce), batches->at + 1, 0);
+    return verdict;
 }
 
 bool slc_record_rules_init(slc_record_rules *rules, slc_access *access, slc_record_work *work,

@@ -29,6 +29,10 @@ void slc_record_work_trim(slc_record_work *work);
 typedef struct slc_record_pause {
     slc_record_waiter waiter; /* `ready` and `mailbox` are the session's */
     int64_t until_ms;         /* monotonic: then it waits no more; 0: it does not wait */
+    /* The message is asked about again from its beginning: what happened to its records is counted, told and
+     * put aside from here on, and was before. */
+    size_t told_at;      /* of the partition: where its records stand */
+    int64_t told_offset; /* in it */
 } slc_record_pause;
 
 /* It has not been told yet, and has time: there is no use in asking again. */

@@ -67,6 +67,7 @@ void slc_record_scratch_reset(slc_record_scratch *scratch);
 typedef struct slc_record_turn {
     slc_record_scratch *scratch;
     slc_record_waiter *waiter; /* for LATER: slc_record_wait(); NULL: nobody can wait (any more) */
+    bool told;                 /* it went through before: it is neither counted nor put aside again */
 } slc_record_turn;
 
 /* Why a record is rejected. */

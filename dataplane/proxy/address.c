@@ -133,12 +133,21 @@ static enum slc_kafka_verdict map_host(struct mapping *mapping, const slc_kafka_
     return SLC_KAFKA_REPLACE;
 }
 
+/* Once, also in an answer that had to wait and is begun anew. */
+static void count_error(slc_session *session, int key, const slc_kafka_event *event)
+{
+    if (event->at < session->errors_from)
+        return;
+    session->errors_from = event->at + 1;
+    slc_session_count_error(session, key, (int16_t)event->number);
+}
+
 /* Node, host, port come in this order in every message that has them. */
 static enum slc_kafka_verdict map(void *ctx, const slc_kafka_event *event, slc_kafka_value *out, slc_error *err)
 {
     struct mapping *mapping = ctx;
     if (event->kind == SLC_KAFKA_EV_VALUE && event->field->role == SLC_KAFKA_ROLE_ERROR_CODE) {
-        slc_session_count_error(mapping->session, mapping->key, (int16_t)event->number);
+        count_error(mapping->session, mapping->key, event);
         if (mapping->session->view == NULL)
             return SLC_KAFKA_KEEP;
     }

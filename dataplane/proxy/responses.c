@@ -123,6 +123,8 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
                                 size - header, flight->span);
     flight->counted = true; /* it may have to wait, and come here again */
     slc_kafka_edits_clear(edits);
+    if (session->view != NULL)
+        session->view->shadowed = 0;
     enum slc_parse parsed = SLC_PARSE_CLOSE;
     enum slc_kafka_step step =
         slc_address_rewrite(session, flight, data + 4 + header, size - header, edits, &session->why);
@@ -130,8 +132,10 @@ static enum slc_parse rewrite(slc_session *session, slc_flight *flight, const ui
         return SLC_PARSE_WAIT;
     if (step == SLC_KAFKA_DONE)
         parsed = edits->count == 0 ? pass_whole(session, size) : put(session, header, size, edits);
-    if (parsed == SLC_PARSE_MORE)
+    if (parsed == SLC_PARSE_MORE) {
         slc_record_pause_end(pause);
+        session->errors_from = 0;
+    }
     if (parsed == SLC_PARSE_MORE && session->view != NULL && session->view->shadowed > 0) {
         slc_series_add(slc_proxy_metrics_of(session->front, session->vcluster->msg->name)->shadowed,
                        session->view->shadowed);

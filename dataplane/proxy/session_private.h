@@ -64,6 +64,7 @@ typedef struct slc_session {
     uint32_t request_left; /* of the frame that passes */
     uint32_t response_left;
     struct slc_fetch_stream *fetch;      /* an answer that is followed on its way */
+    size_t errors_from;                  /* of the answer at hand: where errors were not counted yet */
     struct slc_usage_follow *follow;     /* of Produce requests; NULL: there was none */
     struct slc_proxy_span *request_span; /* of the request that passes; NULL: it is not traced */
     struct slc_proxy_span *answer_span;  /* of the answer on its way; own */

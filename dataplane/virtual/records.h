@@ -23,6 +23,7 @@ typedef struct slc_view_batches {
     int32_t partition;
     int64_t from_offset; /* of a Fetch: where the client reads from; INT64_MIN: not known */
     bool share;          /* of a ShareFetch */
+    size_t at;           /* where in the message's body they stand */
     slc_kafka_span data;
     slc_buf *made; /* where new records may be put, behind what is in it */
 } slc_view_batches;

@@ -70,6 +70,7 @@ static enum slc_kafka_verdict map_batches(const slc_view *view, const slc_view_p
                                       .backend = backend,
                                       .partition = (int32_t)partition->index,
                                       .from_offset = INT64_MIN,
+                                      .at = event->at,
                                       .data = {event->data, event->len},
                                       .made = &partition->edits->bytes};
     return view->records->map(view->records, &batches, out, failure);
@@ -129,6 +130,7 @@ enum slc_kafka_verdict slc_view_unmap_records(slc_view_answer *answer, const slc
             .from_offset =
                 fetch ? slc_view_from_offset(answer->view, answer->client, answer->partition) : INT64_MIN,
             .share = !fetch,
+            .at = event->at,
             .data = {event->data, event->len},
             .made = &answer->edits->bytes};
         verdict = records->map(records, &batches, out, &failure);

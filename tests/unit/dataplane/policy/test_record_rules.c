@@ -1,6 +1,7 @@
 /* What policies make of native clients' records: whose rules hold for which topic, and what cannot be done. */
 #include "asker.h"
 #include "bench/allocations.h"
+#include "common/metrics.h"
 #include "dataplane/policy/record_rules.h"
 #include "tests/unit/common/unit.h"
 #include "tests/unit/dataplane/records/build_batch.h"
@@ -264,7 +265,87 @@ START_TEST(what_fails_is_told_by_an_error_that_fits)
 }
 END_TEST
 
-UNIT_MAIN("record rules", nothing_is_allocated_for_a_record, what_fails_is_told_by_an_error_that_fits,
-          records_are_held_where_a_policy_changes_them_alone, headers_are_changed_in_the_batch,
-          rules_of_an_event_api_are_for_its_topic, a_condition_chooses_and_fails_what_it_cannot_judge,
-          damaged_batches_are_refused_both_ways)
+static unsigned letters;
+
+static void put_letter(slc_dead_letters *to, const slc_dead_letter *letter)
+{
+    (void)to, (void)letter;
+    letters++;
+}
+
+static int64_t rejected(void)
+{
+    const char *const labels[] = {"m", "rejected"};
+    return slc_series_value(slc_metrics_series("sluice_policy_records_total", labels));
+}
+
+/* One partition of a message, whose records the policy rejects. */
+static void reject_at(size_t at)
+{
+    slc_kafka_value out = {0};
+    slc_view_failure failure = {0};
+    const slc_view_batches batches = {.produce = true,
+                                      .topic = "orders",
+                                      .backend = "orders",
+                                      .from_offset = INT64_MIN,
+                                      .at = at,
+                                      .data = {in.data, in.len},
+                                      .made = &made};
+    ck_assert_int_eq(rules.hook.map(&rules.hook, &batches, &out, &failure), SLC_KAFKA_REFUSE);
+    ck_assert_int_eq(failure.code, SLC_KAFKA_INVALID_RECORD);
+}
+
+START_TEST(a_message_that_comes_again_is_told_and_counted_once)
+{
+    slc_record_pause pauses[2] = {0};
+    slc_dead_letters sink = {put_letter};
+    slc_record_metrics_register();
+    setup(NULL);
+    asker_policy(asker, "m", "mask",
+                 "{\"keep_only\":[\"/n\"],\"on\":\"publish\",\"dead_letter_topic\":\"dead\"}");
+    ck_assert(begin());
+    ck_assert(slc_record_rules_init(&rules, access_, &work, pauses));
+    work.letters = &sink;
+    letters = 0;
+    reject_at(10);
+    reject_at(900);
+    ck_assert(letters == 2 && rejected() == 2 && denials == 2);
+    reject_at(10); /* what comes behind them had to wait */
+    reject_at(900);
+    ck_assert(letters == 2 && rejected() == 2 && denials == 2);
+    reject_at(2000);
+    ck_assert(letters == 3 && rejected() == 3 && denials == 3);
+    slc_record_pause_end(&pauses[true]); /* another message */
+    reject_at(10);
+    ck_assert(letters == 4 && rejected() == 4 && denials == 4);
+    teardown();
+}
+END_TEST
+
+/* Where it had to wait in the middle of a partition. */
+START_TEST(records_before_the_one_that_waited_were_told)
+{
+    slc_record_pause pauses[2] = {0};
+    slc_record_metrics_register();
+    setup(NULL);
+    asker_policy(asker, "m", "mask", "{\"keep_only\":[\"/n\"],\"on\":\"publish\"}");
+    ck_assert(begin());
+    ck_assert(slc_record_rules_init(&rules, access_, &work, pauses));
+    pauses[true].told_at = 10;
+    pauses[true].told_offset = 1; /* the first one */
+    reject_at(10);
+    ck_assert(rejected() == 0 &&
+              denials == 1); /* the first one is the one that is refused; the batch was not told */
+    pauses[true].told_at = 10;
+    pauses[true].told_offset = 0;
+    reject_at(10);
+    ck_assert(rejected() == 1 && denials == 2);
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("record rules", a_message_that_comes_again_is_told_and_counted_once,
+          records_before_the_one_that_waited_were_told, nothing_is_allocated_for_a_record,
+          what_fails_is_told_by_an_error_that_fits, records_are_held_where_a_policy_changes_them_alone,
+          headers_are_changed_in_the_batch, rules_of_an_event_api_are_for_its_topic,
+          a_condition_chooses_and_fails_what_it_cannot_judge, damaged_batches_are_refused_both_ways)

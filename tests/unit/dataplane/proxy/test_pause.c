@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "dataplane/kafka/encode.h"
 #include "stage.h"
 #include "tests/unit/common/unit.h"
@@ -21,6 +22,7 @@ static slc_error err;
 static bool blocked[2]; /* answers, requests */
 static unsigned asked;
 static int64_t from_offset;
+static int16_t code; /* of the partition in the answer */
 
 /* As the rules of a session, whose policies fetch something. */
 static enum slc_kafka_verdict map(slc_view_records *records, const slc_view_batches *batches,
@@ -46,6 +48,7 @@ static void begin(void)
     slc_buf_init(&message, MOST);
     blocked[0] = blocked[1] = false;
     asked = 0;
+    code = 0;
 }
 
 static void end(void)
@@ -122,7 +125,7 @@ static void answer_fetch(const char *records)
     add_text("a.orders");
     slc_kafka_add_count(&message, true, 1);
     slc_kafka_add_int32(&message, 0);
-    slc_kafka_add_int16(&message, 0);
+    slc_kafka_add_int16(&message, code);
     for (int i = 0; i < 3; i++)
         slc_kafka_add_int64(&message, 9);
     slc_kafka_add_count(&message, true, -1);
@@ -193,6 +196,32 @@ START_TEST(an_answer_waits_and_requests_go_on)
 }
 END_TEST
 
+static int64_t errors_counted(void)
+{
+    const char *const labels[] = {STAGE_CLUSTER, "Fetch", "7"};
+    return slc_series_value(slc_metrics_series("sluice_kafka_answer_errors_total", labels));
+}
+
+START_TEST(errors_in_an_answer_that_waits_are_counted_once)
+{
+    begin();
+    int64_t before = errors_counted();
+    code = 7;
+    for (int answers = 1; answers <= 2; answers++) {
+        fetch(0, 3);
+        blocked[false] = true;
+        answer_fetch("records");
+        slc_session_pump(stage.session);
+        ck_assert_uint_eq(receive(stage.client), 0);
+        go_on(false);
+        ck_assert_uint_gt(receive(stage.client), 0);
+        ck_assert_int_eq(errors_counted() - before, answers);
+    }
+    ck_assert_uint_gt(asked, 2 * 2);
+    end();
+}
+END_TEST
+
 START_TEST(what_waits_too_long_is_asked_once_more_by_the_tick)
 {
     begin();
@@ -244,5 +273,6 @@ START_TEST(from_where_a_session_fetches_is_remembered)
 END_TEST
 
 UNIT_MAIN("dataplane/proxy/pause", a_request_waits_with_all_behind_it_and_answers_go_on,
-          an_answer_waits_and_requests_go_on, what_waits_too_long_is_asked_once_more_by_the_tick,
-          a_client_that_leaves_while_it_waits_is_let_go, from_where_a_session_fetches_is_remembered)
+          an_answer_waits_and_requests_go_on, errors_in_an_answer_that_waits_are_counted_once,
+          what_waits_too_long_is_asked_once_more_by_the_tick, a_client_that_leaves_while_it_waits_is_let_go,
+          from_where_a_session_fetches_is_remembered)
