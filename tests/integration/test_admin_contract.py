@@ -20,7 +20,7 @@ from sluice_support.catalog import CatalogSamples
 from sluice_support.operations import Recorder, of_document, of_file
 
 # Ten thousand requests to a server with sanitizers: the first test has all of them in its fixture.
-pytestmark = pytest.mark.timeout(570)
+pytestmark = pytest.mark.timeout(1100)
 
 HERE = Path(__file__).parent
 LISTED = of_file(HERE / "admin_operations.txt")

@@ -120,9 +120,9 @@ def test_certificates_renew_at_half_life_under_an_open_stream(servers):
 
 
 def test_an_expired_node_renews_within_the_window_and_enrols_again_after_it(servers):
-    control = servers.control(**SHORT, node_certificate_lifetime="2s", node_renewal_window="1h")
+    control = servers.control(**{**SHORT, "node_clock_skew": "3s"}, node_certificate_lifetime="6s", node_renewal_window="1h")
     control.admin.create("gateway-groups", name="dev", environment="dev")
-    join = control.join_string("dev", uses=9)
+    join = control.join_string("dev", uses=50)
     gateway = _gateway(servers, control, join)
     node = _node_of(gateway)["node_id"]
     gateway.stop()
