@@ -198,6 +198,7 @@ def test_the_owner_sees_consumers_and_goes_on_to_production(world, control, olga
     page.get_by_role("dialog").get_by_text("It is not deployed there yet").wait_for()
     olga.check_access()
     page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    page.get_by_role("dialog").wait_for(state="detached")  # it names the listener as well
     page.get_by_role("cell", name="prod-http", exact=True).wait_for()
     assert control.admin.get("deployments", "journey.v1@prod")["topic"] == world
     olga.check_unharmed()
