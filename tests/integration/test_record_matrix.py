@@ -29,7 +29,7 @@ def event(value, key=None, headers=()):
     return {"value": value, "key": key, "headers": set(headers)}
 
 
-def orders(change=lambda order: order, key=lambda order: f"k{order['id']}", headers=(NAME,), only=lambda order: True):
+def orders(change=lambda order: order, key=lambda order: f"buyer-{order['id']}", headers=(NAME,), only=lambda order: True):
     return [event(change(order), key(order), headers) for order in ORDERS if only(order)]
 
 
@@ -52,17 +52,17 @@ def masked(order):
 # name: the policies, (type, config) each; what is seen; what must hold for what is stored.
 CASES = {
     "none": ([], orders(), stored_as(shown=["4111"])),
-    "encrypt value": ([("encrypt", {"key_ring": "local"})], orders(), stored_as("4111", "price", shown=["k1"])),
+    "encrypt value": ([("encrypt", {"key_ring": "local"})], orders(), stored_as("4111", "price", shown=["buyer-1"])),
     "encrypt value and key": ([("encrypt", {"key_ring": "local", "what": ["value", "key"], "bind_key": True})], orders(),
-                              stored_as("4111", "k1")),
+                              stored_as("4111", "buyer-1")),
     "encrypt fields": ([("encrypt", {"key_ring": "local", "what": ["fields"], "fields": ["/card", "/lines/*/price"]})],
-                       orders(), stored_as("4111", "5.5", shown=["k1", "slc1.", '"id"'])),
+                       orders(), stored_as("4111", "5.5", shown=["buyer-1", "slc1.", '"id"'])),
     "mask on read": ([("mask", CARD)], orders(masked), stored_as(shown=["4111"])),
     "mask on publish": ([("mask", {"on": "publish", **CARD})], orders(masked), stored_as("4111", "5.5", shown=["2222"])),
     "mask keep only": ([("mask", {"keep_only": ["/id"]})], orders(lambda order: {"id": order["id"]}), stored_as()),
     "filter": ([("filter", {"expression": "record.value.id != 2"})], orders(only=lambda order: order["id"] != 2),
                stored_as(shown=["5500"])),
-    "filter by key and header": ([("filter", {"expression": f"record.key == 'k2' && '{NAME}' in record.headers"})],
+    "filter by key and header": ([("filter", {"expression": f"record.key == 'buyer-2' && '{NAME}' in record.headers"})],
                                  orders(only=lambda order: order["id"] == 2), stored_as()),
     "headers on publish": ([("headers", {"rules": [{"in": "publish", "action": "add", "name": "origin", "value": "${application.name}"},
                                                    {"in": "publish", "action": "remove", "name": NAME}]})],
@@ -77,7 +77,7 @@ CASES = {
                      ("mask", {"fields": [{"path": "/card"}]}),
                      ("headers", {"rules": [{"in": "read", "action": "remove", "name": NAME}]})],
                     orders(lambda order: {**order, "card": "***", "lines": "***"}, headers=(), only=lambda order: order["id"] > 1),
-                    stored_as("5500", "k2", '"id"')),
+                    stored_as("5500", "buyer-2", '"id"')),
 }
 
 
@@ -183,12 +183,12 @@ def of_record(shop, found):
 
 
 def publish_rest(shop, order, value):
-    return shop.sample.publish(value, headers={"X-Order": f"k{order['id']}", "Idempotency-Key": "once"})
+    return shop.sample.publish(value, headers={"X-Order": f"buyer-{order['id']}", "Idempotency-Key": "once"})
 
 
 def publish_native(shop, *values):
     """In one batch, compressed."""
-    shop.native.produce(shop.topic, [{"key": f"k{number}", "value": value, "headers": [(NAME, b"once")]}
+    shop.native.produce(shop.topic, [{"key": f"buyer-{number}", "value": value, "headers": [(NAME, b"once")]}
                                      for number, value in enumerate(values, 1)], **{"compression.type": "lz4", "linger.ms": 50})
 
 
@@ -231,25 +231,25 @@ def test_what_is_rejected_is_rejected_whoever_publishes_it(shop, case):
     policy, value = REJECTED[case]
     with policies(shop, [policy]):
         start = shop.end()
-        answer = shop.ask(data=value, headers={"X-Order": "k1", "Content-Type": "application/octet-stream"})
+        answer = shop.ask(data=value, headers={"X-Order": "buyer-1", "Content-Type": "application/octet-stream"})
         assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[1]) == (422, "event-rejected"), answer.text
         with pytest.raises(AssertionError, match="INVALID_RECORD"):
             publish_native(shop, value)
         assert shop.end() == start
 
 
-GOOD = event({"id": 1}, "k1")
+GOOD = event({"id": 1}, "buyer-1")
 # What is stored already and does not suit: the policy, the value, and what is seen of it: nothing, "error", or it.
 STORED = {
     "encrypt": (("encrypt", {"key_ring": "local"}), b'{"id":2}', ["error", "error"]),
-    "encrypt, others": (("encrypt", {"key_ring": "local", "plaintext": "pass"}), b'{"id":2}', [event({"id": 2}, "k1"), GOOD]),
+    "encrypt, others": (("encrypt", {"key_ring": "local", "plaintext": "pass"}), b'{"id":2}', [event({"id": 2}, "buyer-1"), GOOD]),
     "mask, withheld": (("mask", {"fields": [{"path": "/card"}]}), b"no json", [GOOD]),
     "mask, refused": (("mask", {"fields": [{"path": "/card"}], "not_json": "refuse"}), b"no json", ["error", GOOD]),
     "filter": (("filter", {"expression": "record.value.id == 1"}), b'{"no":2}', [GOOD]),
     "schema, fail": (("schema", {"source": "event-api", "read": "fail"}), b'{"id":"two"}', ["error", GOOD]),
     "schema, skip": (("schema", {"source": "event-api", "read": "skip"}), b'{"id":"two"}', [GOOD]),
     "schema, mark": (("schema", {"source": "event-api", "read": "mark", "mark_header": "why"}), b'{"id":"two"}',
-                     [event({"id": "two"}, "k1", ["why"]), GOOD]),
+                     [event({"id": "two"}, "buyer-1", ["why"]), GOOD]),
 }
 
 
@@ -258,7 +258,7 @@ def test_what_is_stored_and_does_not_suit_is_the_same_whoever_reads_it(shop, cas
     policy, value, want = STORED[case]
     with policies(shop, [policy]):
         place = Place(shop)
-        shop.kafka.produce(shop.topic, [{"key": b"k1", "value": value}, {"key": b"k1", "value": b'{"id":1}'}])
+        shop.kafka.produce(shop.topic, [{"key": b"buyer-1", "value": value}, {"key": b"buyer-1", "value": b'{"id":1}'}])
         assert [of_event(found) for found in place.paged(len(want))] == want
         assert [of_event(found) for found in place.streamed(len(want))] == want
         assert [of_record(shop, found) for found in place.consumed()] == want
