@@ -1,49 +1,27 @@
 """The README's sections for Kafka clients do what they say, with the ports, the topic and the folder of a test."""
 
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from sluice_support import free_ports, wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _commands():
-    """The blocks of the sections, as printed."""
-    sections = (ROOT / "README.md").read_text().split("## Use it with your Kafka client\n")[1].split("\n## Secure it")[0]
-    return re.findall(r"```sh\n(.*?)```", sections, re.S)
+from sluice_support.readme import ROOT, Shell, commands
 
 
 @pytest.fixture
 def shell(gateway_sample, tmp_path):
-    """Runs a block and returns what it printed."""
     port, team_port = free_ports(4), free_ports(4)
-    places = ((r"http://127\.0\.0\.1:8001", gateway_sample.control.admin_url), (r"\b19092\b", str(port)),
-              (r"\b19093\b", str(port + 1)),
-              (r"\b19192\b", str(team_port)), (r"\b19193\b", str(team_port + 1)), (r"(?<= )orders\b", gateway_sample.topic),
-              (r"(?m)^scripts/", f"{ROOT}/scripts/"))
-    environment = {**os.environ, "SLUICE_TOKEN": gateway_sample.control.token, "no_proxy": "127.0.0.1",
-                   "CREDENTIAL_ID": gateway_sample.credential["id"],
-                   "CREDENTIAL_SECRET": gateway_sample.credential["secret"]}
-
-    def run(block):
-        for pattern, place in places:
-            block = re.sub(pattern, lambda _, place=place: place, block)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, env=environment, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run.port = port
-    return run
+    places = {r"http://127\.0\.0\.1:8001": gateway_sample.control.admin_url, r"\b19092\b": str(port), r"\b19093\b": str(port + 1),
+              r"\b19192\b": str(team_port), r"\b19193\b": str(team_port + 1), r"(?<= )orders\b": gateway_sample.topic,
+              r"(?m)^scripts/": f"{ROOT}/scripts/"}
+    shell = Shell(tmp_path, places, SLUICE_TOKEN=gateway_sample.control.token, CREDENTIAL_ID=gateway_sample.credential["id"],
+                  CREDENTIAL_SECRET=gateway_sample.credential["secret"])
+    shell.port = port
+    return shell
 
 
 def test_the_commands_of_the_readme_work(shell):
-    setup, use, team_setup, team_use = _commands()
+    setup, use, team_setup, team_use = commands("Use it with your Kafka client", "Give each team a Kafka of its own")
     made = shell(setup)
     assert '"status":4' not in made and '"shop"' in made
     wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19092") == "", 60, "the listener")
@@ -51,7 +29,7 @@ def test_the_commands_of_the_readme_work(shell):
     assert f"broker 1 at 127.0.0.1:{shell.port + 1}" in said
     assert '{"item": "kettle"}' in said
     assert sorted(re.findall(r":\d:(\d)$", said, re.M)) == ["0", "0", "1"]
-    made = shell(f"{setup.splitlines()[0]}\n{team_setup}")
+    made = shell(team_setup)
     assert '"status":4' not in made and '"team-a"' in made
     wait_until(lambda: shell("exec 3<>/dev/tcp/127.0.0.1/19192") == "", 60, "the team's listener")
     said = shell(f"{use.splitlines()[0]}\n{team_use}")

@@ -1,23 +1,12 @@
 """The README's section "For the people who use your streams" does what it says, with the addresses of a test, as far as the pages."""
 
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from portal_support import Person
 from sluice_support import SampleApi, wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def blocks():
-    readme = (ROOT / "README.md").read_text()
-    api = next(line for line in readme.splitlines() if line.startswith("api() {"))
-    section = readme.split("## For the people who use your streams\n")[1].split("\n## ")[0]
-    return [f"{api}\n{block}" for block in re.findall(r"```sh\n(.*?)```", section, re.S)]
+from sluice_support.readme import Shell, commands
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +20,8 @@ def sample(module_servers, control, kafka):
 
 @pytest.fixture
 def shell(control, tmp_path):
-    """Runs a block and returns what it printed."""
-    places = {"http://127.0.0.1:8001": control.admin_url, "http://127.0.0.1:8002": control.portal_url}
-    environment = {**os.environ, "SLUICE_TOKEN": control.token, "no_proxy": "127.0.0.1"}
-
-    def run(block):
-        for written, place in places.items():
-            block = block.replace(written, place)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, env=environment, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-    return run
+    return Shell(tmp_path, {"http://127.0.0.1:8001": control.admin_url, "http://127.0.0.1:8002": control.portal_url},
+                 SLUICE_TOKEN=control.token)
 
 
 @pytest.fixture
@@ -53,7 +32,7 @@ def you(chromium, control):
 
 
 def test_the_commands_lead_to_an_administrator_who_tries_an_event_api(sample, control, shell, you):
-    invite, allow = blocks()
+    invite, allow = commands("For the people who use your streams")
     link = shell(invite).strip()
     assert re.fullmatch(re.escape(control.portal_url) + r"/invitation#\S+", link)
     page = you.page
