@@ -41,6 +41,15 @@ static json_t *read_body(slc_ctl *ctl, int first)
     return body;
 }
 
+/* Shows what was made or changed, NULL when that failed, and releases it and what was sent. */
+static int finish(slc_ctl *ctl, const char *kind, json_t *item, json_t *body)
+{
+    int status = item != NULL ? slc_output_item(ctl, kind, item) : SLC_EXIT_FAILED;
+    json_decref(item);
+    json_decref(body);
+    return status;
+}
+
 int slc_cmd_create(slc_ctl *ctl)
 {
     const char *kind = slc_ctl_kind(ctl->args.words[0]);
@@ -49,11 +58,7 @@ int slc_cmd_create(slc_ctl *ctl)
     if (body == NULL)
         return SLC_EXIT_USAGE;
     snprintf(path, sizeof path, "/v1/%s", kind);
-    json_t *made = slc_ctl_send(ctl, "POST", path, body);
-    int status = made != NULL ? slc_output_item(ctl, kind, made) : SLC_EXIT_FAILED;
-    json_decref(made);
-    json_decref(body);
-    return status;
+    return finish(ctl, kind, slc_ctl_send(ctl, "POST", path, body), body);
 }
 
 /* What is not named stays, whoever else changes it meanwhile: therefore any revision is taken. */
@@ -90,11 +95,7 @@ int slc_cmd_update(slc_ctl *ctl)
     }
     snprintf(path, sizeof path, "/v1/%s/", kind);
     slc_ctl_path_add(path, sizeof path, ctl->args.words[1]);
-    json_t *changed = send_patch(ctl, path, body);
-    int status = changed != NULL ? slc_output_item(ctl, kind, changed) : SLC_EXIT_FAILED;
-    json_decref(changed);
-    json_decref(body);
-    return status;
+    return finish(ctl, kind, send_patch(ctl, path, body), body);
 }
 
 static bool delete_one(slc_ctl *ctl, const char *kind, const char *key)
