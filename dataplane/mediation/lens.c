@@ -202,7 +202,6 @@ static enum slc_sight ask(slc_lens *lens, const slc_record *record, slc_record_w
                                  .value_len = record->value_len,
                                  .headers = record->headers,
                                  .header_count = record->header_count};
-    slc_record seen = *record;
     switch (slc_record_chain_run(lens->chain, &turn, worker->letters, &at_hand, &problem)) {
     case SLC_RECORD_DROP:
         return SLC_HIDDEN;
@@ -215,17 +214,23 @@ static enum slc_sight ask(slc_lens *lens, const slc_record *record, slc_record_w
         *frame = render(lens, record, &problem);
         return SLC_SEEN;
     case SLC_RECORD_CHANGE:
-        seen.key = at_hand.key;
-        seen.key_len = (uint32_t)at_hand.key_len;
-        seen.value = at_hand.value;
-        seen.value_len = (uint32_t)at_hand.value_len;
-        seen.headers = at_hand.headers;
-        seen.header_count = at_hand.header_count;
-        break;
+        *frame = render(lens,
+                        &(slc_record){.partition = record->partition,
+                                      .offset = record->offset,
+                                      .timestamp_ms = record->timestamp_ms,
+                                      .leader_epoch = record->leader_epoch,
+                                      .key = at_hand.key,
+                                      .key_len = (uint32_t)at_hand.key_len,
+                                      .value = at_hand.value,
+                                      .value_len = (uint32_t)at_hand.value_len,
+                                      .headers = at_hand.headers,
+                                      .header_count = at_hand.header_count},
+                        NULL);
+        return SLC_SEEN;
     case SLC_RECORD_KEEP:
         break;
     }
-    *frame = render(lens, &seen, NULL);
+    *frame = render(lens, record, NULL);
     return SLC_SEEN;
 }
 
