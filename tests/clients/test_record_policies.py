@@ -57,6 +57,7 @@ def reads(java, shop, kind, group, start, last):
     return [line for line in outcome.output.splitlines() if int(line.split()[0]) >= start]
 
 
+@pytest.mark.since("4.2", "share groups are for everybody since 4.2")
 def test_a_share_group_does_without_a_poisoned_record_alone(shop, java):
     """It cannot seek, and what is not there it takes for gone."""
     group = f"demo.{uuid.uuid4().hex}"
