@@ -141,7 +141,8 @@ static bool start_grpc(struct control *control, slc_error *err)
                                         .stream_burst = settings->stream_burst,
                                         .count_settle_ms = settings->count_settle_ms,
                                         .enrolment_burst = settings->enrolment_burst,
-                                        .memory_bytes = settings->grpc_memory_bytes};
+                                        .memory_bytes = settings->grpc_memory_bytes,
+                                        .idle_ms = settings->grpc_idle_ms};
     control->grpc = slc_control_grpc_new(control->catalog, &options, err);
     return control->grpc != NULL;
 }

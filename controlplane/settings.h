@@ -82,6 +82,7 @@ typedef struct slc_control_settings {
     int64_t count_settle_ms;
     int64_t enrolment_burst;
     int64_t grpc_memory_bytes;
+    int64_t grpc_idle_ms;
     int64_t usage_hours_ms;
     int64_t usage_days_ms;
     int64_t usage_months_ms;

@@ -187,6 +187,8 @@ static grpc_server *server_create(const slc_rpc_server_limits *limits)
                          limits->keepalive_min_ms);
     if (limits->max_concurrent_streams_per_connection > 0)
         slc_rpc_args_int(&args, GRPC_ARG_MAX_CONCURRENT_STREAMS, limits->max_concurrent_streams_per_connection);
+    if (limits->idle_ms > 0)
+        slc_rpc_args_int(&args, GRPC_ARG_MAX_CONNECTION_IDLE_MS, limits->idle_ms);
     /* The limit of a message is looked at when all of it has come, so a peer may announce one of 4 GiB. */
     grpc_resource_quota *quota = grpc_resource_quota_create(NULL);
     if (limits->memory_bytes > 0) {

@@ -140,7 +140,8 @@ static slc_rpc_server *open_server(slc_control_grpc *grpc, const char *address, 
                                     .keepalive_ms = KEEPALIVE_MS,
                                     .keepalive_timeout_ms = KEEPALIVE_MS / 2,
                                     .max_concurrent_streams_per_connection = 16,
-                                    .memory_bytes = grpc->options.memory_bytes};
+                                    .memory_bytes = grpc->options.memory_bytes,
+                                    .idle_ms = grpc->options.idle_ms};
     return slc_rpc_server_new(grpc->rpc, address, &identity, &limits, methods, err);
 }
 

@@ -41,6 +41,7 @@ typedef struct slc_control_grpc_options {
     int64_t stream_burst;        /* 0: 20; streams that a node may open at once, and then one a second */
     int64_t enrolment_burst;     /* 0: 50; failed enrolments from one address at once, and then one a second */
     int64_t memory_bytes;        /* 0: 256 MiB; what peers of each port may have sent that was not read yet */
+    int64_t idle_ms;             /* a connection without a call is closed after it; 0: never */
     int64_t certificate_ms;      /* 0: 24 h */
     int64_t renewal_window_ms;   /* -1: 30 days */
     int64_t clock_skew_ms;       /* -1: 10 min */

@@ -250,7 +250,8 @@ static slc_rpc_server *server_new(struct rig *rig, const char *address, bool req
                                           .keepalive_min_ms = 50,
                                           .keepalive_ms = 30000,
                                           .keepalive_timeout_ms = 10000,
-                                          .max_concurrent_streams_per_connection = 100};
+                                          .max_concurrent_streams_per_connection = 100,
+                                          .idle_ms = rig->idle_ms};
     return slc_rpc_server_new(rig->rpc, address, &identity, &limits, rig->methods, err);
 }
 

@@ -59,6 +59,7 @@ struct rig {
     struct peer streams[RIG_STREAMS_MAX]; /* the server's sides of /test.Test/Stream and /test.Test/Hang */
     size_t stream_count;
     struct peer unary; /* the server's side of the last /test.Test/Echo */
+    int64_t idle_ms;   /* of servers that are made from now on; 0: never */
     bool streams_read; /* do new streams read at once? */
 };
 

@@ -54,6 +54,48 @@ START_TEST(stop_cancels_what_is_open_after_the_grace)
 }
 END_TEST
 
+/* Established connections, as the server's side sees them. */
+static unsigned connections_to(uint16_t port)
+{
+    static const char *const tables[] = {"/proc/self/net/tcp", "/proc/self/net/tcp6"};
+    unsigned count = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char line[300];
+        unsigned local, state;
+        FILE *table = fopen(tables[i], "r");
+        ck_assert_ptr_nonnull(table);
+        while (fgets(line, sizeof line, table) != NULL)
+            if (sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &local, &state) == 2)
+                count += local == port && state == 1;
+        fclose(table);
+    }
+    return count;
+}
+
+START_TEST(a_connection_without_a_call_is_closed_and_made_again)
+{
+    struct peer client = {.keep_reading = true};
+    slc_rpc_channel_free(rig.channel);
+    rig_server_stop(&rig, 0);
+    WAIT_FOR(&rig, rig.server_done);
+    rig.idle_ms = 200;
+    rig_server(&rig, true);
+    uint16_t port = slc_rpc_server_port(rig.server);
+    rig.channel = rig_connect(&rig, port);
+    peer_call(&client, rig.channel, "/test.Test/Stream", 0);
+    WAIT_FOR(&rig, rig.stream_count == 1);
+    int64_t since = slc_monotonic_ms();
+    while (slc_monotonic_ms() - since < 500) /* longer than the limit */
+        rig_turn(&rig, since, "time to pass");
+    ck_assert(!client.ended);
+    ck_assert_uint_eq(connections_to(port), 1);
+    slc_rpc_call_finish(client.call, SLC_RPC_CANCELLED, NULL);
+    WAIT_FOR(&rig, client.ended);
+    WAIT_FOR(&rig, connections_to(port) == 0);
+    ck_assert(rig_echo(&rig, rig.channel, "again"));
+}
+END_TEST
+
 START_TEST(stop_is_done_when_the_streams_have_ended)
 {
     struct peer clients[5] = {0};
@@ -307,6 +349,7 @@ int main(void)
     tcase_add_checked_fixture(ends, setup, teardown);
     tcase_set_timeout(ends, 60);
     tcase_add_test(ends, stop_cancels_what_is_open_after_the_grace);
+    tcase_add_test(ends, a_connection_without_a_call_is_closed_and_made_again);
     tcase_add_test(ends, stop_is_done_when_the_streams_have_ended);
     tcase_add_test(ends, stop_without_grace_is_immediate);
     tcase_add_test(ends, stop_of_an_idle_server);
