@@ -6,9 +6,10 @@ import threading
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer
 
-from sluice_support import NativeCluster, SampleApi, wait_until
+from sluice_support import NativeCluster, SampleApi, known, wait_until
 
 PARTITIONS = 4
+PROTOCOLS = ("classic", *(["consumer"] if known("4.0") else []))  # KIP-848
 # A client comes again at once, and not after the ten seconds that its pauses grow to; that a port is closed is no news.
 QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500, "log_level": 0}
 
@@ -107,7 +108,7 @@ def test_a_rolling_upgrade_neither_loses_nor_doubles_a_record(servers, kafka):
     for own.gateway in gateways:
         own.wait_in_force()
     groups = {f"{topic}-{protocol}": [_Member(cluster.bootstrap_servers, topic, f"{topic}-{protocol}", protocol)
-                                      for _ in range(2)] for protocol in ("classic", "consumer")}
+                                      for _ in range(2)] for protocol in PROTOCOLS}
     members = [member for group in groups.values() for member in group]
     wait_until(lambda: all(len(member.partitions) == PARTITIONS // 2 for member in members), 60, "the groups to be settled")
     numbers = _Numbers(cluster.bootstrap_servers, topic)
