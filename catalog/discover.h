@@ -53,6 +53,11 @@ void slc_discover_key(const slc_discover_query *query, const slc_discover_viewer
 json_t *slc_discover_get(slc_txn *txn, const char *key, const slc_discover_viewer *viewer,
                          slc_error *err) SLC_CHECKED;
 
+/* The AsyncAPI document of an event API where it is deployed on a gateway group (key or id): new text. NULL
+ * with SLC_NOT_FOUND as above, and when nobody could be told an address. Visitors have none. */
+char *slc_discover_asyncapi(slc_txn *txn, const char *key, const char *group, const slc_discover_viewer *viewer,
+                            size_t *len, slc_error *err) SLC_CHECKED;
+
 /* The OpenAPI document of a REST API, as it was imported: new text. NULL as above. */
 char *slc_discover_document(slc_txn *txn, const char *key, const slc_discover_viewer *viewer, size_t *len,
                             slc_error *err) SLC_CHECKED;

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "catalog/discover_private.h"
+#include "catalog/document_facts.h"
 #include "catalog/entity.h"
 #include "common/alloc.h"
+#include "common/json.h"
 
 static const char api_visible_sql[] = "SELECT 1 FROM event_apis AS e WHERE e.id = ?2 AND " SLC_DISCOVER_API;
 static const char rest_visible_sql[] =
@@ -204,5 +206,51 @@ char *slc_discover_document(slc_txn *txn, const char *key, const slc_discover_vi
         *len = strlen(text);
     }
     slc_txn_finish(txn, stmt);
+    return text;
+}
+
+/* Of what people can be told where it is. */
+static char *print_asyncapi(slc_txn *txn, slc_document_facts *facts, const char *group, size_t *len,
+                            slc_error *err)
+{
+    slc_document_source *source = &facts->source;
+    if (source->rest_url == NULL)
+        source->rest = source->sse = false;
+    if (source->kafka_url == NULL)
+        source->kafka = false;
+    if (!source->rest && !source->sse && !source->kafka) {
+        slc_fail(err, SLC_NOT_FOUND, NULL,
+                 "nobody is told an address of it on gateway group %.100s: the group lacks the rest_url or the "
+                 "kafka_url, or no kafka listener leads to the virtual cluster",
+                 group);
+        return NULL;
+    }
+    if (source->kafka && !slc_document_facts_add_partitions(txn, facts, err))
+        return NULL;
+    json_t *document = slc_document_asyncapi(source);
+    char *text = slc_json_print(document, len);
+    json_decref(document);
+    return text;
+}
+
+char *slc_discover_asyncapi(slc_txn *txn, const char *key, const char *group, const slc_discover_viewer *viewer,
+                            size_t *len, slc_error *err)
+{
+    char id[SLC_ID_CHARS + 1], group_id[SLC_ID_CHARS + 1], *text = NULL;
+    int rc = viewer->visitor ? 0 : find(txn, "event-apis", key, viewer, id, err);
+    if (rc == 0)
+        slc_fail(err, SLC_NOT_FOUND, NULL, "there is no event API %.100s", key);
+    if (rc != 1)
+        return NULL;
+    slc_document_facts facts = {0};
+    rc = slc_row_resolve(txn, slc_kind_find("gateway-groups"), group, group_id, err);
+    if (rc == 1)
+        rc = slc_document_facts_read(txn, id, group_id, &facts, err);
+    if (rc == 0)
+        slc_fail(err, SLC_NOT_FOUND, NULL, "event API %.100s is not deployed on a gateway group %.100s", key,
+                 group);
+    if (rc == 1)
+        text = print_asyncapi(txn, &facts, group, len, err);
+    slc_document_facts_release(&facts);
     return text;
 }

@@ -1,4 +1,4 @@
-#include "catalog/documents.h"
+#include "catalog/documents_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -287,7 +287,7 @@ static json_t *http_server(const slc_document_source *source, json_t *security)
     return server;
 }
 
-static void fit_http(const slc_document_source *source, json_t *document, json_t *security)
+static void fit_http(const slc_document_source *source, json_t *document)
 {
     json_t *operations = at(document, "operations", NULL);
     bool publish = source->publish && source->rest, read = source->read && (source->rest || source->sse);
@@ -309,25 +309,23 @@ static void fit_http(const slc_document_source *source, json_t *document, json_t
     }
     json_object_set_new(at(document, "channels", "events"), "address",
                         json_sprintf("/%s/v%u/events", source->name, source->major));
+    json_t *security = async_security(source, document);
     json_object_set_new(at(document, "servers", NULL), "http", http_server(source, security));
+    json_decref(security);
 }
 
-static void fit_kafka(const slc_document_source *source, json_t *document)
+/* Messages and schemas that nothing refers to any more. */
+static void drop_unused(json_t *document)
 {
-    json_t *operations = at(document, "operations", NULL);
-    bool offered = source->kafka && source->kafka_url != NULL;
-    if (!offered || !source->publish)
-        json_object_del(operations, "produce");
-    if (!offered || !source->read)
-        json_object_del(operations, "consume");
-    if (!offered) {
-        json_object_del(at(document, "channels", NULL), "topic");
-        return;
-    }
-    json_object_set_new(at(document, "channels", "topic"), "address", json_string(source->topic));
-    json_object_set_new(at(document, "servers", NULL), "kafka",
-                        json_pack("{s:s, s:s}", "host", source->kafka_url, "protocol",
-                                  source->kafka_tls ? "kafka-secure" : "kafka"));
+    json_t *messages = at(document, "components", "messages");
+    bool http = at(document, "channels", "events") != NULL, topic = at(document, "channels", "topic") != NULL;
+    json_t *record = json_object_get(messages, "Record");
+    if (at(document, "operations", "publish") == NULL)
+        json_object_del(messages, "Event");
+    if (topic && !http && at(record, "payload", "$ref") == NULL)
+        json_object_del(at(document, "components", "schemas"), "EventData");
+    if (!http)
+        json_object_del(document, "defaultContentType");
 }
 
 json_t *slc_document_asyncapi(const slc_document_source *source)
@@ -335,12 +333,8 @@ json_t *slc_document_asyncapi(const slc_document_source *source)
     json_t *document = load(slc_document_asyncapi_text);
     set_info(source, at(document, "info", NULL));
     set_schema(source, at(document, "components", "schemas"));
-    json_t *security = async_security(source, document);
-    fit_http(source, document, security);
-    fit_kafka(source, document);
-    if (json_object_get(at(document, "operations", NULL), "publish") == NULL &&
-        json_object_get(at(document, "channels", NULL), "topic") == NULL)
-        json_object_del(at(document, "components", "messages"), "Event");
-    json_decref(security);
+    fit_http(source, document);
+    slc_document_fit_kafka(source, document);
+    drop_unused(document);
     return document;
 }

@@ -23,11 +23,17 @@ typedef struct slc_document_source {
     const char *rest_url;  /* of the gateway group; NULL: the documents' own server */
     const char *kafka_url; /* host:port; NULL: unknown, so that Kafka is left out */
     bool kafka_tls;
-    const char *topic;
+    bool kafka_certificates;    /* client certificates are asked for there */
+    const json_t *kafka_ways;   /* client_authentication of the virtual cluster; borrowed */
+    const char *topic;          /* as Kafka clients name it */
+    int64_t partitions;         /* 0: not known */
+    const char *group_prefix;   /* that names of consumer groups must have; NULL: none */
+    const json_t *group_filter; /* globs that they must match one of; borrowed; NULL, or empty: none */
     const char *key_rule; /* in words; NULL: events have no key */
     int64_t max_event_bytes;
     const char *schema_format; /* "json_schema", "avro"; NULL: none */
     const json_t *schema;      /* the definition, borrowed; NULL: unknown here */
+    /* Over HTTP. */
     const json_t *key_headers; /* array of fields that an API key is sent in; borrowed */
     bool basic;                /* HTTP Basic is taken too */
     bool bearer;               /* access tokens are */

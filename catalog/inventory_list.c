@@ -25,25 +25,6 @@ struct view {
 
 /* ---- names ---- */
 
-/* What a client's topic is on the backend (dataplane/virtual/names.h). */
-static void backend_name(const json_t *vcluster, const char *topic, char out[2 * TOPIC_CHARS])
-{
-    const json_t *namespace = json_object_get(vcluster, "namespace");
-    const char *mode = slc_get_text(namespace, "mode"), *prefix = slc_get_text(namespace, "prefix");
-    size_t i;
-    json_t *item;
-    json_array_foreach (json_object_get(namespace, "aliases"), i, item) {
-        if (strcmp(slc_get_text(item, "name"), topic) == 0) {
-            snprintf(out, 2 * TOPIC_CHARS, "%s", slc_get_text(item, "topic"));
-            return;
-        }
-    }
-    bool prefixed = mode != NULL && strcmp(mode, "hide") == 0 && prefix != NULL;
-    json_array_foreach (json_object_get(vcluster, "extra_topics"), i, item)
-        prefixed = prefixed && !slc_glob_match(json_string_value(item), topic, strlen(topic));
-    snprintf(out, 2 * TOPIC_CHARS, "%s%s", prefixed ? prefix : "", topic);
-}
-
 /* Does the grant cover the backend's topic? A glob is over the names that clients use. */
 static bool covers(const json_t *grant, const json_t *vclusters, const char *topic)
 {
@@ -99,12 +80,12 @@ static bool load_uses(slc_txn *txn, const char *backend_id, struct view *view, s
     static const char sql[] =
         "SELECT d.key, d.virtual_cluster, d.topic FROM deployments AS d JOIN virtual_clusters AS "
         "v ON v.id = d.virtual_cluster WHERE v.backend_cluster = ?1";
-    char topic[2 * TOPIC_CHARS];
+    char topic[SLC_BACKEND_TOPIC_CHARS];
     sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "s", backend_id);
     int rc = stmt == NULL ? -1 : 1;
     while (rc == 1 && (rc = slc_txn_step(txn, stmt, err)) == 1) {
-        backend_name(json_object_get(view->vclusters, slc_column_text(stmt, 1)), slc_column_text(stmt, 2),
-                     topic);
+        slc_namespace_backend_topic(json_object_get(view->vclusters, slc_column_text(stmt, 1)),
+                                    slc_column_text(stmt, 2), topic);
         add_use(view->uses, topic, slc_column_text(stmt, 0));
     }
     slc_txn_finish(txn, stmt);

@@ -1,5 +1,6 @@
 #include "catalog/namespace.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "catalog/rules.h"
@@ -62,4 +63,21 @@ bool slc_namespace_has_topic(const json_t *vcluster, const char *topic)
         return false;
     return strcmp(topic, ".") != 0 && strcmp(topic, "..") != 0 &&
            (json_array_size(filter) == 0 || matches_some(filter, topic));
+}
+
+void slc_namespace_backend_topic(const json_t *vcluster, const char *topic, char out[SLC_BACKEND_TOPIC_CHARS])
+{
+    const json_t *namespace = json_object_get(vcluster, "namespace");
+    const char *mode = slc_get_text(namespace, "mode"), *prefix = slc_get_text(namespace, "prefix");
+    size_t i;
+    json_t *item;
+    json_array_foreach (json_object_get(namespace, "aliases"), i, item) {
+        if (strcmp(slc_get_text(item, "name"), topic) == 0) {
+            snprintf(out, SLC_BACKEND_TOPIC_CHARS, "%s", slc_get_text(item, "topic"));
+            return;
+        }
+    }
+    bool prefixed = mode != NULL && strcmp(mode, "hide") == 0 && prefix != NULL &&
+                    !matches_some(json_object_get(vcluster, "extra_topics"), topic);
+    snprintf(out, SLC_BACKEND_TOPIC_CHARS, "%s%s", prefixed ? prefix : "", topic);
 }

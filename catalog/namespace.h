@@ -7,8 +7,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#define SLC_BACKEND_TOPIC_CHARS 500
+
 /* `vcluster` in stored form. */
 bool slc_namespace_has_topic(const json_t *vcluster, const char *topic);
+/* What a client's topic is on the backend. */
+void slc_namespace_backend_topic(const json_t *vcluster, const char *topic, char out[SLC_BACKEND_TOPIC_CHARS]);
 
 /* One of Kafka's own, such as __consumer_offsets, which tells of all tenants. */
 bool slc_namespace_is_internal(const char *topic);

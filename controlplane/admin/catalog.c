@@ -10,6 +10,7 @@
 #include "controlplane/admin/markdown.h"
 
 #define HTML_MAX_BYTES (512 << 10)
+#define GROUP_MAX      200 /* characters, as the OpenAPI document says */
 
 static slc_discover_viewer viewer_of(const slc_call *call)
 {
@@ -76,6 +77,21 @@ bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err)
     add_html(call->answer, "description", "description_html");
     add_html(call->answer, "changelog", "changelog_html");
     return call->answer != NULL;
+}
+
+bool slc_route_catalog_asyncapi(slc_txn *txn, slc_call *call, slc_error *err)
+{
+    static const char *const known[] = {"gateway_group", NULL};
+    const slc_discover_viewer viewer = viewer_of(call);
+    const char *group = slc_call_query(call, "gateway_group");
+    if (!slc_call_query_only(call, known, err))
+        return false;
+    if (group == NULL || *group == '\0' || characters_of(group) > GROUP_MAX)
+        return slc_fail(err, SLC_INVALID, "gateway_group",
+                        "is required: the key or id of the gateway group that it is deployed on");
+    call->text = slc_discover_asyncapi(txn, call->target.key, group, &viewer, &call->text_len, err);
+    call->text_type = "application/vnd.aai.asyncapi+json;version=3.0.0";
+    return call->text != NULL;
 }
 
 bool slc_route_catalog_document(slc_txn *txn, slc_call *call, slc_error *err)

@@ -58,6 +58,7 @@ bool slc_route_inventory_groups(slc_txn *txn, slc_call *call, slc_error *err) SL
 /* catalog.c */
 bool slc_route_catalog(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_catalog_one(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
+bool slc_route_catalog_asyncapi(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 bool slc_route_catalog_document(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;
 /* scorecards.c */
 bool slc_route_scorecard(slc_txn *txn, slc_call *call, slc_error *err) SLC_CHECKED;

@@ -108,12 +108,26 @@ static void describe_document(json_t *operation)
                                   "schema", "type", "string"));
 }
 
+static void describe_asyncapi(json_t *operation)
+{
+    json_t *good = json_object_get(json_object_get(operation, "responses"), "200");
+    json_array_append_new(json_object_get(operation, "parameters"),
+                          json_pack("{s:s, s:s, s:b, s:s, s:o}", "name", "gateway_group", "in", "query",
+                                    "required", 1, "description", "The group that it is deployed on: key or id.",
+                                    "schema", text(200)));
+    json_object_set_new(good, "content",
+                        json_pack("{s:{s:{s:s}}}", "application/vnd.aai.asyncapi+json", "schema", "type",
+                                  "object"));
+}
+
 void slc_openapi_catalog(const slc_route *route, json_t *operation)
 {
     if (route->run == slc_route_catalog)
         describe_list(operation);
     if (route->run == slc_route_catalog_one)
         describe_one(operation);
+    if (route->run == slc_route_catalog_asyncapi)
+        describe_asyncapi(operation);
     if (route->run == slc_route_catalog_document)
         describe_document(operation);
 }

@@ -45,6 +45,8 @@ const slc_route slc_routes[] = {
      "Catalog: find event APIs and REST APIs that are visible to whoever asks"},
     {"GET", "/v1/catalog/{key}", SLC_PERMISSION("event-apis:read"), SLC_ROUTE_READ, false, 200,
      slc_route_catalog_one, "Catalog: an event API with its documentation, addresses and plans, or a REST API"},
+    {"GET", "/v1/catalog/{key}/asyncapi", SLC_PERMISSION("event-apis:read"), SLC_ROUTE_READ, false, 200,
+     slc_route_catalog_asyncapi, "Catalog: the AsyncAPI document of an event API on a gateway group"},
     {"GET", "/v1/catalog/{key}/document", SLC_PERMISSION("rest-apis:read"), SLC_ROUTE_READ, false, 200,
      slc_route_catalog_document, "Catalog: the OpenAPI document of a REST API, as it was imported"},
     {"GET", "/v1/scorecards", SLC_PERMISSION("event-apis:read"), SLC_ROUTE_READ, false, 200,

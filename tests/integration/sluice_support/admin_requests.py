@@ -61,6 +61,11 @@ class AdminRequests:
         self.samples.create("products", event_apis=[api], visibility="public", visible_to=None, lifecycle="published")
         return Request("GET", f"/v1/catalog/{api}")
 
+    def _catalog_asyncapi(self):
+        path = self._catalog().path
+        self.samples.create("deployments", event_api=path.rsplit("/", 1)[1])
+        return Request("GET", f"{path}/asyncapi?gateway_group={self.samples.base('gateway-groups')}")
+
     def _catalog_document(self):
         return Request("GET", f"/v1/catalog/{self.samples.create('rest-apis')['id']}/document")
 
@@ -112,6 +117,7 @@ class AdminRequests:
         "POST /v1/teams/{key}/remove-member": lambda self: self._member("remove-member"),
         "GET /v1/catalog/{key}": _catalog,
         "POST /v1/deployments/{key}/promote": _promote,
+        "GET /v1/catalog/{key}/asyncapi": _catalog_asyncapi,
         "GET /v1/catalog/{key}/document": _catalog_document,
         "GET /v1/event-apis/{key}/scorecard": _scorecard,
         "POST /v1/scorecards/preview": _scorecard_preview,

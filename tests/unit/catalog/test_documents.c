@@ -64,19 +64,23 @@ static bool mentions(json_t *document, const char *text)
     return found;
 }
 
-/* Every component is used. */
+/* Every component of the sort is used. */
+static void check_every(json_t *document, const char *sort)
+{
+    const char *name;
+    char reference[100];
+    json_t *component, *place = json_object_get(json_object_get(document, "components"), sort);
+    json_object_foreach (place, name, component) {
+        snprintf(reference, sizeof reference, "\"#/components/%s/%s\"", sort, name);
+        ck_assert_msg(mentions(document, reference), "%s is not used", reference);
+    }
+}
+
 static void check_components(json_t *document)
 {
-    static const char *const places[] = {"parameters", "responses", "schemas"};
-    char reference[100];
-    for (size_t i = 0; i < 3; i++) {
-        const char *name;
-        json_t *component, *place = json_object_get(json_object_get(document, "components"), places[i]);
-        json_object_foreach (place, name, component) {
-            snprintf(reference, sizeof reference, "\"#/components/%s/%s\"", places[i], name);
-            ck_assert_msg(mentions(document, reference), "%s is not used", reference);
-        }
-    }
+    check_every(document, "parameters");
+    check_every(document, "responses");
+    check_every(document, "schemas");
 }
 
 START_TEST(openapi_of_every_combination)
@@ -108,6 +112,12 @@ START_TEST(asyncapi_of_every_combination)
     ck_assert_int_eq(json_object_get(operations, "produce") != NULL, source.publish && source.kafka);
     ck_assert_int_eq(json_object_get(operations, "consume") != NULL, source.read && source.kafka);
     ck_assert_int_eq(mentions(document, "shop.orders"), source.kafka);
+    ck_assert_int_eq(mentions(document, "\"#/components/messages/Record\""), source.kafka);
+    ck_assert_int_eq(mentions(document, "bindingVersion\":\"0.5.0"), source.kafka);
+    ck_assert_int_eq(json_object_get(document, "defaultContentType") != NULL,
+                     read || (source.publish && source.rest));
+    check_every(document, "messages");
+    check_every(document, "securitySchemes");
     /* Readers get the event with its key and headers around it, publishers send it bare. */
     ck_assert_int_eq(mentions(document, "\"#/channels/events/messages/readEvent\""), read);
     ck_assert_int_eq(mentions(document, "\"#/components/schemas/ReadEvent\""), read);
@@ -155,6 +165,62 @@ START_TEST(a_schemas_own_references_still_lead_somewhere)
 }
 END_TEST
 
+/* Avro is what the topic holds; over HTTP it is JSON. */
+START_TEST(kafka_clients_are_told_of_avro)
+{
+    slc_document_source source = source_of(16 | 2 | 1);
+    json_t *schema = json_loads("{\"type\": \"record\", \"name\": \"R\", \"fields\": []}", 0, NULL);
+    source.schema = schema;
+    source.schema_format = "avro";
+    for (int rest = 0; rest < 2; rest++) {
+        source.rest = rest == 1;
+        json_t *document = slc_document_asyncapi(&source);
+        json_t *record = find(document, "#/components/messages/Record");
+        json_t *payload = json_object_get(record, "payload");
+        check_references(document, document);
+        ck_assert_str_eq(json_string_value(json_object_get(record, "contentType")), "avro/binary");
+        ck_assert_str_eq(json_string_value(json_object_get(payload, "schemaFormat")),
+                         "application/vnd.apache.avro+json;version=1.9.0");
+        ck_assert(json_equal(json_object_get(payload, "schema"), schema));
+        ck_assert_int_eq(find(document, "#/components/schemas/EventData") != NULL, rest);
+        json_decref(document);
+    }
+    json_decref(schema);
+}
+END_TEST
+
+/* Any of these ways alone: those who come so are told, and of the others nothing. */
+START_TEST(ways_in_are_those_of_the_virtual_cluster)
+{
+    static const struct {
+        const char *way;
+        size_t schemes;
+        const char *told;
+    } cases[] = {{"scram", 2, "\"scramSha512\""},
+                 {"plain", 1, "\"plain\""},
+                 {"oauthbearer", 1, "\"oauth2\""},
+                 {"mtls", 1, "\"X509\""},
+                 {"anonymous", 0, "Clients need not sign in."},
+                 {"passthrough", 0, "as the Kafka cluster behind it demands."}};
+    slc_document_source source = source_of(16 | 2);
+    source.kafka_certificates = true;
+    json_t *ways = json_pack("[s]", cases[_i].way);
+    source.kafka_ways = ways;
+    json_t *document = slc_document_asyncapi(&source);
+    json_t *server = find(document, "#/servers/kafka");
+    ck_assert_uint_eq(json_array_size(json_object_get(server, "security")), cases[_i].schemes);
+    ck_assert_uint_eq(json_object_size(find(document, "#/components/securitySchemes")), cases[_i].schemes);
+    ck_assert(mentions(document, cases[_i].told));
+    check_references(document, document);
+    json_decref(document);
+    source.kafka_certificates = false;
+    document = slc_document_asyncapi(&source);
+    ck_assert_int_eq(mentions(document, "\"X509\""), false);
+    json_decref(document);
+    json_decref(ways);
+}
+END_TEST
+
 START_TEST(deprecation_is_marked)
 {
     slc_document_source source = source_of(15);
@@ -172,10 +238,13 @@ END_TEST
 static Suite *suite(void)
 {
     TCase *tcase = tcase_create("documents");
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, openapi_of_every_combination, 0, 64);
     tcase_add_loop_test(tcase, asyncapi_of_every_combination, 0, 64);
     tcase_add_test(tcase, servers_are_the_groups_url);
     tcase_add_test(tcase, a_schemas_own_references_still_lead_somewhere);
+    tcase_add_test(tcase, kafka_clients_are_told_of_avro);
+    tcase_add_loop_test(tcase, ways_in_are_those_of_the_virtual_cluster, 0, 6);
     tcase_add_test(tcase, deprecation_is_marked);
     Suite *suite = suite_create("documents");
     suite_add_tcase(suite, tcase);

@@ -74,7 +74,7 @@ function environment(api, deployment) {
     h('dl', { class: 'facts' },
       http && [h('dt', {}, 'HTTP'), h('dd', {}, h('code', {}, `${base(api, deployment)}/events`))],
       deployment.topic && deployment.kafka_url && [h('dt', {}, 'Kafka'), h('dd', {}, h('code', {}, deployment.kafka_url), ' topic ', h('code', {}, deployment.topic))]),
-    http && documents(api, base(api, deployment), deployment.environment),
+    documents(api, deployment),
     ways.length > 0
       ? tabs(`First steps in ${deployment.environment}`, ways.map(([title, text]) => [title, () => code(title, text)]))
       : h('p', { class: 'quiet' }, 'The gateway group has no public address yet: ask the platform team.'));
