@@ -13,7 +13,8 @@
 static const char deployment_sql[] =
     "SELECT a.operations, a.exposures, a.event_key, a.schema, v.namespace, v.extra_topics, "
     "v.client_authentication, "
-    "a.id, a.name, a.major, a.title, a.description, a.lifecycle, a.sunset_at, a.max_event_bytes, t.name AS team, "
+    "a.id, a.name, a.major, a.title, a.description, a.lifecycle, a.sunset_at, a.max_event_bytes, t.name AS "
+    "team, "
     "g.id AS gateway_group, g.rest_url, g.kafka_url, d.topic, d.listener, d.virtual_cluster, v.backend_cluster "
     "FROM deployments d JOIN event_apis a ON a.id = d.event_api JOIN teams t ON t.id = a.team JOIN "
     "gateway_groups g ON g.id = d.gateway_group JOIN virtual_clusters v ON v.id = d.virtual_cluster WHERE "
@@ -138,8 +139,7 @@ bool slc_document_facts_add_partitions(slc_txn *txn, slc_document_facts *facts, 
         "SELECT partitions FROM usage.inventory_topics WHERE backend_id = ?1 AND name = ?2";
     char topic[SLC_BACKEND_TOPIC_CHARS];
     slc_namespace_backend_topic(facts->row, slc_get_text(facts->row, "topic"), topic);
-    sqlite3_stmt *stmt =
-        slc_txn_query(txn, err, sql, "ss", slc_get_text(facts->row, "backend_cluster"), topic);
+    sqlite3_stmt *stmt = slc_txn_query(txn, err, sql, "ss", slc_get_text(facts->row, "backend_cluster"), topic);
     int rc = stmt != NULL ? slc_txn_step(txn, stmt, err) : -1;
     if (rc == 1)
         facts->source.partitions = sqlite3_column_int64(stmt, 0);
@@ -174,7 +174,8 @@ static void fill(slc_document_facts *facts)
 {
     slc_document_source *source = &facts->source;
     const json_t *row = facts->row, *schema = json_object_get(row, "schema");
-    const json_t *operations = json_object_get(row, "operations"), *exposures = json_object_get(row, "exposures");
+    const json_t *operations = json_object_get(row, "operations"),
+                 *exposures = json_object_get(row, "exposures");
     const char *definition = slc_get_text(schema, "definition");
     source->name = slc_get_text(row, "name");
     source->major = (unsigned)slc_get_int(row, "major");
@@ -208,7 +209,8 @@ int slc_document_facts_read(slc_txn *txn, const char *event_api_id, const char *
         return rc;
     fill(facts);
     bool http = facts->source.rest || facts->source.sse;
-    bool ok = (!http || read_http_ways(txn, facts, err)) && (!facts->source.kafka || read_kafka(txn, facts, err));
+    bool ok =
+        (!http || read_http_ways(txn, facts, err)) && (!facts->source.kafka || read_kafka(txn, facts, err));
     return ok ? 1 : -1;
 }
 

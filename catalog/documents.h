@@ -29,7 +29,7 @@ typedef struct slc_document_source {
     int64_t partitions;         /* 0: not known */
     const char *group_prefix;   /* that names of consumer groups must have; NULL: none */
     const json_t *group_filter; /* globs that they must match one of; borrowed; NULL, or empty: none */
-    const char *key_rule; /* in words; NULL: events have no key */
+    const char *key_rule;       /* in words; NULL: events have no key */
     int64_t max_event_bytes;
     const char *schema_format; /* "json_schema", "avro"; NULL: none */
     const json_t *schema;      /* the definition, borrowed; NULL: unknown here */

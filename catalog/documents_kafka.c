@@ -137,9 +137,9 @@ static void fit_record(const slc_document_source *source, json_t *document)
     if (is_format(source, "avro")) {
         json_object_set_new(record, "contentType", json_string(AVRO_TYPE));
         if (source->schema != NULL)
-            json_object_set_new(record, "payload",
-                                json_pack("{s:s, s:O}", "schemaFormat", AVRO_FORMAT, "schema",
-                                          (json_t *)source->schema));
+            json_object_set_new(
+                record, "payload",
+                json_pack("{s:s, s:O}", "schemaFormat", AVRO_FORMAT, "schema", (json_t *)source->schema));
     } else if (is_format(source, "json_schema") || source->rest) { /* what is published so is JSON */
         json_object_set_new(record, "contentType", json_string("application/json"));
     }

@@ -113,11 +113,11 @@ static void describe_asyncapi(json_t *operation)
     json_t *good = json_object_get(json_object_get(operation, "responses"), "200");
     json_array_append_new(json_object_get(operation, "parameters"),
                           json_pack("{s:s, s:s, s:b, s:s, s:o}", "name", "gateway_group", "in", "query",
-                                    "required", 1, "description", "The group that it is deployed on: key or id.",
-                                    "schema", text(200)));
-    json_object_set_new(good, "content",
-                        json_pack("{s:{s:{s:s}}}", "application/vnd.aai.asyncapi+json", "schema", "type",
-                                  "object"));
+                                    "required", 1, "description",
+                                    "The group that it is deployed on: key or id.", "schema", text(200)));
+    json_object_set_new(
+        good, "content",
+        json_pack("{s:{s:{s:s}}}", "application/vnd.aai.asyncapi+json", "schema", "type", "object"));
 }
 
 void slc_openapi_catalog(const slc_route *route, json_t *operation)

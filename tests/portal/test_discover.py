@@ -1,5 +1,7 @@
 """Finding event APIs, and what their pages show: of whatever people wrote, as text."""
 
+import json
+
 import pytest
 
 from portal_support import HOSTILE, Person
@@ -111,12 +113,31 @@ def test_first_steps_have_the_addresses_of_the_environment(world, people):
     assert page.get_by_role("link", name="AsyncAPI").get_attribute("href") == "https://dev.example/orders/v1/asyncapi.json"
 
 
+def test_what_is_reached_by_kafka_alone_has_an_asyncapi_document_of_the_catalog(world, people):
+    """To read and to keep; no gateway is asked."""
+    ben = people("ben", "developer", "shop")
+    page = ben.open("/event-apis/native/v1")
+    link = page.get_by_role("link", name="AsyncAPI", exact=True)
+    assert link.get_attribute("href") == "/v1/catalog/native.v1/asyncapi?gateway_group=dev"
+    page.get_by_role("button", name="show here: AsyncAPI of dev").click()
+    page.locator("figure.code", has_text="asyncapi").get_by_text('"dev.example:19092"').wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "native.v1-dev-asyncapi.json"
+    document = json.loads(download.value.path().read_text())
+    assert document == ben.http.get("/v1/catalog/native.v1/asyncapi?gateway_group=dev")
+    assert document["servers"]["kafka"]["protocol"] == "kafka" and list(document["operations"]) == ["consume"]
+    ben.check_access()
+    ben.check_unharmed()
+
+
 def test_what_is_reached_by_kafka_alone_has_no_address_of_another_kind(world, people):
     ben = people("ben", "developer", "shop")
     page = ben.open("/event-apis/native/v1")
     assert page.get_by_role("tab").all_inner_texts() == ["Kafka"]
     assert "-b dev.example:19092" in page.get_by_role("tabpanel").inner_text()
     assert "https://dev.example" not in page.content()
+    assert page.get_by_role("link", name="OpenAPI").count() == 0
     assert page.get_by_role("link", name="Try it").count() == 0
     ben.open("/event-apis/native/v1/try")
     ben.see("native Kafka alone")

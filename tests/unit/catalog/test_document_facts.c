@@ -4,8 +4,8 @@
 
 #include "catalog/compile.h"
 #include "catalog/discover.h"
-#include "catalog/inventory.h"
 #include "catalog/entity.h"
+#include "catalog/inventory.h"
 #include "fixture.h"
 
 static const char *wanted, *group;
