@@ -11,18 +11,18 @@
 /* JSON comes first. */
 #define JSON_COLUMNS 7
 static const char deployment_sql[] =
-    "SELECT a.operations, a.exposures, a.event_key, a.schema, v.namespace, v.extra_topics, "
-    "v.client_authentication, "
-    "a.id, a.name, a.major, a.title, a.description, a.lifecycle, a.sunset_at, a.max_event_bytes, t.name AS "
-    "team, "
-    "g.id AS gateway_group, g.rest_url, g.kafka_url, d.topic, d.listener, d.virtual_cluster, v.backend_cluster "
-    "FROM deployments d JOIN event_apis a ON a.id = d.event_api JOIN teams t ON t.id = a.team JOIN "
+    "SELECT a.operations, a.exposures, a.event_key, a.schema, "
+    "v.namespace, v.extra_topics, v.client_authentication, "
+    "a.id, a.name, a.major, a.title, a.description, a.lifecycle, a.sunset_at, a.max_event_bytes, "
+    "t.name AS team, g.id AS gateway_group, g.rest_url, g.kafka_url, "
+    "d.topic, d.listener, d.virtual_cluster, v.backend_cluster FROM deployments d JOIN event_apis a ON a.id = "
+    "d.event_api JOIN teams t ON t.id = a.team JOIN "
     "gateway_groups g ON g.id = d.gateway_group JOIN virtual_clusters v ON v.id = d.virtual_cluster WHERE "
     "d.event_api = ?1 AND d.gateway_group = ?2";
 
 /* Of several listeners that lead to the virtual cluster: the deployment's own, else the one at the port that
  * clients are told. */
-#define PORT(address) "substr(" address ", length(rtrim(" address ", '0123456789')) + 1)"
+#define PORT(address) "CAST(substr(" address ", length(rtrim(" address ", '0123456789')) + 1) AS INTEGER)"
 static const char listener_sql[] =
     "SELECT tls IS NOT NULL, coalesce(json_extract(tls, '$.client_auth'), 'none') FROM listeners WHERE "
     "gateway_group = ?1 AND protocol = 'kafka' AND (kafka_virtual_cluster = ?2 OR kafka_virtual_cluster IS "

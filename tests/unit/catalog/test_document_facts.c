@@ -203,6 +203,7 @@ START_TEST(a_listener_that_routes_by_name_leads_there_too)
     document_of("orders.v1");
     ck_assert_ptr_null(part("servers", "kafka")); /* it is exposed, but no listener leads to it */
     make_listener("names", "0.0.0.0:19093", more);
+    make_listener("another", "0.0.0.0:9091", PORTS("9100"));
     document_of("orders.v1");
     ck_assert_str_eq(protocol(), "kafka-secure");
 }
