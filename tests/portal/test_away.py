@@ -33,12 +33,13 @@ def ada(people, sample, control):
 
 
 @contextlib.contextmanager
-def silent(program, page):
-    """The program takes connections and answers nothing; the page waits a twentieth of what it else would."""
-    page.evaluate("""() => {
+def silent(program, page, patience_s):
+    """The program takes connections and answers nothing. The page waits for it a twentieth of `patience_s`, which it else
+    would; for others as ever."""
+    page.evaluate("""(patience) => {
       const timeout = AbortSignal.timeout.bind(AbortSignal);
-      AbortSignal.timeout = (ms) => timeout(ms / 20);
-    }""")
+      AbortSignal.timeout = (ms) => timeout(ms === patience ? ms / 20 : ms);
+    }""", patience_s * 1000)
     program.signal(signal.SIGSTOP)
     try:
         yield
@@ -79,7 +80,7 @@ def test_who_publishes_to_a_backend_that_is_away_is_told_and_goes_on(sample, ada
 
 def test_a_gateway_that_says_nothing_is_told_in_bounded_time(sample, ada):
     page = ada.page
-    with silent(sample.gateway, page):
+    with silent(sample.gateway, page, 20):
         page.get_by_role("button", name="Publish").click()
         said = page.get_by_role("alert").get_by_text(f"The gateway at http://127.0.0.1:{sample.port} did not answer")
         said.wait_for()
@@ -117,7 +118,7 @@ def test_a_gateway_that_is_away_is_shown_and_explained(sample, ada):
 def test_a_portal_that_says_nothing_is_told_in_bounded_time(control, ada):
     page = ada.open("/own/event-apis/later/v1")
     page.locator("[name=description]").fill("A long text.")
-    with silent(control, page):
+    with silent(control, page, 60):
         page.get_by_role("button", name="Save").click()
         ada.see("The portal did not answer within")
     assert page.locator("[name=description]").input_value() == "A long text."

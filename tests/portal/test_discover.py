@@ -160,8 +160,8 @@ def test_the_profile_shows_what_others_could_write(control, people):
     pat.http.post("/auth/tokens", expect=201, name=HOSTILE[:100], scopes=["event-apis:read"])
     pat.http.request("PATCH", "/auth/profile", expect=200, json={"title": HOSTILE})
     pat.open("/profile")
-    pat.see(HOSTILE[:100])
-    assert pat.page.get_by_role("cell", name=HOSTILE, exact=True).count() == 1
+    pat.page.get_by_role("cell", name=HOSTILE[:100], exact=True).wait_for()
+    pat.page.get_by_role("cell", name=HOSTILE, exact=True).wait_for()
     pat.check_access()
     pat.open("/")
     pat.see("Welcome, " + HOSTILE)

@@ -95,5 +95,6 @@ class Person:
             assert serious == [], f"{self.page.url} ({scheme}): {json.dumps(serious, indent=1)}"
         self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
         self.page.set_viewport_size(NARROW)
+        self.page.wait_for_function("(width) => innerWidth === width", arg=NARROW["width"])
         assert self.page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], self.page.url
         self.page.set_viewport_size(WIDE)

@@ -1,6 +1,7 @@
 import { h, notice, once, replace, say, table, when } from '../shell/dom.js';
 import { del, get, key, post, put, request, session, setSession } from '../shell/api.js';
 import { field, form } from '../shell/form.js';
+import { part } from '../shell/parts.js';
 import { go } from '../shell/router.js';
 
 function facts() {
@@ -28,20 +29,6 @@ function facts() {
         await go('/sign-in');
       },
     }, 'Sign out')));
-}
-
-// A part of the page that loads itself again after a change. What fails is said in its place.
-function part(title, load) {
-  const body = h('div', {});
-  const again = async () => {
-    try {
-      replace(body, await load(again));
-    } catch (problem) {
-      replace(body, notice('bad', h('p', {}, problem.message)));
-    }
-  };
-  again();
-  return h('section', { class: 'card' }, h('h2', {}, title), body);
 }
 
 function agent(text) {
