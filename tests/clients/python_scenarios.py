@@ -4,26 +4,23 @@ hold anywhere, and returns what is then compared between the targets."""
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.admin import NewTopic as OtherNewTopic
 from kafka.structs import TopicPartition as OtherPartition
 
-from sluice_support import known
+from sluice_support import KafkaHelper, known
 
 SECONDS = 90  # until a scenario has failed
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
 def _create(address, topic, partitions=1, **config):
-    admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(SECONDS)
-    deadline = time.monotonic() + SECONDS
-    while any(p.leader < 0 for p in admin.list_topics(topic, SECONDS).topics[topic].partitions.values()) \
-            or len(admin.list_topics(topic, SECONDS).topics[topic].partitions) < partitions:
-        assert time.monotonic() < deadline, f"{topic} got no leaders"
-    return admin
+    """Usable at once; an administrator there."""
+    helper = KafkaHelper(address)
+    helper.create_topic(topic, partitions, config, exact=True)
+    return helper.admin
 
 
 def _poll(consumer, count):

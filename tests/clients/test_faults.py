@@ -113,8 +113,8 @@ def _records():
 def _ask(address, request):
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(request)
-        size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
-        return connection.recv(size, socket.MSG_WAITALL)
+        with connection.makefile("rb") as answer:  # however many pieces it comes in
+            return answer.read(struct.unpack(">i", answer.read(4))[0])
 
 
 def _endpoint(node, host, port):

@@ -50,7 +50,7 @@ def _exactly_once(java, target):
     source, sink = kafka.create_topic("in", partitions=PARTITIONS), kafka.create_topic("out", partitions=PARTITIONS)
     kafka.produce(source, [{"key": str(n), "value": str(n), "partition": n % PARTITIONS} for n in range(RECORDS)])
     arguments = [target.bootstrap_servers, source, sink, f"{source}-group"]
-    with _own_machine(java, *arguments, f"{source}-b", RECORDS):
+    with _own_machine(java, *arguments, f"{source}-b", RECORDS + 1):  # more than there are: it does not leave by itself
         wait_until(lambda: _written(kafka, sink) > 100, 60, "the instance to have begun")
         stays = java.start("ExactlyOnce", *arguments, f"{source}-a", RECORDS)
         wait_until(lambda: len(_members(kafka, f"{source}-group")) == 2, 60, "both instances in the group")

@@ -13,7 +13,7 @@ def shell(gateway_sample, tmp_path):
     port, team_port = free_ports(4), free_ports(4)
     places = {r"http://127\.0\.0\.1:8001": gateway_sample.control.admin_url, r"\b19092\b": str(port), r"\b19093\b": str(port + 1),
               r"\b19192\b": str(team_port), r"\b19193\b": str(team_port + 1), r"(?<= )orders\b": gateway_sample.topic,
-              r"(?m)^scripts/": f"{ROOT}/scripts/"}
+              "^scripts/": f"{ROOT}/scripts/"}
     shell = Shell(tmp_path, places, SLUICE_TOKEN=gateway_sample.control.token, CREDENTIAL_ID=gateway_sample.credential["id"],
                   CREDENTIAL_SECRET=gateway_sample.credential["secret"])
     shell.port = port

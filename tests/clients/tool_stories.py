@@ -216,7 +216,9 @@ STORIES = applicable({
         tool("GetOffsetShell", "--topic", "NAME-cut", "--time", "-4"),
         tool("GetOffsetShell", "--topic-partitions", "NAME-.*:0", "--time", "1"),
         tool("GetOffsetShell", "--topic", "NAME-none", status=1, expect=("Could not match",)),
-        tool("LogDirsCommand", "--describe", "--topic-list", "NAME-cut", expect=("NAME-cut-0",)),
+        # How large records are depends on the times between them.
+        tool("LogDirsCommand", "--describe", "--topic-list", "NAME-cut", expect=('"NAME-cut-0","size":SIZE',),
+             replace=((r'"size":[1-9]\d*', '"size":SIZE'),)),
         consume("NAME-cut", 3, "--from-beginning", expect=("^7$",)),
     ],
     "cluster": [

@@ -5,6 +5,7 @@ import struct
 import threading
 
 GATEWAY = b"sluice"  # its client id
+_CLIENT_ID = 14  # where that stands, behind its length
 _KNOWN = 200  # bytes of an unknown peer's first request that are kept
 
 
@@ -37,16 +38,12 @@ class Guard:
 
     async def _lead(self, reader, writer):
         """The client id stands at the same place in every request."""
-        begin = await reader.read(_KNOWN)
-        while begin and len(begin) < 14:
-            more = await reader.read(_KNOWN)
+        begin = b""
+        while len(begin) < _CLIENT_ID + len(GATEWAY) and (more := await reader.read(_KNOWN)):
             begin += more
-            if not more:
-                break
         if not begin:
             return
-        length = struct.unpack(">h", begin[12:14])[0] if len(begin) >= 14 else -1
-        if begin[14:14 + max(length, 0)] != GATEWAY:
+        if not begin[_CLIENT_ID - 2:].startswith(struct.pack(">h", len(GATEWAY)) + GATEWAY):
             self.strangers.append(begin[:_KNOWN])
         else:
             self.let_in += 1

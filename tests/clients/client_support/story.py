@@ -69,6 +69,7 @@ class Step:
 
 
 _VARIABLE = (
+    (re.compile(r"(?m)^%\d\|.*$"), ""),  # librdkafka's log
     (re.compile(r"127\.0\.0\.1:\d+|localhost:\d+"), "ADDRESS"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"\b(TopicId: |TOPIC-ID:)\S{22}"), r"\1ID"),

@@ -23,7 +23,9 @@ class Shell:
     """Runs a block with `places` (pattern: what stands there in the test); its folder is the current one of the block."""
 
     def __init__(self, folder, places, **environment):
-        self.folder, self.places = folder, places
+        self.folder, self.values = folder, list(places.values())
+        # All at once: what stands in a test for one of them may look like another.
+        self.written = re.compile("|".join(f"({pattern})" for pattern in places), re.M)
         self.environment = {**os.environ, "no_proxy": "127.0.0.1", **environment}
 
     def attempt(self, block):
@@ -38,7 +40,6 @@ class Shell:
         return done.stdout
 
     def _run(self, block):
-        for pattern, place in self.places.items():
-            block = re.sub(pattern, lambda _, place=place: place, block)
+        block = self.written.sub(lambda found: self.values[found.lastindex - 1], block)
         return subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=self.folder, env=self.environment, text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
