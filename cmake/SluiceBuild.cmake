@@ -64,7 +64,8 @@ function(slc_unit_test name)
   target_compile_options(${name} PRIVATE ${SLC_WARNINGS} -Wno-gnu-zero-variadic-macro-arguments -Wno-pedantic)
   target_compile_definitions(${name} PRIVATE SLC_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   add_test(NAME unit.${name} COMMAND ${name})
-  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 120)
+  # Each test in it has a limit of its own.
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 600)
 endfunction()
 
 # slc_fuzz_target(NAME SOURCES ... LINKS ...): built with libFuzzer when SLUICE_FUZZ is on; otherwise the same
@@ -77,7 +78,7 @@ function(slc_fuzz_target name)
   else()
     add_executable(${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.c)
     add_test(NAME fuzz.${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
-    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
   endif()
   target_link_libraries(${name} PRIVATE slc_flags ${ARG_LINKS})
   target_compile_options(${name} PRIVATE ${SLC_WARNINGS} -Wno-missing-prototypes)

@@ -24,7 +24,7 @@ def helm(*arguments, check=True):
     environment = {**os.environ, "HELM_CACHE_HOME": "/nonexistent", "HELM_CONFIG_HOME": "/nonexistent",
                    "HELM_DATA_HOME": "/nonexistent"}
     done = subprocess.run([HELM_DIR / "bin/helm", *map(str, arguments)], capture_output=True, text=True, env=environment,
-                          timeout=60)
+                          timeout=200)
     assert not check or done.returncode == 0, f"helm {arguments}: {done.stderr}"
     return done
 

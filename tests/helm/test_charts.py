@@ -56,7 +56,7 @@ def test_operators_take_the_custom_resources(tmp_path):
     (tmp_path / "node_modules").symlink_to(pathlib.Path(os.environ["SLUICE_NODE_DIR"]) / "node_modules")
     script = tmp_path / "validate.mjs"
     script.write_text((pathlib.Path(__file__).parent / "validate_custom.mjs").read_text())
-    done = subprocess.run(["node", script, tmp_path / "resources.json"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["node", script, tmp_path / "resources.json"], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert results[:-1] == [[]] * len(resources)
@@ -114,10 +114,10 @@ def _labels(chart, values):
 def test_programs_take_the_settings(chart, values, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(settings_of(chart, values))
-    done = subprocess.run([PROGRAMS[chart], "--config", config, "--check"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([PROGRAMS[chart], "--config", config, "--check"], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     config.write_text(settings_of(chart, values) + "\nno-such-setting: 1\n")
-    refused = subprocess.run([PROGRAMS[chart], "--config", config, "--check"], capture_output=True, text=True, timeout=30)
+    refused = subprocess.run([PROGRAMS[chart], "--config", config, "--check"], capture_output=True, text=True, timeout=200)
     assert refused.returncode == 1 and "unknown key no-such-setting" in refused.stderr
 
 

@@ -67,7 +67,7 @@ def test_what_the_notes_say_can_be_done(servers, values, certificate, tmp_path):
     text = text.replace("http://127.0.0.1:8001", control.admin_url).replace("GROUP", "dev").replace("VIRTUAL-CLUSTER", "shop")
     text = text.replace("dev=dev", ":")
     (tmp_path / "notes.sh").write_text(stubs + text)
-    done = subprocess.run(["/bin/bash", "notes.sh"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["/bin/bash", "notes.sh"], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
     listeners = {listener["address"] for listener in admin.list("listeners")}
     [(_, pod)] = [found for found in pods("gateway", values) if found[0] != "Pod"]
@@ -98,7 +98,7 @@ def _run_test_pod(chart, values, host, port):
     [container] = pod["containers"]
     environment = {item["name"]: item["value"] for item in container["env"]} | {"HOST": host, "PORT": str(port)}
     return subprocess.run([*container["command"], *container["args"]], env={"PATH": os.environ["PATH"], **environment},
-                          capture_output=True, text=True, timeout=30)
+                          capture_output=True, text=True, timeout=200)
 
 
 @pytest.mark.parametrize("values", ["minimal", "production"])

@@ -96,7 +96,7 @@ def test_alerts_fire_when_they_should(chart, tmp_path):
     shutil.copy(CHARTS[chart] / "files/alerts.yaml", tmp_path / f"{chart}.yaml")
     shutil.copy(HERE / f"alerts_{chart}.yaml", tmp_path / "test.yaml")
     done = subprocess.run([HELM_DIR / "bin/promtool", "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True,
-                          text=True, timeout=60)
+                          text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

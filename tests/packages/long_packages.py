@@ -101,7 +101,7 @@ def serve(installed):
         gateway.start().wait_ready(healthy(installed.observe_port))
         wait_until(lambda: "connected" in installed.ctl("node", "list"), what="the gateway to be connected")
         installed.ctl("node", "drain", installed.ctl("node", "list", "-o", "name").strip().split("/")[1], "--yes")
-        assert gateway.wait(20) == 0
+        assert gateway.wait() == 0
     finally:
         gateway.stop()
         control.stop()

@@ -195,6 +195,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/kind");
     TCase *tc = tcase_create("table");
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, t_setup, t_teardown);
     tcase_add_test(tc, fields_are_declared_completely);
     tcase_add_test(tc, every_stored_field_has_a_column);

@@ -266,6 +266,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/node");
     TCase *tc = tcase_create("node");
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, t_teardown);
     tcase_add_test(tc, a_node_is_shown_with_what_it_reports);
     tcase_add_test(tc, silence_makes_a_node_lost);

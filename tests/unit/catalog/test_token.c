@@ -229,6 +229,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("catalog/token");
     TCase *tc = tcase_create("token");
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, t_setup, t_teardown);
     tcase_add_test(tc, a_token_has_its_scopes);
     tcase_add_test(tc, wrong_tokens_are_all_refused_alike);

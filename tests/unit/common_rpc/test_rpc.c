@@ -417,6 +417,7 @@ int main(void)
     tcase_add_test(calls, pings_on_a_quiet_stream_are_tolerated);
     suite_add_tcase(suite, calls);
     TCase *codes = tcase_create("codes");
+    tcase_set_timeout(codes, 60);
     tcase_add_test(codes, status_codes_map_both_ways);
     suite_add_tcase(suite, codes);
 

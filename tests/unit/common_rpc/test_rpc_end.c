@@ -39,12 +39,12 @@ START_TEST(stop_cancels_what_is_open_after_the_grace)
     struct peer clients[5] = {0};
     open_streams(clients, 5);
     int64_t since = slc_monotonic_ms();
-    rig_server_stop(&rig, 300);
+    rig_server_stop(&rig, 2000);
     peer_send(&clients[0], "0 within the grace");
     WAIT_FOR(&rig, rig.streams[0].received + rig.streams[4].received > 0);
     ck_assert(!rig.server_done);
     WAIT_FOR(&rig, rig.server_done);
-    ck_assert_int_ge(slc_monotonic_ms() - since, 290);
+    ck_assert_int_ge(slc_monotonic_ms() - since, 1990);
     for (size_t i = 0; i < 5; i++) {
         ck_assert(rig.streams[i].ended); /* before done */
         ck_assert_int_eq(rig.streams[i].status, SLC_RPC_CANCELLED);
@@ -189,7 +189,7 @@ START_TEST(nobody_listens)
     /* Fails at once while the channel waits to try again. */
     int64_t since = slc_monotonic_ms();
     ck_assert_int_eq(rig_echo_status(&rig, channel), SLC_RPC_UNAVAILABLE);
-    ck_assert_int_lt(slc_monotonic_ms() - since, 5000);
+    ck_assert_int_lt(slc_monotonic_ms() - since, 15000);
     slc_rpc_channel_free(channel);
 }
 END_TEST

@@ -295,6 +295,7 @@ static Suite *suite(void)
     Suite *s = suite_create("ca rotation");
     TCase *tc = tcase_create("rotation");
 
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, both_pins_hold_until_the_former_authority_is_retired);
     tcase_add_test(tc, new_certificates_are_of_the_new_authority_and_old_ones_renew_meanwhile);

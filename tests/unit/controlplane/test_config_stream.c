@@ -20,6 +20,12 @@ static void setup_impatient(void)
 {
     memset(&plane, 0, sizeof plane);
     plane.options.answer_timeout_ms = 300;
+    plane_start(&plane);
+}
+
+static void setup_without_heartbeats(void)
+{
+    memset(&plane, 0, sizeof plane);
     plane.options.lost_after_ms = 600;
     plane_start(&plane);
 }
@@ -290,7 +296,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config stream");
-    TCase *tcase = tcase_create("patient"), *impatient = tcase_create("impatient");
+    TCase *tcase = tcase_create("patient"), *impatient = tcase_create("impatient"), *silent = tcase_create("silent");
     SRunner *runner;
     int failed;
 
@@ -312,8 +318,11 @@ int main(void)
     tcase_add_checked_fixture(impatient, setup_impatient, teardown_impatient);
     tcase_set_timeout(impatient, 60);
     tcase_add_test(impatient, node_that_does_not_answer_a_push_is_cut);
-    tcase_add_test(impatient, node_that_says_nothing_is_cut);
     suite_add_tcase(suite, impatient);
+    tcase_add_checked_fixture(silent, setup_without_heartbeats, teardown_impatient);
+    tcase_set_timeout(silent, 60);
+    tcase_add_test(silent, node_that_says_nothing_is_cut);
+    suite_add_tcase(suite, silent);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

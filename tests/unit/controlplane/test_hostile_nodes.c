@@ -6,7 +6,7 @@
 #include "common/alloc.h"
 #include "plane.h"
 
-#define QUESTION_MS 1000
+#define QUESTION_MS 4000
 
 static struct plane plane;
 static struct node good, bad;

@@ -112,6 +112,7 @@ int main(void)
 {
     Suite *suite = suite_create("admin routes");
     TCase *tcase = tcase_create("all");
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_collection_and_a_member_are_told_apart);
     tcase_add_test(tcase, an_unknown_path_has_no_methods);
     tcase_add_test(tcase, a_wrong_method_lists_the_right_ones);

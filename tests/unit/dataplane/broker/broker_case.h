@@ -169,7 +169,7 @@ static Sluice__Snapshot__V1__Backend case_msg = SLUICE__SNAPSHOT__V1__BACKEND__I
 static char case_bootstrap[128];
 static char *case_servers[] = {case_bootstrap};
 static slc_backend case_backend = {.refs = 1000, .msg = &case_msg};
-static slc_broker_settings case_settings = {.publish_deadline_ms = 4000,
+static slc_broker_settings case_settings = {.publish_deadline_ms = 15000,
                                             .producer_queue_bytes = 8 * 1024 * 1024,
                                             .gather_ms = 5,
                                             .fetch_bytes = 512 * 1024,

@@ -80,6 +80,7 @@ int main(void)
     Suite *suite = suite_create("record");
     TCase *tcase = tcase_create("record");
     suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, everything_is_copied_in_order);
     tcase_add_test(tcase, absent_and_empty_stay_different);
     tcase_add_test(tcase, records_that_arrive_together_live_and_die_alone);

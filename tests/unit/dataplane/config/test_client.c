@@ -510,7 +510,7 @@ static enum slc_code pin(const char *name, bool wrong_pin, const char *endpoint)
     ck_assert(slc_join_parse(text, strlen(text), &join, &err));
     if (endpoint != NULL)
         snprintf(join.endpoint, sizeof join.endpoint, "%s", endpoint);
-    pem = slc_pin_fetch_ca(&join, name, 1000, &err);
+    pem = slc_pin_fetch_ca(&join, name, endpoint != NULL ? 1000 : 20000, &err);
     if (pem != NULL) {
         char *ca = slc_x509_cert_pem(fake.ca);
 

@@ -140,6 +140,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, what_is_composed_parses);
     tcase_add_test(tcase, trailing_newline_is_fine);
     tcase_add_test(tcase, every_cut_is_refused);

@@ -105,6 +105,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_list_must_hold_the_active_authority_and_not_too_many);
     tcase_add_test(tcase, a_certificate_is_of_whose_key_signed_it);

@@ -176,6 +176,7 @@ int main(void)
     Suite *suite = suite_create("cursor");
     TCase *tcase = tcase_create("cursor");
     suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, what_was_written_is_read);
     tcase_add_test(tcase, no_changed_byte_passes);
     tcase_add_test(tcase, no_part_and_nothing_longer_passes);

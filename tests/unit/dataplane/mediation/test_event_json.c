@@ -72,6 +72,7 @@ int main(void)
     Suite *suite = suite_create("event_json");
     TCase *tcase = tcase_create("event_json");
     suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, a_record_becomes_its_event, 0, (int)(sizeof cases / sizeof *cases));
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -264,6 +264,7 @@ int main(void)
     Suite *suite = suite_create("json_scan");
     TCase *tcase = tcase_create("json_scan");
     suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, json_is_accepted, 0, COUNT(good));
     tcase_add_loop_test(tcase, what_is_not_json_is_refused_with_a_place, 0, COUNT(bad));
     tcase_add_test(tcase, a_nul_is_no_end);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "asker.h"
+#include "common/clock.h"
 #include "tests/unit/common/unit.h"
 
 static struct asker *limited(const char *config)
@@ -18,6 +19,12 @@ static void refused(struct asker *asker)
     ck_assert_int_eq(asker->denial.status, 429);
     ck_assert_str_eq(asker->denial.type, "rate-limited");
     ck_assert_int_gt(asker->denial.retry_after_ms, 0);
+}
+
+/* What "1 per second" let through then it may let through again, if the machine stood still meanwhile. */
+static bool second_has_passed(int64_t since_ms)
+{
+    return slc_monotonic_ms() - since_ms >= 1000;
 }
 
 START_TEST(what_is_over_is_429_and_says_when_to_come_again)
@@ -74,9 +81,12 @@ START_TEST(it_is_counted_for_each_on_its_own)
                  {"{\"requests_per_second\":1,\"burst\":1,\"per\":\"plan\"}", false, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct asker *asker = limited(cases[i].config);
+        int64_t since_ms = slc_monotonic_ms();
         ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
         asker->address = "192.0.2.2";
-        ck_assert_msg((asker_ask(asker, "GET") == SLC_ALLOW) == cases[i].by_address, "%s", cases[i].config);
+        bool allowed = asker_ask(asker, "GET") == SLC_ALLOW;
+        ck_assert_msg(allowed == cases[i].by_address || (allowed && second_has_passed(since_ms)), "%s",
+                      cases[i].config);
         asker_free(asker);
     }
 }
@@ -89,10 +99,11 @@ START_TEST(an_address_is_one_in_each_spelling)
                                            {"192.0.2.7", "::ffff:192.0.2.7"}};
     for (size_t i = 0; i < 2; i++) {
         struct asker *asker = limited("{\"requests_per_second\":1,\"burst\":1,\"per\":\"address\"}");
+        int64_t since_ms = slc_monotonic_ms();
         asker->address = pairs[i][0];
         ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
         asker->address = pairs[i][1];
-        ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
+        ck_assert(asker_ask(asker, "GET") == SLC_DENY || second_has_passed(since_ms));
         asker->address = "2001:db8:0:1::1";
         ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
         asker_free(asker);
@@ -168,10 +179,13 @@ START_TEST(a_plan_has_limits_of_its_own)
     limits.requests_per_second = 1;
     asker->maker->plan[0].limits = &limits;
     asker_send(asker, "X-API-Key", ASKER_KEY);
+    int64_t since_ms = slc_monotonic_ms();
     ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
     ck_assert_str_eq(asker_answer(asker, "RateLimit-Policy"), "\"requests\";q=1;w=1");
-    ck_assert_int_eq(asker_ask(asker, "GET"), SLC_DENY);
-    refused(asker);
+    if (asker_ask(asker, "GET") == SLC_DENY)
+        refused(asker);
+    else
+        ck_assert(second_has_passed(since_ms));
     limits.requests_per_second = 0;
     asker_rebuild(asker);
     ck_assert_int_eq(asker_ask(asker, "GET"), SLC_ALLOW);
