@@ -64,8 +64,8 @@ function(slc_unit_test name)
   target_compile_options(${name} PRIVATE ${SLC_WARNINGS} -Wno-gnu-zero-variadic-macro-arguments -Wno-pedantic)
   target_compile_definitions(${name} PRIVATE SLC_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   add_test(NAME unit.${name} COMMAND ${name})
-  # Each test in it has a limit of its own.
-  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 600)
+  # Each test in it has a limit of its own, which is for a machine with nothing else to do.
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 600 ENVIRONMENT CK_TIMEOUT_MULTIPLIER=4)
 endfunction()
 
 # slc_fuzz_target(NAME SOURCES ... LINKS ...): built with libFuzzer when SLUICE_FUZZ is on; otherwise the same

@@ -296,7 +296,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config stream");
-    TCase *tcase = tcase_create("patient"), *impatient = tcase_create("impatient"), *silent = tcase_create("silent");
+    TCase *tcase = tcase_create("patient"), *impatient = tcase_create("impatient"),
+          *silent = tcase_create("silent");
     SRunner *runner;
     int failed;
 

@@ -572,7 +572,7 @@ void stage_defaults(stage *s)
 {
     *s = (stage){0};
     s->limits = (slc_gateway_limits){
-        .publish_deadline_ms = 2000,
+        .publish_deadline_ms = 10000,
         .heartbeat_ms = 15000,
         .retry_ms = 3000,
         .feed_ring_bytes = 1 << 20,

@@ -185,7 +185,7 @@ START_TEST(thousands_of_readers_cost_one_fetch)
     for (int i = 0; i < READERS; i++)
         readers[i] = open_stream(&s, (unsigned)i % 2, NULL, NULL);
     for (int i = 0; i < READERS; i++)
-        STAGE_WAIT(stream_count(readers[i], "id: ") == 1);
+        STAGE_WAIT(stream_count(readers[i], "id: ") >= 1);
     append_numbers(&s, 0, EVENTS, 2);
     for (int i = 0; i < READERS; i++)
         STAGE_WAIT(has_numbers(readers[i], 0, EVENTS, 2));
@@ -225,7 +225,7 @@ START_TEST(a_slow_reader_costs_only_itself)
     stage_open(&s, 2);
     client *slow = open_stream(&s, 0, NULL, NULL);
     client *quick = open_stream(&s, 0, NULL, NULL);
-    STAGE_WAIT(stream_count(slow, "id: ") == 1 && stream_count(quick, "id: ") == 1);
+    STAGE_WAIT(stream_count(slow, "id: ") >= 1 && stream_count(quick, "id: ") >= 1);
     client_block(slow, true);
     append_numbers(&s, 0, 3000, 2); /* many times the ring */
     STAGE_WAIT(has_numbers(quick, 0, 3000, 2));
@@ -345,7 +345,7 @@ START_TEST(an_outage_is_told_and_readers_stay)
     stage_defaults(&s);
     stage_open(&s, 2);
     client *c = open_stream(&s, 0, NULL, NULL);
-    STAGE_WAIT(stream_count(c, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
     slc_memory_set_down(s.broker, true);
     STAGE_WAIT(stream_count(c, "event: error") == 1);
     client *late = open_stream(&s, 0, "from=earliest", NULL);
@@ -373,7 +373,7 @@ START_TEST(a_backend_that_is_down_at_the_start_is_waited_for)
     client *c = open_stream(&s, 0, NULL, NULL);
     STAGE_WAIT(stream_count(c, "event: error") == 1);
     slc_memory_set_down(s.broker, false);
-    STAGE_WAIT(stream_count(c, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
     stage_append(&s, 0, "5");
     STAGE_WAIT(data_is(c, "5"));
     client_free(c);
@@ -387,7 +387,7 @@ START_TEST(revocation_closes_a_stream)
     stage_defaults(&s);
     stage_open(&s, 1);
     client *c = open_stream(&s, 0, NULL, NULL);
-    STAGE_WAIT(stream_count(c, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
     stage_apply(&s);
     ck_assert(!client_ended(c));
     stage_set_granted(false);
@@ -407,7 +407,7 @@ START_TEST(draining_ends_streams_with_an_id)
     stage_defaults(&s);
     stage_open(&s, 1);
     client *c = open_stream(&s, 0, NULL, NULL);
-    STAGE_WAIT(stream_count(c, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
     stage_append(&s, 0, "1");
     STAGE_WAIT(data_is(c, "1"));
     stage_drain(&s);
@@ -433,7 +433,7 @@ START_TEST(a_configuration_that_is_too_old_ends_streams_where_they_can_go_on)
     stage_defaults(&s);
     stage_open(&s, 1);
     client *c = open_stream(&s, 0, NULL, NULL), *blocked = open_stream(&s, 1, NULL, NULL);
-    STAGE_WAIT(stream_count(c, "id: ") == 1 && stream_count(blocked, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1 && stream_count(blocked, "id: ") >= 1);
     client_block(blocked, true);
     stage_append(&s, 0, "1");
     STAGE_WAIT(data_is(c, "1") && client_pending(blocked) > 0);
@@ -603,12 +603,12 @@ START_TEST(an_idle_feed_closes)
     s.limits.feed_idle_ms = 300;
     stage_open(&s, 1);
     client *c = open_stream(&s, 0, NULL, NULL);
-    STAGE_WAIT(stream_count(c, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
     ck_assert_uint_eq(slc_memory_consumers(s.broker), 1);
     client_free(c);
     STAGE_WAIT(slc_memory_consumers(s.broker) == 0);
     c = open_stream(&s, 0, NULL, NULL); /* and opens again */
-    STAGE_WAIT(stream_count(c, "id: ") == 1);
+    STAGE_WAIT(stream_count(c, "id: ") >= 1);
     client_free(c);
     stage_close(&s);
 }
