@@ -35,13 +35,13 @@ class Fleet:
         return self.admin.get("gateway-nodes", gateway.node_id)
 
     def version(self):
-        return max(v["version"] for v in self.admin.list("config-versions"))
+        return max(v["version"] for v in wait_until(lambda: self.admin.list("config-versions"), what="a version"))
 
     def change(self, change):
         """Runs it; returns the version that it made."""
-        before = self.version()
         change()
-        return wait_until(lambda: (v := self.version()) > before and v, what="a new version")
+        revision = self.admin.revision()
+        return wait_until(lambda: (v := self.version()) >= revision and v, what="a new version")
 
     def wait_applied(self, gateway, version):
         wait_until(lambda: self.node(gateway)["applied_version"] == version, what=f"{gateway.name} to run {version}")
