@@ -7,8 +7,9 @@ import pytest
 
 from sluice_support import wait_until
 
-# Short enough to be seen, long enough for a slow machine. The clocks of a test are one clock.
-SHORT = {"node_clock_skew": "1s", "node_upkeep": "200ms", "node_ca_rotation_spread": "200ms", "node_heartbeat": "300ms"}
+# Short enough to be seen. A certificate lives for twice node.clock-skew at least, which has to be long enough for a slow
+# machine: a request that takes longer to arrive is one of a node whose clock differs.
+SHORT = {"node_upkeep": "200ms", "node_ca_rotation_spread": "200ms", "node_heartbeat": "300ms"}
 
 
 def _node_of(gateway):
@@ -28,6 +29,11 @@ def _rotate(control):
 def _pin(join):
     text = join.removeprefix("sluice-join-1.")
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["ca"]
+
+
+def _said(gateway, message, reason):
+    """How often, for a reason that has these words. A busy machine may have other reasons first."""
+    return sum(reason in entry["reason"] for entry in gateway.entries(message))
 
 
 def _connected(gateway):
@@ -85,8 +91,8 @@ def test_rotation_moves_every_node_to_the_new_authority_and_drops_no_stream(serv
     wait_until(lambda: _connected(late), what="the gateway to reconnect")
     # The old join string fails with a word about why.
     stranger = servers.gateway(old_join, ready=False, workers=1)
-    failure = wait_until(lambda: stranger.entries("enrolment failed"), what="the old join string to fail")[0]
-    assert "its CA was replaced since: make a new join string" in failure["reason"]
+    wait_until(lambda: _said(stranger, "enrolment failed", "its CA was replaced since: make a new join string"),
+               what="the old join string to fail")
     actions = [(e["action"], e["kind"]) for e in plane.admin.list("audit-events")]
     assert ("rotate", "node-ca") in actions and ("retire", "node-ca") in actions
 
@@ -100,18 +106,19 @@ def test_a_revoked_node_is_cut_off_and_stays_out(servers, plane):
     node = _node_of(gateway)["node_id"]
     plane.admin.act("gateway-nodes", node, "revoke")
     wait_until(lambda: not _connected(gateway), what="the stream to be cut")
-    wait_until(lambda: len(gateway.entries("configuration stream ended")) >= 2, what="the node to be refused")
-    assert gateway.entries("configuration stream ended")[-1]["reason"] == "the node was revoked"
+    refused = lambda: _said(gateway, "configuration stream ended", "the node was revoked")
+    wait_until(lambda: refused() >= 2, what="the node to be refused")
     # Not even its join string, which has uses left, lets it in again by itself.
     gateway.stop()
     gateway.start()
-    wait_until(lambda: len(gateway.entries("configuration stream ended")) >= 4, what="the node to be refused")
+    before = refused()
+    wait_until(lambda: refused() >= before + 2, what="the node to be refused")
     assert [n["id"] for n in plane.admin.list("gateway-nodes")] == [node]
     assert plane.admin.get("gateway-nodes", node)["state"] == "revoked"
 
 
 def test_certificates_renew_at_half_life_under_an_open_stream(servers):
-    control = servers.control(**SHORT, node_certificate_lifetime="10s")
+    control = servers.control(**SHORT, node_clock_skew="10s", node_certificate_lifetime="20s")
     control.admin.create("gateway-groups", name="dev", environment="dev")
     gateway = _gateway(servers, control)
     first = control.admin.list("gateway-nodes")[0]["certificate_serial"]
@@ -120,7 +127,7 @@ def test_certificates_renew_at_half_life_under_an_open_stream(servers):
 
 
 def test_an_expired_node_renews_within_the_window_and_enrols_again_after_it(servers):
-    control = servers.control(**{**SHORT, "node_clock_skew": "3s"}, node_certificate_lifetime="6s", node_renewal_window="1h")
+    control = servers.control(**SHORT, node_clock_skew="7s", node_certificate_lifetime="14s", node_renewal_window="1h")
     control.admin.create("gateway-groups", name="dev", environment="dev")
     join = control.join_string("dev", uses=50)
     gateway = _gateway(servers, control, join)
@@ -139,14 +146,14 @@ def test_an_expired_node_renews_within_the_window_and_enrols_again_after_it(serv
     gateway.start()
     wait_until(lambda: _connected(gateway), what="the node to enrol again by its join string")
     assert _node_of(gateway)["node_id"] != node
-    reasons = lambda: [entry["reason"] for entry in gateway.entries("the certificate could not be renewed")]
-    wait_until(lambda: any("expired too long ago" in reason for reason in reasons()), what="the reason in the log")
+    wait_until(lambda: _said(gateway, "the certificate could not be renewed", "expired too long ago"),
+               what="the reason in the log")
 
 
 def test_who_was_away_for_too_long_serves_on_and_says_what_it_needs(servers):
     """Its join string has no use left: it works from what is on its disk until it is given another. A certificate lives
     for ten seconds, and a try may take as long: on a busy machine less would be too little to connect with."""
-    control = servers.control(**{**SHORT, "node_clock_skew": "10s"}, node_certificate_lifetime="20s", node_renewal_window="1h")
+    control = servers.control(**SHORT, node_clock_skew="10s", node_certificate_lifetime="20s", node_renewal_window="1h")
     control.admin.create("gateway-groups", name="dev", environment="dev")
     gateway = _gateway(servers, control, control.join_string("dev"))
     node = _node_of(gateway)["node_id"]
@@ -158,10 +165,9 @@ def test_who_was_away_for_too_long_serves_on_and_says_what_it_needs(servers):
     valid = lambda: control.admin.request("GET", "/v1/node-ca").json()["authorities"][0]["nodes_with_valid_certificate"]
     wait_until(lambda: valid() == 0, what="the certificate to expire")
     gateway.start()  # and is ready
-    said = lambda what, text: any(text in entry["reason"] for entry in gateway.entries(what))
-    wait_until(lambda: said("the certificate could not be renewed", "expired too long ago to be renewed: enrol again with a new "
-                            "join string"), what="the reason in the log")
-    wait_until(lambda: said("enrolment failed", "used up"), what="the join string to be tried once more")
+    wait_until(lambda: _said(gateway, "the certificate could not be renewed", "expired too long ago to be renewed: enrol again "
+                             "with a new join string"), what="the reason in the log")
+    wait_until(lambda: _said(gateway, "enrolment failed", "used up"), what="the join string to be tried once more")
     assert gateway.ready() and _node_of(gateway)["node_id"] == node
     gateway.stop()
     gateway.command[gateway.command.index("--join") + 1] = control.join_string("dev", uses=50)  # certificates end soon
@@ -179,8 +185,7 @@ def test_retirement_by_force_shuts_out_who_has_not_renewed_until_it_is_told_the_
     wait_until(lambda: _node_of(gateway)["bundle_pem"].count("BEGIN") == 2, what="the trust bundle")
     control.admin.request("POST", "/v1/node-ca/retire?force=true", expect=200)
     wait_until(lambda: not _connected(gateway), what="the node to be cut")
-    ended = wait_until(lambda: gateway.entries("configuration stream ended"), what="the end in the log")
-    assert "retired" in ended[0]["reason"]
+    wait_until(lambda: _said(gateway, "configuration stream ended", "retired"), what="the end in the log")
     wait_until(lambda: gateway.entries("enrolment failed"), what="the old join string to fail")
     gateway.stop()
     gateway.command[gateway.command.index("--join") + 1] = control.join_string("dev")

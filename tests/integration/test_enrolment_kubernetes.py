@@ -177,8 +177,8 @@ def test_a_pod_that_is_gone_is_forgotten_and_one_that_comes_back_enrols_anew(ser
     # Its certificate, though valid for hours, is refused, and the token's account lets it in as another node.
     gateway.start()
     wait_until(lambda: _connected(gateway), what="the pod to enrol anew")
-    wait_until(lambda: "there is no gateway node" in gateway.entries("configuration stream ended")[0]["reason"],
-               what="the end of its stream in the log")
+    wait_until(lambda: any("there is no gateway node" in entry["reason"] for entry in
+                           gateway.entries("configuration stream ended")), what="the end of its stream in the log")
     assert _node_named(plane, "pod")["id"] != first
 
 

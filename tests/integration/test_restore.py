@@ -8,7 +8,7 @@ import pytest
 from sluice_support import wait_until
 from sluice_support.catalog import CatalogSamples
 
-SHORT = {"node_clock_skew": "1s", "node_upkeep": "200ms", "node_ca_rotation_spread": "200ms", "node_heartbeat": "300ms"}
+SHORT = {"node_upkeep": "200ms", "node_ca_rotation_spread": "200ms", "node_heartbeat": "300ms"}
 
 
 def _maintain(control, *arguments):
