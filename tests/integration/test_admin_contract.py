@@ -83,7 +83,7 @@ class Contract:
         environment = {**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(folder), "SCHEMATHESIS_HOOKS": "hooks",
                        "SLUICE_CONTRACT_SEEDS": str(seeds), "SLUICE_CONTRACT_ANSWERS": str(answers),
                        "SLUICE_CONTRACT_TOKEN": self.control.token}
-        self.run = subprocess.run(command, env=environment, cwd=self.work_dir, timeout=540, stdout=subprocess.PIPE,
+        self.run = subprocess.run(command, env=environment, cwd=self.work_dir, timeout=1000, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True)
         for line in answers.read_text().splitlines():
             method, url, status = line.split(" ")
