@@ -1,5 +1,6 @@
 """Rules for native requests: how topics are made and configured, batches written, clients called."""
 
+import time
 import uuid
 from contextlib import closing, contextmanager
 
@@ -147,8 +148,9 @@ def test_batches_are_taken_by_the_rules(sample, kind):
 
 
 def batch(codec):
+    """Of now: a broker deletes what is older than its topic's retention, whenever it looks."""
     builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=1 << 20)
-    builder.append(timestamp=1, key=None, value=b"value" * 20, headers=[])
+    builder.append(timestamp=int(time.time() * 1000), key=None, value=b"value" * 20, headers=[])
     builder.close()
     return bytes(builder.buffer())
 
