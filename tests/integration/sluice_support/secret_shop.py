@@ -111,20 +111,22 @@ class SecretShop:
         with closing(consumer):
             consumer.assign([TopicPartition(topic or self.topic, 0, start)])
             try:
-                message = wait_until(lambda: consumer.poll(1), what="a word of the broker")
+                # In a list, since a tombstone counts as false.
+                message, = wait_until(lambda: [word for word in [consumer.poll(1)] if word is not None], what="a word of the broker")
             except KafkaException as failure:
                 return failure.args[0].code()
             assert message.error() is not None, message.value()
             return message.error().code()
 
-    def page(self, start, count=1):
-        """So many events over REST from a cursor, or more; `start` is one."""
+    def page(self, start, count=1, offset=0):
+        """So many events over REST from a cursor, or more; `start` is one. Only those from `offset` on: what was stored just
+        before a cursor of the latest was made may come first."""
         events, cursor = [], start
 
         def enough():
             nonlocal cursor
             page = self.sample.page(f"?cursor={cursor}&wait=2s")
-            events.extend(page["events"])
+            events.extend(event for event in page["events"] if int(event["id"].split("-")[1]) >= offset)
             cursor = page["next"]
             return len(events) >= count
 
