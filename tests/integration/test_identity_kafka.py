@@ -36,7 +36,7 @@ def sample(module_servers, kafka, issuer):
     sample.admin.create("applications", name="second", team=sample.team)
     sample.match("second", "second")
     sample.admin.create("subscriptions", application="second", plan=sample.plan, environment="dev")
-    sample.start_gateway(module_servers, identity_keys_retry="100ms", kafka_expiry_grace="500ms", workers=2)
+    sample.start_gateway(module_servers, identity_keys_retry="100ms", kafka_expiry_grace="5s", workers=2)
     return sample
 
 
