@@ -294,7 +294,7 @@ def test_a_document_over_the_limit_is_413_and_a_misspelt_parameter_400(admin, na
     admin.request("GET", f"/v1/teams/{name}", expect=404)
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 def test_five_thousand_entities_go_in_one_document(admin, name):
     def entities(title):
         return _document(name, teams=[{"name": f"{name}-{n}"} for n in range(1000)], event_apis=[
