@@ -64,9 +64,9 @@ class Log:
         self.path = broker.folder / "data" / f"{self.topic}-0" / "00000000000000000000.log"
 
     def write(self, *values):
-        """One batch."""
+        """One batch: it goes when it is full."""
         self.kafka.produce(self.topic, [{"value": json.dumps(value).encode(), "partition": 0} for value in values],
-                           **{"linger.ms": 1000, "batch.num.messages": len(values)})
+                           **{"linger.ms": 60_000, "batch.num.messages": len(values)})
 
     def batches(self):
         """(offset in the log, place in the file, size) of each."""
