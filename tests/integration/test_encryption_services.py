@@ -50,7 +50,7 @@ def shop(module_servers, kafka, tmp_path_factory, vault, aws):
                                                     "AWS_SECRET_ACCESS_KEY": AWS["aws_secret_access_key"],
                                                     "AWS_TOKEN": "a session's token"},
                       event_api={"key": {"source": "json_pointer", "pointer": "/id"}}, encryption_key_ttl="5s",
-                      encryption_retry_max="300ms", encryption_missing_time="200ms", records_wait="4s", publish_deadline="8s")
+                      encryption_retry_max="300ms", encryption_missing_time="200ms", records_wait="8s", publish_deadline="16s")
     shop.admin.create("key-rings", name="vault", provider="vault", config={
         "url": vault.url, "token": {"env": "VAULT_TOKEN"}, "ca_pem": vault.ca, "namespace": "shop", "key": "orders"})
     return shop
@@ -82,9 +82,13 @@ def test_vault_holds_the_keys(shop, vault):
 
 def test_one_call_for_all_who_want_a_key(shop, vault):
     vault.add("many")
+    # Connected before, so that all of them come while the key is known.
+    producers = [Producer({**shop.native.config, "linger.ms": 0}) for _ in range(8)]
+    for producer in producers:
+        producer.produce(shop.topic, b"plain")
+    assert [producer.flush(60) for producer in producers] == [0] * 8
     before = len(vault.calls)
     with shop.encrypted(key_ring="vault", key="many"):
-        producers = [Producer({**shop.native.config, "linger.ms": 0}) for _ in range(8)]
         for producer in producers:
             producer.produce(shop.topic, b"x")
         assert [producer.flush(60) for producer in producers] == [0] * 8
@@ -191,8 +195,8 @@ def test_destroying_a_key_of_aws_takes_keys_of_records_along(shop, aws):
         for name in (f"alias/k-{shop.topic}", f"alias/k-{shop.topic}-mac"):
             aws.delete_alias(AliasName=name)  # moto goes on with MAC keys that are to be deleted
             aws.schedule_key_deletion(KeyId=keks[name], PendingWindowInDays=7)
-        time_to_forget(shop, starts[shop.topic])
-        assert shop.fails_native(starts[shop.topic]) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG)
+        wait_until(lambda: shop.fails_native(starts[shop.topic]) in (KafkaError.INVALID_MSG, KafkaError._BAD_MSG), 60,
+                   "the key to be known no more")
         assert shop.read_native(starts[shop.other], 1, shop.other)[0].key() == b"k"
 
 
