@@ -19,7 +19,7 @@ class Scene:
         # Freed memory is given back, so that what is measured is what is held.
         self.control = servers.control(
             env={"ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:detect_leaks=1"},
-            node_heartbeat="200ms", node_lost_after="6s", node_answer_timeout="6s", node_stream_burst=200,
+            node_heartbeat="200ms", node_lost_after="15s", node_answer_timeout="6s", node_stream_burst=200,
             enrolment_failure_burst=20, grpc_limits_memory="32MiB")
         self.sample = SampleApi(self.control, kafka.bootstrap_servers, kafka.create_topic("orders"))
         self.sample.start_gateway(servers)
