@@ -62,7 +62,7 @@ def round_trip(helper, kafka, values=None):
 
 
 def test_metadata_names_the_gateway_alone(native, through):
-    brokers = through.admin.list_topics(timeout=10).brokers.values()
+    brokers = through.admin.list_topics(timeout=60).brokers.values()
     assert {broker.host for broker in brokers} == {"127.0.0.1"}
     assert {broker.port for broker in brokers} <= set(range(native.port + 1, native.port + 5))
 
