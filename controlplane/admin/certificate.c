@@ -13,6 +13,7 @@ struct slc_certificate_watch {
     char *file;
     struct timespec changed; /* as of the last look */
     ino_t inode;             /* Kubernetes changes a link: the file behind it may have an older time */
+    off_t size;              /* a look in the middle of a write: the rest may come within the clock's tick */
     struct event *timer;
 };
 
@@ -22,9 +23,10 @@ static bool has_changed(slc_certificate_watch *watch)
     struct stat st;
     if (stat(watch->file, &st) != 0)
         return false;
-    bool changed = st.st_ino != watch->inode || st.st_mtim.tv_sec != watch->changed.tv_sec ||
-                   st.st_mtim.tv_nsec != watch->changed.tv_nsec;
+    bool changed = st.st_ino != watch->inode || st.st_size != watch->size ||
+                   st.st_mtim.tv_sec != watch->changed.tv_sec || st.st_mtim.tv_nsec != watch->changed.tv_nsec;
     watch->inode = st.st_ino;
+    watch->size = st.st_size;
     watch->changed = st.st_mtim;
     return changed;
 }

@@ -35,9 +35,10 @@ def connect(definitions, stage):
 @contextmanager
 def limited(stage, name="slow", **config):
     dry_run = config.pop("dry_run", False)
-    stage.admin.create("policies", name=name, type="rate-limit", scope={"kind": "virtual-cluster", "ref": "native"},
-                       config=config, dry_run=dry_run)
+    made = stage.admin.create("policies", name=name, type="rate-limit", scope={"kind": "virtual-cluster", "ref": "native"},
+                              config=config, dry_run=dry_run)
     try:
+        stage.wait_in_force(made)  # for whoever comes, whichever worker gets them
         yield
     finally:
         stage.admin.delete("policies", name)

@@ -8,9 +8,16 @@ import pytest
 from sluice_support import Authority, ControlPlane, SampleApi, free_port, wait_until
 
 
-def _control_metric(control, name):
+def _control_metrics(control, *names):
+    """As they are at one moment; None for what is not there."""
     text = control.admin.request("GET", "/metrics", expect=200).text
-    return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + " ")), None)
+    found = {name: float(value) for name, _, value in (line.rpartition(" ") for line in text.splitlines() if line[:1] != "#")}
+    return [found.get(name) for name in names]
+
+
+def _nodes(control):
+    """How many are connected, lost and revoked."""
+    return _control_metrics(control, *[f'sluice_control_nodes{{state="{state}"}}' for state in ("connected", "lost", "revoked")])
 
 
 class _HttpsControl(ControlPlane):
@@ -63,14 +70,13 @@ def test_nodes_are_counted_by_state(servers):
     control = servers.control(node_heartbeat="200ms", node_lost_after="5s")
     control.admin.create("gateway-groups", name="dev", environment="dev")
     gateway = servers.gateway(control.join_string("dev"))
-    wait_until(lambda: _control_metric(control, 'sluice_control_nodes{state="connected"}') == 1, what="a node")
-    assert _control_metric(control, 'sluice_control_nodes{state="lost"}') == 0
+    wait_until(lambda: _nodes(control) == [1, 0, 0], what="a node")
     gateway.kill()
-    wait_until(lambda: _control_metric(control, 'sluice_control_nodes{state="lost"}') == 1, what="the node to be lost")
+    wait_until(lambda: _nodes(control) == [0, 1, 0], what="the node to be lost")
     [node] = control.admin.list("gateway-nodes")
     control.admin.request("POST", f"/v1/gateway-nodes/{node['id']}/revoke", expect=200)
-    wait_until(lambda: _control_metric(control, 'sluice_control_nodes{state="revoked"}') == 1, what="the node to be revoked")
-    assert _control_metric(control, "sluice_disk_free_bytes") > 0
+    wait_until(lambda: _nodes(control) == [0, 0, 1], what="the node to be revoked")
+    assert _control_metrics(control, "sluice_disk_free_bytes")[0] > 0
 
 
 def test_a_signal_turns_debug_on_and_off_without_a_restart(servers):

@@ -541,7 +541,7 @@ def test_a_trusted_proxy_names_the_client_and_nobody_else_does(servers):
 
 
 def test_sessions_end_when_idle_and_when_old(servers):
-    control = servers.control(portal_session_idle="6s", portal_session_lifetime="1h")
+    control = servers.control(portal_session_idle="10s", portal_session_lifetime="1h")
     idle, busy = newcomer(control, "idle"), newcomer(control, "busy")
 
     def used():

@@ -41,6 +41,7 @@ def test_the_commands_of_the_section_work(sample, shell, tmp_path):
         return sample.gateway.metrics().get(
             'sluice_policy_decisions_total{policy="demo-only-reads",outcome="dry_run_denied"}', 0) > 0
     wait_until(would_deny, what="the dry run")
+    sample.wait_in_force()
     assert re.search("(?i)ratelimit-policy: .*;q=1000;w=10", shell.attempt(use_token.replace("curl", "curl -i")))
     made = shell(require_tls)
     assert '"status":4' not in made, made

@@ -91,8 +91,8 @@ def records():
 
 
 def write(kafka, topic, codec, **config):
-    """By librdkafka, in batches of many records."""
-    producer = Producer({**kafka.config, "compression.type": codec, "linger.ms": 500, "acks": "all", **config})
+    """By librdkafka, in batches of many records: it sends what was made so far when it is flushed, and not before."""
+    producer = Producer({**kafka.config, "compression.type": codec, "linger.ms": 60000, "acks": "all", **config})
     for number, record in enumerate(records()):
         producer.produce(topic, timestamp=1700000000000 + number, **record)
     assert producer.flush(60) == 0

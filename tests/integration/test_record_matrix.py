@@ -34,7 +34,8 @@ def orders(change=lambda order: order, key=lambda order: f"buyer-{order['id']}",
 
 
 def stored_as(*hidden, **shown):
-    """What Kafka keeps must not have, and must have: text."""
+    """What Kafka keeps must not have, and must have: text. What is hidden by encryption is too long to be in base64 by
+    chance."""
     def check(records):
         text = b"\n".join((record.key() or b"") + (record.value() or b"") + repr(record.headers()).encode() for record in records)
         assert not [word for word in hidden if word.encode() in text], text
@@ -56,7 +57,7 @@ CASES = {
     "encrypt value and key": ([("encrypt", {"key_ring": "local", "what": ["value", "key"], "bind_key": True})], orders(),
                               stored_as("4111", "buyer-1")),
     "encrypt fields": ([("encrypt", {"key_ring": "local", "what": ["fields"], "fields": ["/card", "/lines/*/price"]})],
-                       orders(), stored_as("4111", "5.5", shown=["buyer-1", "slc1.", '"id"'])),
+                       orders(), stored_as("4111-2", "5.5", shown=["buyer-1", "slc1.", '"id"'])),
     "mask on read": ([("mask", CARD)], orders(masked), stored_as(shown=["4111"])),
     "mask on publish": ([("mask", {"on": "publish", **CARD})], orders(masked), stored_as("4111", "5.5", shown=["2222"])),
     "mask keep only": ([("mask", {"keep_only": ["/id"]})], orders(lambda order: {"id": order["id"]}), stored_as()),

@@ -183,7 +183,7 @@ def test_a_download_that_the_client_leaves_harms_nothing(servers):
     with open(path, "ab") as file:  # larger than any socket buffer, so that the answer is still under way
         file.truncate(64 << 20)
     for _ in range(3):
-        response = requests.get(f"{control.admin_url}/v1/backups/{name}", stream=True, timeout=10,
+        response = requests.get(f"{control.admin_url}/v1/backups/{name}", stream=True, timeout=60,
                                 headers={"Authorization": f"Bearer {control.token}"})
         assert response.raw.read(100000)
         response.close()

@@ -73,8 +73,11 @@ def test_a_gateway_that_starts_without_its_control_plane_serves_from_its_cache(o
     before = own.publish({"before": True})
     assert before.status_code == 201
     version = own.gateway.metrics()["sluice_config_applied_version"]
-    # It goes to the disk after it is in force.
-    wait_until((own.gateway.state_dir / "cache" / "manifest").exists, what="the configuration on the gateway's disk")
+    # It goes to the disk after it is in force, by the thread that then answers the next question.
+    [node] = own.admin.list("gateway-nodes", group=own.group)
+    wait_until(lambda: own.admin.request("GET", f"/v1/gateway-nodes/{node['id']}/connections").status_code == 200,
+               what="the configuration on the gateway's disk")
+    assert (own.gateway.state_dir / "cache" / "manifest").exists()
     own.control.kill()
     getattr(own.gateway, end)()
     own.gateway.start()

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+import requests
 from confluent_kafka import Producer
 
 from sluice_support import KafkaHelper, NativeCluster, SampleApi, json_lines, wait_until
@@ -78,13 +79,19 @@ def test_a_reader_links_to_the_traces_of_what_it_was_given(traced, collector, wa
     reader_context = f"00-{'a' * 31}{len(way) % 10}-{'b' * 16}-01"
     trace_id = reader_context.split("-")[1]
     if way == "page":
-        traced.stream(headers={"traceparent": reader_context, "Accept": "application/json"}, query="?from=earliest").close()
+        def shown():
+            answer = requests.get(f"{traced.url}?from=earliest", timeout=60, headers={
+                "X-API-Key": traced.key, "traceparent": reader_context, "Accept": "application/json"})
+            return event in [each["id"] for each in answer.json()["events"]]
+
+        wait_until(shown, what="the event in a page")
     else:
         with traced.stream(headers={"traceparent": reader_context}, query="?from=earliest") as stream:
             while stream.take(1)[0].json()["id"] != event:
                 pass
-    [span] = wait_until(lambda: [s for s in collector.find(name="read orders.v1") if s.trace_id == trace_id], what="the span")
-    assert (TRACE, headers["traceparent"].split("-")[2]) in span.links
+    link = (TRACE, headers["traceparent"].split("-")[2])
+    [span] = wait_until(lambda: [s for s in collector.find(name="read orders.v1") if s.trace_id == trace_id and link in s.links],
+                        what="the span with the link")
     assert len(span.links) <= 32
     assert span.attributes["messaging.operation.type"] == "receive"
 
@@ -174,6 +181,8 @@ def test_native_requests_have_spans_with_links_to_their_records(module_servers, 
 
 def test_a_collector_that_is_busy_is_asked_again_and_one_that_refuses_is_not(traced, collector):
     outcome = 'sluice_trace_spans_total{{outcome="{}"}}'.format
+    traced.publish({"n": 4}, headers={"traceparent": SAMPLED, "X-Request-Id": "req-before"})
+    wait_until(lambda: collector.find(sluice__request_id="req-before"), what="what was to be told before")
     before = traced.gateway.metrics()[outcome("failed")]
     collector.statuses[:] = [503]
     traced.publish({"n": 4}, headers={"traceparent": SAMPLED, "X-Request-Id": "req-busy"})

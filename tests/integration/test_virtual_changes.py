@@ -79,7 +79,7 @@ def test_a_topic_leaves_the_namespace_and_sessions_go_on(sample, kafka, protocol
         for topic in (stays, leaves):
             tenant.helper.produce(topic, [b"before"])
         wait_until(lambda: read({(stays, b"before"), (leaves, b"before")}), 60, "both topics")
-        before = sessions(sample, tenant)
+        before = wait_until(lambda: sessions(sample, tenant), 60, "the sessions")
         namespace = {"mode": "hide", "prefix": tenant.prefix, "topic_filter": ["stays"]}
         sample.wait_in_force(sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace=namespace))
         wait_until(lambda: leaves not in tenant.admin.list_topics(timeout=30).topics, 60, "the topic to leave")
@@ -88,7 +88,7 @@ def test_a_topic_leaves_the_namespace_and_sessions_go_on(sample, kafka, protocol
             kafka.produce(tenant.backend(topic), [b"after"])
         wait_until(lambda: read({(stays, b"after")}), 60, "the topic that stays")
         assert {topic for topic, value in seen if value != b"before"} == {stays}
-        assert len(before & sessions(sample, tenant)) >= 2, "sessions were closed"
+        wait_until(lambda: len(before & sessions(sample, tenant)) >= 2, 60, "sessions that were not closed")
     finally:
         consumer.close()
 
@@ -125,8 +125,12 @@ def test_a_topic_is_read_while_it_comes_and_goes(hide, kafka):
             wait_until(read, 60, "both topics")
             assert seen == {(topic, str(n).encode()), (steady, b"steady")}
             hide.helper.delete_topic(topic)
-            wait_until(lambda: consumer.poll(0.1) or hide.backend(topic) not in kafka.admin.list_topics(timeout=5).topics,
-                       60, "the deletion")
+
+            def deleted():
+                consumer.poll(0.1)
+                return hide.backend(topic) not in kafka.admin.list_topics(timeout=5).topics
+
+            wait_until(deleted, 60, "the deletion")
     finally:
         consumer.close()
 

@@ -182,7 +182,8 @@ def test_offsets_in_a_transaction(tenant):
         producer.produce(target, b"copied")
         producer.send_offsets_to_transaction([TopicPartition(source, 0, 1)], consumer.consumer_group_metadata(), 60)
         producer.commit_transaction(60)
-        assert consumer.committed([TopicPartition(source, 0)], timeout=60)[0].offset == 1
+        # The transaction has ended before its markers are written, of which the one among the offsets is.
+        wait_until(lambda: consumer.committed([TopicPartition(source, 0)], timeout=60)[0].offset == 1, 60, "the offset")
     finally:
         consumer.close()
 

@@ -18,7 +18,7 @@ QUICK = {"webhooks_poll": "50ms", "webhooks_retry_min": "50ms", "webhooks_retry_
 
 class Receiver:
     """An HTTP server that keeps what it got. `answers` are the statuses of the next requests, then 204; "hang" does not
-    answer."""
+    answer. Its port is nobody's afterwards: webhooks of other tests go on telling those that have gone."""
 
     def __init__(self, port=None):
         self.got, self.answers, self.released = [], [], threading.Event()
@@ -40,7 +40,7 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port or 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port or free_port()), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -223,8 +223,7 @@ def test_long_failure_and_gone_disable_and_say_so(module_servers, kafka, receive
     assert "no attempt has worked" in shown["disabled_reason"] and shown["failing_since"]
     audit = stage.admin.list("audit-events", kind="webhooks", action="disable")
     assert {event["entity_id"] for event in audit} == {gone["id"], failing["id"]}
-    stage.admin.patch("webhooks", failing["id"], enabled=True)
-    assert "disabled_reason" not in stage.admin.get("webhooks", failing["id"])
+    assert "disabled_reason" not in stage.admin.patch("webhooks", failing["id"], enabled=True)
     stage.control.stop()
 
 
@@ -281,9 +280,10 @@ def test_nodes_and_credentials_are_told_of(stage, receiver):
     gateway.kill()
     wait_until(lambda: "node.lost" in receiver.events(), 60, "node.lost")
     gateway.start()
-    wait_until(lambda: receiver.events().count("node.joined") == 2, 60, "the node to be back")
+    wait_until(lambda: receiver.events().count("node.joined") >= 2, 60, "the node to be back")
     soon = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat().replace("+00:00", "Z")
     stage.admin.create("credentials", application=stage.application, type="secret", expires_at=soon)
     wait_until(lambda: "credential.expiring" in receiver.events(), 60, "credential.expiring")
+    lost = receiver.events().count("node.lost")
     gateway.stop()
-    assert receiver.events().count("node.lost") == 1  # it has left
+    assert receiver.events().count("node.lost") == lost  # it has left
