@@ -23,7 +23,7 @@ PEOPLE = {
 
 class World:
     def __init__(self, servers, folder, **options):
-        self.control = servers.control(portal_sign_in_provider_timeout="20s", **options)
+        self.control = servers.control(portal_sign_in_provider_timeout="20s", issuer_keys_retry="5m", **options)
         self.admin = self.control.admin
         self.provider = OidcProvider(folder, {"portal": "s+cret/&"}, people=PEOPLE,
                                      redirect_uris=[f"{self.control.portal_url}/auth/providers/corp/callback"])

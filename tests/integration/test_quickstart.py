@@ -18,7 +18,7 @@ def _free_ports():
     return free_ports(101)
 
 
-def _run(*arguments, timeout=200, **environment):
+def _run(*arguments, timeout=300, **environment):
     """With this build's programs, no terminal, and on its own ports unless the test chose some."""
     arguments = [QUICKSTART, *arguments]
     if "--port-base" not in arguments:

@@ -15,7 +15,7 @@ from sluice_support import SampleApi
 
 PARTITIONS = 3
 OLD, NEW = 500, 500  # events before the readers come, and while they read
-TIMEOUT = 100
+TIMEOUT = 300
 
 
 def payload(number, chance):
