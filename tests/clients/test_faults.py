@@ -14,7 +14,7 @@ from confluent_kafka.admin import NewTopic
 from kafka.record import MemoryRecordsBuilder
 
 from client_support import CuttingRelay, Target, Verifier
-from sluice_support import KafkaHelper, NativeCluster, SampleApi, known, wait_until
+from sluice_support import KafkaHelper, NativeCluster, SampleApi, known, receive_frame, wait_until
 from sluice_support.protocol import Definitions, Writer, frame
 
 KILL_SECONDS = int(os.environ.get("SLUICE_CLIENTS_KILL_SECONDS", "60"))
@@ -113,8 +113,7 @@ def _records():
 def _ask(address, request):
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(request)
-        with connection.makefile("rb") as answer:  # however many pieces it comes in
-            return answer.read(struct.unpack(">i", answer.read(4))[0])
+        return receive_frame(connection)
 
 
 def _endpoint(node, host, port):

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sluice_support import KafkaHelper, NativeCluster, known, wait_until
+from sluice_support import KafkaHelper, NativeCluster, known, receive_frame, wait_until
 
 MIB = 1 << 20
 
@@ -42,20 +42,10 @@ class Peer:
         header = struct.pack(">hhih", key, version, correlation, len(client)) + client
         return self.send(struct.pack(">i", len(header) + len(body)) + header + body)
 
-    def receive(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            if not part:
-                return data
-            data += part
-        return data
-
     def answer(self):
         """The next frame; empty when the gateway has closed."""
         try:
-            size = self.receive(4)
-            return self.receive(struct.unpack(">i", size)[0]) if len(size) == 4 else b""
+            return receive_frame(self.socket)
         except ConnectionResetError:
             return b""
 
@@ -120,8 +110,7 @@ def test_a_client_that_has_no_name_for_itself_is_told_so(native, kafka, name):
     for host, port in (kafka.bootstrap_servers.split(":"), ("127.0.0.1", native.port)):
         with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(struct.pack(">i", len(frame)) + frame)
-            size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
-            answers.append(connection.recv(size, socket.MSG_WAITALL))
+            answers.append(receive_frame(connection))
     assert answers[0] == answers[1] and answers[1][4:6] == struct.pack(">h", 42)
 
 
@@ -131,8 +120,7 @@ def ask_versions(address, cluster, node):
     frame = struct.pack(">hhihb", 18, 5, 7, -1, 0) + b"\x02a\x021" + believed + struct.pack(">ib", node, 0)
     with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(struct.pack(">i", len(frame)) + frame)
-        size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
-        return connection.recv(size, socket.MSG_WAITALL)
+        return receive_frame(connection)
 
 
 @pytest.mark.parametrize("node", [-1, 1, 77])
@@ -165,8 +153,7 @@ def test_api_versions_is_the_intersection(native, kafka):
     host, port = kafka.bootstrap_servers.split(":")
     with socket.create_connection((host, int(port)), timeout=60) as direct:
         direct.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
-        size = struct.unpack(">i", direct.recv(4, socket.MSG_WAITALL))[0]
-        answer = direct.recv(size, socket.MSG_WAITALL)
+        answer = receive_frame(direct)
     count = struct.unpack(">i", answer[6:10])[0]
     theirs = {key: (low, high) for key, low, high in struct.iter_unpack(">hhh", answer[10:10 + 6 * count])}
     assert keys[0][0] == 0 and not {27, 49, 71, 72} & set(keys)
@@ -259,8 +246,7 @@ def answer_of(port, frame, patience):
     with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
         connection.sendall(frame)
         try:
-            size = connection.recv(4, socket.MSG_WAITALL)
-            return connection.recv(struct.unpack(">i", size)[0], socket.MSG_WAITALL) if size else b""
+            return receive_frame(connection)
         except TimeoutError:
             return None
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from sluice_support import SampleApi, Tenant, free_ports, known, wait_until
+from sluice_support import SampleApi, Tenant, free_ports, known, receive, receive_frame, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def fetch_by_id(port, topic_id):
     """The answer, as the first thing that is said on a connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(fetch_request(topic_id))
-        return connection.recv(struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
+        return receive_frame(connection)
 
 
 def test_a_change_waits_for_no_answer_for_long(sample, kafka):
@@ -204,7 +204,7 @@ def test_a_removed_tenants_connections_are_closed(sample):
     tenant = Tenant(sample, "hide")
     with socket.create_connection(("127.0.0.1", tenant.cluster.port), timeout=60) as connection:
         connection.sendall(struct.pack(">ihhih", 10, 18, 0, 3, -1))
-        assert len(connection.recv(8, socket.MSG_WAITALL)) == 8
+        assert len(receive(connection, 8)) == 8
         sample.admin.delete("listeners", tenant.cluster.name)
         sample.admin.delete("virtual-clusters", tenant.cluster.name)
         with contextlib.suppress(ConnectionResetError):

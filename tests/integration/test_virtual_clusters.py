@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec,
                                    ResourceType)
 
-from sluice_support import Definitions, SampleApi, SseReader, Tenant, Wire, known, record_batch, wait_until
+from sluice_support import Definitions, SampleApi, SseReader, Tenant, Wire, known, receive_frame, record_batch, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -427,7 +427,7 @@ def test_a_name_that_cannot_be_is_answered_as_such(tenant, name):
     """As at a broker, and under the name that was asked for."""
     with socket.create_connection(("127.0.0.1", tenant.cluster.port), timeout=60) as connection:
         connection.sendall(compact_metadata(name))
-        answer = connection.recv(struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
+        answer = receive_frame(connection)
     shown = name.decode(errors="replace").encode()  # brokers do that
     assert struct.pack(">h", 17) + bytes([len(shown) + 1]) + shown in answer  # INVALID_TOPIC_EXCEPTION
     assert tenant.shown or tenant.prefix.encode() not in answer

@@ -16,7 +16,7 @@ from .servers import ControlPlane, EmbeddedBroker, Gateway, Servers
 from .sse import SseEvent, SseReader
 from .version import known
 from .wait import free_port, free_ports, wait_until
-from .wire import Wire, record_batch
+from .wire import Wire, receive, receive_frame, record_batch
 
 __all__ = [
     "AdminClient",
@@ -52,6 +52,8 @@ __all__ = [
     "known",
     "proxy_header",
     "raise_file_limit",
+    "receive",
+    "receive_frame",
     "record_batch",
     "resident_mib",
     "wait_until",

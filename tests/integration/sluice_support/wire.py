@@ -19,6 +19,21 @@ def record_batch(values=(b"authorised",)):
     return bytes(builder.buffer())
 
 
+def receive(connection, count):
+    """So many bytes of a socket, fewer at its end, in whatever pieces they come: with a time limit, as all sockets here have
+    one, MSG_WAITALL waits for the first."""
+    data = b""
+    while len(data) < count and (part := connection.recv(count - len(data))):
+        data += part
+    return data
+
+
+def receive_frame(connection):
+    """The next frame without its length; empty when the other side has closed."""
+    size = receive(connection, 4)
+    return receive(connection, struct.unpack(">i", size)[0]) if len(size) == 4 else b""
+
+
 class Wire:
     """A connection, authenticated if there is a user; answers are read as Kafka defines them."""
 
@@ -45,11 +60,8 @@ class Wire:
         return Reader(self.definitions.responses[definition["apiKey"]], version, answer[4:]).body
 
     def _receive(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            assert part, "the connection was closed"
-            data += part
+        data = receive(self.socket, count)
+        assert len(data) == count, "the connection was closed"
         return data
 
     def close(self):
