@@ -33,7 +33,7 @@ def test_a_changed_prefix_shows_the_new_names_alone(sample, kafka):
                          "topic.metadata.propagation.max.ms": 100, "topic.metadata.refresh.interval.ms": 500})
     consumer.subscribe([old])
     tenant.helper.produce(old, [b"before"])
-    assert wait_until(lambda: consumer.poll(0.5), 60, "a record").value() == b"before"
+    wait_until(lambda: (record := consumer.poll(0.5)) and record.error() is None and record.value() == b"before", 60, "a record")
     namespace = {"mode": "hide", "prefix": f"{tenant.prefix[:-1]}-moved."}
     sample.wait_in_force(sample.admin.patch("virtual-clusters", tenant.cluster.name, namespace=namespace))
     wait_until(lambda: old not in tenant.admin.list_topics(timeout=30).topics, 60, "the old name to go")
