@@ -39,7 +39,8 @@ class Usage:
 @pytest.fixture(scope="module")
 def stage(module_servers, kafka):
     stage = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("used", partitions=2))
-    stage.start_gateway(module_servers, usage_interval="100ms", usage_retry="500ms", config_reconnect_max="300ms")
+    stage.start_gateway(module_servers, usage_interval="100ms", usage_retry="500ms", usage_flush="30s",
+                        config_reconnect_max="300ms")
     stage.usage = Usage(stage.admin)
     stage.native = NativeCluster(stage, "native", authentication=["plain"])
     stage.servers = module_servers
