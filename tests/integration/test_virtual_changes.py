@@ -17,7 +17,7 @@ from sluice_support import SampleApi, Tenant, free_ports, known, receive, receiv
 @pytest.fixture(scope="module")
 def sample(module_servers, kafka):
     sample = SampleApi(module_servers.control(), kafka.bootstrap_servers, kafka.create_topic("orders"))
-    sample.start_gateway(module_servers, kafka_change_grace="6s")  # whoever has answers under way need not be closed, if they come late
+    sample.start_gateway(module_servers, kafka_change_grace="6s")  # an answer under way may come late, and its session goes on
     return sample
 
 
