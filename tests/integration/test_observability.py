@@ -1,5 +1,6 @@
 """What operators see: metrics of nodes, backends, disks and certificates; log levels that change at run time."""
 
+import os
 import signal
 import ssl
 
@@ -112,7 +113,11 @@ def test_the_certificate_of_the_admin_api_is_replaced_while_it_runs(servers, aut
     assert is_("first")
     install("second")
     wait_until(lambda: is_("second"), what="the new certificate to be shown")
+    before = certificate.stat()
+    install("third-and-of-a-longer-name")
+    os.utime(certificate, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if within one tick of the clock
+    wait_until(lambda: is_("third-and-of-a-longer-name"), what="the certificate of another size to be shown")
     certificate.write_text("broken")
     control.signal(signal.SIGHUP)
     wait_until(lambda: control.entries("the certificate of the admin API stays as it was"), what="the refusal")
-    assert is_("second")
+    assert is_("third-and-of-a-longer-name")
