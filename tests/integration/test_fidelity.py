@@ -99,7 +99,7 @@ def test_streams_show_the_same(stored):
 
 def test_numbers_keep_their_digits(stored):
     """2.50 and 1e400 survive, which no parser in between would let them."""
-    assert '{"a": [1, 2.50, 1e400, "\\u00e9"]}' in get(stored, **{"from": "earliest"}, limit=1).text
+    assert '{"a": [1, 2.50, 1e400, "\\u00e9"]}' in get(stored, **{"from": "earliest"}, limit=1, wait="20s").text
 
 
 def test_what_is_published_is_stored_byte_for_byte(sample, kafka):
@@ -162,19 +162,19 @@ def test_an_expired_cursor_tells_where_to_go_on(servers, kafka):
     kafka.produce(topic, [{"value": json.dumps({"n": n}), "timestamp": hour_ago} for n in range(6)])
     expired = SampleApi(servers.control(), kafka.bootstrap_servers, topic)
     expired.start_gateway(servers)
-    page = get(expired, **{"from": "earliest"}, limit=2).json()
+    page = get(expired, **{"from": "earliest"}, limit=2, wait="20s").json()  # which a slow machine may need to find them
     assert [event["data"]["n"] for event in page["events"]] == [0, 1]
     expired.gateway.stop()  # what it has in memory it may go on serving
     kafka.delete_records(topic, {0: 4})
     expired.gateway.start()
     expired.wait_served()
 
-    answer = get(expired, cursor=page["next"])
+    answer = get(expired, cursor=page["next"], wait="20s")
     assert answer.status_code == 410, answer.text
     problem = answer.json()
     assert problem["type"].endswith("/cursor-expired")
-    assert [event["data"]["n"] for event in get(expired, cursor=problem["resume"]).json()["events"]] == [4, 5]
-    assert [event["data"]["n"] for event in get(expired, cursor=problem["earliest"]).json()["events"]] == [4, 5]
+    assert [event["data"]["n"] for event in get(expired, cursor=problem["resume"], wait="20s").json()["events"]] == [4, 5]
+    assert [event["data"]["n"] for event in get(expired, cursor=problem["earliest"], wait="20s").json()["events"]] == [4, 5]
     assert get(expired, cursor=problem["latest"]).json()["events"] == []
     with expired.stream(headers={"Last-Event-ID": page["next"]}) as stream:
         gap, fifth = stream.take(2)

@@ -200,7 +200,7 @@ def test_an_issuer_that_lists_no_claims_takes_all(sample, issuer):
 # ---- how long ----
 
 def test_a_stream_ends_with_its_token(sample, issuer):
-    with SseReader(sample.url, {"Authorization": f"Bearer {issuer.token(exp=int(time.time()) + 6)}"}, timeout=20) as reader:
+    with SseReader(sample.url, {"Authorization": f"Bearer {issuer.token(exp=int(time.time()) + 10)}"}, timeout=20) as reader:
         assert reader.status == 200
         reader.wait_end()
 
