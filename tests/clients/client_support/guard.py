@@ -9,6 +9,12 @@ _CLIENT_ID = 14  # where that stands, behind its length
 _KNOWN = 200  # bytes of an unknown peer's first request that are kept
 
 
+def _says_who(begin):
+    """Is enough of the first request there, or all of it?"""
+    whole = len(begin) >= 4 and len(begin) - 4 >= int.from_bytes(begin[:4], "big")
+    return whole or len(begin) >= _CLIENT_ID + len(GATEWAY)
+
+
 class Guard:
     """Listens at the address that a broker advertises to the gateway, `port` of 127.0.0.1, and leads to the broker's port
     `target`. Clients know no such address unless the gateway has told them, so `strangers`, the first bytes of each that was
@@ -39,7 +45,7 @@ class Guard:
     async def _lead(self, reader, writer):
         """The client id stands at the same place in every request."""
         begin = b""
-        while len(begin) < _CLIENT_ID + len(GATEWAY) and (more := await reader.read(_KNOWN)):
+        while not _says_who(begin) and (more := await reader.read(_KNOWN)):
             begin += more
         if not begin:
             return
