@@ -15,7 +15,7 @@
 #include "common/file.h"
 #include "common/jose/jwks.h"
 
-#define WAIT_MAX_MS 15000
+#define WAIT_MAX_MS 45000
 
 /* ---- the issuer, on a loop of its own ---- */
 

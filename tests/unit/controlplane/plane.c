@@ -8,7 +8,7 @@
 #include "dataplane/config/build.h"
 #include "dataplane/config/keys.h"
 
-#define WAIT_MAX_MS 20000
+#define WAIT_MAX_MS 45000
 
 /* ---- the plane ---- */
 

@@ -55,19 +55,19 @@ static inline void collector_note(struct collector *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Waits for at most 20 s until the condition holds, with the lock held meanwhile. */
+/* Waits for at most 45 s until the condition holds, with the lock held meanwhile. */
 #define WAIT_UNTIL(c, condition)                                                                               \
     do {                                                                                                       \
         struct timespec limit;                                                                                 \
         clock_gettime(CLOCK_REALTIME, &limit);                                                                 \
-        limit.tv_sec += 20;                                                                                    \
+        limit.tv_sec += 45;                                                                                    \
         pthread_mutex_lock(&(c)->lock);                                                                        \
         int waited = 0;                                                                                        \
         while (!(condition) && waited == 0)                                                                    \
             waited = pthread_cond_timedwait(&(c)->changed, &(c)->lock, &limit);                                \
         bool reached = (condition);                                                                            \
         pthread_mutex_unlock(&(c)->lock);                                                                      \
-        ck_assert_msg(reached, "not reached within 20 s: %s", #condition);                                     \
+        ck_assert_msg(reached, "not reached within 45 s: %s", #condition);                                     \
     } while (0)
 
 static inline bool case_records(void *ctx, slc_record **records, size_t count)

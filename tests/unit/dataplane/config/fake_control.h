@@ -63,7 +63,7 @@ void fake_ask(struct fake *fake);
 char *fake_join(struct fake *fake, bool wrong_pin);
 /* Waits until the condition holds, at most FAKE_WAIT_MS in all: heartbeats wake it, and must not prolong it.
  * The lock is held while the condition is looked at. */
-#define FAKE_WAIT_MS 15000
+#define FAKE_WAIT_MS 45000
 #define fake_wait(fake, condition)                                                                             \
     do {                                                                                                       \
         int64_t since_ = slc_monotonic_ms();                                                                   \

@@ -8,7 +8,7 @@
 #include "tests/unit/dataplane/policy/asker.h"
 
 #define RIG_KEY        "X-API-Key: " ASKER_KEY "\r\n"
-#define RIG_GIVE_UP_MS 20000
+#define RIG_GIVE_UP_MS 45000
 
 /* What the handler does with an exchange; the test changes it between requests. */
 enum rig_mode {

@@ -213,7 +213,7 @@ START_TEST(without_keys_a_token_is_told_so_and_waits_no_longer_than_it_may)
     start();
     expect(token, SLC_TOKEN_UNAVAILABLE, false);
     write_keys(json_pack("[o]", t_jwk_of(key, "k")));
-    for (int64_t until_ms = slc_monotonic_ms() + 20000;;) { /* they are tried again by themselves */
+    for (int64_t until_ms = slc_monotonic_ms() + 45000;;) { /* they are tried again by themselves */
         struct question question;
 
         ask(&question, token);

@@ -15,7 +15,7 @@
 #include "common/loop.h"
 #include "tests/unit/common/unit.h"
 
-#define WAIT_MAX_MS 15000
+#define WAIT_MAX_MS 45000
 
 /* ---- the registry, on a loop of its own ---- */
 
