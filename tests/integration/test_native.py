@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient as KafkaAdmin
 from kafka import KafkaConsumer, KafkaProducer
 
-from sluice_support import Authority, KafkaHelper, NativeCluster, free_port, wait_until
+from sluice_support import Authority, KafkaHelper, NativeCluster, free_port, receive, wait_until
 
 
 def reachable(cluster, **config):
@@ -286,7 +286,7 @@ def test_credentials_that_pass_through(sample, secured):
     refused({"bootstrap.servers": cluster.bootstrap_servers, **sasl, "sasl.password": "wrong"}, "uthentication")
     with socket.create_connection(("127.0.0.1", cluster.port), timeout=60) as old:  # tokens without frames would follow
         old.sendall(struct.pack(">ihhihh", 17, 17, 0, 7, -1, 5) + b"PLAIN")
-        assert struct.unpack(">ih", old.recv(10, socket.MSG_WAITALL)[4:]) == (7, 35)
+        assert struct.unpack(">ih", receive(old, 10)[4:]) == (7, 35)
         assert len(old.makefile("rb").read()) == 4  # no mechanism is offered, and the connection is closed
     # A gateway that knows nothing yet, as after a restart: clients come to a broker's port first.
     sample.gateway.stop()
