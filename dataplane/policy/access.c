@@ -307,7 +307,7 @@ static struct slc_access_answer *answer_of(slc_access *access, enum slc_resource
     for (size_t at = (hash >> 32) % SLOTS;; at = (at + 1) % SLOTS) {
         struct slc_access_answer *answer = &access->answers[at];
         if (answer->name == NULL) {
-            *answer = (struct slc_access_answer){slc_strndup((const char *)name, len), len, resource, 0, 0, 0};
+            *answer = (struct slc_access_answer){slc_memdup(name, len), len, resource, 0, 0, 0};
             access->count++;
             return answer;
         }

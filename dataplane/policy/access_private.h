@@ -9,7 +9,7 @@
 
 /* The answers about one name, as bits of operations. */
 struct slc_access_answer {
-    char *name; /* NULL: free */
+    uint8_t *name; /* NULL: free */
     size_t len;
     enum slc_resource resource;
     uint16_t known, allowed, told;

@@ -18,7 +18,7 @@ struct rule {
 };
 
 struct topic {
-    char *name; /* on the backend */
+    uint8_t *name; /* on the backend */
     size_t len;
     unsigned count;
     struct {
@@ -134,7 +134,7 @@ static struct topic *topic_of(slc_topic_limits *limits, const uint8_t *name, siz
         memmove(limits->topics, limits->topics + 1, --limits->topic_count * sizeof(limits->topics[0]));
     }
     struct topic *topic = slc_calloc(1, sizeof *topic);
-    topic->name = slc_strndup((const char *)name, len);
+    topic->name = slc_memdup(name, len);
     topic->len = len;
     find_charges(limits, topic);
     limits->topics[limits->topic_count++] = topic;

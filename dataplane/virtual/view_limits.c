@@ -18,7 +18,7 @@ enum {
 };
 
 struct slc_view_own {
-    char *name; /* on the backend */
+    uint8_t *name; /* on the backend */
     size_t len;
     int64_t partitions;
 };
@@ -36,7 +36,7 @@ static void add_own(slc_view *view, const uint8_t *name, size_t len, int64_t par
         view->own_cap = view->own_cap == 0 ? 64 : view->own_cap * 2;
         view->own = slc_realloc(view->own, view->own_cap * sizeof *view->own);
     }
-    view->own[view->own_count++] = (struct slc_view_own){slc_strndup((const char *)name, len), len, partitions};
+    view->own[view->own_count++] = (struct slc_view_own){slc_memdup(name, len), len, partitions};
     view->own_partitions += partitions;
 }
 

@@ -246,6 +246,19 @@ START_TEST(a_denial_is_told_once_and_looking_is_none)
 }
 END_TEST
 
+/* Names come from clients, as bytes. */
+START_TEST(a_name_with_a_nul_is_remembered_whole)
+{
+    static const uint8_t name[] = "x\0of a length that no text has which ends where a NUL is";
+    setup();
+    slc_guard *guard = guard_of(true);
+    for (int i = 0; i < 3; i++)
+        ck_assert(!slc_guard_one(guard, SLC_OP_READ, SLC_RESOURCE_TOPIC, name, sizeof name));
+    ck_assert_uint_eq(denials, 1);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_change_that_does_not_concern_the_subject_keeps_what_is_known)
 {
     setup();
@@ -510,7 +523,7 @@ UNIT_MAIN("dataplane/policy/acl", oidc_policies_of_an_event_api_hold_for_its_top
           permissions_imply_describing_and_denials_do_not, names_are_put_into_globs_and_scopes_hold,
           without_an_application_everything_is_allowed_until_there_are_rules,
           conditions_are_looked_at_each_time_and_refuse_when_they_cannot_be,
-          a_denial_is_told_once_and_looking_is_none,
+          a_denial_is_told_once_and_looking_is_none, a_name_with_a_nul_is_remembered_whole,
           a_change_that_does_not_concern_the_subject_keeps_what_is_known,
           an_expired_subscription_ends_what_was_remembered,
           an_expired_subscription_takes_the_rules_of_its_plan_along, addresses_are_let_in_or_not,

@@ -91,6 +91,11 @@ START_TEST(limits_of_topics_follow_the_event_apis)
     ck_assert_int_eq(slc_topic_limits_pay(limits.topics, topic, len, 1, 100, 100, slc_limits_now_ns()), 0);
     slc_topic_limits_follow(limits.topics, asker->snapshot);
     ck_assert_int_gt(slc_topic_limits_pay(limits.topics, topic, len, 1, 100, 100, slc_limits_now_ns()), 0);
+    static const uint8_t odd[] =
+        "others\0with more behind it than a text of this name has"; /* as clients send it */
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(slc_topic_limits_pay(limits.topics, odd, sizeof odd, 1, 100, 100, slc_limits_now_ns()),
+                         0);
     slc_native_limits_release(&limits);
     asker_free(asker);
 }

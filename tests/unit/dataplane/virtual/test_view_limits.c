@@ -66,6 +66,30 @@ START_TEST(topics_over_a_limit_are_refused_one_by_one)
 }
 END_TEST
 
+START_TEST(a_name_with_a_nul_is_counted_whole)
+{
+    static const char name[] = "x\0of a length that no text has which ends where a NUL is";
+    open_view(HIDE);
+    msg.max_topics = 4;
+    for (int i = 0; i < 3; i++) { /* from the second on it was made lately */
+        slc_buf_clear(&in);
+        slc_kafka_add_count(&in, OLD, 1);
+        slc_kafka_add_string(&in, OLD, name, sizeof name);
+        slc_kafka_add_int32(&in, 1);
+        slc_kafka_add_int16(&in, 1);
+        slc_kafka_add_count(&in, OLD, 0); /* assignments */
+        slc_kafka_add_count(&in, OLD, 0); /* configurations */
+        slc_kafka_add_int32(&in, 1000);
+        slc_kafka_add_int8(&in, 0);
+        ck_assert_int_eq(map(19, 2, false), SLC_VIEW_COUNT);
+        there_are(NULL, 0);
+        ck_assert_int_eq(map(19, 2, true), SLC_VIEW_SEND);
+        ck_assert(has(&out, name, sizeof name));
+    }
+    close_view();
+}
+END_TEST
+
 START_TEST(topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one)
 {
     static char *allowed[] = {"retention.ms"};
@@ -259,7 +283,7 @@ START_TEST(asking_for_a_topic_makes_none_where_that_is_limited)
 END_TEST
 
 TEST_MAIN("view limits", a_topic_that_filters_leave_out_is_not_there,
-          topics_over_a_limit_are_refused_one_by_one,
+          topics_over_a_limit_are_refused_one_by_one, a_name_with_a_nul_is_counted_whole,
           topics_with_a_configuration_that_is_not_allowed_are_refused_one_by_one,
           a_configuration_that_is_not_allowed_is_refused_topic_by_topic,
           a_refusal_by_a_limit_says_what_the_limit_is, asking_for_a_topic_makes_none_where_that_is_limited)
